@@ -1,0 +1,73 @@
+// Package access says who is calling: API keys, their roles and their tenants.
+// Everything a request may touch follows from the Caller that its credential
+// gives; nothing in a body or path can widen it.
+package access
+
+import "time"
+
+// Role is what a key may do. One key, one role.
+type Role string
+
+// The roles of the contract.
+const (
+	Platform Role = "platform" // tenants, their limits, networks and keys; nothing inside a tenant
+	Owner    Role = "owner"    // all within the tenant
+	Ingest   Role = "ingest"   // POST /v1/events* only
+	Query    Role = "query"    // vendor query APIs, boards, reports
+	Auditor  Role = "auditor"  // events, deliveries, attempts, audit log: read only
+)
+
+// Roles in the order of the contract.
+var Roles = []Role{Platform, Owner, Ingest, Query, Auditor}
+
+// Key is a credential as the store keeps it: the secret only as a hash.
+type Key struct {
+	ID        string     `json:"id"`
+	Tenant    int64      `json:"-"` // 0 for platform keys
+	CompanyID string     `json:"companyId,omitempty"`
+	Role      Role       `json:"role"`
+	PII       bool       `json:"pii"` // an auditor that sees numbers unmasked
+	Name      string     `json:"name"`
+	Hash      [32]byte   `json:"-"` // SHA-256 of the whole key
+	CreatedBy string     `json:"createdBy,omitempty"`
+	CreatedAt time.Time  `json:"createdAt"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	RevokedAt *time.Time `json:"revokedAt,omitempty"`
+	LastUsed  *time.Time `json:"lastUsedAt,omitempty"`
+}
+
+// Tenant is one enterprise.
+type Tenant struct {
+	No            int64          `json:"-"`
+	CompanyID     string         `json:"companyId"`
+	Name          string         `json:"name"`
+	Timezone      string         `json:"timezone"`
+	Settings      map[string]any `json:"settings"`
+	Limits        Limits         `json:"limits"`
+	AllowNetworks []string       `json:"allowNetworks"` // CIDRs that this tenant's pushes may reach although private
+	SuspendedAt   *time.Time     `json:"suspendedAt,omitempty"`
+	Version       int64          `json:"version"`
+	CreatedAt     time.Time      `json:"createdAt"`
+	UpdatedAt     time.Time      `json:"updatedAt"`
+}
+
+// Limits of a tenant; past them 429 with the reason. Zero values mean the defaults.
+type Limits struct {
+	EventsPerSecond   int `json:"eventsPerSecond"`   // default 1,000
+	Subscriptions     int `json:"subscriptions"`     // default 100
+	Keys              int `json:"keys"`              // default 100
+	PendingDeliveries int `json:"pendingDeliveries"` // default 5,000,000
+	SSEStreams        int `json:"sseStreams"`        // default 200
+	Exports           int `json:"exports"`           // default 2 at a time, replays too
+}
+
+// Caller is who makes a request, derived from its credential alone.
+type Caller struct {
+	Tenant    int64  // 0 for the platform
+	CompanyID string // "" for the platform
+	KeyID     string
+	Role      Role
+	PII       bool
+	Strict    bool // the tenant's setting validation: "strict"
+	IP        string
+}

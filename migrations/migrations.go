@@ -1,0 +1,11 @@
+// Package migrations holds the numbered SQL of the schema for each database.
+// Migrations expand first and contract a release later, so that version N and
+// N+1 of the hub run side by side.
+package migrations
+
+import "embed"
+
+// SQLite is the schema of the embedded store.
+//
+//go:embed sqlite/*.sql
+var SQLite embed.FS
