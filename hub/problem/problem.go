@@ -1,0 +1,82 @@
+// Package problem writes errors to callers as application/problem+json
+// (RFC 9457). It imports nothing of ours.
+package problem
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ContentType of every error answer.
+const ContentType = "application/problem+json"
+
+// Details of one refusal, and an error that can be returned up to the handler
+// that writes it.
+type Details struct {
+	Status     int           // HTTP status, 400..599
+	Title      string        // default: the status's text
+	Detail     string        // what was wrong, for people
+	Errors     []Error       // the fields at fault, if it is about input
+	RetryAfter time.Duration // sent in whole seconds, rounded up; 0: not sent
+}
+
+// Error is what is wrong with one field of the input.
+type Error struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+func (d *Details) Error() string {
+	var b strings.Builder
+	b.WriteString(d.title())
+	if d.Detail != "" {
+		b.WriteString(": " + d.Detail)
+	}
+	for _, e := range d.Errors {
+		b.WriteString("; " + e.Field + ": " + e.Message)
+	}
+	return b.String()
+}
+
+func (d *Details) title() string {
+	if d.Title != "" {
+		return d.Title
+	}
+	return http.StatusText(d.Status)
+}
+
+// New is a problem without fields.
+func New(status int, detail string) *Details {
+	return &Details{Status: status, Detail: detail}
+}
+
+// Field is a problem with one field of the input.
+func Field(status int, field, message string) *Details {
+	return &Details{Status: status, Detail: field + ": " + message, Errors: []Error{{Field: field, Message: message}}}
+}
+
+// Write answers with d. Headers set before (Allow, WWW-Authenticate) stay.
+func Write(w http.ResponseWriter, d Details) {
+	body, err := json.Marshal(struct {
+		Type   string  `json:"type"`
+		Title  string  `json:"title"`
+		Status int     `json:"status"`
+		Detail string  `json:"detail,omitempty"`
+		Errors []Error `json:"errors,omitempty"`
+	}{"about:blank", d.title(), d.Status, d.Detail, d.Errors})
+	if err != nil {
+		// Strings and an int always marshal; should that change, the status still tells.
+		body = []byte(`{"type":"about:blank"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", ContentType)
+	h.Set("Cache-Control", "no-store")
+	if d.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64((d.RetryAfter+time.Second-1)/time.Second), 10))
+	}
+	w.WriteHeader(d.Status)
+	_, _ = w.Write(body) // the caller went away: nobody is left to tell
+}
