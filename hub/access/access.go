@@ -3,7 +3,10 @@
 // gives; nothing in a body or path can widen it.
 package access
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Role is what a key may do. One key, one role.
 type Role string
@@ -51,6 +54,9 @@ type Tenant struct {
 	UpdatedAt     time.Time      `json:"updatedAt"`
 }
 
+// Strict says whether odd values of events are refused: setting validation.
+func (t *Tenant) Strict() bool { return t.Settings["validation"] == "strict" }
+
 // Limits of a tenant; past them 429 with the reason. Zero values mean the defaults.
 type Limits struct {
 	EventsPerSecond   int `json:"eventsPerSecond"`   // default 1,000
@@ -59,6 +65,28 @@ type Limits struct {
 	PendingDeliveries int `json:"pendingDeliveries"` // default 5,000,000
 	SSEStreams        int `json:"sseStreams"`        // default 200
 	Exports           int `json:"exports"`           // default 2 at a time, replays too
+}
+
+// DefaultLimits hold where a tenant's own are zero.
+var DefaultLimits = Limits{
+	EventsPerSecond:   1_000,
+	Subscriptions:     100,
+	Keys:              100,
+	PendingDeliveries: 5_000_000,
+	SSEStreams:        200,
+	Exports:           2,
+}
+
+// Effective limits: the defaults where l is zero.
+func (l Limits) Effective() Limits {
+	return Limits{
+		EventsPerSecond:   cmp.Or(l.EventsPerSecond, DefaultLimits.EventsPerSecond),
+		Subscriptions:     cmp.Or(l.Subscriptions, DefaultLimits.Subscriptions),
+		Keys:              cmp.Or(l.Keys, DefaultLimits.Keys),
+		PendingDeliveries: cmp.Or(l.PendingDeliveries, DefaultLimits.PendingDeliveries),
+		SSEStreams:        cmp.Or(l.SSEStreams, DefaultLimits.SSEStreams),
+		Exports:           cmp.Or(l.Exports, DefaultLimits.Exports),
+	}
 }
 
 // Caller is who makes a request, derived from its credential alone.

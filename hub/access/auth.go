@@ -1,0 +1,144 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Why a request is not let in.
+var (
+	ErrNoCredential = errors.New("no credential was given")                  // 401
+	ErrCredential   = errors.New("the key is unknown, expired or revoked")   // 401
+	ErrSuspended    = errors.New("the tenant is suspended")                  // 403
+	ErrQueryRole    = errors.New("only keys of role ingest may be in a URL") // 403
+)
+
+// SlowDown is returned, in place of ErrCredential, to an address from which
+// too many wrong keys came. A right key passes all the same.
+type SlowDown struct{ After time.Duration }
+
+func (e *SlowDown) Error() string {
+	return fmt.Sprintf("too many wrong keys from this address, wait %s", e.After.Round(time.Second))
+}
+
+// Authenticator finds out who makes a request.
+type Authenticator struct {
+	Book    *Book
+	Trusted []netip.Prefix   // proxies whose X-Forwarded-For is believed
+	Now     func() time.Time // default time.Now
+	failed  failures
+}
+
+// Authenticate reads the credential of r: "Authorization: Bearer hk_…", or,
+// where inQuery allows it and there is no such header, ?key= with a key of role
+// ingest. The error is one of the above.
+func (a *Authenticator) Authenticate(r *http.Request, inQuery bool) (Caller, error) {
+	now := time.Now
+	if a.Now != nil {
+		now = a.Now
+	}
+	text, fromURL, err := credential(r, inQuery)
+	if errors.Is(err, ErrNoCredential) {
+		return Caller{}, err // nothing was guessed: not counted
+	}
+	ip := ClientIP(r, a.Trusted)
+	var c Caller
+	if err == nil {
+		c, err = a.Book.Lookup(text, now())
+	}
+	if errors.Is(err, ErrCredential) {
+		if wait := a.failed.count(ip, now()); wait > 0 {
+			return Caller{}, &SlowDown{After: wait}
+		}
+		return Caller{}, err
+	}
+	if err != nil {
+		return Caller{}, err
+	}
+	if fromURL && c.Role != Ingest {
+		return Caller{}, ErrQueryRole
+	}
+	if ip.IsValid() {
+		c.IP = ip.String()
+	}
+	return c, nil
+}
+
+// credential finds the text of the key in r.
+func credential(r *http.Request, inQuery bool) (text string, fromURL bool, err error) {
+	switch values := r.Header["Authorization"]; {
+	case len(values) == 1:
+		scheme, rest, _ := strings.Cut(values[0], " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return "", false, ErrCredential
+		}
+		return strings.TrimSpace(rest), false, nil
+	case len(values) > 1:
+		return "", false, ErrCredential // which one is meant?
+	}
+	if !inQuery || r.URL.RawQuery == "" {
+		return "", false, ErrNoCredential
+	}
+	// Half a query is enough here; the handler judges the rest of it.
+	q, _ := url.ParseQuery(r.URL.RawQuery)
+	switch keys := q["key"]; len(keys) {
+	case 0:
+		return "", false, ErrNoCredential
+	case 1:
+		return keys[0], true, nil
+	}
+	return "", true, ErrCredential
+}
+
+// ClientIP is the address that r came from: that of the connection, or, as long
+// as that is a trusted proxy, the one that the proxy names in X-Forwarded-For,
+// read from the right. The zero Addr when there is none (a Unix socket).
+func ClientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	ip := hop(r.RemoteAddr)
+	if len(trusted) == 0 || !ip.IsValid() || !within(ip, trusted) {
+		return ip
+	}
+	lines := r.Header["X-Forwarded-For"]
+	for i := len(lines) - 1; i >= 0; i-- {
+		rest := lines[i]
+		for rest != "" {
+			j := strings.LastIndexByte(rest, ',')
+			next := hop(strings.TrimSpace(rest[j+1:]))
+			rest = rest[:max(j, 0)]
+			if !next.IsValid() {
+				return ip // what stands left of nonsense was not written by a proxy we trust
+			}
+			ip = next
+			if !within(ip, trusted) {
+				return ip
+			}
+		}
+	}
+	return ip
+}
+
+// hop reads an address, with or without port; the zero Addr if it is none.
+func hop(s string) netip.Addr {
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().Unmap().WithZone("")
+	}
+	ip, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ip.Unmap().WithZone("")
+}
+
+func within(ip netip.Addr, nets []netip.Prefix) bool {
+	for _, n := range nets {
+		if n.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}

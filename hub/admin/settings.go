@@ -1,0 +1,94 @@
+package admin
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/hookline/hookline/hub/problem"
+)
+
+// Days that bodies and everything else are kept when a tenant does not say.
+const (
+	DefaultPayloadDays  = 30
+	DefaultMetadataDays = 400
+	maxDays             = 3650
+)
+
+// settings of a tenant: the check of each value, "" when it is fine. A nil
+// check is a setting of the contract whose effect this version does not have:
+// it is refused, since keeping it would promise what does not happen.
+var settings = map[string]func(any) string{
+	"payloadDays":  checkDays,
+	"metadataDays": checkDays,
+	"validation":   oneOf("lenient", "strict"),
+	"allowECB":     checkBool,
+
+	"xsSeconds":                 nil,
+	"reasonCodesA":              nil,
+	"reasonCodesB":              nil,
+	"routeKinds":                nil,
+	"departments":               nil,
+	"agentDepartments":          nil,
+	"comm100.rateLimit":         nil,
+	"comm100.statusIds":         nil,
+	"deepcall.defaultGroup":     nil,
+	"deepcall.httpStatusErrors": nil,
+	"staleCallHours":            nil,
+	"staleChatHours":            nil,
+}
+
+func checkSettings(given map[string]any) []problem.Error {
+	var errs []problem.Error
+	bad := func(name, message string) {
+		errs = append(errs, problem.Error{Field: "settings." + name, Message: message})
+	}
+	for name, v := range given {
+		switch check, known := settings[name]; {
+		case !known:
+			bad(name, "is not a setting")
+		case check == nil:
+			bad(name, "is not supported yet by this version")
+		default:
+			if msg := check(v); msg != "" {
+				bad(name, msg)
+			}
+		}
+	}
+	if len(errs) == 0 && days(given, "payloadDays", DefaultPayloadDays) > days(given, "metadataDays", DefaultMetadataDays) {
+		bad("payloadDays", "must not be more than metadataDays: a body is found through its metadata")
+	}
+	slices.SortFunc(errs, func(a, b problem.Error) int { return strings.Compare(a.Field, b.Field) })
+	return errs
+}
+
+func days(given map[string]any, name string, otherwise float64) float64 {
+	if n, ok := given[name].(float64); ok {
+		return n
+	}
+	return otherwise
+}
+
+func checkDays(v any) string {
+	if n, ok := v.(float64); ok && n == math.Trunc(n) && n >= 1 && n <= maxDays {
+		return ""
+	}
+	return fmt.Sprintf("must be a whole number of days from 1 to %d", maxDays)
+}
+
+func checkBool(v any) string {
+	if _, ok := v.(bool); ok {
+		return ""
+	}
+	return "must be true or false"
+}
+
+func oneOf(words ...string) func(any) string {
+	return func(v any) string {
+		if s, ok := v.(string); ok && slices.Contains(words, s) {
+			return ""
+		}
+		return fmt.Sprintf("must be one of %q", words)
+	}
+}
