@@ -116,8 +116,8 @@ func (b *Box) Open(purpose string, sealed []byte) ([]byte, error) {
 // one the data was sealed with, and nothing about the key.
 func (b *Box) Check() []byte { return b.Subkey(labelCheck) }
 
-// Fits says whether check was made by a Box of the same master key.
-func (b *Box) Fits(check []byte) bool { return subtle.ConstantTimeCompare(b.Check(), check) == 1 }
+// Matches says whether check was made by a Box of the same master key.
+func (b *Box) Matches(check []byte) bool { return subtle.ConstantTimeCompare(b.Check(), check) == 1 }
 
 // NewMasterKey makes a master key and the text to keep it in.
 func NewMasterKey() (key []byte, text string) {

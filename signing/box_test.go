@@ -51,9 +51,9 @@ func TestBoxRefuses(t *testing.T) {
 
 func TestBoxTellsMasterKeysApart(t *testing.T) {
 	check := box(t, 1).Check()
-	require.True(t, box(t, 1).Fits(check))
-	require.False(t, box(t, 2).Fits(check))
-	require.False(t, box(t, 1).Fits(nil))
+	require.True(t, box(t, 1).Matches(check))
+	require.False(t, box(t, 2).Matches(check))
+	require.False(t, box(t, 1).Matches(nil))
 	_, err := signing.NewBox(make([]byte, 31))
 	require.ErrorIs(t, err, signing.ErrMasterKey)
 }
