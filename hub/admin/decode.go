@@ -90,6 +90,9 @@ func check(raw []byte, t reflect.Type) error {
 	if !utf8.Valid(raw) {
 		return problem.New(http.StatusBadRequest, "the body is not valid UTF-8")
 	}
+	if first := bytes.TrimSpace(raw)[0]; first != '{' && t.Kind() == reflect.Struct {
+		return problem.New(http.StatusUnprocessableEntity, "the body must be a JSON object")
+	}
 	c := checker{json.NewDecoder(bytes.NewReader(raw))}
 	c.dec.UseNumber() // a number too large is a matter of its field
 	if err := c.value("", t, 0); err != nil {

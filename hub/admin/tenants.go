@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/problem"
 )
@@ -375,15 +375,12 @@ func knownZone(name string) bool {
 
 // checkNetwork of allowNetworks; "" when it is fine.
 func checkNetwork(s string) string {
-	if s == "loopback" {
-		return ""
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return "must be a network such as 10.1.0.0/16, or loopback"
-	}
-	if p != p.Masked() {
-		return "has bits beyond its length: did you mean " + p.Masked().String() + "?"
+	nets, err := delivery.ParseNetworks([]string{s})
+	switch {
+	case err != nil:
+		return err.Error()
+	case len(nets) == 0:
+		return "is empty"
 	}
 	return ""
 }
