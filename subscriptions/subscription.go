@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/signing"
 )
 
 // Subscription is a callback URL of a tenant at one version, with the types it
 // wants, how its pushes are signed and sealed, and how fast and how long the
-// hub tries.
+// hub tries. It never changes once others can see it: a change is a new one,
+// which shares with the old what stayed.
 type Subscription struct {
 	No          int64  // number used everywhere inside
 	ID          string // public id, UUIDv7
@@ -22,15 +24,15 @@ type Subscription struct {
 	URL         string
 	Events      []string // as given: names with wildcards
 	Types       event.Mask
-	Encryption  string // "none", "aes-256-gcm"
-	Ordering    string // "key", "none"
+	Encryption  string // a kind of package signing: "none", "aes-256-gcm", …
+	Ordering    string // OrderingKey, OrderingNone
 	Headers     map[string]string
 	Timeout     time.Duration
 	Retry       map[event.Class]Retry
 	GiveUpAfter map[event.Class]time.Duration
 	MaxInFlight int
 
-	State        string // "active", "paused"
+	State        string // Active, Paused
 	PausedReason string // why it is paused: "admin", "gone", "failing"
 	PausedAt     time.Time
 	PausedFor    time.Duration // sum of the pauses that ended; time in pause does not count for giveUpAfter
@@ -41,6 +43,25 @@ type Subscription struct {
 	Keys []Key // signing and sealing keys, newest last
 }
 
+// States of a subscription.
+const (
+	Active = "active"
+	Paused = "paused"
+)
+
+// Orderings: one in flight per order key, or as fast as it goes.
+const (
+	OrderingKey  = "key"
+	OrderingNone = "none"
+)
+
+// Reasons for a pause.
+const (
+	ByAdmin   = "admin"
+	ByGone    = "gone"    // the receiver answered 410
+	ByFailing = "failing" // no success for days of trying
+)
+
 // Retry is the plan for one class: the wait before each further attempt.
 type Retry struct {
 	Schedule []time.Duration
@@ -49,18 +70,74 @@ type Retry struct {
 
 // Key signs and seals the pushes of a subscription.
 type Key struct {
-	N          int
+	N          int // 1, 2, … within the subscription
 	AppKey     string
-	Encryption []byte // 32 bytes
+	Encryption []byte // 32 bytes; FromAppKey: derived; empty: none yet. Sealing makes the key of it
 	From       time.Time
-	Until      *time.Time
+	Until      *time.Time // nil: until another one is made
+}
+
+// FromAppKey in the place of a sealing key says that it is derived from appKey.
+const FromAppKey = "from-appKey"
+
+// Sealing is the key for signing.Seal with this kind of encryption; nil when there is none.
+func (k Key) Sealing(kind string) []byte {
+	switch {
+	case kind == signing.None || len(k.Encryption) == 0:
+		return nil
+	case string(k.Encryption) == FromAppKey:
+		return signing.DeriveKey(kind, k.AppKey)
+	}
+	return k.Encryption
+}
+
+// KeysAt lists the keys in force at now, oldest first. The first one makes
+// X-Log-Sign and seals; during a rotation all of them sign webhook-signature.
+func (s *Subscription) KeysAt(now time.Time) []Key {
+	first := 0
+	for first < len(s.Keys) && s.Keys[first].Until != nil && !now.Before(*s.Keys[first].Until) {
+		first++
+	}
+	return s.Keys[first:]
+}
+
+// Key finds the key with number n, also one of the past; false when there is none.
+func (s *Subscription) Key(n int) (Key, bool) {
+	for _, k := range s.Keys {
+		if k.N == n {
+			return k, true
+		}
+	}
+	return Key{}, false
 }
 
 // Wants says whether the event goes to this subscription.
 func (s *Subscription) Wants(e *event.Event) bool { return s.Types.Has(e.Type) }
 
 // Paused says whether an admin, or the hub itself, stopped it.
-func (s *Subscription) Paused() bool { return s.State == "paused" }
+func (s *Subscription) Paused() bool { return s.State == Paused }
+
+// Pause gives a copy that is paused since now; the subscription itself when it is paused already.
+func (s *Subscription) Pause(reason string, now time.Time) *Subscription {
+	if s.Paused() {
+		return s
+	}
+	p := *s
+	p.State, p.PausedReason, p.PausedAt = Paused, reason, now
+	return &p
+}
+
+// Resume gives a copy that is active, with the pause added to PausedFor; the
+// subscription itself when it is active already.
+func (s *Subscription) Resume(now time.Time) *Subscription {
+	if !s.Paused() {
+		return s
+	}
+	a := *s
+	a.PausedFor += max(0, now.Sub(s.PausedAt))
+	a.State, a.PausedReason, a.PausedAt = Active, "", time.Time{}
+	return &a
+}
 
 // ActiveClock is the time at which giveUpAfter is measured: now less all the
 // time in pause, in Unix ms. Deadlines stored on this clock need no rewriting
@@ -71,4 +148,15 @@ func (s *Subscription) ActiveClock(now time.Time) int64 {
 		paused += now.Sub(s.PausedAt)
 	}
 	return now.Add(-paused).UnixMilli()
+}
+
+// SigningKey is the key that signs and seals a push made now: the newest whose
+// time has come.
+func (s *Subscription) SigningKey(now time.Time) *Key {
+	for i := len(s.Keys) - 1; i > 0; i-- {
+		if !s.Keys[i].From.After(now) {
+			return &s.Keys[i]
+		}
+	}
+	return &s.Keys[0]
 }

@@ -1,0 +1,134 @@
+package subscriptions
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/hookline/hookline/hub/event"
+)
+
+// Index finds the subscriptions that want an event, in memory. What it costs
+// depends on the number of subscriptions of the event's tenant only. It is safe
+// for concurrent use; the subscriptions that it is given and hands out never
+// change.
+type Index struct {
+	mu      sync.RWMutex
+	byNo    map[int64]*Subscription
+	tenants map[int64][]entry // by number; a reader may hold a slice of it: what is in it is never overwritten
+	version int64
+}
+
+// entry keeps the mask beside the pointer: those that do not want an event are
+// passed over without touching their memory.
+type entry struct {
+	types event.Mask
+	sub   *Subscription
+}
+
+// NewIndex makes an empty index.
+func NewIndex() *Index {
+	return &Index{byNo: map[int64]*Subscription{}, tenants: map[int64][]entry{}}
+}
+
+// Put adds s or takes the place of its earlier version. A deleted one is
+// removed. A version older than the one there is ignored.
+func (x *Index) Put(s *Subscription) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.version = max(x.version, s.Version)
+	old := x.byNo[s.No]
+	if old != nil && old.Version > s.Version {
+		return
+	}
+	if s.DeletedAt != nil {
+		x.remove(old)
+		return
+	}
+	x.byNo[s.No] = s
+	of, e := x.tenants[s.Tenant], entry{s.Types, s}
+	at, found := place(of, s.No)
+	switch {
+	case found:
+		of = slices.Clone(of)
+		of[at] = e
+	case at == len(of):
+		of = append(of, e) // past the end of every slice that a reader holds
+	default:
+		of = slices.Concat(of[:at], []entry{e}, of[at:])
+	}
+	x.tenants[s.Tenant] = of
+}
+
+// Remove takes out the subscription with this number, if it is there.
+func (x *Index) Remove(no int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.remove(x.byNo[no])
+}
+
+func (x *Index) remove(s *Subscription) {
+	if s == nil {
+		return
+	}
+	delete(x.byNo, s.No)
+	of := x.tenants[s.Tenant]
+	at, _ := place(of, s.No)
+	if len(of) == 1 {
+		delete(x.tenants, s.Tenant)
+		return
+	}
+	x.tenants[s.Tenant] = slices.Concat(of[:at], of[at+1:])
+}
+
+func place(of []entry, no int64) (int, bool) {
+	return slices.BinarySearchFunc(of, no, func(e entry, no int64) int { return cmp.Compare(e.sub.No, no) })
+}
+
+// Get is the subscription with this number; nil when there is none, or it was deleted.
+func (x *Index) Get(no int64) *Subscription {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.byNo[no]
+}
+
+// Match appends to into the subscriptions of the event's tenant that want it,
+// by number. Paused ones are among them: their backlog is kept.
+func (x *Index) Match(e *event.Event, into []*Subscription) []*Subscription {
+	for _, n := range x.of(e.Tenant) {
+		if n.types.Has(e.Type) && n.sub.Wants(e) {
+			into = append(into, n.sub)
+		}
+	}
+	return into
+}
+
+// OfTenant lists the subscriptions of a tenant by number.
+func (x *Index) OfTenant(tenant int64) []*Subscription {
+	of := x.of(tenant)
+	subs := make([]*Subscription, len(of))
+	for i, e := range of {
+		subs[i] = e.sub
+	}
+	return subs
+}
+
+// Len is the number of subscriptions.
+func (x *Index) Len() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.byNo)
+}
+
+// Version is the highest version that was put in.
+func (x *Index) Version() int64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.version
+}
+
+func (x *Index) of(tenant int64) []entry {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.tenants[tenant]
+}

@@ -1,0 +1,262 @@
+package subscriptions
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/signing"
+)
+
+// View is a subscription as the API shows it. Secrets are in it only after
+// ShowSecrets; values of headers never.
+type View struct {
+	ID           string               `json:"id"`
+	Name         string               `json:"name"`
+	Description  string               `json:"description"`
+	URL          string               `json:"url"`
+	Events       []string             `json:"events"`
+	Encryption   string               `json:"encryption"`
+	Ordering     string               `json:"ordering"`
+	Headers      map[string]string    `json:"headers"` // values "***"
+	TimeoutMs    int64                `json:"timeoutMs"`
+	Retry        map[string]RetryView `json:"retry"`       // by class: cdr, live
+	GiveUpAfter  map[string]string    `json:"giveUpAfter"` // by class
+	MaxInFlight  int                  `json:"maxInFlight"`
+	State        string               `json:"state"`
+	PausedReason string               `json:"pausedReason,omitempty"`
+	Hold         *HoldView            `json:"hold"` // null: not held
+	Breaker      BreakerView          `json:"breaker"`
+	Version      int64                `json:"version"`
+	CreatedAt    string               `json:"createdAt"` // RFC 3339, UTC, milliseconds
+	UpdatedAt    string               `json:"updatedAt"`
+
+	AppKey        string `json:"appKey,omitempty"`
+	SigningSecret string `json:"signingSecret,omitempty"` // appKey for Standard Webhooks libraries
+	EncryptionKey string `json:"encryptionKey,omitempty"` // base64, or "from-appKey"
+}
+
+// RetryView is the plan for one class.
+type RetryView struct {
+	Schedule []string `json:"schedule"`
+	Jitter   float64  `json:"jitter"`
+}
+
+// HoldView says until when a subscription waits, and why.
+type HoldView struct {
+	Until  string `json:"until"`
+	Reason string `json:"reason"`
+}
+
+// BreakerView is the state of the circuit breaker.
+type BreakerView struct {
+	State string `json:"state"`           // closed, open, halfOpen
+	Opens int    `json:"opens"`           // openings in a row
+	Since string `json:"since,omitempty"` // of the last change
+}
+
+// View shows the subscription, closed and not held. What its row says of hold
+// and breaker is added with Held and Broken.
+func (s *Subscription) View() View {
+	v := View{
+		ID: s.ID, Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events,
+		Encryption: s.Encryption, Ordering: s.Ordering, Headers: make(map[string]string, len(s.Headers)),
+		TimeoutMs: s.Timeout.Milliseconds(), Retry: map[string]RetryView{}, GiveUpAfter: map[string]string{},
+		MaxInFlight: s.MaxInFlight, State: s.State, PausedReason: s.PausedReason,
+		Breaker: BreakerView{State: "closed"},
+		Version: s.Version, CreatedAt: stamp(s.CreatedAt), UpdatedAt: stamp(s.UpdatedAt),
+	}
+	for name := range s.Headers {
+		v.Headers[name] = hidden
+	}
+	for class, r := range s.Retry {
+		steps := make([]string, len(r.Schedule))
+		for i, d := range r.Schedule {
+			steps[i] = short(d)
+		}
+		v.Retry[class.String()] = RetryView{Schedule: steps, Jitter: r.Jitter}
+	}
+	for class, d := range s.GiveUpAfter {
+		v.GiveUpAfter[class.String()] = short(d)
+	}
+	return v
+}
+
+// Held adds the hold of the subscription's row; until is Unix ms, 0: none.
+func (v *View) Held(until int64, reason string) {
+	if v.Hold = nil; until > 0 {
+		v.Hold = &HoldView{Until: stamp(time.UnixMilli(until)), Reason: reason}
+	}
+}
+
+// Broken adds the breaker of the subscription's row; since is Unix ms, 0: never
+// changed. An empty state is a closed one.
+func (v *View) Broken(state string, opens int, since int64) {
+	v.Breaker = BreakerView{State: state, Opens: opens}
+	if state == "" {
+		v.Breaker.State = "closed"
+	}
+	if since > 0 {
+		v.Breaker.Since = stamp(time.UnixMilli(since))
+	}
+}
+
+// ShowSecrets adds the newest key. It is for the one answer that may tell it:
+// after Create, and after a Patch that made a key.
+func (v *View) ShowSecrets(s *Subscription) {
+	if len(s.Keys) == 0 {
+		return
+	}
+	k := s.Keys[len(s.Keys)-1]
+	v.AppKey, v.SigningSecret = k.AppKey, signing.SigningSecret(k.AppKey)
+	switch {
+	case string(k.Encryption) == FromAppKey:
+		v.EncryptionKey = FromAppKey
+	case len(k.Encryption) > 0:
+		v.EncryptionKey = base64.StdEncoding.EncodeToString(k.Encryption)
+	}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// short is the duration without the zeros at its end: "2h", not "2h0m0s".
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+// stored is what a version keeps: all that an admin can set, except the keys,
+// which have rows of their own, and what a pause is about.
+type stored struct {
+	Name         string                 `json:"name,omitempty"`
+	Description  string                 `json:"description,omitempty"`
+	URL          string                 `json:"url"`
+	Events       []string               `json:"events"`
+	Encryption   string                 `json:"encryption"`
+	Ordering     string                 `json:"ordering"`
+	Headers      map[string][]byte      `json:"headers,omitempty"` // values sealed
+	TimeoutMs    int64                  `json:"timeoutMs"`
+	Retry        map[string]storedRetry `json:"retry"`
+	GiveUpAfter  map[string]int64       `json:"giveUpAfter"` // ms
+	MaxInFlight  int                    `json:"maxInFlight"`
+	State        string                 `json:"state"`
+	PausedReason string                 `json:"pausedReason,omitempty"`
+}
+
+type storedRetry struct {
+	Schedule []int64 `json:"schedule"` // ms
+	Jitter   float64 `json:"jitter"`
+}
+
+// Fields is the subscription for the store; the values of headers pass through
+// seal. Numbers, ids, times and keys are not in it: they have columns.
+func (s *Subscription) Fields(seal func(plain []byte) []byte) ([]byte, error) {
+	f := stored{
+		Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events, Encryption: s.Encryption,
+		Ordering: s.Ordering, TimeoutMs: s.Timeout.Milliseconds(), MaxInFlight: s.MaxInFlight,
+		Retry: map[string]storedRetry{}, GiveUpAfter: map[string]int64{}, State: s.State, PausedReason: s.PausedReason,
+	}
+	if len(s.Headers) > 0 {
+		f.Headers = make(map[string][]byte, len(s.Headers))
+		for name, value := range s.Headers {
+			f.Headers[name] = seal([]byte(value))
+		}
+	}
+	for class, r := range s.Retry {
+		steps := make([]int64, len(r.Schedule))
+		for i, d := range r.Schedule {
+			steps[i] = d.Milliseconds()
+		}
+		f.Retry[class.String()] = storedRetry{Schedule: steps, Jitter: r.Jitter}
+	}
+	for class, d := range s.GiveUpAfter {
+		f.GiveUpAfter[class.String()] = d.Milliseconds()
+	}
+	raw, err := json.Marshal(f)
+	if err != nil {
+		return nil, fmt.Errorf("fields of subscription %s: %w", s.ID, err)
+	}
+	return raw, nil
+}
+
+// SetFields fills in what Fields wrote; the values of headers pass through
+// open. Values equal to the defaults are shared with all other subscriptions
+// that have them. It is for a Subscription that nobody else sees yet.
+func (s *Subscription) SetFields(raw []byte, open func(sealed []byte) ([]byte, error)) error {
+	var f stored
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return fmt.Errorf("fields of subscription %s: %w", s.ID, err)
+	}
+	types, unknown := event.ParseMask(f.Events)
+	if unknown != "" {
+		return fmt.Errorf("fields of subscription %s: event type %q is unknown", s.ID, unknown)
+	}
+	s.Name, s.Description, s.URL = f.Name, f.Description, f.URL
+	s.Events, s.Types = f.Events, types
+	if slices.Equal(s.Events, everything) {
+		s.Events = everything
+	}
+	s.Encryption = constant(f.Encryption, signing.None, signing.GCM, signing.CBC, signing.ECB)
+	s.Ordering = constant(f.Ordering, OrderingKey, OrderingNone)
+	s.State = constant(f.State, Active, Paused)
+	s.PausedReason = constant(f.PausedReason, "", ByAdmin, ByGone, ByFailing)
+	s.Timeout, s.MaxInFlight = time.Duration(f.TimeoutMs)*time.Millisecond, f.MaxInFlight
+
+	s.Headers = nil
+	if len(f.Headers) > 0 {
+		s.Headers = make(map[string]string, len(f.Headers))
+	}
+	for name, sealed := range f.Headers {
+		value, err := open(sealed)
+		if err != nil {
+			return fmt.Errorf("header %s of subscription %s: %w", name, s.ID, err)
+		}
+		s.Headers[name] = string(value)
+	}
+
+	retry, after := maps.Clone(DefaultRetry), maps.Clone(DefaultGiveUp)
+	for name, r := range f.Retry {
+		if _, ok := classes[name]; !ok {
+			return fmt.Errorf("fields of subscription %s: class %q is unknown", s.ID, name)
+		}
+		steps := make([]time.Duration, len(r.Schedule))
+		for i, ms := range r.Schedule {
+			steps[i] = time.Duration(ms) * time.Millisecond
+		}
+		retry[classes[name]] = Retry{Schedule: steps, Jitter: r.Jitter}
+	}
+	for name, ms := range f.GiveUpAfter {
+		if _, ok := classes[name]; !ok {
+			return fmt.Errorf("fields of subscription %s: class %q is unknown", s.ID, name)
+		}
+		after[classes[name]] = time.Duration(ms) * time.Millisecond
+	}
+	if s.Retry = retry; reflect.DeepEqual(retry, DefaultRetry) {
+		s.Retry = DefaultRetry
+	}
+	if s.GiveUpAfter = after; maps.Equal(after, DefaultGiveUp) {
+		s.GiveUpAfter = DefaultGiveUp
+	}
+	return nil
+}
+
+// constant is the one of options that equals s, so that a hundred thousand
+// subscriptions share it, or s itself.
+func constant(s string, options ...string) string {
+	if i := slices.Index(options, s); i >= 0 {
+		return options[i]
+	}
+	return s
+}
