@@ -162,22 +162,26 @@ type Breaker struct {
 	State string `json:"state"` // "closed", "open", "halfOpen"
 	Opens int    `json:"opens"` // openings in a row: the wait doubles with each
 	Since int64  `json:"since"` // Unix ms of the last change
+	// FailingSince is when it first opened without having closed again, Unix ms; 0: it is closed.
+	FailingSince int64 `json:"failingSince,omitempty"`
 }
 
 // Store is what delivery needs of the database. Reads see every commit that
 // happened before they began.
 type Store interface {
-	// Pending reads up to limit pending runs past (seq, run) in order.
-	Pending(ctx context.Context, sub, seq int64, run, limit int) ([]*Item, error)
+	// Pending reads up to limit pending runs of a subscription after one, in order.
+	Pending(ctx context.Context, sub int64, after ID, limit int) ([]*Item, error)
 	// Waiting reads the pending runs that were tried before, at most limit, lowest first.
 	Waiting(ctx context.Context, sub int64, limit int) ([]*Item, error)
-	// OfKey reads the pending runs of one order key at or below (seq, run), lowest first.
-	OfKey(ctx context.Context, sub, key, seq int64, run, limit int) ([]*Item, error)
+	// OfKey reads the pending runs of one order key after one and up to another, lowest first.
+	OfKey(ctx context.Context, sub, key int64, after, upTo ID, limit int) ([]*Item, error)
 	// Load fills in the events of the items, with their bytes. One that is gone stays nil.
 	Load(ctx context.Context, items []*Item) error
 	// Record queues an outcome to be committed with others; it waits only while
 	// the writer's queue is full. Done is called after the commit.
 	Record(o *Outcome)
+	// FindHold reads hold and breaker of the subscription's row.
+	FindHold(ctx context.Context, sub int64) (Hold, error)
 	// SetHold writes hold and breaker to the subscription's row.
 	SetHold(ctx context.Context, sub int64, h Hold) error
 	// Pause stops a subscription until somebody resumes it.

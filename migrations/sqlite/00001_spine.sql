@@ -122,8 +122,6 @@ CREATE TABLE subscriptions (
     hold_until    INTEGER NOT NULL,     -- 0: none
     hold_reason   TEXT NOT NULL,
     breaker       TEXT NOT NULL,        -- JSON
-    last_success  INTEGER,
-    failing_since INTEGER,
     created_at    INTEGER NOT NULL,
     deleted_at    INTEGER               -- a tombstone: the log stays readable
 );

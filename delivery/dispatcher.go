@@ -1,0 +1,168 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/hookline/hookline/subscriptions"
+)
+
+// Config of the dispatcher. Zero values mean the defaults.
+type Config struct {
+	Store    Store
+	Sender   *Sender
+	Subs     *subscriptions.Index
+	Requests int              // requests in flight for the process; default 4,096
+	Observe  func(Report)     // told of every outcome after its commit; may be nil
+	Now      func() time.Time // default time.Now
+	Log      *slog.Logger
+}
+
+// Report is what observers (log, metrics) hear of an outcome.
+type Report struct {
+	Sub     *subscriptions.Subscription
+	Item    *Item
+	Attempt *Attempt // nil: ended without one
+	Verdict Verdict
+}
+
+const (
+	reconcileEvery = 10 * time.Second
+	idleFor        = 30 * time.Second // a lane without work ends after so long
+)
+
+// Dispatcher owns the lanes: it starts one when a subscription has pending
+// rows and ends it when it has had none for a while.
+type Dispatcher struct {
+	cfg   Config
+	slots *semaphore.Weighted
+
+	mu       sync.Mutex
+	lanes    map[int64]*runner
+	count    atomic.Int64 // of lanes
+	stopping bool
+	wg       sync.WaitGroup
+
+	owned  context.Context // ends when nobody may be told anything any more
+	disown context.CancelFunc
+}
+
+// NewDispatcher makes a dispatcher; Run makes it work.
+func NewDispatcher(cfg Config) *Dispatcher {
+	if cfg.Requests == 0 {
+		cfg.Requests = 4096
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(Report) {}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	d := &Dispatcher{cfg: cfg, slots: semaphore.NewWeighted(int64(cfg.Requests)), lanes: map[int64]*runner{}}
+	d.owned, d.disown = context.WithCancel(context.Background())
+	return d
+}
+
+// Run starts the lanes of everything that is pending, looks every 10 s whether
+// one was forgotten, and on ctx's end lets the requests in flight finish and
+// their outcomes be committed. Those still out after drain are cut off: they
+// are not recorded, and will be made again.
+func (d *Dispatcher) Run(ctx context.Context, drain time.Duration) error {
+	defer d.disown()
+	tick := time.NewTicker(reconcileEvery)
+	defer tick.Stop()
+	for {
+		d.reconcile(ctx)
+		select {
+		case <-ctx.Done():
+			d.stop(drain)
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// reconcile wakes the lane of every subscription that has pending rows.
+func (d *Dispatcher) reconcile(ctx context.Context) {
+	backlog, err := d.cfg.Store.Backlog(ctx)
+	if err != nil {
+		d.cfg.Log.Error("reconcile", "err", err)
+		return
+	}
+	for sub, n := range backlog {
+		if d.cfg.Subs.Get(sub) == nil {
+			continue // deleted; a job is cancelling what is left
+		}
+		d.lane(sub, func(r *runner) { r.recheck(n) })
+	}
+}
+
+func (d *Dispatcher) stop(drain time.Duration) {
+	d.mu.Lock()
+	d.stopping = true
+	for _, r := range d.lanes {
+		close(r.stop)
+	}
+	d.mu.Unlock()
+	cut := time.AfterFunc(drain, d.disown)
+	defer cut.Stop()
+	d.wg.Wait()
+}
+
+// Nudge says that a subscription has new pending rows, or that it changed.
+// from > 0: rows may have become visible from that event on, below others.
+// It never blocks.
+func (d *Dispatcher) Nudge(sub, from int64) {
+	d.lane(sub, func(r *runner) { r.nudge(from) })
+}
+
+// lane tells the subscription's lane something, and starts it if need be.
+func (d *Dispatcher) lane(sub int64, tell func(*runner)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopping {
+		return
+	}
+	r := d.lanes[sub]
+	if r == nil {
+		r = newRunner(d, sub)
+		d.lanes[sub] = r
+		d.count.Add(1)
+		d.wg.Add(1)
+		go func() {
+			defer d.wg.Done()
+			r.run()
+		}()
+	}
+	tell(r)
+}
+
+// retire takes the lane out unless somebody told it something meanwhile.
+func (d *Dispatcher) retire(r *runner) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(r.wake) > 0 {
+		return false
+	}
+	delete(d.lanes, r.sub)
+	d.count.Add(-1)
+	return true
+}
+
+// Lanes is the number of lanes at work.
+func (d *Dispatcher) Lanes() int { return int(d.count.Load()) }
+
+// share of the requests in flight that one lane may hold.
+func (d *Dispatcher) share() int { return max(1, d.cfg.Requests/max(1, d.Lanes())) }
+
+// errLost marks outcomes that could not be recorded.
+var errLost = errors.New("outcome was not recorded")

@@ -1,0 +1,294 @@
+package delivery
+
+import (
+	"container/heap"
+	"slices"
+)
+
+// Bounds of what a lane keeps in memory.
+const (
+	readyMax  = 256    // runs that may be sent at once; also the rows of one refill
+	queuedMax = 1024   // runs kept behind a held key, over all keys; the rest stay in the store
+	heldMax   = 10_000 // keys held, and runs that wait; full: nothing more is read
+)
+
+// lane keeps what the owner of a subscription knows of its pending runs, and
+// decides which may be sent next. It has no clock, no database and no
+// goroutine: time comes in, rows come in, runs come out.
+//
+//	       refill (rows past the cursor, in order)
+//	          │ key free            │ key held
+//	          ▼                     ▼
+//	Next ◀─ ready           queue of the key ─ full: "behind", left in the store
+//	  │       ▲                     │
+//	  ▼       │ due                 │ key comes free: its next run, from the
+//	flight ─ Done ─▶ waiting        │ queue, else read again from the store
+//	          │                     │
+//	          └─ ended: key free ◀──┘
+//
+// Every pending row at or below the cursor is in ready, in flight, waiting, in
+// the queue of a key, or in the store behind a key that is held. So nothing is
+// forgotten, and of one order key at most one run is out, the earliest.
+type lane struct {
+	ordered bool
+	ready   itemHeap // by event number
+	waiting dueHeap  // by the time at which something happens to them
+	known   map[ID]bool
+	keys    map[int64]*heldKey
+	free    []freeKey // keys that came free while rows of theirs are in the store
+	queued  int
+	flight  int
+	cursor  ID   // Seq and Run of the last row read
+	end     bool // nothing was past the cursor when it was last read
+}
+
+// heldKey is an order key of which one run is ready, in flight or waiting.
+type heldKey struct {
+	queue  []*Item // the next of this key, in order
+	behind bool    // more of this key are in the store, after those of queue
+}
+
+func newLane(ordered bool) *lane {
+	return &lane{ordered: ordered, known: map[ID]bool{}, keys: map[int64]*heldKey{}}
+}
+
+// wantsRows says that the rows past the cursor should be read.
+func (l *lane) wantsRows() bool {
+	return !l.end && len(l.ready) < readyMax/2 && len(l.keys) < heldMax && len(l.waiting) < heldMax
+}
+
+// refill takes the rows read past the cursor, in order; fewer than asked for
+// means that there are no more.
+func (l *lane) refill(rows []*Item, asked int, now int64) {
+	for _, it := range rows {
+		l.cursor = it.ID
+		l.add(it, now)
+	}
+	l.end = len(rows) < asked
+}
+
+// nudge: there are rows past the cursor. from > 0: look again from that event on.
+func (l *lane) nudge(from int64) {
+	l.end = false
+	if from > 0 && from <= l.cursor.Seq {
+		l.cursor = ID{Seq: from - 1, Run: int(^uint(0) >> 1)}
+	}
+}
+
+// add a row that was read. Rows that are known already are not taken twice.
+func (l *lane) add(it *Item, now int64) {
+	if l.known[it.ID] {
+		return
+	}
+	l.step(it, now)
+	if key := l.keyOf(it); key != 0 {
+		if held := l.keys[key]; held != nil {
+			if held.behind || l.queued >= queuedMax {
+				held.behind = true
+				return
+			}
+			held.queue = append(held.queue, it)
+			l.queued++
+			l.known[it.ID] = true
+			return
+		}
+		l.keys[key] = &heldKey{}
+	}
+	l.known[it.ID] = true
+	l.place(it, now)
+}
+
+// keyOf is the order key that the run holds: none when it stepped aside.
+func (l *lane) keyOf(it *Item) int64 {
+	if !l.ordered || it.Late {
+		return 0
+	}
+	return it.Key
+}
+
+// step lets a run aside whose time to hold its key is over.
+func (l *lane) step(it *Item, now int64) {
+	if it.AsideAt > 0 && it.AsideAt <= now && l.ordered {
+		it.Late = true
+	}
+}
+
+func (l *lane) place(it *Item, now int64) {
+	if it.DueAt > now {
+		heap.Push(&l.waiting, dueItem{it, l.eventAt(it)})
+		return
+	}
+	heap.Push(&l.ready, it)
+}
+
+// eventAt is when a waiting run is due, or steps aside, whichever is first.
+func (l *lane) eventAt(it *Item) int64 {
+	if l.keyOf(it) != 0 && it.AsideAt > 0 {
+		return min(it.DueAt, it.AsideAt)
+	}
+	return it.DueAt
+}
+
+// wake moves the runs whose time has come and returns the next such time; 0: none.
+func (l *lane) wake(now int64) int64 {
+	for len(l.waiting) > 0 && l.waiting[0].at <= now {
+		it := heap.Pop(&l.waiting).(dueItem).Item
+		if key := l.keyOf(it); key != 0 && it.DueAt > now {
+			l.step(it, now)
+			l.release(key, now)
+		}
+		l.place(it, now)
+	}
+	if len(l.waiting) == 0 {
+		return 0
+	}
+	return l.waiting[0].at
+}
+
+// next takes the earliest run that may be sent; nil: none.
+func (l *lane) next() *Item {
+	if len(l.ready) == 0 {
+		return nil
+	}
+	l.flight++
+	return heap.Pop(&l.ready).(*Item)
+}
+
+// ahead lists up to n runs that will be next, roughly in order.
+func (l *lane) ahead(n int) []*Item { return l.ready[:min(n, len(l.ready))] }
+
+// done takes back a run that next gave out, after its outcome was committed.
+func (l *lane) done(it *Item, v Verdict, now int64) {
+	l.flight--
+	if v.State == Pending {
+		it.DueAt, it.AsideAt = v.DueAt, v.AsideAt
+		if key := l.keyOf(it); key != 0 {
+			if l.step(it, now); it.Late {
+				l.release(key, now)
+			}
+		}
+		l.place(it, now)
+		return
+	}
+	delete(l.known, it.ID)
+	if key := l.keyOf(it); key != 0 {
+		l.release(key, now)
+	}
+}
+
+// release lets the next run of the key go.
+func (l *lane) release(key int64, now int64) {
+	held := l.keys[key]
+	if held == nil {
+		return
+	}
+	if len(held.queue) > 0 {
+		it := held.queue[0]
+		held.queue[0] = nil
+		held.queue = held.queue[1:]
+		l.queued--
+		l.step(it, now)
+		l.place(it, now)
+		if l.keyOf(it) == 0 { // it stepped aside long ago: it holds nobody up
+			l.release(key, now)
+		}
+		return
+	}
+	if held.behind {
+		l.free = append(l.free, freeKey{key: key}) // stays held until its rows were read
+		return
+	}
+	delete(l.keys, key)
+}
+
+// freeKey asks for the rows of a key after one and up to the cursor.
+type freeKey struct {
+	key   int64
+	after ID
+}
+
+// readKey takes what l.free[0] asks for: the rows in order; fewer than asked
+// for means that there are no more.
+func (l *lane) readKey(rows []*Item, asked int, now int64) {
+	key := l.free[0].key
+	l.free = slices.Delete(l.free, 0, 1)
+	delete(l.keys, key)
+	for _, it := range rows {
+		l.add(it, now)
+	}
+	if len(rows) < asked {
+		return
+	}
+	if l.keys[key] == nil { // all of them stepped aside before: look behind them
+		l.keys[key] = &heldKey{behind: true}
+		l.free = append(l.free, freeKey{key, rows[len(rows)-1].ID})
+		return
+	}
+	l.keys[key].behind = true
+}
+
+// idle: nothing is known and nothing more to be read.
+func (l *lane) idle() bool {
+	return l.end && len(l.known) == 0 && l.flight == 0 && len(l.free) == 0
+}
+
+// takeExpired takes out the runs that should not be tried any more, as gone says;
+// they count as in flight until done.
+func (l *lane) takeExpired(gone func(*Item) bool, most int) []*Item {
+	var out []*Item
+	l.ready = slices.DeleteFunc(l.ready, func(it *Item) bool {
+		if len(out) < most && gone(it) {
+			out = append(out, it)
+			return true
+		}
+		return false
+	})
+	l.waiting = slices.DeleteFunc(l.waiting, func(d dueItem) bool {
+		if len(out) < most && gone(d.Item) {
+			out = append(out, d.Item)
+			return true
+		}
+		return false
+	})
+	if len(out) > 0 {
+		heap.Init(&l.ready)
+		heap.Init(&l.waiting)
+		l.flight += len(out)
+	}
+	return out
+}
+
+type itemHeap []*Item
+
+func (h itemHeap) Len() int { return len(h) }
+func (h itemHeap) Less(i, j int) bool {
+	return h[i].Seq < h[j].Seq || h[i].Seq == h[j].Seq && h[i].Run < h[j].Run
+}
+func (h itemHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *itemHeap) Push(x any)   { *h = append(*h, x.(*Item)) }
+func (h *itemHeap) Pop() any {
+	old := *h
+	it := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return it
+}
+
+type dueItem struct {
+	*Item
+	at int64
+}
+
+type dueHeap []dueItem
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *dueHeap) Push(x any)        { *h = append(*h, x.(dueItem)) }
+func (h *dueHeap) Pop() any {
+	old := *h
+	it := old[len(old)-1]
+	old[len(old)-1] = dueItem{}
+	*h = old[:len(old)-1]
+	return it
+}

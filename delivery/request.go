@@ -1,0 +1,89 @@
+package delivery
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/subscriptions"
+)
+
+// Push is all that a request is made of. The same push makes the same request,
+// byte for byte, so the request of an attempt is rebuilt and need not be stored.
+type Push struct {
+	ID         ID
+	AcceptedAt int64 // Unix ms
+	Event      *event.Event
+	Sub        *subscriptions.Subscription // at the version the attempt was made with
+	Key        *subscriptions.Key
+
+	At         int64  // Unix ms in the signature headers
+	RandomCode string // 16 hex
+	Nonce      []byte // for sealing
+	N          int    // number of the attempt
+	Late       bool
+	Replay     bool
+}
+
+// Headers of a push that are ours, spelled as documented.
+const (
+	HeaderEvent      = "X-Hookline-Event"
+	HeaderEventID    = "X-Hookline-Event-Id"
+	HeaderSequence   = "X-Hookline-Sequence"
+	HeaderAttempt    = "X-Hookline-Attempt"
+	HeaderEncryption = "X-Hookline-Encryption"
+	HeaderLate       = "X-Hookline-Late"
+	HeaderReplay     = "X-Hookline-Replay"
+	HeaderHops       = "X-Hookline-Hops"
+)
+
+// Never changed after start; shared by all requests.
+var (
+	contentType = []string{"application/json; charset=utf-8"}
+	userAgent   = []string{"Hookline/1"}
+	yes         = []string{"true"}
+)
+
+// Request makes headers and body of the push.
+func (p *Push) Request() (http.Header, []byte, error) {
+	m := signing.Message{
+		ID:         PublicID(p.ID.Sub, p.ID.Seq, p.AcceptedAt),
+		CompanyID:  p.Event.CompanyID,
+		At:         p.At,
+		RandomCode: p.RandomCode,
+		Body:       p.Event.Body,
+	}
+	h := make(http.Header, 16+len(p.Sub.Headers))
+	h["User-Agent"] = userAgent
+	for name, value := range p.Sub.Headers {
+		h[http.CanonicalHeaderKey(name)] = []string{value}
+	}
+	if p.Sub.Encryption != signing.None {
+		sealed, err := signing.Seal(p.Sub.Encryption, p.Key.Encryption, &m, p.Nonce)
+		if err != nil {
+			return nil, nil, fmt.Errorf("seal: %w", err)
+		}
+		m.Body = sealed
+		h[HeaderEncryption] = []string{p.Sub.Encryption}
+	}
+	signing.Sign(h, &m, p.Key.AppKey)
+	h["Content-Type"] = contentType
+	v := []string{p.Event.Type.String(), p.Event.ID, strconv.FormatInt(p.ID.Seq, 10), strconv.Itoa(p.N), strconv.Itoa(p.Event.Hops + 1)}
+	h[HeaderEvent] = v[0:1:1]
+	h[HeaderEventID] = v[1:2:2]
+	h[HeaderSequence] = v[2:3:3]
+	h[HeaderAttempt] = v[3:4:4]
+	h[HeaderHops] = v[4:5:5]
+	if p.Late {
+		h[HeaderLate] = yes
+	}
+	if p.Replay {
+		h[HeaderReplay] = yes
+	}
+	if p.Event.Traceparent != "" {
+		h["Traceparent"] = []string{p.Event.Traceparent}
+	}
+	return h, m.Body, nil
+}

@@ -1,0 +1,460 @@
+package delivery
+
+import (
+	"context"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/hookline/hookline/subscriptions"
+)
+
+const (
+	refills    = 8                // reads of rows in a row
+	keyRows    = 16               // rows read for one order key
+	expireMost = 64               // at least maxInFlight's most; outcomes without attempt under way at once
+	lookEvery  = 10 * time.Second // how often a held lane looks for what has expired
+	failingFor = 5 * 24 * time.Hour
+	storeWait  = 10 * time.Second // bound of one question to the store
+	lostWait   = 30 * time.Second // before a run is tried again whose outcome could not be recorded
+)
+
+// runner is the goroutine of a lane: it reads rows, launches attempts, takes
+// their outcomes, and keeps breaker and holds. All its fields but the inbox
+// belong to that goroutine.
+type runner struct {
+	d   *Dispatcher
+	sub int64
+
+	wake  chan struct{} // of one: the inbox has something
+	stop  chan struct{} // closed: launch nothing more
+	ended chan ended
+
+	mu     sync.Mutex // the inbox
+	told   bool
+	from   int64
+	pended int // rows pending as the store counts them; for recheck
+
+	cfg       *subscriptions.Subscription
+	target    *url.URL
+	lane      *lane
+	gone      bool // the subscription was deleted
+	reorder   bool // its ordering changed: once nothing is out, all is read anew
+	breaker   *breaker
+	hold      Hold
+	sending   int // attempts in flight, their outcomes included until committed
+	expiring  int
+	limit     int // in flight at most, below the subscription's own while it ramps up
+	timeouts  int // in a row
+	idleSince time.Time
+	retryRead time.Time // the store failed: ask again then
+}
+
+// ended is a run whose outcome was committed, or lost.
+type ended struct {
+	outcome *Outcome
+	tell    func(error) // the breaker's; nil: no attempt was made
+	err     error
+}
+
+func newRunner(d *Dispatcher, sub int64) *runner {
+	return &runner{
+		d: d, sub: sub,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		ended: make(chan ended, 2*expireMost), // never more are out: Done does not block the writer
+	}
+}
+
+func (r *runner) nudge(from int64) {
+	r.mu.Lock()
+	if from > 0 && (r.from == 0 || from < r.from) {
+		r.from = from
+	}
+	r.told = true
+	r.mu.Unlock()
+	r.signal()
+}
+
+func (r *runner) recheck(pending int) {
+	r.mu.Lock()
+	r.pended = pending
+	r.mu.Unlock()
+	r.signal()
+}
+
+func (r *runner) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *runner) run() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	stop := r.stop
+	for {
+		wait := lookEvery
+		if stop != nil {
+			wait = r.step()
+		} else if r.out() == 0 {
+			return
+		}
+		if wait < 0 {
+			if r.out() == 0 && r.d.retire(r) {
+				return
+			}
+			wait = time.Second
+		}
+		timer.Reset(wait)
+		select {
+		case <-r.wake:
+			r.readInbox()
+		case e := <-r.ended:
+			r.take(e)
+		case <-timer.C:
+		case <-stop:
+			stop = nil
+		}
+		r.takeAll()
+	}
+}
+
+// out is how many runs were given out and not yet taken back.
+func (r *runner) out() int { return r.sending + r.expiring }
+
+// takeAll takes the outcomes that a commit brought together.
+func (r *runner) takeAll() {
+	for {
+		select {
+		case e := <-r.ended:
+			r.take(e)
+		default:
+			return
+		}
+	}
+}
+
+func (r *runner) readInbox() {
+	r.mu.Lock()
+	told, from, pended := r.told, r.from, r.pended
+	r.told, r.from, r.pended = false, 0, 0
+	r.mu.Unlock()
+	if r.lane == nil {
+		return
+	}
+	if told {
+		r.lane.nudge(from)
+	}
+	// Should a nudge ever be lost: a lane that has read everything, and could
+	// hold what the store counts, looks at all of it once more.
+	if pended > 0 && pended <= heldMax && r.lane.end && len(r.lane.known)+len(r.lane.free) < pended {
+		r.lane.nudge(1)
+	}
+}
+
+// refresh takes over the subscription's current version. It reports whether the
+// lane can work.
+func (r *runner) refresh() bool {
+	sub := r.d.cfg.Subs.Get(r.sub)
+	if r.gone = sub == nil; r.gone {
+		return false
+	}
+	if sub == r.cfg && !r.reorder {
+		return true
+	}
+	target, err := url.Parse(sub.URL)
+	if err != nil { // checked when it was made
+		r.d.cfg.Log.Error("callback URL", "subscription", sub.ID, "err", err)
+		return false
+	}
+	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
+	defer cancel()
+	hold, err := r.d.cfg.Store.FindHold(ctx, r.sub)
+	if err != nil {
+		r.d.cfg.Log.Error("read hold", "subscription", sub.ID, "err", err)
+		return false
+	}
+	if r.breaker == nil || hold.Until == 0 && r.hold.Until != 0 { // new, or somebody resumed it
+		r.breaker = restore(hold, r.d.cfg.Now())
+		r.limit, r.timeouts = sub.MaxInFlight, 0
+		if r.breaker.opens > 0 {
+			r.limit = 1
+		}
+	}
+	r.reorder = r.reorder || r.cfg != nil && r.cfg.Ordering != sub.Ordering
+	r.cfg, r.target, r.hold = sub, target, hold
+	if r.lane == nil || r.reorder && r.out() == 0 {
+		return r.restart(ctx)
+	}
+	return !r.reorder
+}
+
+// restart reads everything anew: runs tried before first, so that each holds
+// its key before a later one of it is seen.
+func (r *runner) restart(ctx context.Context) bool {
+	waiting, err := r.d.cfg.Store.Waiting(ctx, r.sub, heldMax)
+	if err != nil {
+		r.d.cfg.Log.Error("read waiting deliveries", "subscription", r.cfg.ID, "err", err)
+		r.cfg = nil // refresh tries again
+		return false
+	}
+	r.lane, r.reorder = newLane(r.cfg.Ordering == "key"), false
+	now := r.d.cfg.Now().UnixMilli()
+	for _, it := range waiting {
+		r.lane.add(it, now)
+	}
+	return true
+}
+
+// step does all that can be done now and says how long until something more
+// can; below 0 when there has been nothing to do for long enough to end.
+func (r *runner) step() time.Duration {
+	if !r.refresh() {
+		if r.gone {
+			return -1
+		}
+		return time.Second // the store has trouble, or what is out must come back first
+	}
+	now := r.d.cfg.Now()
+	ms := now.UnixMilli()
+	next := r.lane.wake(ms) // Unix ms at which to look again
+	if next == 0 {
+		next = ms + lookEvery.Milliseconds()
+	}
+	if !r.retryRead.After(now) && !r.read(ms) {
+		r.retryRead = now.Add(time.Second)
+	}
+	if r.retryRead.After(now) || r.lane.wantsRows() {
+		next = min(next, max(r.retryRead.UnixMilli(), ms+1))
+	}
+	if !r.cfg.Paused() {
+		r.expire(now)
+		if r.hold.Until > ms {
+			next = min(r.hold.Until, ms+lookEvery.Milliseconds())
+		} else if !r.launch(now) {
+			next = min(next, ms+20) // the breaker's own clock is a little behind ours
+		}
+	}
+	if r.lane.idle() {
+		return r.rest(now)
+	}
+	r.idleSince = time.Time{}
+	return max(time.UnixMilli(next).Sub(r.d.cfg.Now()), time.Millisecond)
+}
+
+// rest keeps an idle lane for a while: the next event may come soon.
+func (r *runner) rest(now time.Time) time.Duration {
+	if r.idleSince.IsZero() {
+		r.idleSince = now
+	}
+	if now.Sub(r.idleSince) >= idleFor {
+		return -1
+	}
+	return idleFor
+}
+
+// read fills the lane from the store; false: the store has trouble.
+func (r *runner) read(ms int64) bool {
+	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
+	defer cancel()
+	for len(r.lane.free) > 0 && len(r.lane.ready) < readyMax {
+		f := r.lane.free[0]
+		rows, err := r.d.cfg.Store.OfKey(ctx, r.sub, f.key, f.after, r.lane.cursor, keyRows)
+		if err != nil {
+			r.d.cfg.Log.Error("read deliveries of a key", "subscription", r.cfg.ID, "err", err)
+			return false
+		}
+		r.lane.readKey(rows, keyRows, ms)
+	}
+	for range refills { // then outcomes may come in between
+		if !r.lane.wantsRows() {
+			break
+		}
+		rows, err := r.d.cfg.Store.Pending(ctx, r.sub, r.lane.cursor, readyMax)
+		if err != nil {
+			r.d.cfg.Log.Error("read deliveries", "subscription", r.cfg.ID, "err", err)
+			return false
+		}
+		r.lane.refill(rows, readyMax, ms)
+	}
+	return true
+}
+
+// expire ends the runs whose giveUpAfter has passed, tried or not.
+func (r *runner) expire(now time.Time) {
+	if r.expiring >= expireMost {
+		return
+	}
+	active := r.cfg.ActiveClock(now)
+	for _, it := range r.lane.takeExpired(func(it *Item) bool { return it.GiveUpAt <= active }, expireMost-r.expiring) {
+		r.expiring++
+		r.record(&Outcome{Item: it, Verdict: Verdict{State: Exhausted}}, nil)
+	}
+}
+
+func (r *runner) record(o *Outcome, tell func(error)) {
+	o.Done = func(err error) { r.ended <- ended{o, tell, err} }
+	r.d.cfg.Store.Record(o)
+}
+
+// launch starts attempts until a limit is reached; false: the breaker lets
+// none through although nothing is out.
+func (r *runner) launch(now time.Time) bool {
+	room := min(r.limit, r.cfg.MaxInFlight, r.d.share()) - r.sending
+	if room <= 0 || len(r.lane.ready) == 0 || !r.load(room) {
+		return true
+	}
+	for room > 0 && len(r.lane.ready) > 0 {
+		if r.lane.ready[0].Event == nil { // its bytes are gone: nothing is left to push
+			if r.expiring >= expireMost {
+				return true
+			}
+			r.expiring++
+			r.record(&Outcome{Item: r.lane.next(), Verdict: Verdict{State: Exhausted}}, nil)
+			continue
+		}
+		tell, ok := r.breaker.allow()
+		if !ok {
+			return r.sending > 0
+		}
+		it := r.lane.next()
+		r.sending++
+		room--
+		p := &Push{
+			ID: it.ID, AcceptedAt: it.AcceptedAt, Event: it.Event, Sub: r.cfg, Key: r.cfg.SigningKey(now),
+			N: it.Tries + 1, Late: it.Late, Replay: it.Run > 0,
+		}
+		go r.attempt(it, p, r.target, tell)
+	}
+	return true
+}
+
+// load sees to it that the runs about to be sent have their bytes.
+func (r *runner) load(room int) bool {
+	ahead := r.lane.ahead(max(room, 16))
+	for _, it := range ahead {
+		if it.Event == nil {
+			ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
+			defer cancel()
+			if err := r.d.cfg.Store.Load(ctx, ahead); err != nil {
+				r.d.cfg.Log.Error("load events", "subscription", r.cfg.ID, "err", err)
+				r.retryRead = r.d.cfg.Now().Add(time.Second)
+				return false
+			}
+			return true
+		}
+	}
+	return true
+}
+
+// attempt makes one request and hands its outcome to the writer. The slot stays
+// taken until the outcome is committed, so that a crash repeats at most what
+// was in flight.
+func (r *runner) attempt(it *Item, p *Push, target *url.URL, tell func(error)) {
+	// owned ends when the shard is lost, not when the process stops: a stopping
+	// process finishes and records; one that is no longer owner must not be heard.
+	if err := r.d.slots.Acquire(r.d.owned, 1); err != nil {
+		r.ended <- ended{&Outcome{Item: it}, tell, errLost}
+		return
+	}
+	a, heard := r.d.cfg.Sender.Send(r.d.owned, p, target)
+	r.d.slots.Release(1)
+	if !heard {
+		r.ended <- ended{&Outcome{Item: it}, tell, errLost}
+		return
+	}
+	r.record(&Outcome{Item: it, Attempt: a, Verdict: decide(it, a, p.Sub, r.d.cfg.Now())}, tell)
+}
+
+// take learns from an outcome.
+func (r *runner) take(e ended) {
+	now := r.d.cfg.Now()
+	it, a, v := e.outcome.Item, e.outcome.Attempt, e.outcome.Verdict
+	if e.tell == nil {
+		r.expiring--
+	} else {
+		r.sending--
+	}
+	if a != nil {
+		r.learn(a, e.tell, now)
+	} else if e.tell != nil {
+		e.tell(errNoRequest)
+	}
+	if e.err != nil {
+		// Not recorded, so the store still has it pending: it comes again.
+		v = Verdict{State: Pending, DueAt: now.Add(lostWait).UnixMilli(), AsideAt: it.AsideAt}
+	} else {
+		if a != nil {
+			if it.Tries++; it.FirstTryAt == 0 {
+				it.FirstTryAt = a.At
+			}
+		}
+		r.d.cfg.Observe(Report{Sub: r.cfg, Item: it, Attempt: a, Verdict: v})
+	}
+	if v.State != Pending {
+		it.Event = nil
+	}
+	r.lane.done(it, v, now.UnixMilli())
+}
+
+// learn adapts breaker, holds and pace to how an attempt went.
+func (r *runner) learn(a *Attempt, tell func(error), now time.Time) {
+	result := ResultOf(a)
+	opened, closed, wait := r.breaker.report(tell, result != Failed, now)
+	r.pace(a, result, closed)
+	switch {
+	case opened:
+		r.setHold(Hold{Until: now.Add(max(wait, a.RetryAfter)).UnixMilli(), Reason: "breaker", Breaker: r.breaker.row()}, now)
+	case closed:
+		r.setHold(Hold{Breaker: r.breaker.row()}, now)
+	case a.RetryAfter > 0 && now.Add(a.RetryAfter).UnixMilli() > r.hold.Until:
+		r.setHold(Hold{Until: now.Add(a.RetryAfter).UnixMilli(), Reason: "retryAfter", Breaker: r.breaker.row()}, now)
+	}
+	if result == Gone && r.cfg != nil && !r.cfg.Paused() {
+		r.pause("gone")
+	}
+}
+
+// pace lowers and raises the number of requests in flight: 1 after time-outs
+// and while the breaker probes, doubling with success.
+func (r *runner) pace(a *Attempt, result Result, closed bool) {
+	switch {
+	case a.Class == Timeout:
+		if r.timeouts++; r.timeouts >= 2 {
+			r.limit = 1
+		}
+	case closed:
+		r.timeouts, r.limit = 0, 2
+	case result == Taken:
+		r.timeouts = 0
+		if r.limit < 64 {
+			r.limit = min(r.limit*2, 64)
+		}
+	}
+	if r.breaker.opens > 0 {
+		r.limit = 1
+	}
+}
+
+// setHold stops the lane and says so in the subscription's one row.
+func (r *runner) setHold(h Hold, now time.Time) {
+	r.hold = h
+	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
+	defer cancel()
+	if err := r.d.cfg.Store.SetHold(ctx, r.sub, h); err != nil {
+		// Held in memory all the same; the row only matters after a restart.
+		r.d.cfg.Log.Error("write hold", "sub", r.sub, "err", err)
+	}
+	if h.Reason == "breaker" && h.Breaker.FailingSince > 0 && now.UnixMilli()-h.Breaker.FailingSince >= failingFor.Milliseconds() {
+		r.pause("failing")
+	}
+}
+
+func (r *runner) pause(reason string) {
+	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
+	defer cancel()
+	if err := r.d.cfg.Store.Pause(ctx, r.sub, reason); err != nil {
+		r.d.cfg.Log.Error("pause", "sub", r.sub, "reason", reason, "err", err)
+	}
+}
