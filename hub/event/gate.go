@@ -85,6 +85,18 @@ func (g Gate) Read(dst []Item, t Type, raw []byte, most int) ([]Item, *Problem) 
 	return dst, nil
 }
 
+// Line reads one event as an item: a bare body when t is given, else as Any.
+func (g Gate) Line(t Type, raw []byte) Item {
+	f := asAny
+	if t != 0 {
+		f = asBody
+	}
+	p := begin(raw)
+	defer p.end()
+	p.space()
+	return g.alone(p, f, t)
+}
+
 func (g Gate) single(raw []byte, f form, t Type) (*Event, *Problem) {
 	p := begin(raw)
 	defer p.end()

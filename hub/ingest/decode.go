@@ -1,0 +1,213 @@
+package ingest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/problem"
+)
+
+// Limits of one request. Past them it is refused as a whole, never cut.
+const (
+	MaxRequest = 8 << 20 // bytes, as sent and after decompression
+	MaxEvents  = 1000
+)
+
+// Bytes that a request is charged, and holds, from its start, and at most
+// before it has sent any: a declared length alone reserves little.
+const (
+	firstChunk = 4 << 10
+	firstMost  = 64 << 10
+	keepBuffer = 1 << 20 // larger buffers are not kept for the next request
+)
+
+// request is the memory that one request needs, used again by a later one.
+type request struct {
+	body  []byte // after decompression
+	held  int64  // bytes charged to the budget
+	items []event.Item
+	out   []byte
+	gz    *gzip.Reader
+}
+
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+func (q *request) free() {
+	if cap(q.body) > keepBuffer {
+		q.body = nil
+	}
+	if cap(q.out) > keepBuffer {
+		q.out = nil
+	}
+	clear(q.items) // the events are the store's now
+	q.body, q.items, q.out, q.held = q.body[:0], q.items[:0], q.out[:0], 0
+	requests.Put(q)
+}
+
+// format of a request body.
+type format uint8
+
+const (
+	asJSON format = iota
+	asLines
+)
+
+// formatOf reads the content type; none means JSON, parameters do not matter.
+func formatOf(contentType string) (format, bool) {
+	name, _, _ := strings.Cut(contentType, ";")
+	name = strings.ToLower(strings.TrimSpace(name))
+	switch name {
+	case "", "application/json", "text/json":
+		return asJSON, true
+	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines", "application/x-jsonlines":
+		return asLines, true
+	}
+	return asJSON, strings.HasPrefix(name, "application/") && strings.HasSuffix(name, "+json")
+}
+
+// source is the body as it comes from the wire. It stops past MaxRequest and
+// remembers its own error, which tells a broken connection from broken gzip.
+type source struct {
+	r   io.Reader
+	n   int
+	err error
+}
+
+var (
+	errTooLarge = errors.New("request too large")
+	errFull     = errors.New("too many bytes in flight")
+)
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.r.Read(p)
+	if s.n += n; s.n > MaxRequest {
+		err = errTooLarge
+	}
+	s.err = err
+	return n, err
+}
+
+// read the body of r into q, decompressed.
+func (h *Handler) read(q *request, r *http.Request) *problem.Details {
+	size := int64(firstChunk)
+	src := &source{r: r.Body}
+	if r.ContentLength > MaxRequest {
+		return explain(errTooLarge, src)
+	}
+	var from io.Reader = src
+	switch encoding := r.Header.Get("Content-Encoding"); {
+	case encoding == "" || strings.EqualFold(encoding, "identity"):
+		if r.ContentLength > 0 {
+			size = min(r.ContentLength+1, firstMost) // one more, so that the end is seen without growing
+		}
+	case strings.EqualFold(encoding, "gzip") || strings.EqualFold(encoding, "x-gzip"):
+		gz, err := q.unzip(src)
+		if err != nil {
+			return explain(err, src)
+		}
+		from = gz
+	default:
+		return problem.New(http.StatusUnsupportedMediaType, "Content-Encoding must be gzip, identity or absent")
+	}
+	for {
+		if int64(len(q.body)) == q.held {
+			if !h.grow(q, size) {
+				return explain(errFull, src)
+			}
+			size = q.held // double from now on
+		}
+		n, err := from.Read(q.body[len(q.body):q.held])
+		q.body = q.body[:len(q.body)+n]
+		switch {
+		case len(q.body) > MaxRequest:
+			return explain(errTooLarge, src)
+		case err == io.EOF: //nolint:errorlint // io.Reader returns it bare
+			return nil
+		case err != nil:
+			return explain(err, src)
+		}
+	}
+}
+
+// grow charges n bytes more, and makes room for them.
+func (h *Handler) grow(q *request, n int64) bool {
+	n = min(n, MaxRequest+1-q.held)
+	if !h.inFlight.take(n, h.maxInFlight()) {
+		return false
+	}
+	q.held += n
+	if int64(cap(q.body)) < q.held {
+		q.body = append(make([]byte, 0, q.held), q.body...)
+	}
+	return true
+}
+
+func (q *request) unzip(src io.Reader) (*gzip.Reader, error) {
+	var err error
+	if q.gz == nil {
+		q.gz, err = gzip.NewReader(src) // nil with an error
+		return q.gz, err
+	}
+	return q.gz, q.gz.Reset(src)
+}
+
+// explain why a body could not be read.
+func explain(err error, src *source) *problem.Details {
+	if src.err != nil && src.err != io.EOF { //nolint:errorlint // io.Reader returns it bare
+		err = src.err
+	}
+	switch {
+	case errors.Is(err, errTooLarge):
+		return problem.New(http.StatusRequestEntityTooLarge, "a request has at most "+strconv.Itoa(MaxRequest)+" bytes, before and after decompression")
+	case errors.Is(err, errFull):
+		return busy()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return problem.New(http.StatusRequestTimeout, "the body did not come in time")
+	case src.err == nil || src.err == io.EOF: //nolint:errorlint // as above
+		return problem.New(http.StatusBadRequest, "the body is not gzip, or it ends too early")
+	}
+	return problem.New(http.StatusBadRequest, "the body could not be read to its end")
+}
+
+// split the body into items, each as the gate finds it; a problem when nothing of it can be taken.
+func (q *request) split(g event.Gate, t event.Type, f format) *problem.Details {
+	var p *event.Problem
+	if f == asLines {
+		p = q.lines(g, t)
+	} else if len(bytes.TrimSpace(q.body)) > 0 {
+		q.items, p = g.Read(q.items, t, q.body, MaxEvents)
+	}
+	switch {
+	case p != nil:
+		return problem.New(p.Status, p.Message)
+	case len(q.items) == 0:
+		return problem.New(http.StatusBadRequest, "no events")
+	}
+	return nil
+}
+
+// lines reads one event a line; empty lines are none.
+func (q *request) lines(g event.Gate, t event.Type) *event.Problem {
+	for line := range bytes.Lines(q.body) {
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if len(q.items) == MaxEvents {
+			return &event.Problem{Message: "more than " + strconv.Itoa(MaxEvents) + " events", Status: http.StatusRequestEntityTooLarge}
+		}
+		q.items = append(q.items, g.Line(t, line))
+	}
+	return nil
+}

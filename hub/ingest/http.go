@@ -1,0 +1,239 @@
+package ingest
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/problem"
+)
+
+// Header names that senders may set, canonical.
+const (
+	headerTrace = "Traceparent"
+	headerHops  = "X-Hookline-Hops"
+)
+
+// MaxHops is how many hubs an event may have gone through. One more and it is
+// taken for a loop.
+const MaxHops = 8
+
+// Handler is POST /v1/events and POST /v1/events/{type}. Set its fields before
+// the first request; zero values mean the defaults.
+type Handler struct {
+	Store       Store
+	Limit       func(tenant int64) int // events a second of a tenant; default, also for 0: 1,000
+	MaxInFlight int64                  // bytes of bodies being read or waiting for their commit, all requests together; default 64 MiB
+	ReadTimeout time.Duration          // for a body to come in; default 30 s
+	Now         func() time.Time       // default time.Now
+	Metrics     *Metrics               // nil: none
+	Log         *slog.Logger           // default slog.Default()
+
+	inFlight budget
+	buckets  buckets
+}
+
+func (h *Handler) maxInFlight() int64 { return cmp.Or(h.MaxInFlight, 64<<20) }
+
+func (h *Handler) now() time.Time {
+	if h.Now != nil {
+		return h.Now()
+	}
+	return time.Now()
+}
+
+func (h *Handler) perSecond(tenant int64) int {
+	n := 0
+	if h.Limit != nil {
+		n = h.Limit(tenant)
+	}
+	if n <= 0 {
+		n = 1000
+	}
+	return n
+}
+
+// Serve takes the events of one request of caller c. typ is the type that the
+// path names, "" when each event says its own. It answers results for each
+// item, or a problem when nothing was taken.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, c access.Caller, typ string) {
+	q := requests.Get().(*request)
+	defer func() { // also when something panics
+		h.inFlight.give(q.held)
+		q.free()
+	}()
+	if refused := h.take(q, w, r, c, typ); refused != nil {
+		h.Metrics.refusal(strconv.Itoa(refused.Status))
+		problem.Write(w, *refused)
+		return
+	}
+	q.answer(w)
+}
+
+// take does all but the answer. It returns why nothing was taken.
+func (h *Handler) take(q *request, w http.ResponseWriter, r *http.Request, c access.Caller, typ string) *problem.Details {
+	if c.Tenant == 0 {
+		return problem.New(http.StatusForbidden, "a key of the platform belongs to no tenant; events need a tenant's key")
+	}
+	t, refused := typeOf(typ)
+	if refused != nil {
+		return refused
+	}
+	hops, refused := hopsOf(r.Header)
+	if refused != nil {
+		return refused
+	}
+	f, ok := formatOf(r.Header.Get("Content-Type"))
+	if !ok {
+		return problem.New(http.StatusUnsupportedMediaType, "Content-Type must be application/json or application/x-ndjson")
+	}
+	// Whoever is past the limit already is not worth reading.
+	limiter := h.buckets.find(c.Tenant, h.perSecond(c.Tenant), h.now())
+	if limiter.TokensAt(h.now()) < 1 {
+		return tooMany(wait(limiter, 1, h.now()))
+	}
+
+	if refused := h.receive(q, w, r); refused != nil {
+		return refused
+	}
+	h.Metrics.request(len(q.body))
+	gate := event.Gate{CompanyID: c.CompanyID, Strict: c.Strict, Now: h.Now}
+	if refused := q.split(gate, t, f); refused != nil {
+		return refused
+	}
+	if now := h.now(); !limiter.AllowN(now, len(q.items)) {
+		return tooMany(wait(limiter, len(q.items), now))
+	}
+
+	events := make([]*event.Event, 0, len(q.items))
+	trace := traceOf(r.Header)
+	for _, it := range q.items {
+		if e := it.Event; e != nil {
+			e.Tenant, e.KeyID, e.Source, e.Traceparent, e.Hops = c.Tenant, c.KeyID, "http", trace, hops
+			events = append(events, e)
+		}
+	}
+	return h.commit(q, r, events)
+}
+
+// receive reads the body within its time.
+func (h *Handler) receive(q *request, w http.ResponseWriter, r *http.Request) *problem.Details {
+	conn := http.NewResponseController(w)
+	timed := conn.SetReadDeadline(time.Now().Add(cmp.Or(h.ReadTimeout, 30*time.Second))) == nil // not in tests with a recorder
+	refused := h.read(q, r)
+	if timed && refused == nil {
+		// Else the deadline would end the request's context during a long commit.
+		_ = conn.SetReadDeadline(time.Time{})
+	}
+	return refused
+}
+
+// commit stores the events and notes a result for each item.
+func (h *Handler) commit(q *request, r *http.Request, events []*event.Event) *problem.Details {
+	var verdicts []Verdict
+	if len(events) > 0 {
+		var err error
+		if verdicts, err = h.Store.Accept(r.Context(), events); err != nil {
+			return h.failed(r, err)
+		}
+	}
+	q.beginAnswer()
+	next := 0
+	for i := range q.items {
+		it := &q.items[i]
+		id, status, warnings := it.ID, Rejected, []event.Problem(nil)
+		if it.Event != nil {
+			id = it.Event.ID
+			switch verdicts[next] {
+			case Stored:
+				status, warnings = Accepted, it.Event.Warnings
+			case Known:
+				status = Duplicate
+			default:
+				it.Problem = &event.Problem{Code: "id_conflict", Message: "this id was used for another event", Field: "/id", Status: http.StatusConflict}
+			}
+			next++
+		}
+		h.Metrics.result(status, warnings)
+		q.result(id, status, it.Problem, warnings)
+	}
+	q.endAnswer()
+	return nil
+}
+
+// failed answers an error of the store, which took nothing.
+func (h *Handler) failed(r *http.Request, err error) *problem.Details {
+	switch {
+	case errors.Is(err, ErrBusy):
+		return busy()
+	case r.Context().Err() != nil:
+		return problem.New(http.StatusServiceUnavailable, "the request was given up")
+	}
+	cmp.Or(h.Log, slog.Default()).ErrorContext(r.Context(), "accept events", "path", r.URL.Path, "err", err)
+	return problem.New(http.StatusInternalServerError, "the hub could not store the events; its log says why")
+}
+
+func busy() *problem.Details {
+	return &problem.Details{Status: http.StatusServiceUnavailable, Detail: "the hub is full, nothing was taken", RetryAfter: time.Second}
+}
+
+func tooMany(after time.Duration) *problem.Details {
+	return &problem.Details{Status: http.StatusTooManyRequests, Detail: "more events a second than this tenant may send, nothing was taken", RetryAfter: after}
+}
+
+func typeOf(name string) (event.Type, *problem.Details) {
+	if name == "" {
+		return 0, nil
+	}
+	t, ok := event.ParseType(name)
+	switch {
+	case !ok:
+		return 0, problem.Field(http.StatusUnprocessableEntity, "type", "no type has this name")
+	case t.Internal():
+		return 0, problem.Field(http.StatusUnprocessableEntity, "type", "only the hub itself makes events of this type")
+	}
+	return t, nil
+}
+
+// hopsOf reads through how many hubs the request came.
+func hopsOf(h http.Header) (int, *problem.Details) {
+	s := h.Get(headerHops)
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 31)
+	switch {
+	case err != nil:
+		return 0, problem.Field(http.StatusBadRequest, headerHops, "must be a number from 0 to "+strconv.Itoa(MaxHops))
+	case n > MaxHops:
+		// Not 508: a 5xx would have the sending hub hold all its pushes to us for one loop.
+		return 0, problem.Field(http.StatusUnprocessableEntity, headerHops, "the event went through more than "+strconv.Itoa(MaxHops)+" hubs: a loop")
+	}
+	return int(n), nil
+}
+
+// traceOf is the W3C trace context of the request, "" when it has none or not
+// a valid one (https://www.w3.org/TR/trace-context/#traceparent-header).
+func traceOf(h http.Header) string {
+	s := h.Get(headerTrace)
+	if len(s) != 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' || s[:2] == "ff" {
+		return ""
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case i == 2 || i == 35 || i == 52:
+		case (c < '0' || '9' < c) && (c < 'a' || 'f' < c):
+			return ""
+		}
+	}
+	if strings.Trim(s[3:35], "0") == "" || strings.Trim(s[36:52], "0") == "" {
+		return ""
+	}
+	return strings.Clone(s) // not the memory of all headers
+}
