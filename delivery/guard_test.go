@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/subscriptions"
 )
 
 func networks(t testing.TB, values ...string) []netip.Prefix {
@@ -303,4 +305,27 @@ func BenchmarkControl(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// A subscription whose URL the guard refuses is refused with the reason, at /url.
+func TestSubscriptionURLsPassTheGuard(t *testing.T) {
+	rules := subscriptions.Rules{CheckURL: NewGuard(nil).CheckURL}
+	for u, why := range map[string]string{
+		"http://2130706433/":           "four decimal numbers",
+		"http://0177.0.0.1/":           "four decimal numbers",
+		"http://127.1/":                "four decimal numbers",
+		"http://[::ffff:10.0.0.1]/":    "10.0.0.1 is not public",
+		"http://[fe80::1%25eth0]/":     "zone",
+		"https://crm.example:25/":      "port 25",
+		"https://localhost:8443/":      "not public",
+		"https://169.254.169.254/meta": "not public",
+	} {
+		s, problems := subscriptions.Create([]byte(`{"url": "`+u+`"}`), rules)
+		require.Nil(t, s, u)
+		require.Len(t, problems, 1, u)
+		require.Equal(t, "/url", problems[0].Field)
+		require.Contains(t, problems[0].Message, why, u)
+	}
+	_, problems := subscriptions.Create([]byte(`{"url": "https://bücher.example:8443/hook?x=1"}`), rules)
+	require.Empty(t, problems)
 }

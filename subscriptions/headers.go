@@ -29,6 +29,10 @@ func (e *edit) setHeaders(field string, raw json.RawMessage) {
 	if !ok {
 		return
 	}
+	if len(given) > 2*maxHeaders { // as many as can go and come at once; what follows is quadratic
+		e.problem(field, "out_of_range", fmt.Sprintf("must be at most %d headers", maxHeaders))
+		return
+	}
 	headers := make(map[string]string, len(e.Headers)+len(given))
 	maps.Copy(headers, e.Headers)
 	seen := map[string]bool{}

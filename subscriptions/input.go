@@ -84,6 +84,7 @@ func (in *input) object(pointer string, raw json.RawMessage) ([]member, bool) {
 		return nil, false
 	}
 	var members []member
+	seen := map[string]bool{}
 	for dec.More() {
 		tok, err := dec.Token()
 		name, isName := tok.(string)
@@ -96,10 +97,11 @@ func (in *input) object(pointer string, raw json.RawMessage) ([]member, bool) {
 			return nil, false
 		}
 		m := member{name: name, pointer: pointer + "/" + escapePointer.Replace(name), value: value}
-		if slices.ContainsFunc(members, func(o member) bool { return o.name == name }) {
+		if seen[name] {
 			in.problem(m.pointer, "duplicate_field", "is there twice")
 			continue
 		}
+		seen[name] = true
 		members = append(members, m)
 	}
 	return members, true

@@ -2,7 +2,6 @@ package subscriptions_test
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -64,6 +63,14 @@ func TestCreateWithDefaults(t *testing.T) {
 	require.Equal(t, now, k.From)
 	require.Nil(t, k.Until)
 	require.NotEqual(t, k.AppKey, create(t, `{"url": "https://crm.example/hook"}`).Keys[0].AppKey)
+}
+
+func manyHeaders(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `, "X-%d": "v"`, i)
+	}
+	return "{" + b.String()[1:] + "}"
 }
 
 func TestCreateTakesEveryField(t *testing.T) {
@@ -167,6 +174,9 @@ func TestCreateRefuses(t *testing.T) {
 		{with(`"headers": {"a/b~c": "x"}`), "/headers/a~1b~0c", "invalid_header"},
 		{with(`"headers": {"": "x"}`), "/headers/", "invalid_header"},
 		{with(`"headers": {"X-A": "` + strings.Repeat("a", 8190) + `"}`), "/headers", "out_of_range"},
+		{with(`"headers": {"X-A": "` + strings.Repeat("a", 4000) + `", "X-B": "` + strings.Repeat("a", 4187) + `"}`), "/headers", "out_of_range"},
+		{with(`"headers": ` + manyHeaders(21)), "/headers", "out_of_range"},
+		{with(`"headers": ` + manyHeaders(20000)), "/headers", "out_of_range"},
 		{header("X A"), "/headers/X A", "invalid_header"},
 		{header("X:"), "/headers/X:", "invalid_header"},
 		{header("Eé"), "/headers/Eé", "invalid_header"},
@@ -315,13 +325,7 @@ func TestPatchWithNullResets(t *testing.T) {
 }
 
 func TestPatchOfHeadersKeepsItsLimits(t *testing.T) {
-	many := map[string]string{}
-	for i := range 20 {
-		many[fmt.Sprintf("X-%d", i)] = "v"
-	}
-	raw, err := json.Marshal(map[string]any{"url": "https://crm.example", "headers": many})
-	require.NoError(t, err)
-	s := create(t, string(raw))
+	s := create(t, with(`"headers": `+manyHeaders(20)))
 	_, problems := subscriptions.Patch(s, []byte(`{"headers": {"X-20": "v"}}`), rules)
 	require.Len(t, problems, 1)
 	require.Equal(t, "/headers", problems[0].Field)
