@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/search"
 )
 
 // Handler answers one request of a caller that the route table let through.
@@ -27,8 +29,15 @@ type API struct {
 	Keys    KeyStore
 	Book    *access.Book // changes of tenants and keys hold here from the moment they are answered
 	Cursors Cursors
-	Now     func() time.Time // default time.Now
-	Log     *slog.Logger     // default slog.Default()
+
+	Subscriptions SubscriptionStore
+	Past          search.Store
+	Retries       RetryStore
+	Allow         []netip.Prefix // networks that callback URLs of every tenant may name although private
+	RequireHTTPS  bool           // refuse http callback URLs
+
+	Now func() time.Time // default time.Now
+	Log *slog.Logger     // default slog.Default()
 
 	// changes is held from the commit of a tenant or key until the book has it,
 	// so that the book ends with what was committed last.

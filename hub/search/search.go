@@ -21,7 +21,7 @@ type EventFilter struct {
 	Matched  *bool      // did any subscription want it
 	Warnings *bool      // did it carry odd values
 	Before   int64      // seq of the last one seen; 0: from the newest
-	Limit    int
+	Limit    int        // 1 or more
 }
 
 // Event is an event with what became of it.
@@ -43,15 +43,28 @@ type DeliveryFilter struct {
 	Error    delivery.ErrorClass // of the last attempt; None: any
 	From, To int64               // Unix ms of acceptance: From <= t < To; 0: open
 	After    *DeliveryCursor     // the last one seen
-	Limit    int
+	Limit    int                 // 1 or more
 }
 
 // DeliveryCursor is a place in the delivery log.
 type DeliveryCursor struct{ Seq, Sub int64 }
 
-// Delivery is a line of the log: a delivery and its latest run.
+// Matches says whether a delivery is one that the filter picks, its tenant,
+// order key and time aside.
+func (f *DeliveryFilter) Matches(d *Delivery) bool {
+	return (f.Sub == 0 || d.Sub == f.Sub) &&
+		(f.Types == 0 || f.Types.Has(d.Type)) &&
+		(f.State == nil || d.State == *f.State) &&
+		(f.HTTP == 0 || d.LastStatus == f.HTTP) &&
+		(f.Error == delivery.None || d.LastError == f.Error)
+}
+
+// Delivery is a line of the log: a delivery and its latest run. State is the
+// delivery's (pending while any run of one that was not delivered is), Tries
+// counts the attempts of all runs, and the last status and error are those of
+// the latest run that was tried.
 type Delivery struct {
-	delivery.ID
+	delivery.ID         // Run: the latest
 	Subscription string // public id
 	EventID      string
 	Type         event.Type
@@ -84,6 +97,9 @@ type Run struct {
 	DoneAt int64
 }
 
+// AttemptPlace is a place among the attempts of a delivery; the zero one is before all.
+type AttemptPlace struct{ Run, N int }
+
 // Attempt is one request, with what is needed to rebuild it.
 type Attempt struct {
 	Run int
@@ -93,13 +109,24 @@ type Attempt struct {
 
 // Store answers questions about the past. All of them see everything that was
 // committed before they were asked, and nothing of another tenant.
+//
+// A page may be short, even empty, although more follows: one call looks at a
+// bounded number of rows, so that a rare type or status over a long time costs
+// many quick calls and not one slow one. Only a missing next means the end.
 type Store interface {
-	FindEvents(ctx context.Context, f EventFilter) ([]Event, error)
+	// FindEvents reads a page; next is the Before of the one that follows, 0 at the end.
+	FindEvents(ctx context.Context, f EventFilter) (page []Event, next int64, err error)
 	// FindEvent by its id, with its body (nil once past retention); ErrNotFound.
 	FindEvent(ctx context.Context, tenant int64, id string) (*Event, error)
+	// FindEventSeq is FindEvent by number.
+	FindEventSeq(ctx context.Context, tenant, seq int64) (*Event, error)
+	// EventDeliveries lists the deliveries of an event by subscription number.
 	EventDeliveries(ctx context.Context, tenant, seq int64) ([]Delivery, error)
-	FindDeliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error)
+	// FindDeliveries reads a page; next is the After of the one that follows, nil at the end.
+	FindDeliveries(ctx context.Context, f DeliveryFilter) (page []Delivery, next *DeliveryCursor, err error)
 	// FindDelivery with its runs; ErrNotFound.
 	FindDelivery(ctx context.Context, tenant, sub, seq int64) (*Delivery, error)
-	FindAttempts(ctx context.Context, sub, seq int64) ([]Attempt, error)
+	// FindAttempts of all runs in the order in which they were numbered, those
+	// after the place given, at most limit.
+	FindAttempts(ctx context.Context, tenant, sub, seq int64, after AttemptPlace, limit int) ([]Attempt, error)
 }

@@ -1,0 +1,65 @@
+package search
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/subscriptions"
+)
+
+// Request is one as the receiver got it.
+type Request struct {
+	Method string
+	URL    string
+	Header http.Header // with Host and Content-Length; names spelled as sent
+	Body   []byte
+}
+
+// Rebuild makes the request of an attempt again, byte for byte. e needs its
+// body; sub is the subscription at the version of the attempt, with its keys.
+func Rebuild(d *Delivery, a *Attempt, e *event.Event, sub *subscriptions.Subscription) (*Request, error) {
+	key, ok := sub.Key(a.KeyN)
+	if !ok {
+		return nil, fmt.Errorf("rebuild attempt %d of %s: key %d of the subscription is not there", a.N, d.PublicID(), a.KeyN)
+	}
+	target, err := url.Parse(sub.URL)
+	if err != nil {
+		return nil, fmt.Errorf("rebuild attempt %d of %s: callback URL is malformed", a.N, d.PublicID())
+	}
+	p := delivery.Push{
+		ID: delivery.ID{Sub: d.Sub, Seq: d.Seq, Run: a.Run}, AcceptedAt: d.AcceptedAt, Event: e, Sub: sub, Key: &key,
+		At: a.SignedAt, RandomCode: a.RandomCode, Nonce: a.Nonce, N: a.N, Late: a.Late, Replay: a.Replay,
+	}
+	header, body, err := p.Request()
+	if err != nil {
+		return nil, fmt.Errorf("rebuild attempt %d of %s: %w", a.N, d.PublicID(), err)
+	}
+	// These two are written by the HTTP client.
+	header["Host"] = []string{target.Host}
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	return &Request{Method: http.MethodPost, URL: sub.URL, Header: header, Body: body}, nil
+}
+
+// Hide replaces the values of the subscription's own headers, which may hold secrets.
+func (r *Request) Hide(sub *subscriptions.Subscription) {
+	for name := range sub.Headers {
+		r.Header[http.CanonicalHeaderKey(name)] = []string{"***"}
+	}
+}
+
+// HideQuery takes out the query of the URL, which may hold a secret.
+func (r *Request) HideQuery() { r.URL = HideQuery(r.URL) }
+
+// HideQuery is the URL with its query, if any, as "***".
+func HideQuery(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.RawQuery == "" {
+		return s
+	}
+	u.RawQuery = ""
+	return u.String() + "?***"
+}

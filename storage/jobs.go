@@ -1,0 +1,185 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/event"
+)
+
+// jobDelete ends what is pending of a deleted subscription.
+const jobDelete = "delete"
+
+// jobChunk is how many rows a job changes in one transaction, so that accepts
+// and outcomes get their turn in between.
+const jobChunk = 1000
+
+// jobRetry is the pause after a job failed, e.g. for want of space.
+const jobRetry = 5 * time.Second
+
+type job struct {
+	ID     string `db:"id"`
+	Kind   string `db:"kind"`
+	Filter []byte `db:"filter"`
+}
+
+type deleteJob struct {
+	Sub int64 `json:"sub"`
+}
+
+// addJob leaves a large change to RunJobs, which does it even after a crash.
+func addJob(ctx context.Context, tx *sqlx.Tx, tenant int64, kind string, filter any, by string, now time.Time) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("job %s: %w", kind, err)
+	}
+	f, err := json.Marshal(filter)
+	if err != nil {
+		return fmt.Errorf("job %s: %w", kind, err)
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO jobs (id, tenant, kind, filter, made_by, progress, state, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, '{}', 'waiting', ?, ?)`, id.String(), tenant, kind, f, by, now.UnixMilli(), now.UnixMilli()); err != nil {
+		return fmt.Errorf("job %s: %w", kind, err)
+	}
+	return nil
+}
+
+// wakeJobs tells RunJobs that there is one; if it is at work already, it looks again.
+func (db *DB) wakeJobs() {
+	select {
+	case db.jobs <- struct{}{}:
+	default:
+	}
+}
+
+// RunJobs carries out the large changes that wait, one after the other and in
+// chunks, until ctx ends. What is not finished then goes on at the next start.
+func (db *DB) RunJobs(ctx context.Context) error {
+	for {
+		var again <-chan time.Time
+		if err := db.runWaiting(ctx); err != nil && ctx.Err() == nil {
+			db.log.Error("job", "err", err)
+			again = time.After(jobRetry)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-db.jobs:
+		case <-again:
+		}
+	}
+}
+
+func (db *DB) runWaiting(ctx context.Context) error {
+	var waiting []job
+	if err := db.read.SelectContext(ctx, &waiting, "SELECT id, kind, filter FROM jobs WHERE kind = ? AND state = 'waiting' ORDER BY id", jobDelete); err != nil {
+		return fmt.Errorf("find jobs: %w", err)
+	}
+	for _, j := range waiting {
+		if err := db.runDelete(ctx, j); err != nil {
+			return fmt.Errorf("job %s %s: %w", j.Kind, j.ID, err)
+		}
+	}
+	return nil
+}
+
+// runDelete cancels the pending runs of a deleted subscription.
+func (db *DB) runDelete(ctx context.Context, j job) error {
+	var of deleteJob
+	if err := json.Unmarshal(j.Filter, &of); err != nil {
+		return err
+	}
+	// From here on no event matches it, also if this runs before the one who
+	// deleted it took it out.
+	db.index.Remove(of.Sub)
+	for {
+		ended := 0
+		if err := db.admin(ctx, "cancel deliveries", func(tx *sqlx.Tx) (err error) {
+			if ended, err = cancelPending(ctx, tx, of.Sub, time.Now().UnixMilli()); err != nil || ended == jobChunk {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, "UPDATE jobs SET state = 'done', updated_at = ? WHERE id = ?", time.Now().UnixMilli(), j.ID)
+			return err
+		}); err != nil {
+			return err
+		}
+		db.w.pending.Change(of.Sub, -ended)
+		if ended < jobChunk {
+			return nil
+		}
+	}
+}
+
+// cancelPending ends the next chunk of pending runs and counts them.
+func cancelPending(ctx context.Context, tx *sqlx.Tx, sub, now int64) (int, error) {
+	var rows []struct {
+		Seq        int64      `db:"seq"`
+		Run        int        `db:"run"`
+		Type       event.Type `db:"type"`
+		AcceptedAt int64      `db:"accepted_at"`
+	}
+	if err := tx.SelectContext(ctx, &rows, `SELECT seq, run, type, accepted_at FROM deliveries INDEXED BY deliveries_pending
+		WHERE sub = ? AND state = 0 ORDER BY seq, run LIMIT ?`, sub, jobChunk); err != nil {
+		return 0, fmt.Errorf("find pending: %w", err)
+	}
+	if len(rows) == 0 {
+		return 0, nil
+	}
+	last := rows[len(rows)-1]
+	if _, err := tx.ExecContext(ctx, `UPDATE deliveries INDEXED BY deliveries_pending SET state = ?, done_at = ?
+		WHERE sub = ? AND state = 0 AND (seq, run) <= (?, ?)`, delivery.Cancelled, now, sub, last.Seq, last.Run); err != nil {
+		return 0, fmt.Errorf("cancel: %w", err)
+	}
+	ended := map[stateHour]int64{}
+	for _, r := range rows {
+		if r.Run > 0 { // the delivery follows its run, unless it was delivered before
+			res, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = ?, done_at = ? WHERE sub = ? AND seq = ? AND run = 0 AND state = ?",
+				delivery.Cancelled, now, sub, r.Seq, delivery.Reopened)
+			if err != nil {
+				return 0, fmt.Errorf("cancel: %w", err)
+			}
+			if n, err := res.RowsAffected(); err != nil {
+				return 0, fmt.Errorf("cancel: %w", err)
+			} else if n == 0 {
+				continue
+			}
+		}
+		ended[stateHour{sub, r.AcceptedAt / hourMS, r.Type.Class()}]++
+	}
+	for k, n := range ended {
+		if err := moveHour(ctx, tx, k, delivery.Pending, delivery.Cancelled, n); err != nil {
+			return 0, err
+		}
+	}
+	return len(rows), nil
+}
+
+// hourColumns of delivery_hours; pending is what is left of matched.
+var hourColumns = map[delivery.State]string{
+	delivery.Delivered: "delivered", delivery.Exhausted: "exhausted", delivery.Expired: "expired",
+	delivery.Cancelled: "cancelled", delivery.Superseded: "superseded",
+}
+
+// moveHour counts n deliveries under another state than before.
+func moveHour(ctx context.Context, tx *sqlx.Tx, k stateHour, from, to delivery.State, n int64) error {
+	set := ""
+	if c := hourColumns[from]; c != "" {
+		set = fmt.Sprintf("%s = %s - %d", c, c, n)
+	}
+	if c := hourColumns[to]; c != "" {
+		if set != "" {
+			set += ", "
+		}
+		set += fmt.Sprintf("%s = %s + %d", c, c, n)
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE delivery_hours SET "+set+" WHERE sub = ? AND hour = ? AND class = ?", k.sub, k.hour, int64(k.class)); err != nil {
+		return fmt.Errorf("count deliveries: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,259 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/search"
+)
+
+// places are the candidates of a page of the log, in its order.
+type places interface {
+	// take returns up to n of them; more is false when there are no others, or
+	// this call has looked at enough rows.
+	take(ctx context.Context, n int) (some []search.DeliveryCursor, more bool, err error)
+	// place is where the next page begins; nil at the end.
+	place() *search.DeliveryCursor
+}
+
+// minLook is how many rows of each subscription a page looks at in any case,
+// so that it comes some way however many subscriptions there are.
+const minLook = 50
+
+// merge reads the log newest first: the subscriptions' own ranges, merged.
+type merge struct {
+	log
+	streams []*stream
+	look    int // rows a stream looks at in one step; log.rows are those that are left
+	stopped *search.DeliveryCursor
+}
+
+// stream is the part of one subscription.
+type stream struct {
+	sub    int64
+	walk   walk
+	ready  []int64 // found and not yet taken, downwards
+	walked bool
+}
+
+// top is the highest number that may still come; -1: none.
+func (s *stream) top() int64 {
+	switch {
+	case len(s.ready) > 0:
+		return s.ready[0]
+	case s.walk.done:
+		return -1
+	}
+	return s.walk.below - 1
+}
+
+func (l log) newMerge(ctx context.Context, f *search.DeliveryFilter, low, below int64) (*merge, error) {
+	m := &merge{log: l}
+	if f.After != nil {
+		below = min(below, f.After.Seq+1)
+	}
+	where, args := "s.tenant = ?", []any{below, low, f.Tenant}
+	if f.Sub != 0 {
+		where, args = where+" AND s.no = ?", append(args, f.Sub)
+	}
+	// The newest row of each tells which subscriptions take part; the many
+	// that were deleted long ago cost one look.
+	rows, err := l.q.QueryxContext(ctx, `SELECT s.no, (SELECT d.seq FROM deliveries d
+			WHERE d.sub = s.no AND d.seq < ? AND d.seq >= ? ORDER BY d.seq DESC LIMIT 1) AS newest
+		FROM subscriptions s WHERE `+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var sub int64
+		var newest sql.NullInt64
+		if err := rows.Scan(&sub, &newest); err != nil {
+			return nil, err
+		}
+		if !newest.Valid {
+			continue
+		}
+		w := deliveryWalk(sub, f)
+		w.low, w.below = low, newest.Int64+1
+		if f.After != nil && sub >= f.After.Sub {
+			w.below = min(w.below, f.After.Seq)
+		}
+		w.done = w.below <= w.low
+		m.streams = append(m.streams, &stream{sub: sub, walk: w})
+	}
+	m.look = max(minLook, l.rows/max(1, len(m.streams)))
+	return m, rows.Err()
+}
+
+// deliveryWalk picks the rows of one subscription that may belong to a wanted
+// delivery: at least one row of each that is wanted, and few others.
+func deliveryWalk(sub int64, f *search.DeliveryFilter) walk {
+	w := walk{table: "deliveries", where: "sub = ?", args: []any{sub}}
+	var filters []string
+	pick := func(filter string, v any) {
+		filters, w.picks = append(filters, filter), append(w.picks, v)
+	}
+	lastAsked := f.HTTP != 0 || f.Error != delivery.None
+	// An answer outside 2xx is an error, and errors have an index.
+	failed := f.Error != delivery.None || f.HTTP != 0 && (f.HTTP < 200 || f.HTTP > 299)
+	switch {
+	case failed || f.State != nil && *f.State > delivery.Delivered:
+		w.table, w.where = "deliveries INDEXED BY deliveries_trouble", "sub = ? AND (state > 1 OR last_error > 0)"
+	case f.State != nil && *f.State == delivery.Pending && !lastAsked:
+		w.table, w.where = "deliveries INDEXED BY deliveries_pending", "sub = ? AND state = 0"
+	}
+	if f.HTTP != 0 {
+		pick("last_status = ?", f.HTTP)
+	}
+	if f.Error != delivery.None {
+		pick("last_error = ?", f.Error)
+	}
+	switch {
+	case f.State == nil && !lastAsked:
+		filters = append(filters, "run = 0")
+	case f.State == nil, *f.State == delivery.Pending && !lastAsked:
+	case lastAsked:
+		// The last status stands with the latest run, the state with run 0.
+		pick("(run > 0 OR state = ? OR state = 6 AND ? = 0)", *f.State)
+		w.picks = append(w.picks, *f.State)
+	default:
+		pick("run = 0 AND state = ?", *f.State)
+	}
+	if f.Types != 0 {
+		pick("(? >> type) & 1 = 1", int64(f.Types))
+	}
+	if len(filters) == 1 && filters[0] == "run = 0" {
+		// Retries by hand are few: no filter is needed to stay bounded, for
+		// every number found is a delivery.
+		filters = nil
+	}
+	w.filter = strings.Join(filters, " AND ")
+	return w
+}
+
+func (m *merge) take(ctx context.Context, n int) (some []search.DeliveryCursor, more bool, err error) {
+	for len(some) < n {
+		var next *stream
+		top := int64(-1)
+		for _, s := range m.streams {
+			if t := s.top(); t > top || t == top && t >= 0 && s.sub > next.sub {
+				next, top = s, t
+			}
+		}
+		if next == nil {
+			return some, false, nil
+		}
+		if len(next.ready) > 0 {
+			some = append(some, search.DeliveryCursor{Seq: top, Sub: next.sub})
+			next.ready = next.ready[1:]
+			continue
+		}
+		// Every stream may step once: a page always comes some way.
+		if m.rows <= 0 && next.walked {
+			m.stopped = &search.DeliveryCursor{Seq: top, Sub: next.sub + 1}
+			return some, false, nil
+		}
+		batch := min(n+1, max(8, 2*n/len(m.streams)))
+		if next.ready, err = next.walk.step(ctx, m.q, m.look, batch); err != nil {
+			return nil, false, err
+		}
+		next.walked = true
+		if next.walk.filter != "" {
+			m.rows -= m.look
+		}
+	}
+	return some, true, nil
+}
+
+func (m *merge) place() *search.DeliveryCursor { return m.stopped }
+
+// story reads all deliveries of one order key in order, oldest first.
+type story struct {
+	log
+	f       *search.DeliveryFilter
+	subs    int // of the tenant
+	low     int64
+	below   int64
+	ready   []search.DeliveryCursor
+	done    bool
+	stopped *search.DeliveryCursor
+}
+
+func (l log) newStory(ctx context.Context, f *search.DeliveryFilter, low, below int64) (*story, error) {
+	s := &story{log: l, f: f, low: low, below: below, subs: 1}
+	if f.After != nil {
+		s.low = max(low, f.After.Seq)
+	}
+	if f.Sub == 0 {
+		if err := sqlx.GetContext(ctx, l.q, &s.subs, "SELECT COUNT(*) FROM subscriptions WHERE tenant = ?", f.Tenant); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *story) take(ctx context.Context, n int) ([]search.DeliveryCursor, bool, error) {
+	for len(s.ready) < n && !s.done {
+		if s.rows <= 0 {
+			s.stopped = &search.DeliveryCursor{Seq: s.low - 1, Sub: math.MaxInt64}
+			break
+		}
+		if err := s.step(ctx, min(n, max(1, DefaultPageRows/max(1, s.subs)))); err != nil {
+			return nil, false, err
+		}
+	}
+	some := s.ready[:min(n, len(s.ready))]
+	s.ready = s.ready[len(some):]
+	return some, len(some) == n, nil
+}
+
+// step reads the deliveries of the next events of the key, at most n events.
+func (s *story) step(ctx context.Context, n int) error {
+	var seqs []int64
+	if err := sqlx.SelectContext(ctx, s.q, &seqs, `SELECT seq FROM events INDEXED BY events_order_key
+		WHERE tenant = ? AND order_key = ? AND order_key <> '' AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?`,
+		s.f.Tenant, s.f.OrderKey, s.low, s.below, n); err != nil {
+		return err
+	}
+	s.done = len(seqs) < n
+	if len(seqs) == 0 {
+		return nil
+	}
+	s.low = seqs[len(seqs)-1] + 1
+	s.rows -= len(seqs) * s.subs
+	args := make([]any, 0, len(seqs)+2)
+	for _, seq := range seqs {
+		args = append(args, seq)
+	}
+	where := "s.tenant = ?"
+	args = append(args, s.f.Tenant)
+	if s.f.Sub != 0 {
+		where += " AND s.no = ?"
+		args = append(args, s.f.Sub)
+	}
+	var found []search.DeliveryCursor
+	if err := sqlx.SelectContext(ctx, s.q, &found, "WITH k(seq) AS (VALUES "+values("(?)", len(seqs))+`)
+		SELECT d.seq, d.sub FROM k CROSS JOIN subscriptions s CROSS JOIN deliveries d ON d.sub = s.no AND d.seq = k.seq AND d.run = 0
+		WHERE `+where, args...); err != nil {
+		return err
+	}
+	slices.SortFunc(found, func(a, b search.DeliveryCursor) int {
+		return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Sub, b.Sub))
+	})
+	for _, p := range found {
+		if a := s.f.After; a == nil || p.Seq > a.Seq || p.Seq == a.Seq && p.Sub > a.Sub {
+			s.ready = append(s.ready, p)
+		}
+	}
+	return nil
+}
+
+func (s *story) place() *search.DeliveryCursor { return s.stopped }

@@ -1,0 +1,114 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/subscriptions"
+)
+
+var _ admin.RetryStore = (*DB)(nil)
+
+// RetryDelivery implements admin.RetryStore.
+func (db *DB) RetryDelivery(ctx context.Context, tenant, sub, seq int64, force bool, by string) error {
+	// Counted before anybody can see it: too early is harmless, too late is not.
+	db.w.pending.Change(sub, 1)
+	err := db.admin(context.WithoutCancel(ctx), "retry delivery", func(tx *sqlx.Tx) error {
+		s, err := db.findSubscription(ctx, tx, 0, "s.no = ? AND s.tenant = ?", sub, tenant)
+		if err != nil {
+			return err
+		}
+		if s.DeletedAt != nil {
+			return &admin.Conflict{Reason: "its subscription was deleted"}
+		}
+		return addRetry(ctx, tx, s.Subscription, seq, force, by, time.Now())
+	})
+	if err != nil {
+		db.w.pending.Change(sub, -1)
+		return err
+	}
+	db.cfg.Nudge([]Rows{{Sub: sub, From: seq}})
+	return nil
+}
+
+type runOf struct {
+	Run        int            `db:"run"`
+	State      delivery.State `db:"state"`
+	Type       event.Type     `db:"type"`
+	Key        int64          `db:"order_key"`
+	AcceptedAt int64          `db:"accepted_at"`
+}
+
+// addRetry adds a pending run to a delivery.
+func addRetry(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64, force bool, by string, now time.Time) error {
+	var runs []runOf
+	if err := tx.SelectContext(ctx, &runs, "SELECT run, state, type, order_key, accepted_at FROM deliveries WHERE sub = ? AND seq = ? ORDER BY run", s.No, seq); err != nil {
+		return fmt.Errorf("find delivery: %w", err)
+	}
+	if len(runs) == 0 {
+		return admin.ErrNotFound
+	}
+	for _, r := range runs {
+		if r.State == delivery.Pending {
+			return &admin.Conflict{Reason: "a run of it is pending already"}
+		}
+	}
+	var body bool
+	if err := tx.GetContext(ctx, &body, "SELECT EXISTS (SELECT 1 FROM bodies WHERE seq = ?)", seq); err != nil {
+		return fmt.Errorf("find body: %w", err)
+	}
+	if !body {
+		return &admin.Conflict{Reason: "the body of its event is past retention"}
+	}
+	first, ms := runs[0], now.UnixMilli()
+	if s.Ordering == subscriptions.OrderingKey && first.Key != 0 && !force {
+		held, err := holder(ctx, tx, s.No, first.Key, ms)
+		if err != nil {
+			return err
+		}
+		if held != "" {
+			return &admin.Conflict{Reason: "its order key is held by " + held + ", which must end first; force=true sends it at once, marked late", WaitsFor: held}
+		}
+	}
+	class := first.Type.Class()
+	if _, err := tx.ExecContext(ctx, `INSERT INTO deliveries (sub, seq, run, order_key, type, version, state, tries, due_at, give_up_at, accepted_at,
+		late, aside_at, made_by, reason) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, 0, ?, 'retry')`,
+		s.No, seq, runs[len(runs)-1].Run+1, first.Key, int64(first.Type), s.Version, int64(delivery.Pending),
+		s.ActiveClock(now)+s.GiveUpAfter[class].Milliseconds(), first.AcceptedAt, force, by); err != nil {
+		return fmt.Errorf("add run: %w", err)
+	}
+	if first.State == delivery.Delivered { // it stays so, whatever becomes of the new run
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = ?, done_at = NULL WHERE sub = ? AND seq = ? AND run = 0", int64(delivery.Reopened), s.No, seq); err != nil {
+		return fmt.Errorf("reopen delivery: %w", err)
+	}
+	return moveHour(ctx, tx, stateHour{s.No, first.AcceptedAt / hourMS, class}, first.State, delivery.Pending, 1)
+}
+
+// holder is the public id of the earliest pending delivery that holds an order
+// key; "": the key is free. Those that stepped aside hold nothing.
+func holder(ctx context.Context, tx *sqlx.Tx, sub, key, now int64) (string, error) {
+	var by struct {
+		Seq        int64 `db:"seq"`
+		AcceptedAt int64 `db:"accepted_at"`
+	}
+	err := tx.GetContext(ctx, &by, `SELECT seq, accepted_at FROM deliveries INDEXED BY deliveries_pending_key
+		WHERE sub = ? AND order_key = ? AND state = 0 AND order_key <> 0 AND late = 0 AND (aside_at = 0 OR aside_at > ?)
+		ORDER BY seq, run LIMIT 1`, sub, key, now)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("find holder of order key: %w", err)
+	}
+	return delivery.PublicID(sub, by.Seq, by.AcceptedAt), nil
+}

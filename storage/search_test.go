@@ -1,0 +1,504 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/signing"
+)
+
+// past is a made-up history, as rows and as the answers that a plain filter
+// over all of it gives.
+type past struct {
+	events     []search.Event    // by seq
+	deliveries []search.Delivery // by seq, sub; merged over their runs
+	tenantOf   map[int64]int64   // of a subscription
+}
+
+const pastStart = 1_700_000_000_000
+
+func insertTenant(ctx context.Context, tx *sqlx.Tx, no int64) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO tenants (no, company_id, name, timezone, settings, limits, allow_networks, version, created_at, updated_at)
+		VALUES (?, ?, '', 'UTC', '{}', '{}', '[]', 1, 0, 0)`, no, fmt.Sprint("company-", no))
+	return err
+}
+
+func insertSub(ctx context.Context, tx *sqlx.Tx, no, tenant int64, deleted *int64) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO subscriptions (no, id, tenant, shard, version, name, state, paused_reason, paused_for,
+		hold_until, hold_reason, breaker, created_at, deleted_at) VALUES (?, ?, ?, 0, ?, '', 'active', '', 0, 0, '', '{}', 0, ?)`,
+		no, fmt.Sprint("sub-", no), tenant, no, deleted)
+	return err
+}
+
+type eventRow struct {
+	search.Event
+	sender bool // the id is the sender's
+}
+
+func insertEvent(ctx context.Context, tx *sqlx.Tx, e eventRow) error {
+	var warnings any
+	if len(e.Warnings) > 0 {
+		b, err := json.Marshal(e.Warnings)
+		if err != nil {
+			return err
+		}
+		warnings = string(b)
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO events (tenant, seq, id, type, order_key, occurred_at, accepted_at, source, key_id, process,
+		body_hash, size, matched, warnings, hops, test) VALUES (?, ?, ?, ?, ?, ?, ?, 'http', 'k', 'p', ?, ?, ?, ?, 0, 0)`,
+		e.Tenant, e.Seq, e.ID, e.Type, e.OrderKey, e.OccurredAt, e.AcceptedAt, e.Hash[:], e.Size, e.Matched, warnings)
+	if err == nil && e.sender {
+		_, err = tx.ExecContext(ctx, "INSERT INTO event_ids (tenant, id, seq, day, hash) VALUES (?, ?, ?, 0, ?)", e.Tenant, e.ID, e.Seq, e.Hash[:])
+	}
+	if err == nil && e.Body != nil {
+		_, err = tx.ExecContext(ctx, "INSERT INTO bodies (seq, tenant, bytes) VALUES (?, ?, ?)", e.Seq, e.Tenant, append([]byte{0}, e.Body...))
+	}
+	return err
+}
+
+type runRow struct {
+	sub, seq, run int64
+	key           int64
+	typ           event.Type
+	state         delivery.State
+	tries         int
+	acceptedAt    int64
+	status        *int
+	class         *delivery.ErrorClass
+}
+
+func insertRun(ctx context.Context, tx *sqlx.Tx, r runRow) error {
+	var doneAt any
+	if r.state != delivery.Pending && r.state != delivery.Reopened {
+		doneAt = r.acceptedAt + 5
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO deliveries (sub, seq, run, order_key, type, version, state, tries, due_at, give_up_at, accepted_at,
+		done_at, last_status, last_error, late, aside_at) VALUES (?, ?, ?, ?, ?, 1, ?, ?, 0, 0, ?, ?, ?, ?, 0, 0)`,
+		r.sub, r.seq, r.run, r.key, r.typ, r.state, r.tries, r.acceptedAt, doneAt, r.status, r.class)
+	return err
+}
+
+// pastDB is a store whose rows a test writes by itself.
+type pastDB struct {
+	*DB
+	raw *sqlx.DB
+}
+
+func openPast(t testing.TB) pastDB {
+	dir := t.TempDir()
+	box, err := signing.NewBox(make([]byte, 32))
+	require.NoError(t, err)
+	db, err := Open(context.Background(), Config{Dir: dir, Box: box, Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	raw, err := sqlx.Open("sqlite", "file:"+filepath.Join(dir, "hookline.db")+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, raw.Close())
+		require.NoError(t, db.Close())
+	})
+	return pastDB{db, raw}
+}
+
+func (db pastDB) seed(t testing.TB, fn func(tx *sqlx.Tx)) {
+	tx, err := db.raw.Beginx()
+	require.NoError(t, err)
+	fn(tx)
+	require.NoError(t, tx.Commit())
+}
+
+// makePast invents a history: two tenants, subscriptions of both (some
+// deleted), sparse numbers, runs beyond the first.
+func makePast(rt *rapid.T, db *sqlx.DB) *past {
+	r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1))
+	p := &past{tenantOf: map[int64]int64{}}
+	ctx := context.Background()
+	tx, err := db.BeginTxx(ctx, nil)
+	require.NoError(rt, err)
+	defer func() { require.NoError(rt, tx.Commit()) }()
+	for _, t := range []string{"tenants", "subscriptions", "events", "bodies", "event_ids", "deliveries"} {
+		_, err := tx.ExecContext(ctx, "DELETE FROM "+t)
+		require.NoError(rt, err)
+	}
+	require.NoError(rt, insertTenant(ctx, tx, 1))
+	require.NoError(rt, insertTenant(ctx, tx, 2))
+	subs := rapid.IntRange(1, 12).Draw(rt, "subs")
+	for no := range int64(subs) {
+		var deleted *int64
+		if r.IntN(4) == 0 {
+			deleted = new(int64)
+		}
+		p.tenantOf[no+1] = 1 + r.Int64N(2)
+		require.NoError(rt, insertSub(ctx, tx, no+1, p.tenantOf[no+1], deleted))
+	}
+	types := []event.Type{event.CDRCall, event.CallRinging, event.AgentStatus}
+	seq, at := int64(0), int64(pastStart)
+	for range rapid.IntRange(0, 120).Draw(rt, "events") {
+		seq += 1 + r.Int64N(3)
+		at += r.Int64N(3) * 10
+		e := eventRow{Event: search.Event{Event: &event.Event{Seq: seq, Tenant: 1 + r.Int64N(2), Type: types[r.IntN(3)], AcceptedAt: at}, Size: 3}}
+		e.ID = fmt.Sprint("e-", seq)
+		e.CompanyID = fmt.Sprint("company-", e.Tenant)
+		if r.IntN(4) > 0 {
+			e.OrderKey = fmt.Sprint("call/", r.IntN(3))
+		}
+		if r.IntN(5) == 0 {
+			e.Warnings = []event.Problem{{Code: "odd", Message: "odd", Field: "/data/x"}}
+		}
+		for sub := int64(1); sub <= int64(subs); sub++ {
+			if p.tenantOf[sub] != e.Tenant || r.IntN(3) == 0 {
+				continue
+			}
+			e.Matched++
+			d := search.Delivery{ID: delivery.ID{Sub: sub, Seq: seq}, Subscription: fmt.Sprint("sub-", sub), EventID: e.ID, Type: e.Type,
+				OrderKey: e.OrderKey, AcceptedAt: at}
+			for run := range int64(1 + max(0, r.IntN(6)-3)) {
+				row := runRow{sub: sub, seq: seq, run: run, key: event.Key(e.OrderKey), typ: e.Type, acceptedAt: at}
+				row.state = []delivery.State{delivery.Delivered, delivery.Delivered, delivery.Exhausted, delivery.Expired}[r.IntN(4)]
+				if row.state == delivery.Delivered || r.IntN(4) > 0 {
+					row.tries = 1 + r.IntN(3)
+					status, class := 200, delivery.None
+					if row.state != delivery.Delivered {
+						status, class = []int{0, 404, 503}[r.IntN(3)], []delivery.ErrorClass{delivery.Status, delivery.Timeout}[r.IntN(2)]
+					}
+					row.status, row.class = &status, &class
+				}
+				addRunRow(ctx, rt, tx, &d, row, r.IntN(4) == 0)
+				if d.State == delivery.Pending {
+					break
+				}
+			}
+			p.deliveries = append(p.deliveries, d)
+		}
+		require.NoError(rt, insertEvent(ctx, tx, e))
+		p.events = append(p.events, e.Event)
+	}
+	return p
+}
+
+// addRunRow inserts a run as the hub would have left it and lets it speak for d.
+func addRunRow(ctx context.Context, rt *rapid.T, tx *sqlx.Tx, d *search.Delivery, row runRow, pending bool) {
+	if pending {
+		row.state = delivery.Pending // perhaps tried already
+	}
+	if row.run > 0 && d.State != delivery.Delivered {
+		// The delivery follows its latest run.
+		first := row.state
+		if first == delivery.Pending {
+			first = delivery.Reopened
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = ? WHERE sub = ? AND seq = ? AND run = 0", first, row.sub, row.seq)
+		require.NoError(rt, err)
+	}
+	if row.run == 0 || d.State != delivery.Delivered {
+		d.State = row.state
+	}
+	require.NoError(rt, insertRun(ctx, tx, row))
+	d.Run = int(row.run)
+	if row.tries > 0 {
+		d.Tries += row.tries
+		d.LastStatus, d.LastError = 0, 0
+		if row.status != nil {
+			d.LastStatus = *row.status
+		}
+		if row.class != nil {
+			d.LastError = *row.class
+		}
+	}
+}
+
+func filtered[T any](all []T, keep func(T) bool) []T {
+	var out []T
+	for _, x := range all {
+		if keep(x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+func drawRange(rt *rapid.T) (from, to int64) {
+	at := rapid.Custom(func(t *rapid.T) int64 {
+		if rapid.Bool().Draw(t, "open") {
+			return 0
+		}
+		return pastStart + rapid.Int64Range(-10, 1300).Draw(t, "ms")
+	})
+	return at.Draw(rt, "from"), at.Draw(rt, "to")
+}
+
+func within(at, from, to int64) bool { return (from == 0 || at >= from) && (to == 0 || at < to) }
+
+var someTypes = rapid.SampledFrom([]event.Mask{0, event.Of(event.CDRCall), event.Of(event.CallRinging, event.AgentStatus)})
+
+// All pages together are what a plain filter gives, in order and each once,
+// however the filter is made and however few rows a page may look at.
+func TestFindDeliveries(t *testing.T) {
+	db := openPast(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		p := makePast(rt, db.raw)
+		for range 6 {
+			f := search.DeliveryFilter{
+				Tenant:   rapid.Int64Range(1, 2).Draw(rt, "tenant"),
+				Types:    someTypes.Draw(rt, "types"),
+				OrderKey: rapid.SampledFrom([]string{"", "", "call/0", "call/1"}).Draw(rt, "orderKey"),
+				HTTP:     rapid.SampledFrom([]int{0, 0, 200, 404, 503}).Draw(rt, "http"),
+				Error:    rapid.SampledFrom([]delivery.ErrorClass{delivery.None, delivery.None, delivery.Status, delivery.Timeout}).Draw(rt, "error"),
+				Limit:    rapid.IntRange(1, 9).Draw(rt, "limit"),
+			}
+			if rapid.Bool().Draw(rt, "bySub") {
+				f.Sub = rapid.Int64Range(1, 5).Draw(rt, "sub")
+			}
+			if rapid.Bool().Draw(rt, "byState") {
+				f.State = new(delivery.State(rapid.IntRange(0, 5).Draw(rt, "state")))
+			}
+			f.From, f.To = drawRange(rt)
+			want := filtered(p.deliveries, func(d search.Delivery) bool {
+				return p.tenantOf[d.Sub] == f.Tenant && within(d.AcceptedAt, f.From, f.To) &&
+					(f.OrderKey == "" || d.OrderKey == f.OrderKey) && f.Matches(&d)
+			})
+			slices.SortFunc(want, func(a, b search.Delivery) int {
+				c := cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Sub, b.Sub))
+				if f.OrderKey == "" {
+					return -c
+				}
+				return c
+			})
+			l := log{db.read, rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows")}
+			var got []search.Delivery
+			for pages := 0; ; pages++ {
+				require.Less(rt, pages, 1000, "the pages do not end")
+				page, next, err := l.deliveries(context.Background(), f)
+				require.NoError(rt, err)
+				require.LessOrEqual(rt, len(page), f.Limit)
+				got = append(got, page...)
+				if next == nil {
+					break
+				}
+				require.NotEqual(rt, f.After, next, "a page must come some way")
+				f.After = next
+			}
+			require.Equal(rt, lines(want), lines(got))
+		}
+	})
+}
+
+// lines is what the log says of each, to compare.
+func lines(ds []search.Delivery) []string {
+	out := make([]string, len(ds))
+	for i, d := range ds {
+		out[i] = fmt.Sprint(d.ID, d.Subscription, d.EventID, d.Type, d.OrderKey, d.State, d.Tries, d.LastStatus, d.LastError, d.AcceptedAt)
+	}
+	return out
+}
+
+func TestFindEvents(t *testing.T) {
+	db := openPast(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		p := makePast(rt, db.raw)
+		choice := rapid.SampledFrom([]*bool{nil, new(true), new(false)})
+		for range 6 {
+			f := search.EventFilter{
+				Tenant:   rapid.Int64Range(1, 2).Draw(rt, "tenant"),
+				Types:    someTypes.Draw(rt, "types"),
+				OrderKey: rapid.SampledFrom([]string{"", "", "call/0", "call/1"}).Draw(rt, "orderKey"),
+				Matched:  choice.Draw(rt, "matched"),
+				Warnings: choice.Draw(rt, "warnings"),
+				Limit:    rapid.IntRange(1, 9).Draw(rt, "limit"),
+			}
+			f.From, f.To = drawRange(rt)
+			want := filtered(p.events, func(e search.Event) bool {
+				return e.Tenant == f.Tenant && (f.Types == 0 || f.Types.Has(e.Type)) && (f.OrderKey == "" || e.OrderKey == f.OrderKey) &&
+					(f.Matched == nil || *f.Matched == (e.Matched > 0)) && (f.Warnings == nil || *f.Warnings == (len(e.Warnings) > 0)) &&
+					within(e.AcceptedAt, f.From, f.To)
+			})
+			slices.Reverse(want)
+			l := log{db.read, rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows")}
+			var got []search.Event
+			for pages := 0; ; pages++ {
+				require.Less(rt, pages, 1000, "the pages do not end")
+				page, next, err := l.events(context.Background(), f)
+				require.NoError(rt, err)
+				require.LessOrEqual(rt, len(page), f.Limit)
+				got = append(got, page...)
+				if next == 0 {
+					break
+				}
+				f.Before = next
+			}
+			require.Len(rt, got, len(want))
+			for i := range want {
+				require.Equal(rt, want[i].Seq, got[i].Seq)
+				require.Equal(rt, want[i].CompanyID, got[i].CompanyID)
+				require.Equal(rt, want[i].Warnings, got[i].Warnings)
+				require.Equal(rt, want[i].Matched, got[i].Matched)
+			}
+		}
+	})
+}
+
+func TestFindEvent(t *testing.T) {
+	db, ctx := openPast(t), context.Background()
+	mine, likeOurs := newEventID(pastStart, 7), newEventID(pastStart, 7)
+	db.seed(t, func(tx *sqlx.Tx) {
+		require.NoError(t, insertTenant(ctx, tx, 1))
+		require.NoError(t, insertTenant(ctx, tx, 2))
+		for _, e := range []eventRow{
+			{Event: search.Event{Event: &event.Event{Tenant: 1, Seq: 7, ID: mine, Type: event.CDRCall, Body: []byte(`{"n":7}`)}}},
+			// A sender's id that looks like one of ours, naming another event's number.
+			{Event: search.Event{Event: &event.Event{Tenant: 1, Seq: 8, ID: likeOurs, Type: event.CDRCall, Body: []byte(`{"n":8}`)}}, sender: true},
+			{Event: search.Event{Event: &event.Event{Tenant: 1, Seq: 9, ID: "plain", Type: event.CDRCall}}, sender: true}, // body past retention
+			{Event: search.Event{Event: &event.Event{Tenant: 2, Seq: 10, ID: "theirs", Type: event.CDRCall}}, sender: true},
+		} {
+			require.NoError(t, insertEvent(ctx, tx, e))
+		}
+	})
+	for _, c := range []struct {
+		tenant int64
+		id     string
+		seq    int64 // 0: not found
+		body   string
+	}{
+		{1, mine, 7, `{"n":7}`},
+		{1, likeOurs, 8, `{"n":8}`},
+		{1, "plain", 9, ""},
+		{1, "theirs", 0, ""},
+		{2, mine, 0, ""},
+		{2, "theirs", 10, ""},
+		{1, newEventID(pastStart, 9), 0, ""},
+		{1, "", 0, ""},
+	} {
+		e, err := db.FindEvent(ctx, c.tenant, c.id)
+		if c.seq == 0 {
+			require.ErrorIs(t, err, search.ErrNotFound, c.id)
+			continue
+		}
+		require.NoError(t, err, c.id)
+		require.Equal(t, c.seq, e.Seq)
+		require.Equal(t, c.body, string(e.Body))
+		require.Equal(t, fmt.Sprint("company-", c.tenant), e.CompanyID)
+	}
+}
+
+func TestFindAttempts(t *testing.T) {
+	db, ctx := openPast(t), context.Background()
+	db.seed(t, func(tx *sqlx.Tx) {
+		require.NoError(t, insertTenant(ctx, tx, 1))
+		require.NoError(t, insertSub(ctx, tx, 1, 1, nil))
+		require.NoError(t, insertRun(ctx, tx, runRow{sub: 1, seq: 5}))
+		for _, n := range [][2]int{{0, 1}, {0, 2}, {1, 1}} {
+			_, err := tx.ExecContext(ctx, `INSERT INTO attempts (sub, seq, run, n, at, dns, connect, tls, first, total, remote_ip, status, class, error,
+				header, body, signed_at, random_code, nonce, key_n, version, late, replay, process, epoch)
+				VALUES (1, 5, ?, ?, 100, 1, 2, 3, 4, 5, '192.0.2.1', 503, ?, 'no', 'A: b', x'01', 99, 'abc', x'02', 1, 3, 0, 1, 'p', 0)`, n[0], n[1], delivery.Status)
+			require.NoError(t, err)
+		}
+	})
+	as, err := db.FindAttempts(ctx, 1, 1, 5, search.AttemptPlace{}, 10)
+	require.NoError(t, err)
+	require.Len(t, as, 3)
+	require.Equal(t, search.Attempt{Run: 1, Process: "p", Attempt: delivery.Attempt{
+		N: 1, At: 100, DNS: 1000, Connect: 2000, TLS: 3000, First: 4000, Total: 5000, RemoteIP: "192.0.2.1", StatusCode: 503,
+		Class: delivery.Status, Err: "no", Header: "A: b", Body: []byte{1}, SignedAt: 99, RandomCode: "abc", Nonce: []byte{2},
+		KeyN: 1, Version: 3, Replay: true,
+	}}, as[2])
+	as, err = db.FindAttempts(ctx, 1, 1, 5, search.AttemptPlace{Run: 0, N: 1}, 1)
+	require.NoError(t, err)
+	require.Len(t, as, 1)
+	require.Equal(t, 2, as[0].N)
+	as, err = db.FindAttempts(ctx, 2, 1, 5, search.AttemptPlace{}, 10)
+	require.NoError(t, err)
+	require.Empty(t, as, "another tenant's")
+}
+
+// explainer asks SQLite how it would run each statement before it runs it.
+type explainer struct {
+	*sqlx.DB
+	t *testing.T
+	n int
+}
+
+func (e *explainer) QueryxContext(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
+	e.explain(ctx, query, args)
+	return e.DB.QueryxContext(ctx, query, args...)
+}
+
+func (e *explainer) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	e.explain(ctx, query, args)
+	return e.DB.QueryContext(ctx, query, args...)
+}
+
+func (e *explainer) QueryRowxContext(ctx context.Context, query string, args ...any) *sqlx.Row {
+	e.explain(ctx, query, args)
+	return e.DB.QueryRowxContext(ctx, query, args...)
+}
+
+// explain fails the test when a statement reads a table from end to end or
+// sorts what it found.
+func (e *explainer) explain(ctx context.Context, query string, args []any) {
+	e.n++
+	rows, err := e.DB.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
+	require.NoError(e.t, err, query)
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		require.NoError(e.t, rows.Scan(&id, &parent, &unused, &step))
+		bounded := step == "SCAN k" || strings.Contains(step, "CONSTANT ROW") // the keys that the statement itself lists
+		require.False(e.t, strings.Contains(step, "SCAN") && !bounded, "%s\n%s", step, query)
+		require.NotContains(e.t, step, "TEMP B-TREE", query)
+	}
+	require.NoError(e.t, rows.Err())
+}
+
+// No question about the past reads a table from end to end, however the filter is made.
+func TestSearchPlans(t *testing.T) {
+	db := openPast(t)
+	rapid.Check(t, func(rt *rapid.T) { makePast(rt, db.raw) }) // some rows of everything
+	e := &explainer{DB: db.read, t: t}
+	l, ctx := log{e, 10}, context.Background()
+	yesNo := []*bool{nil, new(true), new(false)}
+	for _, types := range []event.Mask{0, event.Of(event.CDRCall)} {
+		for _, key := range []string{"", "call/0"} {
+			for _, from := range []int64{0, pastStart + 20} {
+				for _, matched := range yesNo {
+					for _, warnings := range yesNo {
+						_, _, err := l.events(ctx, search.EventFilter{Tenant: 1, Types: types, OrderKey: key, From: from, Matched: matched, Warnings: warnings, Limit: 3})
+						require.NoError(t, err)
+					}
+				}
+				for _, sub := range []int64{0, 1} {
+					for _, http := range []int{0, 200, 503} {
+						for _, class := range []delivery.ErrorClass{delivery.None, delivery.Status} {
+							for state := delivery.Pending; state <= delivery.Reopened; state++ {
+								f := search.DeliveryFilter{Tenant: 1, Sub: sub, Types: types, OrderKey: key, From: from, HTTP: http, Error: class, Limit: 3}
+								if state < delivery.Reopened { // the last stands for none
+									f.State = &state
+								}
+								_, _, err := l.deliveries(ctx, f)
+								require.NoError(t, err)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	_, err := l.eventDeliveries(ctx, 1, 3)
+	require.NoError(t, err)
+	require.Greater(t, e.n, 1000)
+}

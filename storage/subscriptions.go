@@ -1,0 +1,504 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/subscriptions"
+)
+
+var _ admin.SubscriptionStore = (*DB)(nil)
+
+type subscriptionRow struct {
+	No         int64         `db:"no"`
+	ID         string        `db:"id"`
+	Tenant     int64         `db:"tenant"`
+	CompanyID  string        `db:"company_id"`
+	Version    int64         `db:"version"`
+	PausedAt   sql.NullInt64 `db:"paused_at"`
+	PausedFor  int64         `db:"paused_for"`
+	CreatedAt  int64         `db:"created_at"`
+	DeletedAt  sql.NullInt64 `db:"deleted_at"`
+	UpdatedAt  int64         `db:"updated_at"`
+	Fields     []byte        `db:"fields"`
+	HoldUntil  int64         `db:"hold_until"`
+	HoldReason string        `db:"hold_reason"`
+	Breaker    []byte        `db:"breaker"`
+}
+
+// The versions joined on are the current ones; findVersion joins on another.
+const (
+	subscriptionColumns = `s.no, s.id, s.tenant, t.company_id, v.version, s.paused_at, s.paused_for,
+		s.created_at, s.deleted_at, v.at AS updated_at, v.fields, s.hold_until, s.hold_reason, s.breaker`
+	subscriptionTables = ` FROM subscriptions s CROSS JOIN subscription_versions v ON v.version = s.version
+		CROSS JOIN tenants t ON t.no = s.tenant `
+)
+
+type keyRowOf struct {
+	Sub        int64         `db:"sub"`
+	N          int           `db:"n"`
+	AppKey     []byte        `db:"app_key"`
+	Encryption []byte        `db:"encryption"`
+	From       int64         `db:"from_at"`
+	Until      sql.NullInt64 `db:"until_at"`
+}
+
+// What each sealed value is, so that none opens in another's place.
+func headersPurpose(id string) string           { return "headers/" + id }
+func appKeyPurpose(id string, n int) string     { return "appKey/" + id + "/" + strconv.Itoa(n) }
+func encryptionPurpose(id string, n int) string { return "encryption/" + id + "/" + strconv.Itoa(n) }
+
+// subscription makes one of its row, without keys.
+func (db *DB) subscription(r *subscriptionRow) (*subscriptions.Subscription, error) {
+	s := &subscriptions.Subscription{
+		No: r.No, ID: r.ID, Tenant: r.Tenant, CompanyID: r.CompanyID, Version: r.Version,
+		PausedFor: time.Duration(r.PausedFor) * time.Millisecond,
+		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(r.UpdatedAt).UTC(), DeletedAt: timeOrNil(r.DeletedAt),
+	}
+	if r.PausedAt.Valid {
+		s.PausedAt = time.UnixMilli(r.PausedAt.Int64).UTC()
+	}
+	open := func(sealed []byte) ([]byte, error) { return db.box.Open(headersPurpose(s.ID), sealed) }
+	if err := s.SetFields(r.Fields, open); err != nil {
+		return nil, fmt.Errorf("version %d: %w", s.Version, err)
+	}
+	return s, nil
+}
+
+func (db *DB) key(id string, r *keyRowOf) (subscriptions.Key, error) {
+	k := subscriptions.Key{N: r.N, From: time.UnixMilli(r.From).UTC(), Until: timeOrNil(r.Until)}
+	app, err := db.box.Open(appKeyPurpose(id, r.N), r.AppKey)
+	if err != nil {
+		return k, fmt.Errorf("appKey %d of subscription %s: %w", r.N, id, err)
+	}
+	k.AppKey = string(app)
+	if k.Encryption, err = db.box.Open(encryptionPurpose(id, r.N), r.Encryption); err != nil {
+		return k, fmt.Errorf("encryption key %d of subscription %s: %w", r.N, id, err)
+	}
+	return k, nil
+}
+
+// LoadSubscriptions fills the matching index. Keys of the past are left out.
+func (db *DB) LoadSubscriptions(ctx context.Context) error {
+	return db.snapshot(ctx, "load subscriptions", func(l log) error {
+		subs, err := l.q.QueryxContext(ctx, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE s.deleted_at IS NULL ORDER BY s.no")
+		if err != nil {
+			return err
+		}
+		defer subs.Close()
+		keys, err := l.q.QueryxContext(ctx, `SELECT sub, n, app_key, encryption, from_at, until_at FROM subscription_keys
+			WHERE until_at IS NULL OR until_at > ? ORDER BY sub, n`, time.Now().UnixMilli())
+		if err != nil {
+			return err
+		}
+		defer keys.Close()
+		var k keyRowOf
+		more := keys.Next()
+		for subs.Next() {
+			var r subscriptionRow
+			if err := subs.StructScan(&r); err != nil {
+				return err
+			}
+			s, err := db.subscription(&r)
+			if err != nil {
+				return err
+			}
+			for ; more; more = keys.Next() {
+				if err := keys.StructScan(&k); err != nil {
+					return err
+				}
+				if k.Sub > s.No {
+					break
+				}
+				if k.Sub < s.No { // of a deleted one
+					continue
+				}
+				key, err := db.key(s.ID, &k)
+				if err != nil {
+					return err
+				}
+				s.Keys = append(s.Keys, key)
+			}
+			db.index.Put(s)
+		}
+		return errors.Join(subs.Err(), keys.Err())
+	})
+}
+
+// findSubscription reads one with all its keys, deleted ones too: where says
+// which, by the columns of s. version 0 is the current one.
+func (db *DB) findSubscription(ctx context.Context, q sqlx.QueryerContext, version int64, where string, args ...any) (*admin.Subscription, error) {
+	tables := subscriptionTables
+	if version != 0 {
+		tables = ` FROM subscriptions s CROSS JOIN subscription_versions v ON v.sub = s.no CROSS JOIN tenants t ON t.no = s.tenant `
+		where, args = where+" AND v.version = ?", append(args, version)
+	}
+	var r subscriptionRow
+	err := sqlx.GetContext(ctx, q, &r, "SELECT "+subscriptionColumns+tables+"WHERE "+where, args...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, admin.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find subscription: %w", err)
+	}
+	return db.withKeys(ctx, q, &r)
+}
+
+func (db *DB) withKeys(ctx context.Context, q sqlx.QueryerContext, r *subscriptionRow) (*admin.Subscription, error) {
+	s, err := db.subscription(r)
+	if err != nil {
+		return nil, err
+	}
+	var keys []keyRowOf
+	if err := sqlx.SelectContext(ctx, q, &keys, `SELECT sub, n, app_key, encryption, from_at, until_at FROM subscription_keys
+		WHERE sub = ? ORDER BY n`, s.No); err != nil {
+		return nil, fmt.Errorf("keys of subscription %s: %w", s.ID, err)
+	}
+	for i := range keys {
+		k, err := db.key(s.ID, &keys[i])
+		if err != nil {
+			return nil, err
+		}
+		s.Keys = append(s.Keys, k)
+	}
+	hold, err := r.hold()
+	if err != nil {
+		return nil, err
+	}
+	return &admin.Subscription{Subscription: s, Hold: hold}, nil
+}
+
+func (r *subscriptionRow) hold() (delivery.Hold, error) {
+	h := delivery.Hold{Until: r.HoldUntil, Reason: r.HoldReason}
+	if err := json.Unmarshal(r.Breaker, &h.Breaker); err != nil {
+		return h, fmt.Errorf("breaker of subscription %s: %w", r.ID, err)
+	}
+	return h, nil
+}
+
+// FindSubscription implements admin.SubscriptionStore.
+func (db *DB) FindSubscription(ctx context.Context, tenant int64, id string) (*admin.Subscription, error) {
+	return db.findSubscription(ctx, db.read, 0, "s.id = ? AND s.tenant = ?", id, tenant)
+}
+
+// FindVersion implements admin.SubscriptionStore.
+func (db *DB) FindVersion(ctx context.Context, tenant, sub, version int64) (*subscriptions.Subscription, error) {
+	s, err := db.findSubscription(ctx, db.read, version, "s.no = ? AND s.tenant = ?", sub, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return s.Subscription, nil
+}
+
+// FindSubscriptions implements admin.SubscriptionStore.
+func (db *DB) FindSubscriptions(ctx context.Context, tenant, before int64, limit int) ([]admin.Subscription, error) {
+	where, args := "s.tenant = ? AND s.deleted_at IS NULL", []any{tenant}
+	if before > 0 {
+		where, args = where+" AND s.no < ?", append(args, before)
+	}
+	return db.subscriptionList(ctx, where+" ORDER BY s.no DESC LIMIT ?", append(args, limit)...)
+}
+
+func (db *DB) subscriptionList(ctx context.Context, where string, args ...any) ([]admin.Subscription, error) {
+	var list []admin.Subscription
+	err := db.snapshot(ctx, "find subscriptions", func(l log) error {
+		var rows []subscriptionRow
+		if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE "+where, args...); err != nil {
+			return err
+		}
+		for i := range rows {
+			s, err := db.withKeys(ctx, l.q, &rows[i])
+			if err != nil {
+				return err
+			}
+			list = append(list, *s)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// FindVersions implements admin.SubscriptionStore.
+func (db *DB) FindVersions(ctx context.Context, tenant int64, id string, before int64, limit int) ([]admin.Version, error) {
+	where, args := "s.id = ? AND s.tenant = ?", []any{id, tenant}
+	if before > 0 {
+		where, args = where+" AND v.version < ?", append(args, before)
+	}
+	var rows []struct {
+		subscriptionRow
+		ChangedBy string `db:"changed_by"`
+	}
+	if err := db.read.SelectContext(ctx, &rows, "SELECT "+subscriptionColumns+`, v.changed_by FROM subscriptions s
+		CROSS JOIN subscription_versions v ON v.sub = s.no CROSS JOIN tenants t ON t.no = s.tenant
+		WHERE `+where+" ORDER BY v.version DESC LIMIT ?", append(args, limit)...); err != nil {
+		return nil, fmt.Errorf("versions of subscription %s: %w", id, err)
+	}
+	versions := make([]admin.Version, len(rows))
+	for i := range rows {
+		s, err := db.subscription(&rows[i].subscriptionRow)
+		if err != nil {
+			return nil, err
+		}
+		versions[i] = admin.Version{Subscription: s, ChangedBy: rows[i].ChangedBy}
+	}
+	return versions, nil
+}
+
+// VersionsAt implements admin.SubscriptionStore.
+func (db *DB) VersionsAt(ctx context.Context, tenant, at int64) ([]*subscriptions.Subscription, error) {
+	var rows []subscriptionRow
+	// Of one made later, its first version.
+	if err := db.read.SelectContext(ctx, &rows, "SELECT "+subscriptionColumns+` FROM subscriptions s
+		CROSS JOIN subscription_versions v ON v.version = COALESCE(
+			(SELECT max(version) FROM subscription_versions WHERE sub = s.no AND at <= ?),
+			(SELECT min(version) FROM subscription_versions WHERE sub = s.no))
+		CROSS JOIN tenants t ON t.no = s.tenant
+		WHERE s.tenant = ? AND (s.deleted_at IS NULL OR s.deleted_at > ?) ORDER BY s.no`, at, tenant, at); err != nil {
+		return nil, fmt.Errorf("subscriptions at %d: %w", at, err)
+	}
+	subs := make([]*subscriptions.Subscription, len(rows))
+	for i := range rows {
+		s, err := db.subscription(&rows[i])
+		if err != nil {
+			return nil, err
+		}
+		subs[i] = s
+	}
+	return subs, nil
+}
+
+// change commits a change of subscriptions and then lets the index have what
+// it gives, in the order of the commits. It is finished even if ctx ends: what
+// is in the store must be in the index.
+func (db *DB) change(ctx context.Context, what string, fn func(tx *sqlx.Tx) (*subscriptions.Subscription, error)) error {
+	db.changing.Lock()
+	defer db.changing.Unlock()
+	var changed *subscriptions.Subscription
+	err := db.admin(context.WithoutCancel(ctx), what, func(tx *sqlx.Tx) (err error) {
+		changed, err = fn(tx)
+		return err
+	})
+	switch {
+	case err != nil || changed == nil:
+	case changed.DeletedAt != nil:
+		db.index.Remove(changed.No)
+	default:
+		db.index.Put(changed)
+	}
+	return err
+}
+
+// tellLane makes the owner of a subscription look at what became of it.
+func (db *DB) tellLane(sub int64) { db.cfg.Nudge([]Rows{{Sub: sub}}) }
+
+// CreateSubscription implements admin.SubscriptionStore.
+func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscription, limit int, by string) (found *admin.Subscription, made bool, err error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, false, fmt.Errorf("create subscription: %w", err)
+	}
+	err = db.change(ctx, "create subscription", func(tx *sqlx.Tx) (*subscriptions.Subscription, error) {
+		if s.Name != "" {
+			found, err = db.findSubscription(ctx, tx, 0, "s.tenant = ? AND s.name = ? AND s.name <> '' AND s.deleted_at IS NULL", s.Tenant, s.Name)
+			if !errors.Is(err, admin.ErrNotFound) {
+				return nil, err
+			}
+		}
+		var live int
+		if err := tx.GetContext(ctx, &live, "SELECT count(*) FROM subscriptions WHERE tenant = ? AND deleted_at IS NULL", s.Tenant); err != nil {
+			return nil, fmt.Errorf("count subscriptions: %w", err)
+		}
+		if live >= limit {
+			return nil, fmt.Errorf("%w: %d subscriptions", admin.ErrLimit, limit)
+		}
+		n := *s
+		now := time.Now()
+		n.ID, n.CreatedAt = id.String(), time.UnixMilli(now.UnixMilli()).UTC()
+		if err := tx.QueryRowContext(ctx, `INSERT INTO subscriptions (id, tenant, shard, version, name, state, paused_reason, paused_for,
+			hold_until, hold_reason, breaker, created_at) VALUES (?, ?, ?, 0, ?, '', '', 0, 0, '', '{}', ?) RETURNING no`,
+			n.ID, n.Tenant, id[len(id)-1]%64, n.Name, now.UnixMilli()).Scan(&n.No); err != nil {
+			return nil, fmt.Errorf("create subscription: %w", err)
+		}
+		if err := tx.GetContext(ctx, &n.CompanyID, "SELECT company_id FROM tenants WHERE no = ?", n.Tenant); err != nil {
+			return nil, fmt.Errorf("tenant of subscription: %w", err)
+		}
+		made, found = true, &admin.Subscription{Subscription: &n}
+		return &n, db.writeVersion(ctx, tx, &n, by, now)
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	return found, made, nil
+}
+
+// writeVersion makes s the current version of its subscription and gives it
+// its number and time.
+func (db *DB) writeVersion(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription, by string, now time.Time) error {
+	seal := func(plain []byte) []byte { return db.box.Seal(headersPurpose(s.ID), plain) }
+	fields, err := s.Fields(seal)
+	if err != nil {
+		return err
+	}
+	s.UpdatedAt = time.UnixMilli(now.UnixMilli()).UTC()
+	if err := tx.QueryRowContext(ctx, `INSERT INTO subscription_versions (version, sub, fields, changed_by, at)
+		VALUES ((SELECT COALESCE(max(version), 0) + 1 FROM subscription_versions), ?, ?, ?, ?) RETURNING version`,
+		s.No, fields, by, now.UnixMilli()).Scan(&s.Version); err != nil {
+		return fmt.Errorf("new version of subscription %s: %w", s.ID, err)
+	}
+	var pausedAt any
+	if s.Paused() {
+		pausedAt = s.PausedAt.UnixMilli()
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions SET version = ?, name = ?, state = ?, paused_reason = ?, paused_at = ?, paused_for = ?,
+		deleted_at = ? WHERE no = ?`, s.Version, s.Name, s.State, s.PausedReason, pausedAt, s.PausedFor.Milliseconds(), nullMS(s.DeletedAt), s.No); err != nil {
+		if isUnique(err) {
+			return fmt.Errorf("a subscription named %q %w", s.Name, admin.ErrExists)
+		}
+		return fmt.Errorf("update subscription %s: %w", s.ID, err)
+	}
+	for _, k := range s.Keys {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO subscription_keys (sub, n, app_key, encryption, from_at, until_at) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (sub, n) DO UPDATE SET until_at = excluded.until_at`,
+			s.No, k.N, db.box.Seal(appKeyPurpose(s.ID, k.N), []byte(k.AppKey)), db.box.Seal(encryptionPurpose(s.ID, k.N), k.Encryption),
+			k.From.UnixMilli(), nullMS(k.Until)); err != nil {
+			return fmt.Errorf("key %d of subscription %s: %w", k.N, s.ID, err)
+		}
+	}
+	return nil
+}
+
+func isUnique(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+}
+
+// UpdateSubscription implements admin.SubscriptionStore.
+func (db *DB) UpdateSubscription(ctx context.Context, tenant int64, id string, version int64, by string,
+	change func(*subscriptions.Subscription) (*subscriptions.Subscription, error),
+) (updated *admin.Subscription, err error) {
+	err = db.change(ctx, "update subscription", func(tx *sqlx.Tx) (*subscriptions.Subscription, error) {
+		current, err := db.findLive(ctx, tx, tenant, id, version)
+		if err != nil {
+			return nil, err
+		}
+		next, err := change(current.Subscription)
+		if err != nil {
+			return nil, err
+		}
+		if next == current.Subscription { // nothing to change, no new version
+			updated = current
+			return nil, nil
+		}
+		n := *next
+		updated = &admin.Subscription{Subscription: &n, Hold: current.Hold}
+		if err := db.writeVersion(ctx, tx, &n, by, time.Now()); err != nil {
+			return nil, err
+		}
+		if current.Paused() && !n.Paused() {
+			// Whoever resumes it wants it tried now.
+			updated.Hold = delivery.Hold{}
+			if err := writeHold(ctx, tx, n.No, delivery.Hold{}); err != nil {
+				return nil, err
+			}
+		}
+		return &n, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	db.tellLane(updated.No)
+	return updated, nil
+}
+
+// findLive reads a subscription that is not deleted, at the version expected; 0: any.
+func (db *DB) findLive(ctx context.Context, tx *sqlx.Tx, tenant int64, id string, version int64) (*admin.Subscription, error) {
+	s, err := db.findSubscription(ctx, tx, 0, "s.id = ? AND s.tenant = ? AND s.deleted_at IS NULL", id, tenant)
+	if err == nil && version != 0 && version != s.Version {
+		return nil, admin.ErrVersion
+	}
+	return s, err
+}
+
+// Pause implements delivery.Store: the hub itself stops a subscription.
+func (db *DB) Pause(ctx context.Context, sub int64, reason string) error {
+	err := db.change(ctx, "pause subscription", func(tx *sqlx.Tx) (*subscriptions.Subscription, error) {
+		s, err := db.findSubscription(ctx, tx, 0, "s.no = ? AND s.deleted_at IS NULL", sub)
+		if errors.Is(err, admin.ErrNotFound) {
+			return nil, nil // deleted meanwhile: stopped for good
+		}
+		if err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		paused := s.Subscription.Pause(reason, now)
+		if paused == s.Subscription {
+			return nil, nil
+		}
+		return paused, db.writeVersion(ctx, tx, paused, "hub", now)
+	})
+	if err == nil {
+		db.tellLane(sub)
+	}
+	return err
+}
+
+// FindHold implements delivery.Store.
+func (db *DB) FindHold(ctx context.Context, sub int64) (delivery.Hold, error) {
+	var r subscriptionRow
+	if err := db.read.GetContext(ctx, &r, "SELECT hold_until, hold_reason, breaker FROM subscriptions WHERE no = ?", sub); err != nil {
+		return delivery.Hold{}, fmt.Errorf("hold of subscription %d: %w", sub, err)
+	}
+	return r.hold()
+}
+
+// SetHold implements delivery.Store.
+func (db *DB) SetHold(ctx context.Context, sub int64, h delivery.Hold) error {
+	return db.admin(ctx, "hold subscription", func(tx *sqlx.Tx) error { return writeHold(ctx, tx, sub, h) })
+}
+
+func writeHold(ctx context.Context, tx *sqlx.Tx, sub int64, h delivery.Hold) error {
+	breaker, err := json.Marshal(h.Breaker)
+	if err != nil {
+		return fmt.Errorf("breaker of subscription %d: %w", sub, err)
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE subscriptions SET hold_until = ?, hold_reason = ?, breaker = ?, failing_since = ? WHERE no = ?",
+		h.Until, h.Reason, breaker, nullable(h.Breaker.FailingSince), sub); err != nil {
+		return fmt.Errorf("hold subscription %d: %w", sub, err)
+	}
+	return nil
+}
+
+// DeleteSubscription implements admin.SubscriptionStore.
+func (db *DB) DeleteSubscription(ctx context.Context, tenant int64, id string, version int64, by string) error {
+	var no int64
+	err := db.change(ctx, "delete subscription", func(tx *sqlx.Tx) (*subscriptions.Subscription, error) {
+		s, err := db.findLive(ctx, tx, tenant, id, version)
+		if err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		gone := *s.Subscription
+		gone.DeletedAt, no = &now, gone.No
+		if err := db.writeVersion(ctx, tx, &gone, by, now); err != nil {
+			return nil, err
+		}
+		return &gone, addJob(ctx, tx, tenant, jobDelete, deleteJob{Sub: gone.No}, by, now)
+	})
+	if err == nil {
+		db.tellLane(no)
+		db.wakeJobs()
+	}
+	return err
+}
