@@ -22,10 +22,11 @@ const (
 	maxDepth = 32      // arrays and objects within each other
 )
 
-// decode reads the JSON body of r into dst, a pointer to a struct, more
-// strictly than encoding/json does: unknown fields, fields in another case,
-// duplicate keys, trailing data and invalid UTF-8 are refused, with their name
-// where they have one. Malformed JSON is 400; what is well-formed and wrong 422.
+// decode reads the JSON body of r into dst, a pointer to a struct that embeds
+// no other, more strictly than encoding/json does: unknown fields, fields in
+// another case, duplicate keys, trailing data and invalid UTF-8 are refused,
+// with their name where they have one. Malformed JSON is 400; what is
+// well-formed and wrong 422.
 func decode(w http.ResponseWriter, r *http.Request, dst any) error {
 	raw, err := body(w, r)
 	if err != nil {
@@ -193,10 +194,11 @@ func element(t reflect.Type) reflect.Type {
 
 // fieldOf finds the field that encoding/json would fill, by its exact name.
 func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
-	for _, f := range reflect.VisibleFields(t) {
+	for i := range t.NumField() {
+		f := t.Field(i)
 		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if tag == "-" || !f.IsExported() || f.Anonymous && tag == "" {
-			continue
+		if tag == "-" || !f.IsExported() || f.Anonymous {
+			continue // errors would name the Go type of what is embedded
 		}
 		if tag == "" {
 			tag = f.Name

@@ -40,6 +40,7 @@ type TenantStore interface {
 
 // tenantBody is what callers may say about a tenant.
 type tenantBody struct {
+	CompanyID     string         `json:"companyId"`
 	Name          string         `json:"name"`
 	Timezone      string         `json:"timezone"`
 	Settings      map[string]any `json:"settings"`
@@ -78,7 +79,7 @@ type limitPair struct {
 
 // bodyOf a tenant: what a merge patch is merged into.
 func bodyOf(t *access.Tenant) tenantBody {
-	b := tenantBody{Name: t.Name, Timezone: t.Timezone, Settings: t.Settings, AllowNetworks: t.AllowNetworks, Suspended: t.SuspendedAt != nil}
+	b := tenantBody{CompanyID: t.CompanyID, Name: t.Name, Timezone: t.Timezone, Settings: t.Settings, AllowNetworks: t.AllowNetworks, Suspended: t.SuspendedAt != nil}
 	for _, l := range b.Limits.pair(&t.Limits) {
 		if *l.kept != 0 {
 			*l.given = l.kept
@@ -120,10 +121,7 @@ func viewTenant(t *access.Tenant) tenantView {
 
 // CreateTenant is POST /v1/tenants.
 func (a *API) CreateTenant(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) {
-	var in struct {
-		CompanyID string `json:"companyId"`
-		tenantBody
-	}
+	var in tenantBody
 	if err := decode(w, r, &in); err != nil {
 		a.fail(w, r, err)
 		return
@@ -296,6 +294,9 @@ func (in *tenantBody) apply(t *access.Tenant, now time.Time) error {
 	var errs []problem.Error
 	bad := func(field, message string) { errs = append(errs, problem.Error{Field: field, Message: message}) }
 
+	if in.CompanyID != t.CompanyID {
+		bad("companyId", "cannot be changed")
+	}
 	if msg := checkName(in.Name); msg != "" {
 		bad("name", msg)
 	}

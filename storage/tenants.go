@@ -1,0 +1,190 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/admin"
+)
+
+var _ admin.TenantStore = (*DB)(nil)
+
+const tenantColumns = `no, company_id, name, timezone, settings, limits, allow_networks, suspended_at, version, created_at, updated_at`
+
+type tenantRow struct {
+	No            int64         `db:"no"`
+	CompanyID     string        `db:"company_id"`
+	Name          string        `db:"name"`
+	Timezone      string        `db:"timezone"`
+	Settings      []byte        `db:"settings"`
+	Limits        []byte        `db:"limits"`
+	AllowNetworks []byte        `db:"allow_networks"`
+	SuspendedAt   sql.NullInt64 `db:"suspended_at"`
+	Version       int64         `db:"version"`
+	CreatedAt     int64         `db:"created_at"`
+	UpdatedAt     int64         `db:"updated_at"`
+}
+
+func (r *tenantRow) tenant() (access.Tenant, error) {
+	t := access.Tenant{
+		No: r.No, CompanyID: r.CompanyID, Name: r.Name, Timezone: r.Timezone,
+		SuspendedAt: timeOrNil(r.SuspendedAt), Version: r.Version,
+		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(r.UpdatedAt).UTC(),
+	}
+	err := errors.Join(
+		json.Unmarshal(r.Settings, &t.Settings),
+		json.Unmarshal(r.Limits, &t.Limits),
+		json.Unmarshal(r.AllowNetworks, &t.AllowNetworks),
+	)
+	if err != nil {
+		return access.Tenant{}, fmt.Errorf("row of tenant %s: %w", r.CompanyID, err)
+	}
+	return t, nil
+}
+
+func rowOfTenant(t *access.Tenant) (tenantRow, error) {
+	settings, err1 := json.Marshal(t.Settings)
+	limits, err2 := json.Marshal(t.Limits)
+	networks, err3 := json.Marshal(t.AllowNetworks)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return tenantRow{}, fmt.Errorf("row of tenant %s: %w", t.CompanyID, err)
+	}
+	return tenantRow{
+		No: t.No, CompanyID: t.CompanyID, Name: t.Name, Timezone: t.Timezone,
+		Settings: settings, Limits: limits, AllowNetworks: networks,
+		SuspendedAt: nullMS(t.SuspendedAt), Version: t.Version,
+		CreatedAt: t.CreatedAt.UnixMilli(), UpdatedAt: t.UpdatedAt.UnixMilli(),
+	}, nil
+}
+
+// CreateTenant commits a tenant and sets its number, version and times. The
+// companyId of a deleted one stays taken: its log is still readable.
+func (db *DB) CreateTenant(ctx context.Context, t *access.Tenant) error {
+	now := time.UnixMilli(time.Now().UnixMilli()).UTC()
+	made := *t
+	made.Version, made.CreatedAt, made.UpdatedAt = 1, now, now
+	row, err := rowOfTenant(&made)
+	if err != nil {
+		return err
+	}
+	err = db.admin(ctx, "create tenant "+t.CompanyID, func(tx *sqlx.Tx) error {
+		err := tx.Get(&made.No, `INSERT INTO tenants
+			(company_id, name, timezone, settings, limits, allow_networks, suspended_at, version, created_at, updated_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (company_id) DO NOTHING RETURNING no`,
+			row.CompanyID, row.Name, row.Timezone, row.Settings, row.Limits, row.AllowNetworks, row.SuspendedAt,
+			row.Version, row.CreatedAt, row.UpdatedAt)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("tenant %s %w", t.CompanyID, admin.ErrExists)
+		}
+		if err != nil {
+			return fmt.Errorf("create tenant %s: %w", t.CompanyID, err)
+		}
+		return nil
+	})
+	if err == nil {
+		*t = made
+	}
+	return err
+}
+
+// FindTenant by its companyId.
+func (db *DB) FindTenant(ctx context.Context, companyID string) (*access.Tenant, error) {
+	return findTenant(ctx, db.read, companyID)
+}
+
+func findTenant(ctx context.Context, q sqlx.QueryerContext, companyID string) (*access.Tenant, error) {
+	var row tenantRow
+	err := sqlx.GetContext(ctx, q, &row, `SELECT `+tenantColumns+` FROM tenants WHERE company_id = ? AND deleted_at IS NULL`, companyID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, admin.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find tenant %s: %w", companyID, err)
+	}
+	t, err := row.tenant()
+	if err != nil {
+		return nil, err
+	}
+	return &t, nil
+}
+
+// FindTenants lists tenants, newest first.
+func (db *DB) FindTenants(ctx context.Context, before int64, limit int) ([]access.Tenant, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	var rows []tenantRow
+	if err := db.read.SelectContext(ctx, &rows, `SELECT `+tenantColumns+` FROM tenants
+		WHERE no < ? AND deleted_at IS NULL ORDER BY no DESC LIMIT ?`, before, limit); err != nil {
+		return nil, fmt.Errorf("list tenants: %w", err)
+	}
+	return tenantsOf(rows)
+}
+
+func tenantsOf(rows []tenantRow) ([]access.Tenant, error) {
+	tenants := make([]access.Tenant, len(rows))
+	for i := range rows {
+		var err error
+		if tenants[i], err = rows[i].tenant(); err != nil {
+			return nil, err
+		}
+	}
+	return tenants, nil
+}
+
+// UpdateTenant changes a tenant in one transaction, under its next version.
+func (db *DB) UpdateTenant(ctx context.Context, companyID string, version int64, change func(*access.Tenant) error) (*access.Tenant, error) {
+	var changed *access.Tenant
+	err := db.admin(ctx, "change tenant "+companyID, func(tx *sqlx.Tx) error {
+		t, err := findTenant(ctx, tx, companyID)
+		if err != nil {
+			return err
+		}
+		if version != 0 && version != t.Version {
+			return admin.ErrVersion
+		}
+		if err := change(t); err != nil {
+			return err
+		}
+		t.Version++
+		t.UpdatedAt = time.UnixMilli(time.Now().UnixMilli()).UTC()
+		row, err := rowOfTenant(t)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE tenants SET name = ?, timezone = ?, settings = ?, limits = ?,
+			allow_networks = ?, suspended_at = ?, version = ?, updated_at = ? WHERE no = ?`,
+			row.Name, row.Timezone, row.Settings, row.Limits, row.AllowNetworks, row.SuspendedAt, row.Version, row.UpdatedAt, row.No); err != nil {
+			return fmt.Errorf("change tenant %s: %w", companyID, err)
+		}
+		changed = t
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return changed, nil
+}
+
+func timeOrNil(ms sql.NullInt64) *time.Time {
+	if !ms.Valid {
+		return nil
+	}
+	t := time.UnixMilli(ms.Int64).UTC()
+	return &t
+}
+
+func nullMS(t *time.Time) sql.NullInt64 {
+	if t == nil {
+		return sql.NullInt64{}
+	}
+	return sql.NullInt64{Int64: t.UnixMilli(), Valid: true}
+}
