@@ -194,7 +194,7 @@ func TestSameIDAgain(t *testing.T) {
 
 func TestRefusedRequests(t *testing.T) {
 	many := "[" + strings.Repeat(`{},`, MaxEvents) + "{}]"
-	bomb := zip(t, strings.Repeat(" ", 64<<20))
+	bomb := zip(t, strings.Repeat(" ", 2*MaxRequest))
 	zipped := zip(t, held("a", "1"))
 	gzipped := []string{"Content-Encoding", "gzip"}
 	lines := []string{"Content-Type", "application/jsonl"}
