@@ -9,7 +9,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/subscriptions"
 )
 
 // Handler answers one request of a caller that the route table let through.
@@ -31,10 +31,9 @@ type API struct {
 	Cursors Cursors
 
 	Subscriptions SubscriptionStore
-	Past          search.Store
+	Search        search.Store
 	Retries       RetryStore
-	Allow         []netip.Prefix // networks that callback URLs of every tenant may name although private
-	RequireHTTPS  bool           // refuse http callback URLs
+	Rules         func(tenant int64) subscriptions.Rules // what a tenant's subscriptions may be; Now is set here
 
 	Now func() time.Time // default time.Now
 	Log *slog.Logger     // default slog.Default()

@@ -101,7 +101,7 @@ func (a *API) ListDeliveries(w http.ResponseWriter, r *http.Request, c access.Ca
 		a.fail(w, r, err)
 		return
 	}
-	ds, next, err := a.Past.FindDeliveries(r.Context(), f)
+	ds, next, err := a.Search.FindDeliveries(r.Context(), f)
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -166,7 +166,7 @@ func (a *API) delivery(r *http.Request, c access.Caller, ps httprouter.Params) (
 	if err != nil {
 		return nil, ErrNotFound
 	}
-	d, err := a.Past.FindDelivery(r.Context(), c.Tenant, sub, seq)
+	d, err := a.Search.FindDelivery(r.Context(), c.Tenant, sub, seq)
 	if err != nil {
 		return nil, found(err)
 	}
@@ -219,7 +219,7 @@ func (a *API) RetryDelivery(w http.ResponseWriter, r *http.Request, c access.Cal
 		err = p
 	}
 	if err == nil {
-		d, err = a.Past.FindDelivery(r.Context(), c.Tenant, d.Sub, d.Seq)
+		d, err = a.Search.FindDelivery(r.Context(), c.Tenant, d.Sub, d.Seq)
 	}
 	if err != nil {
 		a.fail(w, r, found(err))
@@ -288,12 +288,12 @@ func (a *API) ListAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 		a.fail(w, r, err)
 		return
 	}
-	attempts, err := a.Past.FindAttempts(r.Context(), c.Tenant, d.Sub, d.Seq, after, limit+1)
+	attempts, err := a.Search.FindAttempts(r.Context(), c.Tenant, d.Sub, d.Seq, after, limit+1)
 	if err != nil {
 		a.fail(w, r, err)
 		return
 	}
-	e, err := a.Past.FindEventSeq(r.Context(), c.Tenant, d.Seq)
+	e, err := a.Search.FindEventSeq(r.Context(), c.Tenant, d.Seq)
 	if err != nil && !errors.Is(err, search.ErrNotFound) {
 		a.fail(w, r, err)
 		return

@@ -69,7 +69,7 @@ func (a *API) ListEvents(w http.ResponseWriter, r *http.Request, c access.Caller
 		a.fail(w, r, err)
 		return
 	}
-	events, next, err := a.Past.FindEvents(r.Context(), f)
+	events, next, err := a.Search.FindEvents(r.Context(), f)
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -168,12 +168,12 @@ func (a *API) GetEvent(w http.ResponseWriter, r *http.Request, c access.Caller, 
 		a.fail(w, r, err)
 		return
 	}
-	e, err := a.Past.FindEvent(r.Context(), c.Tenant, ps.ByName("id"))
+	e, err := a.Search.FindEvent(r.Context(), c.Tenant, ps.ByName("id"))
 	if err != nil {
 		a.fail(w, r, found(err))
 		return
 	}
-	ds, err := a.Past.EventDeliveries(r.Context(), c.Tenant, e.Seq)
+	ds, err := a.Search.EventDeliveries(r.Context(), c.Tenant, e.Seq)
 	if err != nil {
 		a.fail(w, r, err)
 		return

@@ -3,8 +3,6 @@ package admin
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/julienschmidt/httprouter"
@@ -79,20 +77,10 @@ func (a *API) answerSubscription(w http.ResponseWriter, r *http.Request, status 
 }
 
 // rules for the caller's subscriptions.
-func (a *API) rules(c access.Caller) (subscriptions.Rules, error) {
-	rules := subscriptions.Rules{RequireHTTPS: a.RequireHTTPS, Now: a.now()}
-	allow := a.Allow
-	if t := a.Book.Tenant(c.Tenant); t != nil {
-		own, err := delivery.ParseNetworks(t.AllowNetworks)
-		if err != nil {
-			return rules, err // they were checked when they were set
-		}
-		allow = slices.Concat(allow, own)
-		rules.AllowECB, _ = t.Settings["allowECB"].(bool)
-	}
-	guard := delivery.NewGuard(allow)
-	rules.CheckURL = func(u *url.URL) error { return guard.CheckURL(u) }
-	return rules, nil
+func (a *API) rules(c access.Caller) subscriptions.Rules {
+	rules := a.Rules(c.Tenant)
+	rules.Now = a.now()
+	return rules
 }
 
 // refuse gives the problems of a document as one: 422, or 400 when it could not be read.
@@ -125,12 +113,7 @@ func (a *API) CreateSubscription(w http.ResponseWriter, r *http.Request, c acces
 		a.fail(w, r, err)
 		return
 	}
-	rules, err := a.rules(c)
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	s, problems := subscriptions.Create(raw, rules)
+	s, problems := subscriptions.Create(raw, a.rules(c))
 	if len(problems) > 0 {
 		a.fail(w, r, refuse(problems))
 		return
@@ -218,14 +201,9 @@ func (a *API) PatchSubscription(w http.ResponseWriter, r *http.Request, c access
 		a.fail(w, r, err)
 		return
 	}
-	rules, err := a.rules(c)
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
 	keys := 0
 	a.update(w, r, c, ps, func(current *subscriptions.Subscription) (*subscriptions.Subscription, error) {
-		next, problems := subscriptions.Patch(current, raw, rules)
+		next, problems := subscriptions.Patch(current, raw, a.rules(c))
 		if len(problems) > 0 {
 			return nil, refuse(problems)
 		}
