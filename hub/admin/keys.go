@@ -160,22 +160,11 @@ func (a *API) ListKeys(w http.ResponseWriter, r *http.Request, c access.Caller, 
 		a.fail(w, r, err)
 		return
 	}
-	q, err := query(r, "limit", "cursor")
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	limit, err := limitOf(q)
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
 	list, before := "keys/"+t.CompanyID, ""
-	if s := q.Get("cursor"); s != "" {
-		if err := a.Cursors.Read(list, s, &before); err != nil {
-			a.fail(w, r, err)
-			return
-		}
+	limit, err := a.readPage(r, list, &before)
+	if err != nil {
+		a.fail(w, r, err)
+		return
 	}
 	keys, err := a.Keys.FindKeys(r.Context(), t.No, before, limit+1)
 	if err != nil {

@@ -151,22 +151,11 @@ func (a *API) CreateTenant(w http.ResponseWriter, r *http.Request, _ access.Call
 
 // ListTenants is GET /v1/tenants.
 func (a *API) ListTenants(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) {
-	q, err := query(r, "limit", "cursor")
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	limit, err := limitOf(q)
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
 	var before int64
-	if s := q.Get("cursor"); s != "" {
-		if err := a.Cursors.Read("tenants", s, &before); err != nil {
-			a.fail(w, r, err)
-			return
-		}
+	limit, err := a.readPage(r, "tenants", &before)
+	if err != nil {
+		a.fail(w, r, err)
+		return
 	}
 	tenants, err := a.Tenants.FindTenants(r.Context(), before, limit+1)
 	if err != nil {

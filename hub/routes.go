@@ -1,0 +1,242 @@
+package hub
+
+import (
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/problem"
+)
+
+// Routes is every URL of the hub and who may call it.
+type Routes struct {
+	Auth *access.Authenticator
+	API  *admin.API
+	// Ingest takes events; typ is that of the path, "" when each event says its own.
+	Ingest  func(w http.ResponseWriter, r *http.Request, c access.Caller, typ string)
+	Healthz http.Handler
+	Readyz  http.Handler
+	Metrics http.Handler // nil: served on an address of its own
+	Log     *slog.Logger // default slog.Default()
+}
+
+// route is one line of the table.
+type route struct {
+	method, path string
+	who          audience
+	handle       admin.Handler
+}
+
+// audience of a route. The zero audience is a mistake, not an open door.
+type audience struct {
+	public bool          // anyone, without a credential
+	roles  []access.Role // those who hold a key of one of these roles
+	inURL  bool          // the key may come as ?key=
+}
+
+func only(roles ...access.Role) audience { return audience{roles: roles} }
+
+// table of all routes. One parameter name per position, and no static sibling
+// of a parameter: httprouter would refuse them.
+func (h *Routes) table() []route {
+	const (
+		platform = access.Platform
+		owner    = access.Owner
+		auditor  = access.Auditor
+	)
+	var (
+		anyone = audience{public: true}
+		ingest = audience{roles: []access.Role{owner, access.Ingest}, inURL: true}
+		api    = h.API
+	)
+	t := []route{
+		{"GET", "/healthz", anyone, plain(h.Healthz)},
+		{"HEAD", "/healthz", anyone, plain(h.Healthz)},
+		{"GET", "/readyz", anyone, plain(h.Readyz)},
+		{"HEAD", "/readyz", anyone, plain(h.Readyz)},
+
+		{"POST", "/v1/events", ingest, h.ingest},
+		{"POST", "/v1/events/:id", ingest, h.ingest}, // :id is the type
+		{"GET", "/v1/events", only(owner, auditor), api.ListEvents},
+		{"GET", "/v1/events/:id", only(owner, auditor), api.GetEvent},
+
+		{"POST", "/v1/tenants", only(platform), api.CreateTenant},
+		{"GET", "/v1/tenants", only(platform), api.ListTenants},
+		{"GET", "/v1/tenants/:id", only(platform, owner), api.GetTenant},
+		{"PATCH", "/v1/tenants/:id", only(platform, owner), api.PatchTenant},
+		{"POST", "/v1/tenants/:id/keys", only(platform, owner), api.CreateKey},
+		{"GET", "/v1/tenants/:id/keys", only(platform, owner), api.ListKeys},
+		{"DELETE", "/v1/tenants/:id/keys/:keyId", only(platform, owner), api.RevokeKey},
+
+		{"POST", "/v1/subscriptions", only(owner), api.CreateSubscription},
+		{"GET", "/v1/subscriptions", only(owner), api.ListSubscriptions},
+		{"GET", "/v1/subscriptions/:id", only(owner), api.GetSubscription},
+		{"PATCH", "/v1/subscriptions/:id", only(owner), api.PatchSubscription},
+		{"DELETE", "/v1/subscriptions/:id", only(owner), api.DeleteSubscription},
+		{"GET", "/v1/subscriptions/:id/versions", only(owner), api.ListVersions},
+		{"POST", "/v1/subscriptions/:id/pause", only(owner), api.PauseSubscription},
+		{"POST", "/v1/subscriptions/:id/resume", only(owner), api.ResumeSubscription},
+
+		{"GET", "/v1/deliveries", only(owner, auditor), api.ListDeliveries},
+		{"GET", "/v1/deliveries/:id", only(owner, auditor), api.GetDelivery},
+		{"GET", "/v1/deliveries/:id/attempts", only(owner, auditor), api.ListAttempts},
+		{"POST", "/v1/deliveries/:id/retry", only(owner), api.RetryDelivery},
+	}
+	if h.Metrics != nil {
+		t = append(t, route{"GET", "/metrics", anyone, plain(h.Metrics)})
+	}
+	return t
+}
+
+func (h *Routes) ingest(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	h.Ingest(w, r, c, ps.ByName("id"))
+}
+
+func plain(h http.Handler) admin.Handler {
+	return func(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) { h.ServeHTTP(w, r) }
+}
+
+// Handler serves the table. It panics if a route does not say who may call it.
+func (h *Routes) Handler() http.Handler {
+	m := httprouter.New()
+	m.RedirectTrailingSlash, m.RedirectFixedPath = false, false
+	m.HandleMethodNotAllowed, m.HandleOPTIONS = true, true // both set Allow
+	m.NotFound = refusal(http.StatusNotFound, "there is nothing at this path")
+	m.MethodNotAllowed = refusal(http.StatusMethodNotAllowed, "this path has no such method; see the header Allow")
+	for _, rt := range h.table() {
+		m.Handle(rt.method, rt.path, h.guard(rt))
+	}
+	return h.outermost(m)
+}
+
+func refusal(status int, detail string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		problem.Write(w, problem.Details{Status: status, Detail: detail})
+	})
+}
+
+// guard lets through to a route those whom it is for.
+func (h *Routes) guard(rt route) httprouter.Handle {
+	if rt.who.public == (len(rt.who.roles) > 0) {
+		panic("hub: route " + rt.method + " " + rt.path + " must be either public or for some roles")
+	}
+	if rt.who.public {
+		return func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
+			rt.handle(w, r, access.Caller{}, ps)
+		}
+	}
+	return func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
+		c, err := h.Auth.Authenticate(r, rt.who.inURL)
+		switch {
+		case err != nil:
+			deny(w, err)
+		case !slices.Contains(rt.who.roles, c.Role):
+			problem.Write(w, problem.Details{Status: http.StatusForbidden, Detail: "a key of role " + string(c.Role) + " may not do this"})
+		default:
+			rt.handle(w, r, c, ps)
+		}
+	}
+}
+
+// deny answers an error of Authenticate.
+func deny(w http.ResponseWriter, err error) {
+	d := problem.Details{Status: http.StatusUnauthorized, Detail: err.Error()}
+	var slow *access.SlowDown
+	switch {
+	case errors.As(err, &slow):
+		d.Status, d.RetryAfter = http.StatusTooManyRequests, slow.After
+	case errors.Is(err, access.ErrSuspended), errors.Is(err, access.ErrQueryRole):
+		d.Status = http.StatusForbidden
+	default:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	problem.Write(w, d)
+}
+
+// RequestID is the header that names a request, in its answer and in the log.
+const RequestID = "X-Request-Id"
+
+// outermost gives every request its id and turns a panic into a 500.
+func (h *Routes) outermost(next http.Handler) http.Handler {
+	log := h.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	ids := newRequestIDs()
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(RequestID)
+		if !validRequestID(id) {
+			id = ids.next()
+		}
+		w := &answer{ResponseWriter: rw}
+		w.Header()[RequestID] = []string{id}
+		defer func() {
+			what := recover()
+			if what == nil {
+				return
+			}
+			if what == http.ErrAbortHandler { //nolint:errorlint // a panic's value, never wrapped
+				panic(what) // somebody wants the connection cut
+			}
+			log.Error("panic in a handler", "method", r.Method, "path", r.URL.Path, "request", id, "panic", what, "stack", string(debug.Stack()))
+			if w.began {
+				panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+			}
+			problem.Write(w, problem.Details{Status: http.StatusInternalServerError, Detail: "the hub could not do this; its log says why under request " + id})
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// answer knows whether a handler has begun to answer.
+type answer struct {
+	http.ResponseWriter
+	began bool
+}
+
+func (a *answer) WriteHeader(status int) {
+	a.began = a.began || status >= 200 // 1xx announce, they do not answer
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	a.began = true
+	return a.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController through: deadlines, Flush.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func validRequestID(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// requestIDs are a prefix of this process and a number: no random bytes per request.
+type requestIDs struct {
+	prefix string
+	n      atomic.Uint64
+}
+
+func newRequestIDs() *requestIDs {
+	return &requestIDs{prefix: rand.Text()[:10] + "-"}
+}
+
+func (g *requestIDs) next() string { return g.prefix + strconv.FormatUint(g.n.Add(1), 36) }

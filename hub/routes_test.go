@@ -1,0 +1,279 @@
+package hub_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/julienschmidt/httprouter"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/hubtest"
+)
+
+// town is a hub with one object of each kind in the tenant demo, and another
+// tenant that has nothing.
+type town struct {
+	*hubtest.Hub
+	t       *testing.T
+	keys    map[access.Role]string // of demo, and the platform's
+	foreign string                 // owner of the other tenant
+	revoked string                 // was an owner of demo
+	ids     map[string]string      // prefix of a path -> what :id stands for below it
+	keyID   string
+	calls   int
+}
+
+func newTown(t *testing.T) *town {
+	h := hubtest.Start(t, func(c *hub.Config) { c.TrustedProxies = []string{"loopback"} })
+	w := &town{Hub: h, t: t, keys: map[access.Role]string{access.Platform: hubtest.PlatformKey}}
+	for _, role := range access.Roles[1:] {
+		w.keys[role] = w.made("/v1/tenants/demo/keys", fmt.Sprintf(`{"role":%q}`, role))["key"].(string)
+	}
+	w.keyID = w.made("/v1/tenants/demo/keys", `{"role":"ingest"}`)["id"].(string)
+	w.made("/v1/tenants", `{"companyId":"other"}`)
+	w.foreign = w.made("/v1/tenants/other/keys", `{"role":"owner"}`)["key"].(string)
+	gone := w.made("/v1/tenants/demo/keys", `{"role":"owner"}`)
+	w.revoked = gone["key"].(string)
+	require.Equal(t, 204, h.Do("DELETE", "/v1/tenants/demo/keys/"+gone["id"].(string), hubtest.PlatformKey, nil).Status)
+
+	sink := hubtest.NewReceiver(t)
+	sub := h.Subscribe(sink.URL)["id"].(string)
+	event := h.Send(hubtest.CDR("c1", 1))[0]
+	push := sink.Wait(t, 1)[0]
+	w.ids = map[string]string{
+		"/v1/tenants/":       "demo",
+		"/v1/subscriptions/": sub,
+		"/v1/events/":        event,
+		"/v1/deliveries/":    push.Header.Get("webhook-id"),
+	}
+	return w
+}
+
+func (w *town) made(path, body string) map[string]any {
+	w.t.Helper()
+	a := w.Do("POST", path, hubtest.PlatformKey, body)
+	require.Equal(w.t, 201, a.Status, "%s", a.Body)
+	return a.JSON(w.t)
+}
+
+// call a line of the table with a key, each time from another address, so that
+// wrong keys are not slowed.
+func (w *town) call(l hub.Line, key string) hubtest.Answer {
+	w.t.Helper()
+	path := l.Path
+	for prefix, id := range w.ids {
+		if rest, ok := strings.CutPrefix(path, prefix+":id"); ok {
+			path = prefix + id + rest
+		}
+	}
+	path = strings.ReplaceAll(path, ":keyId", w.keyID)
+	if l.Path == "/v1/events/:id" && l.Method == "POST" {
+		path = "/v1/events/call.ringing"
+	}
+	require.NotContains(w.t, path, ":", "newTown has no object for this route: add one")
+	var body any
+	if l.Method == "POST" || l.Method == "PATCH" {
+		body = `{}`
+	}
+	w.calls++
+	return w.Do(l.Method, path, key, body, "X-Forwarded-For", fmt.Sprintf("192.0.2.%d", w.calls%250+1))
+}
+
+// Every route asks for the credential and role that the table says, and knows
+// nothing of another tenant. The table is walked: a new route is tested too.
+func TestEveryRouteRoleAndForeignTenant(t *testing.T) {
+	w := newTown(t)
+	lines := hub.Table()
+	// What deletes comes last: the others need it.
+	slices.SortStableFunc(lines, func(a, b hub.Line) int { return strings.Compare(last(a.Method), last(b.Method)) })
+	for _, l := range lines {
+		t.Run(l.Method+" "+l.Path, func(t *testing.T) {
+			w.t = t
+			require.NotEqual(t, l.Public, len(l.Roles) > 0, "either public or for some roles")
+
+			none := w.call(l, "")
+			if l.Public {
+				require.Equal(t, 200, none.Status)
+				return
+			}
+			refused(t, 401, none)
+			require.Equal(t, "Bearer", none.Header.Get("WWW-Authenticate"))
+			refused(t, 401, w.call(l, access.NewKey("demo")))
+			refused(t, 401, w.call(l, w.revoked))
+
+			for _, role := range access.Roles {
+				if !slices.Contains(l.Roles, role) {
+					refused(t, 403, w.call(l, w.keys[role]))
+				}
+			}
+
+			// The other tenant's owner: of what is named, 404; of lists, nothing of demo's.
+			if slices.Contains(l.Roles, access.Owner) {
+				got := w.call(l, w.foreign)
+				if strings.Contains(l.Path, ":id") && !l.InURL {
+					refused(t, 404, got)
+				}
+				for _, id := range w.ids {
+					require.NotContains(t, string(got.Body), `"`+id+`"`, "shown to another tenant")
+				}
+			} else {
+				refused(t, 403, w.call(l, w.foreign))
+			}
+
+			for _, role := range l.Roles {
+				got := w.call(l, w.keys[role])
+				require.NotContains(t, []int{401, 403, 405, 429}, got.Status, "%s: %s", role, got.Body)
+				require.Less(t, got.Status, 500, "%s: %s", role, got.Body)
+				if l.Method == "GET" {
+					require.Equal(t, 200, got.Status, "%s: %s", role, got.Body)
+				}
+			}
+		})
+	}
+}
+
+// last sorts DELETE behind all else.
+func last(method string) string {
+	if method == "DELETE" {
+		return "2"
+	}
+	return "1"
+}
+
+func refused(t *testing.T, status int, got hubtest.Answer) {
+	t.Helper()
+	require.Equal(t, status, got.Status, "%s", got.Body)
+	require.Equal(t, "application/problem+json", got.Header.Get("Content-Type"))
+	var p struct{ Status int }
+	require.NoError(t, json.Unmarshal(got.Body, &p))
+	require.Equal(t, status, p.Status)
+}
+
+func TestSuspendedTenantIsRefusedEverywhere(t *testing.T) {
+	w := newTown(t)
+	require.Equal(t, 200, w.Do("PATCH", "/v1/tenants/demo", hubtest.PlatformKey, `{"suspended":true}`).Status)
+	for _, l := range hub.Table() {
+		if slices.Contains(l.Roles, access.Owner) {
+			refused(t, 403, w.call(l, w.keys[access.Owner]))
+		}
+	}
+	require.Equal(t, 200, w.Do("PATCH", "/v1/tenants/demo", hubtest.PlatformKey, `{"suspended":false}`).Status)
+	require.Equal(t, 200, w.Do("GET", "/v1/tenants/demo", w.keys[access.Owner], nil).Status)
+}
+
+func TestKeyInURLIsForIngestOnly(t *testing.T) {
+	w := newTown(t)
+	url := func(role access.Role) string { return "?key=" + w.keys[role] }
+	require.Equal(t, 202, w.Do("POST", "/v1/events"+url(access.Ingest), "", hubtest.CDR("c2", 1)).Status)
+	refused(t, 403, w.Do("POST", "/v1/events"+url(access.Owner), "", hubtest.CDR("c2", 2)))
+	refused(t, 401, w.Do("GET", "/v1/events"+url(access.Ingest), "", nil))
+	refused(t, 401, w.Do("GET", "/v1/subscriptions"+url(access.Owner), "", nil))
+}
+
+func TestWrongKeysAre429(t *testing.T) {
+	h := hubtest.Start(t)
+	for range 10 {
+		refused(t, 401, h.Do("GET", "/v1/events", access.NewKey("demo"), nil))
+	}
+	slow := h.Do("GET", "/v1/events", access.NewKey("demo"), nil)
+	refused(t, 429, slow)
+	require.Equal(t, "6", slow.Header.Get("Retry-After"))
+	require.Equal(t, 200, h.Do("GET", "/v1/events", h.Owner, nil).Status, "a right key always passes")
+}
+
+func TestPathsThatAreNotThere(t *testing.T) {
+	h := hubtest.Start(t)
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"GET", "/", 404, ""},
+		{"GET", "/v1", 404, ""},
+		{"GET", "/v1/tenants/", 404, ""},
+		{"GET", "/v1/TENANTS", 404, ""},
+		{"GET", "/v1//tenants", 404, ""},
+		{"GET", "/v1/tenants/a%2Fb", 404, ""},
+		{"GET", "/v1/tenants/../../healthz", 404, ""},
+		{"DELETE", "/v1/tenants", 405, "GET, OPTIONS, POST"},
+		{"PUT", "/v1/subscriptions/x", 405, "DELETE, GET, OPTIONS, PATCH"},
+		{"POST", "/healthz", 405, "GET, HEAD, OPTIONS"},
+	} {
+		got := h.Do(tt.method, tt.path, h.Owner, nil)
+		refused(t, tt.status, got)
+		require.Equal(t, tt.allow, got.Header.Get("Allow"), tt.path)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	h := hubtest.Start(t)
+	got := h.Do("OPTIONS", "/v1/events", "", nil)
+	require.Equal(t, 200, got.Status)
+	require.Equal(t, "GET, OPTIONS, POST", got.Header.Get("Allow"))
+	require.Empty(t, got.Body)
+}
+
+func TestRequestID(t *testing.T) {
+	h := hubtest.Start(t)
+	first := h.Do("GET", "/healthz", "", nil).Header.Get("X-Request-Id")
+	require.NotEmpty(t, first)
+	require.NotEqual(t, first, h.Do("GET", "/healthz", "", nil).Header.Get("X-Request-Id"))
+	require.Equal(t, "mine-1", h.Do("GET", "/healthz", "", nil, "X-Request-Id", "mine-1").Header.Get("X-Request-Id"))
+	require.NotEqual(t, "a b", h.Do("GET", "/healthz", "", nil, "X-Request-Id", "a b").Header.Get("X-Request-Id"))
+	long := strings.Repeat("x", 65)
+	require.NotEqual(t, long, h.Do("GET", "/healthz", "", nil, "X-Request-Id", long).Header.Get("X-Request-Id"))
+}
+
+func TestRouteWithoutAudienceDoesNotStart(t *testing.T) {
+	nothing := func(http.ResponseWriter, *http.Request, access.Caller, httprouter.Params) {}
+	require.Panics(t, func() { hub.Guarded(false, nil, nothing) })
+	require.Panics(t, func() { hub.Guarded(true, []access.Role{access.Owner}, nothing) })
+}
+
+func TestPanics(t *testing.T) {
+	start := func(h func(http.ResponseWriter, *http.Request)) string {
+		srv := httptest.NewServer(hub.Guarded(true, nil, func(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) { h(w, r) }))
+		t.Cleanup(srv.Close)
+		return srv.URL
+	}
+	get := func(url string) (*http.Response, error) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		require.NoError(t, err)
+		return http.DefaultClient.Do(req)
+	}
+
+	resp, err := get(start(func(http.ResponseWriter, *http.Request) { panic("a bug with a secret in it") }))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, 500, resp.StatusCode)
+	require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"))
+	line, err := bufio.NewReader(resp.Body).ReadString('}')
+	require.NoError(t, err)
+	require.NotContains(t, line, "secret")
+	require.Contains(t, line, resp.Header.Get("X-Request-Id"))
+
+	// Half an answer must not look like a whole one.
+	resp, err = get(start(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("half"))
+		_ = http.NewResponseController(w).Flush()
+		panic("a bug")
+	}))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	_, err = bufio.NewReader(resp.Body).ReadString('}')
+	require.ErrorContains(t, err, "unexpected EOF")
+
+	cut, err := get(start(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	if err == nil {
+		cut.Body.Close()
+	}
+	require.Error(t, err)
+}
