@@ -37,7 +37,6 @@ type call struct {
 	host     *party   // the agent who faces the customer; nil: nobody does
 	over     bool
 	answered bool  // somebody did
-	inQueue  bool  // entered, not yet left
 	talkEnds int64 // when they have said all
 
 	started, ended       int64
@@ -136,7 +135,7 @@ func (c *Centre) inbound() {
 }
 
 func (c *Centre) enqueue(k *call) {
-	k.entered, k.inQueue = c.now, true
+	k.entered = c.now
 	c.queueEvent(event.QueueEntered, k, "", nil)
 	c.waiting[k.queue] = append(c.waiting[k.queue], k)
 	patience := min(10_000+c.exp(90_000), 600_000)
@@ -181,7 +180,7 @@ func (c *Centre) ring(k *call, a *agent) {
 	k.host = p
 	c.alert(p)
 	c.answerOr(p, func() {
-		k.answered, k.inQueue = true, false
+		k.answered = true
 		c.establish(p)
 		k.customer.other, k.customer.answer = p, c.now
 		c.party(event.CallEstablished, k.customer)
@@ -246,7 +245,6 @@ func (c *Centre) abandon(k *call) {
 	}
 	ringing := k.host
 	c.waiting[k.queue] = slices.DeleteFunc(c.waiting[k.queue], func(w *call) bool { return w == k })
-	k.inQueue = false
 	c.queueEvent(event.QueueLeft, k, "abandoned", nil)
 	if ringing != nil {
 		ringing.result = partyMissed

@@ -75,8 +75,8 @@ func TestStoriesAreConsistent(t *testing.T) {
 		agents int
 		calls  float64
 		hours  int
-	}{{1, 12, 6}, {3, 10, 3}, {20, 150, 2}, {20, 900, 1}, {60, 300, 14}, {5, 1, 30}} {
-		for seed := range uint64(6) {
+	}{{1, 12, 6}, {3, 10, 3}, {20, 150, 2}, {20, 900, 1}, {60, 300, 5}, {5, 1, 30}} {
+		for seed := range uint64(4) {
 			name := fmt.Sprintf("%d agents, %v calls/h, seed %d", shape.agents, shape.calls, seed)
 			es := story(t, Config{Seed: seed, Agents: shape.agents, CallsPerHour: shape.calls, Duration: time.Duration(shape.hours) * time.Hour}, 1e9)
 			w := watch(t, name, es)
@@ -106,12 +106,59 @@ func TestStoriesAreConsistent(t *testing.T) {
 	}
 }
 
+// Agents come and go in shifts, and pause in between.
+func TestShifts(t *testing.T) {
+	type stay struct {
+		since         int64
+		stays, breaks int
+	}
+	agents := map[string]*stay{}
+	var most, least int
+	on := 0
+	least = 1 << 30
+	for _, e := range story(t, Config{Seed: 3, Agents: 30, CallsPerHour: 60, Duration: 36 * time.Hour}, 1e9) {
+		if e.Type != event.AgentStatus {
+			continue
+		}
+		var b statusBody
+		require.NoError(t, json.Unmarshal(e.Data, &b))
+		a := agents[b.AgentUUID]
+		if a == nil {
+			a = &stay{}
+			agents[b.AgentUUID] = a
+		}
+		switch {
+		case b.LoginStatus == loginOffline:
+			length := time.Duration(e.Time-a.since) * time.Millisecond
+			require.LessOrEqual(t, length, 10*time.Hour, "a shift, a call and a meeting")
+			a.since = 0
+			a.stays++
+			on--
+		case a.since == 0:
+			a.since = e.Time
+			on++
+		case b.NotReadyStatus >= reasonBreak && b.NotReadyStatus <= reasonDining:
+			a.breaks++
+		}
+		if hours := time.UnixMilli(e.Time).Sub(start).Hours(); hours > 1 && hours < 35 {
+			most, least = max(most, on), min(least, on)
+		}
+	}
+	require.Len(t, agents, 30)
+	for id, a := range agents {
+		require.GreaterOrEqual(t, a.stays, 3, id)
+		require.GreaterOrEqual(t, a.breaks, 4, id)
+	}
+	require.GreaterOrEqual(t, least, 10)
+	require.Less(t, most, 30)
+}
+
 // A centre that never closes stays as large as it is.
 func TestEndlessStoryStaysSmall(t *testing.T) {
 	c, err := New(Config{Seed: 1, Agents: 30, CallsPerHour: 250, Start: start})
 	require.NoError(t, err)
 	most := 0
-	for range 300_000 {
+	for range 150_000 {
 		_, more := c.Next()
 		require.True(t, more)
 		waiting := 0
@@ -120,7 +167,7 @@ func TestEndlessStoryStaysSmall(t *testing.T) {
 		}
 		most = max(most, len(c.tasks)+len(c.out)+waiting)
 	}
-	require.Greater(t, c.Now().Sub(start), 24*time.Hour)
+	require.Greater(t, c.Now().Sub(start), 12*time.Hour)
 	require.Less(t, most, 1000)
 }
 
