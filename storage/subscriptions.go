@@ -473,8 +473,8 @@ func writeHold(ctx context.Context, tx *sqlx.Tx, sub int64, h delivery.Hold) err
 	if err != nil {
 		return fmt.Errorf("breaker of subscription %d: %w", sub, err)
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE subscriptions SET hold_until = ?, hold_reason = ?, breaker = ?, failing_since = ? WHERE no = ?",
-		h.Until, h.Reason, breaker, nullable(h.Breaker.FailingSince), sub); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE subscriptions SET hold_until = ?, hold_reason = ?, breaker = ? WHERE no = ?",
+		h.Until, h.Reason, breaker, sub); err != nil {
 		return fmt.Errorf("hold subscription %d: %w", sub, err)
 	}
 	return nil
