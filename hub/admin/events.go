@@ -210,9 +210,9 @@ func (a *API) whyUnmatched(r *http.Request, c access.Caller, e *search.Event) ([
 	why := make([]unmatchedView, 0, len(subs))
 	for _, s := range subs {
 		reason := "type"
-		// One that wanted it and did not get it was made, or changed, within the
-		// same millisecond and after it.
-		if s.CreatedAt.UnixMilli() > e.AcceptedAt || s.Wants(e.Event) {
+		// Within one millisecond, one that wants it can only have come after it.
+		made := s.CreatedAt.UnixMilli()
+		if made > e.AcceptedAt || made == e.AcceptedAt && s.Wants(e.Event) {
 			reason = "createdLater"
 		}
 		why = append(why, unmatchedView{Subscription: s.ID, Name: s.Name, Reason: reason})
