@@ -75,8 +75,8 @@ func TestStoriesAreConsistent(t *testing.T) {
 		agents int
 		calls  float64
 		hours  int
-	}{{1, 12, 6}, {3, 10, 3}, {20, 150, 2}, {20, 900, 1}, {60, 300, 5}, {5, 1, 30}} {
-		for seed := range uint64(4) {
+	}{{1, 12, 6}, {3, 10, 3}, {20, 150, 2}, {20, 900, 1}, {60, 300, 3}, {5, 1, 20}} {
+		for seed := range uint64(3) {
 			name := fmt.Sprintf("%d agents, %v calls/h, seed %d", shape.agents, shape.calls, seed)
 			es := story(t, Config{Seed: seed, Agents: shape.agents, CallsPerHour: shape.calls, Duration: time.Duration(shape.hours) * time.Hour}, 1e9)
 			w := watch(t, name, es)
@@ -158,7 +158,7 @@ func TestEndlessStoryStaysSmall(t *testing.T) {
 	c, err := New(Config{Seed: 1, Agents: 30, CallsPerHour: 250, Start: start})
 	require.NoError(t, err)
 	most := 0
-	for range 150_000 {
+	for range 100_000 {
 		_, more := c.Next()
 		require.True(t, more)
 		waiting := 0
@@ -167,7 +167,7 @@ func TestEndlessStoryStaysSmall(t *testing.T) {
 		}
 		most = max(most, len(c.tasks)+len(c.out)+waiting)
 	}
-	require.Greater(t, c.Now().Sub(start), 12*time.Hour)
+	require.Greater(t, c.Now().Sub(start), 6*time.Hour)
 	require.Less(t, most, 1000)
 }
 

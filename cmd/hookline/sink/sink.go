@@ -23,6 +23,7 @@ type Config struct {
 	CompanyID     string        // whose pushes come; "": read from plain bodies, sealed ones cannot be verified then
 	AppKeys       []string      // keys that may have signed; none: signatures are not looked at
 	EncryptionKey []byte        // 32 bytes, opens sealed bodies; none: derived from the first app key
+	SkipVerify    bool          // look at no signature; sealed bodies are opened all the same
 	Tolerance     time.Duration // how far the signed time may be from now; default 5m, negative: any
 	Behaviour     Behaviour     // for every push; the callback URL can say otherwise
 	Remember      int           // webhook-ids and order keys kept, the oldest forgotten first, about 60 bytes each; default 1,000,000

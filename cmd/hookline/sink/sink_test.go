@@ -132,6 +132,8 @@ func TestVerdicts(t *testing.T) {
 		"other company":       {want: Bad, cfg: Config{CompanyID: "other", AppKeys: []string{appKey}}},
 		"old":                 {want: Stale, cfg: Config{CompanyID: company, AppKeys: []string{appKey}}, change: func(p *push) { p.at = time.Now().Add(-6 * time.Minute) }},
 		"old, any age":        {want: Good, cfg: Config{CompanyID: company, AppKeys: []string{appKey}, Tolerance: -1}, change: func(p *push) { p.at = time.Now().Add(-6 * time.Minute) }},
+		"not looked at":       {want: Off, cfg: Config{CompanyID: company, AppKeys: []string{"another-key-of-16"}, SkipVerify: true}},
+		"sealed, only opened": {want: Off, cfg: Config{CompanyID: company, AppKeys: []string{appKey}, SkipVerify: true}, change: func(p *push) { p.kind = signing.GCM }},
 		"unsigned":            {want: Bad, cfg: Config{CompanyID: company, AppKeys: []string{appKey}}, after: func(r *http.Request) { r.Header.Del("X-Log-Sign"); delete(r.Header, "X-Log-Sign") }},
 		"sealed":              {want: Good, cfg: Config{CompanyID: company, AppKeys: []string{appKey}}, change: func(p *push) { p.kind = signing.GCM }},
 		"sealed, cbc":         {want: Good, cfg: Config{CompanyID: company, AppKeys: []string{appKey}}, change: func(p *push) { p.kind = signing.CBC }},

@@ -1,0 +1,79 @@
+// Command hookline is the hub and the tools around it: one binary, one
+// subcommand each.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// CLI lists the subcommands.
+type CLI struct {
+	Tenant       TenantCmd       `cmd:"" help:"Tenants of a hub: create, list, get, update."`
+	Key          KeyCmd          `cmd:"" help:"API keys: create, list, revoke."`
+	Subscription SubscriptionCmd `cmd:"" help:"Subscriptions: create, list, get, update, delete, pause, resume."`
+	Send         SendCmd         `cmd:"" help:"Post a file of events."`
+	Sink         SinkCmd         `cmd:"" help:"Receive pushes: verify, print, count, check the order, misbehave on request."`
+	Simulate     SimulateCmd     `cmd:"" help:"Play a contact centre: events as NDJSON, or to a hub."`
+}
+
+// streams are what a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// exitCode is how kong ends: after --help, in place of os.Exit.
+type exitCode int
+
+// run is the whole program: 0 when all went well, 1 when the command failed, 2
+// when it was not understood.
+func run(ctx context.Context, args []string, s streams) (code int) {
+	defer func() {
+		if v := recover(); v != nil {
+			exit, isExit := v.(exitCode)
+			if !isExit {
+				panic(v)
+			}
+			code = int(exit)
+		}
+	}()
+	var cli CLI
+	parser, err := kong.New(&cli,
+		kong.Name("hookline"),
+		kong.Description("A push hub for contact centres."),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(code int) { panic(exitCode(code)) }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s),
+	)
+	if err != nil {
+		panic(err) // a command with tags that contradict each other: no user can cause it
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(s.err, "hookline: %v\n", err)
+		return 2
+	}
+	if err := command.Run(); err != nil {
+		fmt.Fprintf(s.err, "hookline: %v\n", err)
+		return 1
+	}
+	return 0
+}
