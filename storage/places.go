@@ -89,7 +89,7 @@ func (l log) newMerge(ctx context.Context, f *search.DeliveryFilter, low, below 
 		w.done = w.below <= w.low
 		m.streams = append(m.streams, &stream{sub: sub, walk: w})
 	}
-	m.look = max(minLook, l.rows/max(1, len(m.streams)))
+	m.look = max(min(minLook, l.rows), l.rows/max(1, len(m.streams)))
 	return m, rows.Err()
 }
 
