@@ -61,7 +61,7 @@ func (p *Push) Request() (http.Header, []byte, error) {
 		h[http.CanonicalHeaderKey(name)] = []string{value}
 	}
 	if p.Sub.Encryption != signing.None {
-		sealed, err := signing.Seal(p.Sub.Encryption, p.Key.Encryption, &m, p.Nonce)
+		sealed, err := signing.Seal(p.Sub.Encryption, p.Key.Sealing(p.Sub.Encryption), &m, p.Nonce)
 		if err != nil {
 			return nil, nil, fmt.Errorf("seal: %w", err)
 		}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"reflect"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/hookline/hookline/hub"
+)
+
+// ServeCmd runs the hub.
+type ServeCmd struct {
+	hub.Config `embed:""`
+	JSON       bool `name:"json" help:"Print the keys of the first start as JSON."`
+}
+
+// Run serves until ctx ends.
+func (c *ServeCmd) Run(ctx context.Context) error {
+	if err := checkEnvironment(os.Environ()); err != nil {
+		return err
+	}
+	// Half of the memory is garbage most of the time: collect less often, unless
+	// the operator knows better.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(300)
+	}
+	log := newLogger(c.Config, os.Stderr)
+	h, err := hub.New(ctx, c.Config, log)
+	if err != nil {
+		return err
+	}
+	if first := h.First(); first != nil {
+		if err := printFirst(os.Stdout, first, c.JSON); err != nil {
+			return errors.Join(err, h.Close())
+		}
+	}
+	return errors.Join(h.Run(ctx), h.Close())
+}
+
+// MigrateCmd brings the store to this version's schema, without serving.
+type MigrateCmd struct {
+	hub.Config `embed:""`
+}
+
+// Run migrates.
+func (c *MigrateCmd) Run(ctx context.Context) error {
+	return hub.Migrate(ctx, c.Config, newLogger(c.Config, os.Stderr))
+}
+
+func printFirst(w io.Writer, k *hub.FirstKeys, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(map[string]string{"platformKey": k.Platform, "companyId": k.CompanyID, "ownerKey": k.Owner})
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nFirst start. These keys are shown this once:\n\n")
+	if k.Platform != "" {
+		fmt.Fprintf(&b, "  platform key            %s\n", k.Platform)
+	}
+	fmt.Fprintf(&b, "  owner key of %-10s %s\n\n", k.CompanyID, k.Owner)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func newLogger(c hub.Config, w *os.File) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of four words, checked by the flag
+	opts := &slog.HandlerOptions{Level: level}
+	if c.Log == "json" || c.Log == "" && !isTerminal(w) {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// clientVariables are those of the commands that talk to a hub.
+var clientVariables = []string{"HOOKLINE_URL", "HOOKLINE_KEY"}
+
+// checkEnvironment refuses variables that would be ignored: most likely they
+// are misspelled.
+func checkEnvironment(environ []string) error {
+	known := slices.Clone(clientVariables)
+	t := reflect.TypeFor[hub.Config]()
+	for i := range t.NumField() {
+		known = append(known, t.Field(i).Tag.Get("env"))
+	}
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "HOOKLINE_") && !slices.Contains(known, name) {
+			return fmt.Errorf("unknown setting %s; hookline serve --help lists them", name)
+		}
+	}
+	return nil
+}

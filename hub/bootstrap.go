@@ -1,0 +1,69 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/hookline/hookline/hub/access"
+)
+
+// DemoCompany is the tenant that the first start makes.
+const DemoCompany = "demo"
+
+// bootstrap makes the first credentials on an empty store, and sees to it that
+// the platform key that the operator set is known.
+func (h *Hub) bootstrap(ctx context.Context) error {
+	tenants, keys, err := h.db.LoadAccess(ctx)
+	if err != nil {
+		return err
+	}
+	if text := h.cfg.PlatformKey; text != "" {
+		if id, ok := access.ParseKey(text); !ok || id != access.PlatformID {
+			return fmt.Errorf("HOOKLINE_PLATFORM_KEY: must be %q and at least 16 letters and digits", "hk_platform_")
+		}
+		if _, err := h.book.Lookup(text, time.Now()); err != nil {
+			if err := h.makeKey(ctx, nil, access.Platform, "HOOKLINE_PLATFORM_KEY", text); err != nil {
+				return err
+			}
+		}
+	}
+	if len(tenants) > 0 || len(keys) > 0 {
+		return nil
+	}
+	h.first = &FirstKeys{CompanyID: DemoCompany}
+	if h.cfg.PlatformKey == "" {
+		h.first.Platform = access.NewKey(access.PlatformID)
+		if err := h.makeKey(ctx, nil, access.Platform, "first start", h.first.Platform); err != nil {
+			return err
+		}
+	}
+	now := time.Now()
+	demo := &access.Tenant{CompanyID: DemoCompany, Name: "Demo", Timezone: "Asia/Singapore", Settings: map[string]any{},
+		AllowNetworks: []string{}, Version: 1, CreatedAt: now, UpdatedAt: now}
+	if err := h.db.CreateTenant(ctx, demo); err != nil {
+		return fmt.Errorf("demo tenant: %w", err)
+	}
+	h.book.PutTenant(*demo)
+	h.first.Owner = access.NewKey(DemoCompany)
+	return h.makeKey(ctx, demo, access.Owner, "first start", h.first.Owner)
+}
+
+func (h *Hub) makeKey(ctx context.Context, t *access.Tenant, role access.Role, name, text string) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("key id: %w", err)
+	}
+	k := access.Key{ID: id.String(), Role: role, Name: name, Hash: access.HashKey(text), CreatedBy: "hookline serve", CreatedAt: time.Now()}
+	if t != nil {
+		k.Tenant, k.CompanyID = t.No, t.CompanyID
+	}
+	if err := h.db.CreateKey(ctx, k, math.MaxInt); err != nil {
+		return fmt.Errorf("%s key: %w", role, err)
+	}
+	h.book.PutKey(k)
+	return nil
+}

@@ -1,0 +1,114 @@
+package hub
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/signing"
+)
+
+// Config is every setting of a hub. The tags make each an environment variable
+// and a flag of the same name; they mean nothing to this package.
+type Config struct {
+	Addr            string        `env:"HOOKLINE_ADDR" default:"127.0.0.1:8080" help:"Listen address."`
+	TLSCert         string        `name:"tls-cert" env:"HOOKLINE_TLS_CERT" help:"Certificate file (PEM): serve https."`
+	TLSKey          string        `name:"tls-key" env:"HOOKLINE_TLS_KEY" help:"Key file (PEM) of the certificate."`
+	MetricsAddr     string        `env:"HOOKLINE_METRICS_ADDR" help:"Address of /metrics; default: the listen address while that is loopback, else 127.0.0.1:9090."`
+	Data            string        `env:"HOOKLINE_DATA" default:"./data" help:"Folder of the embedded store and the master key."`
+	MasterKey       string        `env:"HOOKLINE_MASTER_KEY" help:"32 bytes, base64 or hex, that seal secrets at rest; default: a file in the data folder, made at first start."`
+	PlatformKey     string        `env:"HOOKLINE_PLATFORM_KEY" help:"The platform key, hk_platform_ and at least 32 letters and digits; default: made and printed once at first start."`
+	AllowNetworks   []string      `env:"HOOKLINE_ALLOW_NETWORKS" help:"CIDRs that pushes may reach although private; 'loopback' for 127.0.0.0/8 and ::1."`
+	RequireHTTPS    bool          `env:"HOOKLINE_REQUIRE_HTTPS" name:"require-https" help:"Refuse callback URLs with http."`
+	TrustedProxies  []string      `env:"HOOKLINE_TRUSTED_PROXIES" help:"CIDRs whose X-Forwarded-For is believed."`
+	Log             string        `env:"HOOKLINE_LOG" enum:"text,json," default:"" help:"text or json; default: text on a terminal, else json."`
+	LogLevel        string        `env:"HOOKLINE_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	ShutdownTimeout time.Duration `env:"HOOKLINE_SHUTDOWN_TIMEOUT" default:"20s" help:"Bound of the graceful stop."`
+	MaxPages        int           `env:"HOOKLINE_MAX_PAGES" hidden:"" help:"Bound of the database in pages, to rehearse a full disk."`
+}
+
+// settings is Config read and checked.
+type settings struct {
+	Config
+	box     *signing.Box
+	master  []byte
+	allow   []netip.Prefix
+	trusted []netip.Prefix
+}
+
+func (c Config) read() (*settings, error) {
+	s := &settings{Config: c}
+	var err error
+	if s.allow, err = delivery.ParseNetworks(c.AllowNetworks); err != nil {
+		return nil, fmt.Errorf("HOOKLINE_ALLOW_NETWORKS: %w", err)
+	}
+	if s.trusted, err = delivery.ParseNetworks(c.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("HOOKLINE_TRUSTED_PROXIES: %w", err)
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return nil, errors.New("HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY go together")
+	}
+	if c.ShutdownTimeout <= 0 {
+		return nil, errors.New("HOOKLINE_SHUTDOWN_TIMEOUT must be more than 0")
+	}
+	if s.master, err = c.masterKey(); err != nil {
+		return nil, err
+	}
+	s.box, err = signing.NewBox(s.master)
+	return s, err
+}
+
+// masterKey is the one given, else the one in the data folder, made when absent.
+func (c Config) masterKey() ([]byte, error) {
+	if c.MasterKey != "" {
+		key, err := signing.ParseMasterKey(c.MasterKey)
+		if err != nil {
+			return nil, fmt.Errorf("HOOKLINE_MASTER_KEY: %w", err)
+		}
+		return key, nil
+	}
+	path := filepath.Join(c.Data, "master.key")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newMasterKey(c.Data, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("master key: %w", err)
+	}
+	key, err := signing.ParseMasterKey(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("master key in %s: %w", path, err)
+	}
+	return key, nil
+}
+
+// newMasterKey makes the file whole or not at all: half a key would lock every
+// secret away for good.
+func newMasterKey(dir, path string) ([]byte, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	f, err := os.CreateTemp(dir, "master.key.*")
+	if err != nil {
+		return nil, fmt.Errorf("master key: %w", err)
+	}
+	defer os.Remove(f.Name()) // gone already once it was renamed
+	_, err = f.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, fmt.Errorf("master key: %w", err)
+	}
+	// Link, not rename: should another process have made one meanwhile, theirs stays.
+	if err := os.Link(f.Name(), path); err != nil {
+		return nil, fmt.Errorf("master key: %w", err)
+	}
+	return key, nil
+}

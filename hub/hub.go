@@ -1,0 +1,356 @@
+// Package hub assembles the service. hub.go is its lifecycle, pipeline.go
+// every topic and handler, routes.go every URL.
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/subscriptions"
+)
+
+// Hub is a whole push hub. New opens it, Run serves, Close frees it.
+type Hub struct {
+	cfg     *settings
+	log     *slog.Logger
+	db      *storage.DB
+	book    *access.Book
+	lanes   *delivery.Dispatcher
+	sender  *delivery.Sender
+	pipe    *pipeline
+	metrics *metrics
+	ingest  *ingest.Handler
+	listen  net.Listener
+	scrape  net.Listener // of /metrics; nil: on the same listener
+	first   *FirstKeys
+}
+
+// FirstKeys are the credentials that the first start makes. They are shown once.
+type FirstKeys struct {
+	Platform  string // "" when the operator set it
+	CompanyID string
+	Owner     string
+}
+
+// New opens the store and the listeners. Nothing is served before Run.
+func New(ctx context.Context, cfg Config, log *slog.Logger) (*Hub, error) {
+	s, err := cfg.read()
+	if err != nil {
+		return nil, err
+	}
+	h := &Hub{cfg: s, log: log, book: &access.Book{}}
+	if err := h.open(ctx); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+func (h *Hub) open(ctx context.Context) (err error) {
+	h.metrics = newMetrics(h.log)
+	if h.pipe, err = newPipeline(h.log, func(sub, from int64) { h.lanes.Nudge(sub, from) }); err != nil {
+		return err
+	}
+	h.db, err = storage.Open(ctx, storage.Config{
+		Dir: h.cfg.Data, Process: processName(), Box: h.cfg.box, MaxPages: h.cfg.MaxPages, Nudge: h.pipe.Nudge, Log: h.log,
+		Committed: h.metrics.committed,
+	})
+	if err != nil {
+		return err
+	}
+	tenants, keys, err := h.db.LoadAccess(ctx)
+	if err != nil {
+		return err
+	}
+	h.book.Replace(tenants, keys)
+	if err := h.bootstrap(ctx); err != nil {
+		return err
+	}
+	h.wire()
+	return h.bind(ctx)
+}
+
+// wire is the one list of what is plugged into what.
+func (h *Hub) wire() {
+	h.sender = &delivery.Sender{Allow: h.cfg.allow, TenantAllow: h.tenantAllow}
+	h.lanes = delivery.NewDispatcher(delivery.Config{
+		Store: h.db, Sender: h.sender, Subs: h.db.Index(), Requests: maxRequests(), Observe: h.metrics.observe, Log: h.log,
+	})
+	h.ingest = &ingest.Handler{
+		Store: h.db, Metrics: ingest.NewMetrics(h.metrics.registry),
+		Limit: func(tenant int64) int { return h.limits(tenant).EventsPerSecond },
+	}
+	h.metrics.watch(h.db, h.lanes)
+}
+
+func (h *Hub) routes() http.Handler {
+	r := &Routes{
+		Auth: &access.Authenticator{Book: h.book, Trusted: h.cfg.trusted},
+		API: &admin.API{
+			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Book: h.book, Log: h.log,
+			Rules:   h.rules,
+			Cursors: admin.Cursors{Key: h.cfg.box.Subkey(signing.LabelCursor)},
+		},
+		Ingest:  h.ingest.Serve,
+		Healthz: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }),
+		Readyz:  http.HandlerFunc(h.ready),
+		Log:     h.log,
+	}
+	if h.scrape == nil {
+		r.Metrics = h.scrapeHandler()
+	}
+	return r.Handler()
+}
+
+func (h *Hub) scrapeHandler() http.Handler {
+	return promhttp.HandlerFor(h.metrics.registry, promhttp.HandlerOpts{})
+}
+
+// rules by which a tenant's subscriptions are checked.
+func (h *Hub) rules(tenant int64) subscriptions.Rules {
+	guard := delivery.NewGuard(append(append([]netip.Prefix(nil), h.cfg.allow...), h.tenantAllow(tenant)...))
+	allowECB := false
+	if t := h.book.Tenant(tenant); t != nil {
+		allowECB, _ = t.Settings["allowECB"].(bool)
+	}
+	return subscriptions.Rules{
+		RequireHTTPS: h.cfg.RequireHTTPS, AllowECB: allowECB,
+		CheckURL: func(u *url.URL) error { return guard.CheckURL(u) },
+	}
+}
+
+func (h *Hub) tenantAllow(tenant int64) []netip.Prefix {
+	t := h.book.Tenant(tenant)
+	if t == nil || len(t.AllowNetworks) == 0 {
+		return nil
+	}
+	nets, err := delivery.ParseNetworks(t.AllowNetworks)
+	if err != nil { // checked when they were set
+		h.log.Error("networks of tenant", "tenant", t.CompanyID, "err", err)
+		return nil
+	}
+	return nets
+}
+
+func (h *Hub) limits(tenant int64) access.Limits {
+	if t := h.book.Tenant(tenant); t != nil {
+		return t.Limits
+	}
+	return access.Limits{}
+}
+
+// ready says whether the hub can do its work: the store answers.
+func (h *Hub) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := h.db.Ping(ctx); err != nil {
+		h.log.Error("not ready", "err", err)
+		say(w, http.StatusServiceUnavailable, "the store does not answer")
+		return
+	}
+	say(w, http.StatusOK, "ready")
+}
+
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n") // the caller went away: nobody is left to tell
+}
+
+func (h *Hub) bind(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if h.listen, err = lc.Listen(ctx, "tcp", h.cfg.Addr); err != nil {
+		return fmt.Errorf("HOOKLINE_ADDR: %w", err)
+	}
+	addr := h.cfg.MetricsAddr
+	if addr == "" && !isLoopback(h.listen.Addr()) {
+		addr = "127.0.0.1:9090"
+	}
+	if addr != "" && addr != h.cfg.Addr {
+		if h.scrape, err = lc.Listen(ctx, "tcp", addr); err != nil {
+			return fmt.Errorf("HOOKLINE_METRICS_ADDR: %w", err)
+		}
+	}
+	return nil
+}
+
+func isLoopback(a net.Addr) bool {
+	t, ok := a.(*net.TCPAddr)
+	return ok && t.IP.IsLoopback()
+}
+
+// Addr is where the hub listens.
+func (h *Hub) Addr() string { return h.listen.Addr().String() }
+
+// First are the keys that this start made; nil after the first start.
+func (h *Hub) First() *FirstKeys { return h.first }
+
+// Run serves until ctx ends, then stops in order: intake, attempts in flight,
+// their outcomes, the nudges. It returns nil after a clean stop.
+func (h *Hub) Run(ctx context.Context) error {
+	if !isLoopback(h.listen.Addr()) && h.cfg.TLSCert == "" {
+		h.log.Warn("SERVING PLAIN HTTP BEYOND LOOPBACK: keys and phone numbers travel readable; set HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY, or put a TLS proxy in front",
+			"addr", h.Addr())
+	}
+	if len(h.cfg.allow) > 0 {
+		h.log.Warn("pushes may reach private addresses", "networks", fmt.Sprint(h.cfg.allow))
+	}
+	// Each part outlives the one before it: lanes end after intake, nudges after lanes.
+	lanesCtx, stopLanes := context.WithCancel(context.Background())
+	pipeCtx, stopPipe := context.WithCancel(context.Background())
+	defer stopLanes()
+	defer stopPipe()
+
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return h.pipe.Run(pipeCtx) })
+	g.Go(func() error {
+		defer stopPipe()
+		return h.lanes.Run(lanesCtx, h.cfg.ShutdownTimeout/2)
+	})
+	g.Go(func() error {
+		defer stopLanes()
+		return h.serve(gctx)
+	})
+	g.Go(func() error { return h.db.RunJobs(gctx) })
+	g.Go(func() error { return h.housekeeping(gctx) })
+	err := g.Wait()
+	h.sender.CloseIdle()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
+
+// serve answers requests until ctx ends, then lets those under way finish.
+func (h *Hub) serve(ctx context.Context) error {
+	servers := map[*http.Server]net.Listener{h.server(h.routes()): h.listen}
+	if h.scrape != nil {
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", h.scrapeHandler())
+		servers[h.server(mux)] = h.scrape
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for srv, l := range servers {
+		g.Go(func() error {
+			var err error
+			if h.cfg.TLSCert != "" && l == h.listen {
+				err = srv.ServeTLS(l, h.cfg.TLSCert, h.cfg.TLSKey)
+			} else {
+				err = srv.Serve(l)
+			}
+			if errors.Is(err, http.ErrServerClosed) {
+				return nil
+			}
+			return fmt.Errorf("serve: %w", err)
+		})
+		g.Go(func() error {
+			<-gctx.Done()
+			stop, cancel := context.WithTimeout(context.Background(), h.cfg.ShutdownTimeout/2)
+			defer cancel()
+			if err := srv.Shutdown(stop); err != nil {
+				h.log.Warn("requests cut off at shutdown", "err", err)
+				return srv.Close()
+			}
+			return nil
+		})
+	}
+	h.log.Info("serving", "addr", h.Addr())
+	return g.Wait()
+}
+
+func (h *Hub) server(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// housekeeping writes what may be written late.
+func (h *Hub) housekeeping(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for ended := false; !ended; {
+		select {
+		case <-ctx.Done():
+			ended = true
+		case <-tick.C:
+		}
+		write, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		if err := h.book.Flush(write, h.db); err != nil {
+			h.log.Error("note the last use of keys", "err", err)
+		}
+		cancel()
+	}
+	return nil
+}
+
+// Close frees what New opened. Run must have ended.
+func (h *Hub) Close() error {
+	var errs []error
+	for _, l := range []net.Listener{h.listen, h.scrape} {
+		if l == nil {
+			continue
+		}
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if h.db != nil {
+		errs = append(errs, h.db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return strings.ToLower(host) + "-" + uuid.NewString()[:8]
+}
+
+// maxRequests in flight: 4,096, or half of the files that may be open.
+func maxRequests() int {
+	var lim syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil || lim.Cur/2 > 4096 {
+		return 4096
+	}
+	return max(16, int(lim.Cur/2))
+}
+
+// Migrate brings the store of cfg to this version's schema.
+func Migrate(ctx context.Context, cfg Config, log *slog.Logger) error {
+	s, err := cfg.read()
+	if err != nil {
+		return err
+	}
+	db, err := storage.Open(ctx, storage.Config{Dir: s.Data, Process: processName(), Box: s.box, Log: log})
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}

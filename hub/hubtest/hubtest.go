@@ -1,0 +1,298 @@
+// Package hubtest runs a whole hub inside a test: real store, real router,
+// real sockets, and receivers that misbehave on request.
+package hubtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub"
+)
+
+// PlatformKey of every hub that Start makes.
+const PlatformKey = "hk_platform_0123456789abcdef0123456789abcdef"
+
+// Hub is a hub that serves on a loopback port of its own.
+type Hub struct {
+	t      testing.TB
+	cfg    hub.Config
+	URL    string
+	Owner  string // key of the tenant "demo"
+	stop   context.CancelFunc
+	served chan error
+	hub    *hub.Hub
+}
+
+// Start a hub with an empty store. It stops with the test. change may alter
+// the configuration.
+func Start(t testing.TB, change ...func(*hub.Config)) *Hub {
+	t.Helper()
+	h := &Hub{t: t, cfg: hub.Config{
+		Addr: "127.0.0.1:0", Data: t.TempDir(), PlatformKey: PlatformKey, AllowNetworks: []string{"loopback"},
+		ShutdownTimeout: 10 * time.Second,
+	}}
+	for _, f := range change {
+		f(&h.cfg)
+	}
+	h.start()
+	t.Cleanup(h.Stop)
+	return h
+}
+
+func (h *Hub) start() {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var err error
+	h.hub, err = hub.New(ctx, h.cfg, slog.New(slog.NewTextHandler(logWriter(h.t), nil)))
+	require.NoError(h.t, err)
+	if first := h.hub.First(); first != nil {
+		h.Owner = first.Owner
+	}
+	h.URL = "http://" + h.hub.Addr()
+	h.stop, h.served = cancel, make(chan error, 1)
+	go func() { h.served <- h.hub.Run(ctx) }()
+}
+
+// Stop the hub gracefully. Stopping it twice does nothing.
+func (h *Hub) Stop() {
+	if h.stop == nil {
+		return
+	}
+	h.stop()
+	h.stop = nil
+	select {
+	case err := <-h.served:
+		if err != nil {
+			h.t.Errorf("hub: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		h.t.Error("the hub does not stop")
+		return
+	}
+	if err := h.hub.Close(); err != nil {
+		h.t.Errorf("close hub: %v", err)
+	}
+}
+
+// Restart stops the hub and starts it again on the same store.
+func (h *Hub) Restart() {
+	h.t.Helper()
+	h.Stop()
+	h.start()
+}
+
+// logWriter shows the hub's log when the test asks for it (HUBTEST_LOG=1).
+func logWriter(testing.TB) io.Writer {
+	if os.Getenv("HUBTEST_LOG") != "" {
+		return os.Stderr
+	}
+	return io.Discard
+}
+
+// Answer of the hub to a request.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// JSON reads the body.
+func (a Answer) JSON(t testing.TB) map[string]any {
+	t.Helper()
+	var v map[string]any
+	require.NoError(t, json.Unmarshal(a.Body, &v), "%d %s", a.Status, a.Body)
+	return v
+}
+
+var client = &http.Client{Timeout: 30 * time.Second}
+
+// Do makes a request with a key. body may be nil, a string, bytes, or anything
+// that marshals to JSON. Headers come in pairs.
+func (h *Hub) Do(method, path, key string, body any, headers ...string) Answer {
+	h.t.Helper()
+	a, err := h.Try(method, path, key, body, headers...)
+	require.NoError(h.t, err)
+	return a
+}
+
+// Try is Do for requests that may fail.
+func (h *Hub) Try(method, path, key string, body any, headers ...string) (Answer, error) {
+	var r io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		r = strings.NewReader(b)
+	case []byte:
+		r = bytes.NewReader(b)
+	default:
+		raw, err := json.Marshal(b)
+		if err != nil {
+			return Answer{}, err
+		}
+		r = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(context.Background(), method, h.URL+path, r)
+	if err != nil {
+		return Answer{}, err
+	}
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	if r != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	return Answer{resp.StatusCode, resp.Header, raw}, err
+}
+
+// Subscribe makes a subscription of the demo tenant. Fields come in pairs.
+func (h *Hub) Subscribe(url string, fields ...any) map[string]any {
+	h.t.Helper()
+	body := map[string]any{"url": url}
+	for i := 0; i+1 < len(fields); i += 2 {
+		body[fields[i].(string)] = fields[i+1]
+	}
+	a := h.Do("POST", "/v1/subscriptions", h.Owner, body)
+	require.Equal(h.t, http.StatusCreated, a.Status, "%s", a.Body)
+	return a.JSON(h.t)
+}
+
+// Send posts events (envelopes as JSON) one request each and expects 202.
+func (h *Hub) Send(events ...string) []string {
+	h.t.Helper()
+	var ids []string
+	for _, e := range events {
+		a := h.Do("POST", "/v1/events", h.Owner, e)
+		require.Equal(h.t, http.StatusAccepted, a.Status, "%s", a.Body)
+		var body struct {
+			Results []struct{ ID string } `json:"results"`
+		}
+		require.NoError(h.t, json.Unmarshal(a.Body, &body))
+		ids = append(ids, body.Results[0].ID)
+	}
+	return ids
+}
+
+// Ringing is an envelope of a call event; n makes it differ from others of the call.
+func Ringing(call string, n int) string {
+	return fmt.Sprintf(`{"type":"call.ringing","data":{"callID":%q,"partyID":"p1","thisDN":"1001","n":%d}}`, call, n)
+}
+
+// CDR is an envelope of a main call record.
+func CDR(call string, n int) string {
+	return fmt.Sprintf(`{"type":"cdr.call","data":{"callID":%q,"callType":2,"startTime":1637068256419,"endTime":1637068356419,"n":%d}}`, call, n)
+}
+
+// Push is one request that a receiver got.
+type Push struct {
+	At     time.Time
+	Method string
+	URL    string
+	Header http.Header
+	Body   []byte
+}
+
+// N is the number in the body of Ringing and CDR.
+func (p Push) N() int {
+	var b struct{ N int }
+	_ = json.Unmarshal(p.Body, &b) // a sealed body has none
+	return b.N
+}
+
+// Receiver takes pushes and answers them as it was told.
+type Receiver struct {
+	URL    string
+	mu     sync.Mutex
+	pushes []Push
+	came   chan struct{} // closed and made anew with every push
+	answer func(n int, w http.ResponseWriter, r *http.Request)
+}
+
+// NewReceiver answers the first pushes with the statuses given, then 200.
+func NewReceiver(t testing.TB, statuses ...int) *Receiver {
+	return NewReceiverFunc(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n < len(statuses) {
+			w.WriteHeader(statuses[n])
+		}
+	})
+}
+
+// NewReceiverFunc answers the n-th push (from 0) with answer; its body was read already.
+func NewReceiverFunc(t testing.TB, answer func(n int, w http.ResponseWriter, r *http.Request)) *Receiver {
+	rec := &Receiver{came: make(chan struct{}), answer: answer}
+	srv := httptest.NewServer(rec)
+	t.Cleanup(func() {
+		srv.CloseClientConnections()
+		srv.Close()
+	})
+	rec.URL = srv.URL
+	return rec
+}
+
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	at := time.Now()
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return // the hub gave up
+	}
+	r.mu.Lock()
+	n := len(r.pushes)
+	r.pushes = append(r.pushes, Push{at, req.Method, req.URL.String(), req.Header.Clone(), body})
+	close(r.came)
+	r.came = make(chan struct{})
+	r.mu.Unlock()
+	r.answer(n, w, req)
+}
+
+// Pushes so far.
+func (r *Receiver) Pushes() []Push {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]Push(nil), r.pushes...)
+}
+
+// Wait until n pushes came, at most 20 s.
+func (r *Receiver) Wait(t testing.TB, n int) []Push {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		r.mu.Lock()
+		got, came := len(r.pushes), r.came
+		r.mu.Unlock()
+		if got >= n {
+			return r.Pushes()
+		}
+		select {
+		case <-came:
+		case <-deadline:
+			require.FailNow(t, "pushes are missing", "%d of %d came", got, n)
+		}
+	}
+}
+
+// Eventually waits until f holds, at most 20 s.
+func Eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	require.Eventually(t, f, 20*time.Second, 5*time.Millisecond, what)
+}

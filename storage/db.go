@@ -1,0 +1,216 @@
+// Package storage holds all SQL: one file per subject, the statement beside
+// the scan that reads it. What the hub knows survives here, and nowhere else.
+//
+// SQLite is written by one goroutine over one connection (writer.go), which
+// commits whatever waits as one transaction; everybody else reads through a
+// pool, each statement a short transaction of its own that sees every commit
+// before it.
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/migrations"
+	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/subscriptions"
+)
+
+var (
+	_ ingest.Store   = (*DB)(nil)
+	_ delivery.Store = (*DB)(nil)
+)
+
+// ErrLocked is returned by Open when another process serves the same folder.
+var ErrLocked = errors.New("another hookline process uses this data folder")
+
+// Config of the embedded store. Zero values mean the defaults.
+type Config struct {
+	Dir        string            // folder of the database and its lock file; made when absent
+	Process    string            // name of this process in events and attempts
+	Box        *signing.Box      // seals secrets at rest
+	CacheBytes int               // bodies just committed, kept for their push; default 64 MiB
+	QueueBytes int               // bodies waiting for the writer, past them ErrBusy; default 64 MiB
+	PageRows   int               // rows that a page of the log may look at; default DefaultPageRows
+	MaxPages   int               // PRAGMA max_page_count, for tests of a full disk; 0: no bound
+	Nudge      func(subs []Rows) // called after a commit that made rows pending; must not block
+	// Committed is told after every commit how many events and outcomes it held
+	// and how long it took; may be nil.
+	Committed func(events, outcomes int, took time.Duration)
+	Log       *slog.Logger
+}
+
+// Rows says that a subscription has new pending rows. From > 0: some may have
+// become visible below others, from that event number on.
+type Rows struct{ Sub, From int64 }
+
+// DB is the store.
+type DB struct {
+	cfg   Config
+	lock  *os.File
+	pool  *sqlx.DB // of one connection, which the writer holds
+	read  *sqlx.DB
+	index *subscriptions.Index
+	box   *signing.Box
+	cache *cache
+	w     *writer
+	log   *slog.Logger
+
+	// changing is held from the commit of a subscription's change until the
+	// index has it, so that the index ends with what was committed last.
+	changing sync.Mutex
+	jobs     chan struct{} // of one: a job waits for RunJobs
+}
+
+const pragmas = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
+	"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)" +
+	"&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-65536)"
+
+// Open locks the folder, migrates the database, loads what is kept in memory
+// and starts the writer. Close ends it.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = 64 << 20
+	}
+	if cfg.QueueBytes == 0 {
+		cfg.QueueBytes = 64 << 20
+	}
+	if cfg.Nudge == nil {
+		cfg.Nudge = func([]Rows) {}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	lock, err := lockFile(filepath.Join(cfg.Dir, "hookline.lock"))
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{cfg: cfg, lock: lock, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes), jobs: make(chan struct{}, 1)}
+	if err := db.open(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store in %s: %w", cfg.Dir, err), db.closeFiles())
+	}
+	return db, nil
+}
+
+func (db *DB) open(ctx context.Context) error {
+	dsn := "file:" + filepath.Join(db.cfg.Dir, "hookline.db") + "?" + pragmas
+	if db.cfg.MaxPages > 0 {
+		dsn += fmt.Sprintf("&_pragma=max_page_count(%d)", db.cfg.MaxPages)
+	}
+	var err error
+	if db.pool, err = sqlx.Open("sqlite", dsn); err != nil {
+		return err
+	}
+	db.pool.SetMaxOpenConns(1)
+	if err := migrate(ctx, db.pool.DB); err != nil {
+		return err
+	}
+	if db.read, err = sqlx.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
+		return err
+	}
+	db.read.SetMaxOpenConns(8)
+	db.read.SetMaxIdleConns(8)
+	if err := db.checkMasterKey(ctx); err != nil {
+		return err
+	}
+	if db.w, err = newWriter(ctx, db); err != nil {
+		return err
+	}
+	if err := db.LoadSubscriptions(ctx); err != nil {
+		return err
+	}
+	if err := db.w.load(ctx); err != nil {
+		return err
+	}
+	db.w.start()
+	return nil
+}
+
+// Close commits what waits, then closes the database and frees the folder.
+func (db *DB) Close() error {
+	db.w.stop()
+	return db.closeFiles()
+}
+
+func (db *DB) closeFiles() error {
+	var errs []error
+	if db.read != nil {
+		errs = append(errs, db.read.Close())
+	}
+	if db.w != nil {
+		errs = append(errs, db.w.conn.Close())
+	}
+	if db.pool != nil {
+		errs = append(errs, db.pool.Close())
+	}
+	if db.lock != nil {
+		errs = append(errs, db.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Index is the matching index, which the store keeps in step with its commits.
+func (db *DB) Index() *subscriptions.Index { return db.index }
+
+// Ping asks the database whether it answers.
+func (db *DB) Ping(ctx context.Context) error {
+	var one int
+	return db.read.GetContext(ctx, &one, "SELECT 1")
+}
+
+func migrate(ctx context.Context, pool *sql.DB) error {
+	fsys, err := fsSub(migrations.SQLite, "sqlite")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, pool, fsys)
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	return nil
+}
+
+// checkMasterKey refuses a store whose secrets were sealed with another key.
+func (db *DB) checkMasterKey(ctx context.Context) error {
+	if db.box == nil {
+		return nil
+	}
+	var stored []byte
+	err := db.pool.GetContext(ctx, &stored, "SELECT value FROM meta WHERE name = 'master_key_check'")
+	if errors.Is(err, sql.ErrNoRows) {
+		_, err = db.pool.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ('master_key_check', ?)", db.box.Check())
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	if !db.box.Matches(stored) {
+		return errors.New("the master key is not the one that sealed this store's secrets")
+	}
+	return nil
+}
+
+// nudge wakes the lane of a subscription: it changed, or, with from > 0, has
+// rows to be looked at again from that event on.
+func (db *DB) nudge(sub, from int64) { db.cfg.Nudge([]Rows{{sub, from}}) }
+
+func unixMS(t time.Time) int64 { return t.UnixMilli() }

@@ -1,0 +1,132 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/event"
+)
+
+const itemColumns = `sub, seq, run, order_key, type, tries, due_at, give_up_at, accepted_at, coalesce(first_try_at, 0),
+	aside_at, late, version`
+
+// Pending reads up to limit pending runs after one, in order.
+func (db *DB) Pending(ctx context.Context, sub int64, after delivery.ID, limit int) ([]*delivery.Item, error) {
+	return db.items(ctx, `SELECT `+itemColumns+` FROM deliveries INDEXED BY deliveries_pending
+		WHERE state = 0 AND sub = ? AND (seq, run) > (?, ?) ORDER BY seq, run LIMIT ?`, sub, after.Seq, after.Run, limit)
+}
+
+// Waiting reads the pending runs that were tried before, lowest first.
+func (db *DB) Waiting(ctx context.Context, sub int64, limit int) ([]*delivery.Item, error) {
+	return db.items(ctx, `SELECT `+itemColumns+` FROM deliveries INDEXED BY deliveries_waiting
+		WHERE state = 0 AND tries > 0 AND sub = ? ORDER BY seq, run LIMIT ?`, sub, limit)
+}
+
+// OfKey reads the pending runs of one order key after one and up to another, lowest first.
+func (db *DB) OfKey(ctx context.Context, sub, key int64, after, upTo delivery.ID, limit int) ([]*delivery.Item, error) {
+	return db.items(ctx, `SELECT `+itemColumns+` FROM deliveries INDEXED BY deliveries_pending_key
+		WHERE state = 0 AND order_key <> 0 AND sub = ? AND order_key = ? AND (seq, run) > (?, ?) AND (seq, run) <= (?, ?)
+		ORDER BY seq, run LIMIT ?`, sub, key, after.Seq, after.Run, upTo.Seq, upTo.Run, limit)
+}
+
+func (db *DB) items(ctx context.Context, query string, args ...any) ([]*delivery.Item, error) {
+	rows, err := db.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read pending deliveries: %w", err)
+	}
+	defer rows.Close()
+	var items []*delivery.Item
+	for rows.Next() {
+		i := new(delivery.Item)
+		if err := rows.Scan(&i.Sub, &i.Seq, &i.Run, &i.Key, &i.Type, &i.Tries, &i.DueAt, &i.GiveUpAt, &i.AcceptedAt,
+			&i.FirstTryAt, &i.AsideAt, &i.Late, &i.Version); err != nil {
+			return nil, fmt.Errorf("read pending deliveries: %w", err)
+		}
+		items = append(items, i)
+	}
+	return items, rows.Err()
+}
+
+// Load fills in the events of the items: from memory when this process has
+// just committed them, else with one statement.
+func (db *DB) Load(ctx context.Context, items []*delivery.Item) error {
+	missing := map[int64][]*delivery.Item{}
+	var args []any
+	for _, i := range items {
+		if i.Event == nil {
+			i.Event = db.cache.get(i.Seq)
+		}
+		if i.Event == nil {
+			if missing[i.Seq] == nil {
+				args = append(args, i.Seq)
+			}
+			missing[i.Seq] = append(missing[i.Seq], i)
+		}
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	rows, err := db.read.QueryContext(ctx, `SELECT e.tenant, t.company_id, e.seq, e.id, e.type, e.order_key, e.occurred_at,
+		e.accepted_at, e.traceparent, e.hops, e.test, b.bytes
+		FROM bodies b JOIN events e ON e.tenant = b.tenant AND e.seq = b.seq JOIN tenants t ON t.no = b.tenant
+		WHERE b.seq IN (?`+strings.Repeat(",?", len(args)-1)+")", args...)
+	if err != nil {
+		return fmt.Errorf("load events: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		e := new(event.Event)
+		var stored []byte
+		var trace sql.NullString
+		if err := rows.Scan(&e.Tenant, &e.CompanyID, &e.Seq, &e.ID, &e.Type, &e.OrderKey, &e.OccurredAt, &e.AcceptedAt,
+			&trace, &e.Hops, &e.Test, &stored); err != nil {
+			return fmt.Errorf("load events: %w", err)
+		}
+		e.Traceparent = trace.String
+		if e.Body, err = decodeBody(stored); err != nil {
+			return fmt.Errorf("load event %s: %w", e.ID, err)
+		}
+		for _, i := range missing[e.Seq] {
+			i.Event = e
+		}
+	}
+	return rows.Err()
+}
+
+// Backlog lists the subscriptions that have pending runs, with their number.
+func (db *DB) Backlog(context.Context) (map[int64]int, error) {
+	p := &db.w.pending
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.bySub), nil
+}
+
+// OldestPending is the acceptance of the oldest pending run, Unix ms; 0: none.
+// It asks once a subscription, and looks at no more than the 10,000 with the
+// lowest numbers.
+func (db *DB) OldestPending(ctx context.Context) (int64, error) {
+	backlog, err := db.Backlog(ctx)
+	if err != nil {
+		return 0, err
+	}
+	subs := slices.Sorted(maps.Keys(backlog))
+	oldest := int64(0)
+	for _, sub := range subs[:min(len(subs), 10_000)] {
+		var at []int64
+		if err := db.read.SelectContext(ctx, &at, `SELECT accepted_at FROM deliveries INDEXED BY deliveries_pending
+			WHERE state = 0 AND sub = ? ORDER BY seq LIMIT 1`, sub); err != nil {
+			return 0, fmt.Errorf("oldest pending: %w", err)
+		}
+		for _, t := range at {
+			if oldest == 0 || t < oldest {
+				oldest = t
+			}
+		}
+	}
+	return oldest, nil
+}
