@@ -255,9 +255,6 @@ func (c *Centre) abandon(k *call) {
 	if ringing != nil {
 		c.ready(ringing.agent) // who was slow is not to blame
 	}
-	if c.closing {
-		c.homeward() // who stayed for this caller
-	}
 }
 
 // outbound: an agent calls a customer.

@@ -71,6 +71,7 @@ func TestSameSeedSameBytes(t *testing.T) {
 func TestStoriesAreConsistent(t *testing.T) {
 	seen := map[event.Type]int{}
 	results := map[int64]int{}
+	locked := 0
 	for _, shape := range []struct {
 		agents int
 		calls  float64
@@ -80,6 +81,7 @@ func TestStoriesAreConsistent(t *testing.T) {
 			name := fmt.Sprintf("%d agents, %v calls/h, seed %d", shape.agents, shape.calls, seed)
 			es := story(t, Config{Seed: seed, Agents: shape.agents, CallsPerHour: shape.calls, Duration: time.Duration(shape.hours) * time.Hour}, 1e9)
 			w := watch(t, name, es)
+			locked += w.locked
 			for ty, n := range w.seen {
 				seen[ty] += n
 			}
@@ -88,6 +90,7 @@ func TestStoriesAreConsistent(t *testing.T) {
 			}
 		}
 	}
+	require.Positive(t, locked)
 	for _, ty := range event.Types() {
 		switch ty {
 		case event.CDRCall, event.CDRParty, event.AgentStatus, event.QueueEntered, event.QueueLeft:
@@ -195,6 +198,7 @@ type watcher struct {
 	touched map[string]bool // agents of which something was told at this moment
 	seen    map[event.Type]int
 	results map[int64]int
+	locked  int // statuses of agents locked out for missing calls
 }
 
 type watchedCall struct {
@@ -326,6 +330,9 @@ func (w *watcher) status(e *Envelope, b body) {
 		w.ok(a.work != workOccupied && a.work != workUnknown && a.reason == reasonNone, "online: %s", e.Data)
 	case loginOccupied:
 		w.ok(a.work == workOccupied && a.reason > 0, "occupied: %s", e.Data)
+		if a.reason == reasonSystem {
+			w.locked++
+		}
 	default:
 		w.ok(false, "login %d", a.login)
 	}
