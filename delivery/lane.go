@@ -154,8 +154,11 @@ func (l *lane) next() *Item {
 	return heap.Pop(&l.ready).(*Item)
 }
 
-// ahead lists up to n runs that will be next, roughly in order.
-func (l *lane) ahead(n int) []*Item { return l.ready[:min(n, len(l.ready))] }
+// putBack takes back a run that next gave out and of which nothing became.
+func (l *lane) putBack(it *Item) {
+	l.flight--
+	heap.Push(&l.ready, it)
+}
 
 // done takes back a run that next gave out, after its outcome was committed.
 func (l *lane) done(it *Item, v Verdict, now int64) {

@@ -17,7 +17,7 @@ type Push struct {
 	AcceptedAt int64 // Unix ms
 	Event      *event.Event
 	Sub        *subscriptions.Subscription // at the version the attempt was made with
-	Key        *subscriptions.Key
+	Keys       []subscriptions.Key         // in force at At, oldest first: the first seals and makes X-Log-Sign
 
 	At         int64  // Unix ms in the signature headers
 	RandomCode string // 16 hex
@@ -61,14 +61,14 @@ func (p *Push) Request() (http.Header, []byte, error) {
 		h[http.CanonicalHeaderKey(name)] = []string{value}
 	}
 	if p.Sub.Encryption != signing.None {
-		sealed, err := signing.Seal(p.Sub.Encryption, p.Key.Sealing(p.Sub.Encryption), &m, p.Nonce)
+		sealed, err := signing.Seal(p.Sub.Encryption, p.Keys[0].Sealing(p.Sub.Encryption), &m, p.Nonce)
 		if err != nil {
 			return nil, nil, fmt.Errorf("seal: %w", err)
 		}
 		m.Body = sealed
 		h[HeaderEncryption] = []string{p.Sub.Encryption}
 	}
-	signing.Sign(h, &m, p.Key.AppKey)
+	signing.Sign(h, &m, p.Keys[0].AppKey, p.moreKeys()...)
 	h["Content-Type"] = contentType
 	v := []string{p.Event.Type.String(), p.Event.ID, strconv.FormatInt(p.ID.Seq, 10), strconv.Itoa(p.N), strconv.Itoa(p.Event.Hops + 1)}
 	h[HeaderEvent] = v[0:1:1]
@@ -86,4 +86,13 @@ func (p *Push) Request() (http.Header, []byte, error) {
 		h["Traceparent"] = []string{p.Event.Traceparent}
 	}
 	return h, m.Body, nil
+}
+
+// moreKeys are those that sign besides the first, while a key is rotated.
+func (p *Push) moreKeys() []string {
+	var more []string
+	for _, k := range p.Keys[1:] {
+		more = append(more, k.AppKey)
+	}
+	return more
 }

@@ -302,48 +302,44 @@ func (r *runner) record(o *Outcome, tell func(error)) {
 // none through although nothing is out.
 func (r *runner) launch(now time.Time) bool {
 	room := min(r.limit, r.cfg.MaxInFlight, r.d.share()) - r.sending
-	if room <= 0 || len(r.lane.ready) == 0 || !r.load(room) {
+	if room = min(room, len(r.lane.ready)); room <= 0 {
 		return true
 	}
-	for room > 0 && len(r.lane.ready) > 0 {
-		if r.lane.ready[0].Event == nil { // its bytes are gone: nothing is left to push
-			if r.expiring >= expireMost {
-				return true
-			}
-			r.expiring++
-			r.record(&Outcome{Item: r.lane.next(), Verdict: Verdict{State: Exhausted}}, nil)
-			continue
-		}
+	items := make([]*Item, 0, room)
+	tells := make([]func(error), 0, room)
+	for len(items) < room {
 		tell, ok := r.breaker.allow()
 		if !ok {
-			return r.sending > 0
+			break
 		}
-		it := r.lane.next()
+		items, tells = append(items, r.lane.next()), append(tells, tell)
+	}
+	if len(items) == 0 {
+		return r.sending > 0
+	}
+	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
+	defer cancel()
+	if err := r.d.cfg.Store.Load(ctx, items); err != nil {
+		r.d.cfg.Log.Error("load events", "subscription", r.cfg.ID, "err", err)
+		r.retryRead = now.Add(time.Second)
+		for i, it := range items {
+			tells[i](errNoRequest)
+			r.lane.putBack(it)
+		}
+		return true
+	}
+	keys := r.cfg.KeysAt(now)
+	for i, it := range items {
 		r.sending++
-		room--
+		if it.Event == nil { // its bytes are past retention: nothing is left to push
+			r.record(&Outcome{Item: it, Verdict: Verdict{State: Exhausted}}, tells[i])
+			continue
+		}
 		p := &Push{
-			ID: it.ID, AcceptedAt: it.AcceptedAt, Event: it.Event, Sub: r.cfg, Key: r.cfg.SigningKey(now),
+			ID: it.ID, AcceptedAt: it.AcceptedAt, Event: it.Event, Sub: r.cfg, Keys: keys,
 			N: it.Tries + 1, Late: it.Late, Replay: it.Run > 0,
 		}
-		go r.attempt(it, p, r.target, tell)
-	}
-	return true
-}
-
-// load sees to it that the runs about to be sent have their bytes.
-func (r *runner) load(room int) bool {
-	ahead := r.lane.ahead(max(room, 16))
-	for _, it := range ahead {
-		if it.Event == nil {
-			ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
-			defer cancel()
-			if err := r.d.cfg.Store.Load(ctx, ahead); err != nil {
-				r.d.cfg.Log.Error("load events", "subscription", r.cfg.ID, "err", err)
-				r.retryRead = r.d.cfg.Now().Add(time.Second)
-				return false
-			}
-			return true
-		}
+		go r.attempt(it, p, r.target, tells[i])
 	}
 	return true
 }

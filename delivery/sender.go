@@ -54,7 +54,7 @@ type Sender struct {
 // more, the second result is false.
 func (s *Sender) Send(ctx context.Context, p *Push, target *url.URL) (*Attempt, bool) {
 	began := time.Now()
-	a := &Attempt{At: began.UnixMilli(), N: p.N, KeyN: p.Key.N, Version: p.Sub.Version, Late: p.Late, Replay: p.Replay}
+	a := &Attempt{At: began.UnixMilli(), N: p.N, KeyN: p.Keys[0].N, Version: p.Sub.Version, Late: p.Late, Replay: p.Replay}
 	s.stamp(p, a)
 	header, body, err := p.Request()
 	if err != nil {

@@ -149,14 +149,3 @@ func (s *Subscription) ActiveClock(now time.Time) int64 {
 	}
 	return now.Add(-paused).UnixMilli()
 }
-
-// SigningKey is the key that signs and seals a push made now: the newest whose
-// time has come.
-func (s *Subscription) SigningKey(now time.Time) *Key {
-	for i := len(s.Keys) - 1; i > 0; i-- {
-		if !s.Keys[i].From.After(now) {
-			return &s.Keys[i]
-		}
-	}
-	return &s.Keys[0]
-}
