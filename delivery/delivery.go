@@ -136,9 +136,10 @@ type Attempt struct {
 
 // Verdict is what becomes of a run after an attempt, or without one.
 type Verdict struct {
-	State   State
-	DueAt   int64 // Unix ms of the next try, when pending
-	AsideAt int64 // see Item
+	State        State
+	DueAt        int64 // Unix ms of the next try, when pending
+	AsideAt      int64 // see Item
+	SupersededBy int64 // number of the correction's event
 }
 
 // Outcome is an attempt (nil when none was made) and its verdict, to be recorded.

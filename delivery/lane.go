@@ -3,6 +3,8 @@ package delivery
 import (
 	"container/heap"
 	"slices"
+
+	"github.com/hookline/hookline/hub/event"
 )
 
 // Bounds of what a lane keeps in memory.
@@ -30,26 +32,35 @@ const (
 // the queue of a key, or in the store behind a key that is held. So nothing is
 // forgotten, and of one order key at most one run is out, the earliest.
 type lane struct {
-	ordered bool
-	ready   itemHeap // by event number
-	waiting dueHeap  // by the time at which something happens to them
-	known   map[ID]bool
-	keys    map[int64]*heldKey
-	free    []freeKey // keys that came free while rows of theirs are in the store
-	queued  int
-	flight  int
-	cursor  ID   // Seq and Run of the last row read
-	end     bool // nothing was past the cursor when it was last read
+	ordered   bool
+	supersede bool     // a waiting CDR gives way to a correction of the same record
+	ready     itemHeap // by event number
+	waiting   dueHeap  // by the time at which something happens to them
+	known     map[ID]bool
+	keys      map[int64]*heldKey
+	free      []freeKey // keys that came free while rows of theirs are in the store
+	queued    int
+	flight    int
+	replaced  []replaced // given way to a correction; to be taken with takeReplaced
+	cursor    ID         // Seq and Run of the last row read
+	end       bool       // nothing was past the cursor when it was last read
 }
 
 // heldKey is an order key of which one run is ready, in flight or waiting.
 type heldKey struct {
+	holder *Item   // nil while it is being read from the store
 	queue  []*Item // the next of this key, in order
 	behind bool    // more of this key are in the store, after those of queue
 }
 
-func newLane(ordered bool) *lane {
-	return &lane{ordered: ordered, known: map[ID]bool{}, keys: map[int64]*heldKey{}}
+// replaced is a run that gave way to the correction in event by.
+type replaced struct {
+	*Item
+	by int64
+}
+
+func newLane(ordered, supersede bool) *lane {
+	return &lane{ordered: ordered, supersede: supersede && ordered, known: map[ID]bool{}, keys: map[int64]*heldKey{}}
 }
 
 // wantsRows says that the rows past the cursor should be read.
@@ -82,7 +93,16 @@ func (l *lane) add(it *Item, now int64) {
 	}
 	l.step(it, now)
 	if key := l.keyOf(it); key != 0 {
+		if l.supersede && it.Type.Class() == event.CDR && it.Run == 0 {
+			l.giveWay(it)
+		}
 		if held := l.keys[key]; held != nil {
+			if held.holder == nil && len(held.queue) == 0 && !held.behind {
+				held.holder = it
+				l.known[it.ID] = true
+				l.place(it, now)
+				return
+			}
 			if held.behind || l.queued >= queuedMax {
 				held.behind = true
 				return
@@ -92,10 +112,64 @@ func (l *lane) add(it *Item, now int64) {
 			l.known[it.ID] = true
 			return
 		}
-		l.keys[key] = &heldKey{}
+		l.keys[key] = &heldKey{holder: it}
 	}
 	l.known[it.ID] = true
 	l.place(it, now)
+}
+
+// giveWay takes out the earlier runs of the record that it corrects: those in
+// the queue, the holder unless it is in flight, and those that stepped aside.
+func (l *lane) giveWay(it *Item) {
+	earlier := func(old *Item) bool { return old.Key == it.Key && old.Seq < it.Seq && old.Run == 0 }
+	if held := l.keys[it.Key]; held != nil {
+		held.queue = slices.DeleteFunc(held.queue, func(old *Item) bool {
+			if !earlier(old) {
+				return false
+			}
+			l.queued--
+			l.replaced = append(l.replaced, replaced{old, it.Seq})
+			return true
+		})
+		if old := held.holder; old != nil && earlier(old) && len(held.queue) == 0 && l.unplace(old) {
+			l.replaced = append(l.replaced, replaced{old, it.Seq})
+			held.holder = nil
+		}
+	}
+	for i := len(l.waiting) - 1; i >= 0; i-- {
+		if old := l.waiting[i].Item; old.Late && earlier(old) {
+			l.replaced = append(l.replaced, replaced{old, it.Seq})
+			heap.Remove(&l.waiting, i)
+		}
+	}
+}
+
+// unplace takes a run out of ready or waiting; false: it is in flight.
+func (l *lane) unplace(it *Item) bool {
+	if i := slices.Index(l.ready, it); i >= 0 {
+		heap.Remove(&l.ready, i)
+		return true
+	}
+	if i := slices.IndexFunc(l.waiting, func(d dueItem) bool { return d.Item == it }); i >= 0 {
+		heap.Remove(&l.waiting, i)
+		return true
+	}
+	return false
+}
+
+// takeReplaced takes out up to most runs that gave way; they count as in flight until done.
+func (l *lane) takeReplaced(most int) []replaced {
+	n := min(most, len(l.replaced))
+	out := slices.Clone(l.replaced[:n])
+	l.replaced = slices.Delete(l.replaced, 0, n)
+	l.flight += n
+	return out
+}
+
+// replaceAgain takes back one whose end could not be recorded.
+func (l *lane) replaceAgain(r replaced) {
+	l.flight--
+	l.replaced = append(l.replaced, r)
 }
 
 // keyOf is the order key that the run holds: none when it stepped aside.
@@ -174,7 +248,7 @@ func (l *lane) done(it *Item, v Verdict, now int64) {
 		return
 	}
 	delete(l.known, it.ID)
-	if key := l.keyOf(it); key != 0 {
+	if key := l.keyOf(it); key != 0 && v.State != Superseded { // one that gave way holds nothing any more
 		l.release(key, now)
 	}
 }
@@ -189,6 +263,7 @@ func (l *lane) release(key int64, now int64) {
 		it := held.queue[0]
 		held.queue[0] = nil
 		held.queue = held.queue[1:]
+		held.holder = it
 		l.queued--
 		l.step(it, now)
 		l.place(it, now)
@@ -197,7 +272,7 @@ func (l *lane) release(key int64, now int64) {
 		}
 		return
 	}
-	if held.behind {
+	if held.holder = nil; held.behind {
 		l.free = append(l.free, freeKey{key: key}) // stays held until its rows were read
 		return
 	}
@@ -232,7 +307,7 @@ func (l *lane) readKey(rows []*Item, asked int, now int64) {
 
 // idle: nothing is known and nothing more to be read.
 func (l *lane) idle() bool {
-	return l.end && len(l.known) == 0 && l.flight == 0 && len(l.free) == 0
+	return l.end && len(l.known) == 0 && l.flight == 0 && len(l.free) == 0 && len(l.replaced) == 0
 }
 
 // takeExpired takes out the runs that should not be tried any more, as gone says;

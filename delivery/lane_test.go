@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/hookline/hookline/hub/event"
 )
 
 // model is a store of pending rows as simple as can be, with a clock that the
@@ -14,6 +16,7 @@ type model struct {
 	t       *rapid.T
 	l       *lane
 	ordered bool
+	replace bool
 	now     int64
 	seq     int64
 	rows    map[ID]*row
@@ -60,7 +63,7 @@ func (m *model) read(rows int) {
 func (m *model) accept(key int64) {
 	m.seq++
 	id := ID{Sub: 1, Seq: m.seq}
-	m.rows[id] = &row{Item: Item{ID: id, Key: key}}
+	m.rows[id] = &row{Item: Item{ID: id, Key: key, Type: event.CDRCall}}
 	m.l.nudge(0)
 }
 
@@ -81,6 +84,9 @@ func (m *model) take() {
 	}
 	if m.ordered && it.Key != 0 && !it.Late {
 		for id, other := range m.rows {
+			if slices.ContainsFunc(m.l.replaced, func(r replaced) bool { return r.ID == id }) {
+				continue // will never be sent
+			}
 			if !other.done && other.Key == it.Key && less(id, it.ID) && id.Run == 0 {
 				require.True(m.t, other.AsideAt > 0 && other.AsideAt <= m.now,
 					"%v was given out although %v of its key comes first", it.ID, id)
@@ -105,7 +111,7 @@ func (m *model) finish(i int, v Verdict) {
 
 // restart is a crash: what was out is forgotten, the store is all there is.
 func (m *model) restart() {
-	m.l, m.out = newLane(m.ordered), nil
+	m.l, m.out = newLane(m.ordered, m.replace), nil
 	var waiting []*Item
 	for _, it := range m.pending(ID{}, 0, 0, 1<<30) {
 		if it.Tries > 0 {
@@ -132,13 +138,30 @@ func (m *model) check() {
 	}
 	require.Equal(m.t, queued, m.l.queued)
 	require.Len(m.t, m.out, m.l.flight)
-	require.Equal(m.t, len(m.l.known), len(m.l.ready)+len(m.l.waiting)+queued+len(m.out))
+	require.Equal(m.t, len(m.l.known), len(m.l.ready)+len(m.l.waiting)+queued+len(m.out)+len(m.l.replaced))
+	for _, k := range m.l.keys {
+		require.True(m.t, k.holder == nil || m.l.known[k.holder.ID])
+	}
+}
+
+// supersede ends the runs that gave way.
+func (m *model) supersede() {
+	for _, r := range m.l.takeReplaced(3) {
+		later := m.rows[ID{Sub: 1, Seq: r.by}]
+		require.True(m.t, m.replace && later != nil && later.Key == r.Key && r.by > r.Seq, "%v gave way to %d", r.ID, r.by)
+		for _, o := range m.out {
+			require.NotEqual(m.t, o.ID, r.ID, "%v gave way in flight", r.ID)
+		}
+		m.rows[r.ID].done = true
+		m.l.done(r.Item, Verdict{State: Superseded}, m.now)
+	}
 }
 
 func TestLaneProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ordered := rapid.Bool().Draw(t, "ordered")
-		m := &model{t: t, ordered: ordered, l: newLane(ordered), now: 1, rows: map[ID]*row{}}
+		replace := ordered && rapid.Bool().Draw(t, "supersede")
+		m := &model{t: t, ordered: ordered, replace: replace, l: newLane(ordered, replace), now: 1, rows: map[ID]*row{}}
 		rows := rapid.IntRange(1, 6).Draw(t, "rows of a refill")
 		t.Repeat(map[string]func(*rapid.T){
 			"accept": func(t *rapid.T) {
@@ -146,7 +169,8 @@ func TestLaneProperty(t *testing.T) {
 					m.accept(rapid.Int64Range(0, 3).Draw(t, "key"))
 				}
 			},
-			"read": func(*rapid.T) { m.read(rows) },
+			"read":      func(*rapid.T) { m.read(rows) },
+			"supersede": func(*rapid.T) { m.supersede() },
 			"take": func(t *rapid.T) {
 				for range rapid.IntRange(1, 4).Draw(t, "n") {
 					m.take()
@@ -185,7 +209,7 @@ func TestLaneProperty(t *testing.T) {
 					if r.done && id.Run == 0 {
 						id.Run = 1
 						if m.rows[id] == nil {
-							m.rows[id] = &row{Item: Item{ID: id, Key: r.Key}}
+							m.rows[id] = &row{Item: Item{ID: id, Key: r.Key, Type: r.Type}}
 							m.l.nudge(id.Seq)
 						}
 						return
@@ -198,6 +222,7 @@ func TestLaneProperty(t *testing.T) {
 		// Whatever happened, everything comes out in the end.
 		for range 10_000 {
 			m.read(rows)
+			m.supersede()
 			m.now += 10
 			m.l.wake(m.now)
 			for range 8 {
@@ -219,7 +244,7 @@ func TestLaneProperty(t *testing.T) {
 // A key that has more rows than the queue may hold comes out whole and in order.
 func TestLaneLongKey(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &model{t: t, ordered: true, l: newLane(true), now: 1, rows: map[ID]*row{}}
+		m := &model{t: t, ordered: true, l: newLane(true, false), now: 1, rows: map[ID]*row{}}
 		n := queuedMax + rapid.IntRange(1, 600).Draw(t, "more")
 		for range n {
 			m.accept(7)

@@ -38,6 +38,8 @@ func ResultOf(a *Attempt) Result {
 	switch {
 	case a.Class == None:
 		return Taken
+	case a.Class == Ack: // it was heard, and not accepted
+		return Refused
 	case a.StatusCode >= 400 && a.StatusCode < 500:
 		return Refused
 	}

@@ -6,14 +6,18 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/subscriptions"
 )
 
 const (
-	refills    = 8                // reads of rows in a row
-	keyRows    = 16               // rows read for one order key
-	expireMost = 64               // at least maxInFlight's most; outcomes without attempt under way at once
-	lookEvery  = 10 * time.Second // how often a held lane looks for what has expired
+	probeSoon  = 20 * time.Millisecond // the breaker's own clock may be a little behind ours
+	refills    = 8                     // reads of rows in a row
+	keyRows    = 16                    // rows read for one order key
+	expireMost = 64                    // at least maxInFlight's most; outcomes without attempt under way at once
+	lookEvery  = 10 * time.Second      // how often a held lane looks for what has expired
 	failingFor = 5 * 24 * time.Hour
 	storeWait  = 10 * time.Second // bound of one question to the store
 	lostWait   = 30 * time.Second // before a run is tried again whose outcome could not be recorded
@@ -42,7 +46,8 @@ type runner struct {
 	reorder   bool // its ordering changed: once nothing is out, all is read anew
 	breaker   *breaker
 	hold      Hold
-	sending   int // attempts in flight, their outcomes included until committed
+	rate      *rate.Limiter // nil: no bound
+	sending   int           // attempts in flight, their outcomes included until committed
 	expiring  int
 	limit     int // in flight at most, below the subscription's own while it ramps up
 	timeouts  int // in a row
@@ -184,6 +189,10 @@ func (r *runner) refresh() bool {
 	}
 	r.reorder = r.reorder || r.cfg != nil && r.cfg.Ordering != sub.Ordering
 	r.cfg, r.target, r.hold = sub, target, hold
+	r.setRate(sub.RatePerSecond)
+	if r.lane != nil {
+		r.lane.supersede = sub.Supersede && r.lane.ordered
+	}
 	if r.lane == nil || r.reorder && r.out() == 0 {
 		return r.restart(ctx)
 	}
@@ -199,7 +208,7 @@ func (r *runner) restart(ctx context.Context) bool {
 		r.cfg = nil // refresh tries again
 		return false
 	}
-	r.lane, r.reorder = newLane(r.cfg.Ordering == "key"), false
+	r.lane, r.reorder = newLane(r.cfg.Ordering == subscriptions.OrderingKey, r.cfg.Supersede), false
 	now := r.d.cfg.Now().UnixMilli()
 	for _, it := range waiting {
 		r.lane.add(it, now)
@@ -228,12 +237,13 @@ func (r *runner) step() time.Duration {
 	if r.retryRead.After(now) || r.lane.wantsRows() {
 		next = min(next, max(r.retryRead.UnixMilli(), ms+1))
 	}
+	r.endReplaced()
 	if !r.cfg.Paused() {
 		r.expire(now)
 		if r.hold.Until > ms {
 			next = min(r.hold.Until, ms+lookEvery.Milliseconds())
-		} else if !r.launch(now) {
-			next = min(next, ms+20) // the breaker's own clock is a little behind ours
+		} else if again := r.launch(now); again > 0 {
+			next = min(next, now.Add(again).UnixMilli()+1)
 		}
 	}
 	if r.lane.idle() {
@@ -281,16 +291,59 @@ func (r *runner) read(ms int64) bool {
 	return true
 }
 
-// expire ends the runs whose giveUpAfter has passed, tried or not.
+// expire ends the runs whose giveUpAfter has passed, tried or not, and the live
+// ones that are older than expiresAfter.
 func (r *runner) expire(now time.Time) {
 	if r.expiring >= expireMost {
 		return
 	}
 	active := r.cfg.ActiveClock(now)
-	for _, it := range r.lane.takeExpired(func(it *Item) bool { return it.GiveUpAt <= active }, expireMost-r.expiring) {
-		r.expiring++
-		r.record(&Outcome{Item: it, Verdict: Verdict{State: Exhausted}}, nil)
+	expired := func(it *Item) bool {
+		return r.cfg.ExpiresAfter > 0 && it.Type.Class() == event.Live && it.AcceptedAt+r.cfg.ExpiresAfter.Milliseconds() <= now.UnixMilli()
 	}
+	over := func(it *Item) bool { return it.GiveUpAt <= active || expired(it) }
+	for _, it := range r.lane.takeExpired(over, expireMost-r.expiring) {
+		v := Verdict{State: Exhausted}
+		if expired(it) {
+			v.State = Expired
+		}
+		r.expiring++
+		r.record(&Outcome{Item: it, Verdict: v}, nil)
+	}
+}
+
+// endReplaced ends the runs that gave way to a correction.
+func (r *runner) endReplaced() {
+	for _, old := range r.lane.takeReplaced(expireMost - r.expiring) {
+		r.expiring++
+		r.record(&Outcome{Item: old.Item, Verdict: Verdict{State: Superseded, SupersededBy: old.by}}, nil)
+	}
+}
+
+// setRate bounds the pushes a second; the burst is one second's worth, at least one.
+func (r *runner) setRate(perSecond float64) {
+	switch {
+	case perSecond == 0:
+		r.rate = nil
+	case r.rate == nil:
+		r.rate = rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))
+	default:
+		r.rate.SetLimit(rate.Limit(perSecond))
+		r.rate.SetBurst(max(1, int(perSecond)))
+	}
+}
+
+// rateAllows says whether a push may go now, else how long until one may.
+func (r *runner) rateAllows(now time.Time) (bool, time.Duration) {
+	if r.rate == nil {
+		return true, 0
+	}
+	res := r.rate.ReserveN(now, 1)
+	wait := res.DelayFrom(now)
+	if wait > 0 {
+		res.CancelAt(now)
+	}
+	return wait == 0, wait
 }
 
 func (r *runner) record(o *Outcome, tell func(error)) {
@@ -298,24 +351,32 @@ func (r *runner) record(o *Outcome, tell func(error)) {
 	r.d.cfg.Store.Record(o)
 }
 
-// launch starts attempts until a limit is reached; false: the breaker lets
-// none through although nothing is out.
-func (r *runner) launch(now time.Time) bool {
+// launch starts attempts until a limit is reached, and says how long until
+// more may be started although nothing happens meanwhile; 0: only an outcome
+// or a row can help.
+func (r *runner) launch(now time.Time) (again time.Duration) {
 	room := min(r.limit, r.cfg.MaxInFlight, r.d.share()) - r.sending
 	if room = min(room, len(r.lane.ready)); room <= 0 {
-		return true
+		return 0
 	}
 	items := make([]*Item, 0, room)
 	tells := make([]func(error), 0, room)
 	for len(items) < room {
+		var ok bool
+		if ok, again = r.rateAllows(now); !ok {
+			break
+		}
 		tell, ok := r.breaker.allow()
 		if !ok {
+			if r.sending+len(items) == 0 {
+				again = probeSoon
+			}
 			break
 		}
 		items, tells = append(items, r.lane.next()), append(tells, tell)
 	}
 	if len(items) == 0 {
-		return r.sending > 0
+		return again
 	}
 	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
 	defer cancel()
@@ -326,7 +387,7 @@ func (r *runner) launch(now time.Time) bool {
 			tells[i](errNoRequest)
 			r.lane.putBack(it)
 		}
-		return true
+		return time.Second
 	}
 	keys := r.cfg.KeysAt(now)
 	for i, it := range items {
@@ -341,7 +402,7 @@ func (r *runner) launch(now time.Time) bool {
 		}
 		go r.attempt(it, p, r.target, tells[i])
 	}
-	return true
+	return again
 }
 
 // attempt makes one request and hands its outcome to the writer. The slot stays
@@ -376,6 +437,10 @@ func (r *runner) take(e ended) {
 		r.learn(a, e.tell, now)
 	} else if e.tell != nil {
 		e.tell(errNoRequest)
+	}
+	if e.err != nil && v.State == Superseded {
+		r.lane.replaceAgain(replaced{it, v.SupersededBy})
+		return
 	}
 	if e.err != nil {
 		// Not recorded, so the store still has it pending: it comes again.

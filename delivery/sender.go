@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -75,7 +76,7 @@ func (s *Sender) Send(ctx context.Context, p *Push, target *url.URL) (*Attempt, 
 	}).WithContext(httptrace.WithClientTrace(limited, t.hooks(began)))
 	resp, err := s.transport(p.Sub.Tenant).RoundTrip(req)
 	if err == nil {
-		s.read(a, resp)
+		s.read(a, resp, p.Sub.StrictAck)
 	}
 	a.Total = time.Since(began)
 	t.fill(a)
@@ -102,7 +103,7 @@ func (s *Sender) stamp(p *Push, a *Attempt) {
 
 // read takes what is kept of an answer. The status line is the verdict: a body
 // that hangs or breaks off after it changes nothing.
-func (s *Sender) read(a *Attempt, resp *http.Response) {
+func (s *Sender) read(a *Attempt, resp *http.Response, strictAck bool) {
 	a.StatusCode = resp.StatusCode
 	now := time.Now()
 	switch {
@@ -115,13 +116,17 @@ func (s *Sender) read(a *Attempt, resp *http.Response) {
 		a.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), now)
 	}
 	a.Header = headerLines(resp.Header)
+	keepMax := keepBody
+	if strictAck {
+		keepMax = readMax // all of it says whether the push was taken
+	}
 	if resp.ContentLength != 0 {
 		keep := make([]byte, 0, 512)
 		buf := make([]byte, 4<<10)
 		left := readMax
 		for left > 0 {
 			n, err := resp.Body.Read(buf[:min(len(buf), left)])
-			keep = append(keep, buf[:min(n, keepBody-len(keep))]...)
+			keep = append(keep, buf[:min(n, keepMax-len(keep))]...)
 			if left -= n; err != nil {
 				break
 			}
@@ -129,6 +134,30 @@ func (s *Sender) read(a *Attempt, resp *http.Response) {
 		a.Body = keep
 	}
 	_ = resp.Body.Close() // read to its end, the connection is used again; past the bound it is dropped
+	if strictAck && a.Class == None {
+		if reason := ackOf(a.Body); reason != "" {
+			a.Class, a.Err = Ack, reason
+		}
+	}
+	a.Body = a.Body[:min(len(a.Body), keepBody)]
+}
+
+// ackOf says why an answer is not the acknowledgement that strictAck asks for,
+// "" when it is: a JSON object whose code or ret_code, if there, is 0, "0",
+// 200, "200" or "000000".
+func ackOf(body []byte) string {
+	var answer map[string]json.RawMessage
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return "the answer is not a JSON object"
+	}
+	for _, name := range []string{"code", "ret_code"} {
+		switch code := string(answer[name]); code {
+		case "", "0", `"0"`, "200", `"200"`, `"000000"`:
+		default:
+			return name + " is " + code[:min(len(code), 100)]
+		}
+	}
+	return ""
 }
 
 // headerLines renders headers as "Name: value\n", sorted by nothing in particular.

@@ -57,7 +57,7 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn) error {
 	}{
 		{&s.known, "SELECT seq, hash FROM event_ids WHERE tenant = ? AND id = ?"},
 		{&s.outcome, `UPDATE deliveries SET state = ?, tries = ?, due_at = ?, first_try_at = ?, done_at = ?, last_status = coalesce(?, last_status),
-			last_error = ?, late = ?, aside_at = ? WHERE sub = ? AND seq = ? AND run = ? AND state = 0`},
+			last_error = ?, late = ?, aside_at = ?, superseded_by = ? WHERE sub = ? AND seq = ? AND run = ? AND state = 0`},
 		{&s.reopenedDone, `UPDATE deliveries SET state = ?, done_at = ?, last_status = coalesce(?, last_status), last_error = ?
 			WHERE sub = ? AND seq = ? AND run = 0 AND state = 6`},
 	} {

@@ -36,7 +36,7 @@ func (w *writer) recordOutcomes(ctx context.Context, outcomes []*delivery.Outcom
 			done = now
 		}
 		res, err := s.outcome.ExecContext(ctx, int64(o.Verdict.State), int64(tries), o.Verdict.DueAt, nullable(first), done, status, class,
-			it.Late, o.Verdict.AsideAt, it.Sub, it.Seq, int64(it.Run))
+			it.Late, o.Verdict.AsideAt, nullable(o.Verdict.SupersededBy), it.Sub, it.Seq, int64(it.Run))
 		if err != nil {
 			return fmt.Errorf("record outcome: %w", err)
 		}

@@ -186,6 +186,14 @@ func (in *input) number(dst *float64, pointer string, raw json.RawMessage, least
 	return true
 }
 
+func (in *input) boolean(dst *bool, pointer string, raw json.RawMessage) bool {
+	if json.Unmarshal(raw, dst) != nil {
+		in.problem(pointer, "wrong_type", "must be true or false, is "+kindOf(raw))
+		return false
+	}
+	return true
+}
+
 func (in *input) duration(dst *time.Duration, pointer string, raw json.RawMessage, least, most time.Duration) bool {
 	var s string
 	if raw[0] != '"' || json.Unmarshal(raw, &s) != nil {

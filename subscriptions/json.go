@@ -17,25 +17,31 @@ import (
 // View is a subscription as the API shows it. Secrets are in it only after
 // ShowSecrets; values of headers never.
 type View struct {
-	ID           string               `json:"id"`
-	Name         string               `json:"name"`
-	Description  string               `json:"description"`
-	URL          string               `json:"url"`
-	Events       []string             `json:"events"`
-	Encryption   string               `json:"encryption"`
-	Ordering     string               `json:"ordering"`
-	Headers      map[string]string    `json:"headers"` // values "***"
-	TimeoutMs    int64                `json:"timeoutMs"`
-	Retry        map[string]RetryView `json:"retry"`       // by class: cdr, live
-	GiveUpAfter  map[string]string    `json:"giveUpAfter"` // by class
-	MaxInFlight  int                  `json:"maxInFlight"`
-	State        string               `json:"state"`
-	PausedReason string               `json:"pausedReason,omitempty"`
-	Hold         *HoldView            `json:"hold"` // null: not held
-	Breaker      BreakerView          `json:"breaker"`
-	Version      int64                `json:"version"`
-	CreatedAt    string               `json:"createdAt"` // RFC 3339, UTC, milliseconds
-	UpdatedAt    string               `json:"updatedAt"`
+	ID          string               `json:"id"`
+	Name        string               `json:"name"`
+	Description string               `json:"description"`
+	URL         string               `json:"url"`
+	Events      []string             `json:"events"`
+	Encryption  string               `json:"encryption"`
+	Ordering    string               `json:"ordering"`
+	Headers     map[string]string    `json:"headers"` // values "***"
+	TimeoutMs   int64                `json:"timeoutMs"`
+	Retry       map[string]RetryView `json:"retry"`       // by class: cdr, live
+	GiveUpAfter map[string]string    `json:"giveUpAfter"` // by class
+	MaxInFlight int                  `json:"maxInFlight"`
+
+	RatePerSecond *float64 `json:"ratePerSecond"` // null: no bound
+	ExpiresAfter  *string  `json:"expiresAfter"`  // null: never
+	Supersede     bool     `json:"supersede"`
+	StrictAck     bool     `json:"strictAck"`
+
+	State        string      `json:"state"`
+	PausedReason string      `json:"pausedReason,omitempty"`
+	Hold         *HoldView   `json:"hold"` // null: not held
+	Breaker      BreakerView `json:"breaker"`
+	Version      int64       `json:"version"`
+	CreatedAt    string      `json:"createdAt"` // RFC 3339, UTC, milliseconds
+	UpdatedAt    string      `json:"updatedAt"`
 
 	AppKey        string `json:"appKey,omitempty"`
 	SigningSecret string `json:"signingSecret,omitempty"` // appKey for Standard Webhooks libraries
@@ -69,8 +75,16 @@ func (s *Subscription) View() View {
 		Encryption: s.Encryption, Ordering: s.Ordering, Headers: make(map[string]string, len(s.Headers)),
 		TimeoutMs: s.Timeout.Milliseconds(), Retry: map[string]RetryView{}, GiveUpAfter: map[string]string{},
 		MaxInFlight: s.MaxInFlight, State: s.State, PausedReason: s.PausedReason,
+		Supersede: s.Supersede, StrictAck: s.StrictAck,
 		Breaker: BreakerView{State: "closed"},
 		Version: s.Version, CreatedAt: stamp(s.CreatedAt), UpdatedAt: stamp(s.UpdatedAt),
+	}
+	if s.RatePerSecond > 0 {
+		v.RatePerSecond = &s.RatePerSecond
+	}
+	if s.ExpiresAfter > 0 {
+		after := short(s.ExpiresAfter)
+		v.ExpiresAfter = &after
 	}
 	for name := range s.Headers {
 		v.Headers[name] = hidden
@@ -153,6 +167,11 @@ type stored struct {
 	MaxInFlight  int                    `json:"maxInFlight"`
 	State        string                 `json:"state"`
 	PausedReason string                 `json:"pausedReason,omitempty"`
+
+	RatePerSecond float64 `json:"ratePerSecond,omitempty"`
+	ExpiresAfter  int64   `json:"expiresAfter,omitempty"` // ms
+	Supersede     bool    `json:"supersede,omitempty"`
+	StrictAck     bool    `json:"strictAck,omitempty"`
 }
 
 type storedRetry struct {
@@ -167,6 +186,7 @@ func (s *Subscription) Fields(seal func(plain []byte) []byte) ([]byte, error) {
 		Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events, Encryption: s.Encryption,
 		Ordering: s.Ordering, TimeoutMs: s.Timeout.Milliseconds(), MaxInFlight: s.MaxInFlight,
 		Retry: map[string]storedRetry{}, GiveUpAfter: map[string]int64{}, State: s.State, PausedReason: s.PausedReason,
+		RatePerSecond: s.RatePerSecond, ExpiresAfter: s.ExpiresAfter.Milliseconds(), Supersede: s.Supersede, StrictAck: s.StrictAck,
 	}
 	if len(s.Headers) > 0 {
 		f.Headers = make(map[string][]byte, len(s.Headers))
@@ -213,6 +233,8 @@ func (s *Subscription) SetFields(raw []byte, open func(sealed []byte) ([]byte, e
 	s.State = constant(f.State, Active, Paused)
 	s.PausedReason = constant(f.PausedReason, "", ByAdmin, ByGone, ByFailing)
 	s.Timeout, s.MaxInFlight = time.Duration(f.TimeoutMs)*time.Millisecond, f.MaxInFlight
+	s.RatePerSecond, s.ExpiresAfter = f.RatePerSecond, time.Duration(f.ExpiresAfter)*time.Millisecond
+	s.Supersede, s.StrictAck = f.Supersede, f.StrictAck
 
 	s.Headers = nil
 	if len(f.Headers) > 0 {

@@ -15,7 +15,8 @@ import (
 
 const everyField = `{"name": "crm", "description": "d", "url": "https://crm.example/hook", "events": ["cdr.*"], "appKey": "0123456789abcdef0123456789abcdef",
 	"encryption": "aes-256-gcm", "encryptionKey": "from-appKey", "ordering": "none", "headers": {"Authorization": "Bearer top secret"}, "timeoutMs": 2000,
-	"retry": {"cdr": {"schedule": ["5s", "1m30s", "2h"], "jitter": 0.1}}, "giveUpAfter": {"cdr": "90m"}, "maxInFlight": 3, "state": "paused"}`
+	"retry": {"cdr": {"schedule": ["5s", "1m30s", "2h"], "jitter": 0.1}}, "giveUpAfter": {"cdr": "90m"}, "maxInFlight": 3, "ratePerSecond": 2.5, "expiresAfter": "90s",
+		"supersede": false, "strictAck": true, "state": "paused"}`
 
 func TestView(t *testing.T) {
 	s := create(t, everyField)
@@ -26,7 +27,8 @@ func TestView(t *testing.T) {
 	require.JSONEq(t, `{"id": "sub-1", "name": "crm", "description": "d", "url": "https://crm.example/hook", "events": ["cdr.*"],
 		"encryption": "aes-256-gcm", "ordering": "none", "headers": {"Authorization": "***"}, "timeoutMs": 2000,
 		"retry": {"cdr": {"schedule": ["5s", "1m30s", "2h"], "jitter": 0.1}, "live": {"schedule": ["1s", "5s", "30s", "2m", "10m"], "jitter": 0.2}},
-		"giveUpAfter": {"cdr": "1h30m", "live": "1h"}, "maxInFlight": 3, "state": "paused", "pausedReason": "admin",
+		"giveUpAfter": {"cdr": "1h30m", "live": "1h"}, "maxInFlight": 3, "ratePerSecond": 2.5, "expiresAfter": "1m30s",
+		"supersede": false, "strictAck": true, "state": "paused", "pausedReason": "admin",
 		"hold": null, "breaker": {"state": "closed", "opens": 0}, "version": 7,
 		"createdAt": "2026-03-04T05:06:07.000Z", "updatedAt": "2026-03-04T05:06:07.001Z"}`, string(raw))
 

@@ -32,6 +32,11 @@ type Subscription struct {
 	GiveUpAfter map[event.Class]time.Duration
 	MaxInFlight int
 
+	RatePerSecond float64       // pushes a second; 0: no bound
+	ExpiresAfter  time.Duration // live events not delivered so long after acceptance are not sent any more; 0: never
+	Supersede     bool          // a waiting CDR gives way to a correction of the same record
+	StrictAck     bool          // success also needs a JSON answer that does not say otherwise
+
 	State        string // Active, Paused
 	PausedReason string // why it is paused: "admin", "gone", "failing"
 	PausedAt     time.Time

@@ -64,7 +64,7 @@ const (
 // notYet are fields of the contract whose behaviour this version does not have.
 // They are refused rather than stored without effect.
 var notYet = map[string]bool{
-	"filter": true, "masking": true, "supersede": true, "ratePerSecond": true, "expiresAfter": true, "strictAck": true,
+	"filter": true, "masking": true,
 }
 
 // madeByHub are fields of the answer that nobody can set.
@@ -122,6 +122,12 @@ var setters = map[string]func(e *edit, field string, raw json.RawMessage){
 	"giveUpAfter":   (*edit).setGiveUpAfter,
 	"maxInFlight":   func(e *edit, f string, raw json.RawMessage) { e.integer(&e.MaxInFlight, f, raw, 1, 64) },
 	"state":         (*edit).setState,
+	"supersede":     func(e *edit, f string, raw json.RawMessage) { e.boolean(&e.Supersede, f, raw) },
+	"strictAck":     func(e *edit, f string, raw json.RawMessage) { e.boolean(&e.StrictAck, f, raw) },
+	"ratePerSecond": func(e *edit, f string, raw json.RawMessage) { e.number(&e.RatePerSecond, f, raw, 0.01, 10000) },
+	"expiresAfter": func(e *edit, f string, raw json.RawMessage) {
+		e.duration(&e.ExpiresAfter, f, raw, time.Second, maxGiveUp)
+	},
 }
 
 // resets put one field back to its default.
@@ -140,6 +146,10 @@ var resets = map[string]func(e *edit){
 	"giveUpAfter":   func(e *edit) { e.GiveUpAfter = DefaultGiveUp },
 	"maxInFlight":   func(e *edit) { e.MaxInFlight = defaultMaxInFlight },
 	"state":         func(e *edit) { e.Subscription = e.Resume(e.now) },
+	"supersede":     func(e *edit) { e.Supersede = false },
+	"strictAck":     func(e *edit) { e.StrictAck = false },
+	"ratePerSecond": func(e *edit) { e.RatePerSecond = 0 },
+	"expiresAfter":  func(e *edit) { e.ExpiresAfter = 0 },
 }
 
 func change(base *Subscription, raw []byte, rules Rules, creating bool) (*Subscription, []event.Problem) {
@@ -173,6 +183,9 @@ func change(base *Subscription, raw []byte, rules Rules, creating bool) (*Subscr
 	}
 	if e.URL == "" && !slices.ContainsFunc(e.problems, func(p event.Problem) bool { return p.Field == "/url" }) {
 		e.problem("/url", "missing", "is required")
+	}
+	if e.Supersede && e.Ordering == OrderingNone {
+		e.problem("/supersede", "invalid_value", `needs ordering "key": without order nothing says which is the later one`)
 	}
 	e.setKeys(creating)
 	if len(e.problems) > 0 {

@@ -232,10 +232,14 @@ func TestCreateRefuses(t *testing.T) {
 		{with(`"hold": null`), "/hold", "read_only"},
 		{with(`"filter": {"agentIDs": ["1"]}`), "/filter", "not_supported"},
 		{with(`"masking": "partial"`), "/masking", "not_supported"},
-		{with(`"supersede": true`), "/supersede", "not_supported"},
-		{with(`"ratePerSecond": 5`), "/ratePerSecond", "not_supported"},
-		{with(`"expiresAfter": "1h"`), "/expiresAfter", "not_supported"},
-		{with(`"strictAck": true`), "/strictAck", "not_supported"},
+		{with(`"supersede": true, "ordering": "none"`), "/supersede", "invalid_value"},
+		{with(`"supersede": "yes"`), "/supersede", "wrong_type"},
+		{with(`"ratePerSecond": 0.001`), "/ratePerSecond", "out_of_range"},
+		{with(`"ratePerSecond": 10001`), "/ratePerSecond", "out_of_range"},
+		{with(`"ratePerSecond": "5"`), "/ratePerSecond", "wrong_type"},
+		{with(`"expiresAfter": "0s"`), "/expiresAfter", "out_of_range"},
+		{with(`"expiresAfter": 5`), "/expiresAfter", "wrong_type"},
+		{with(`"strictAck": 1`), "/strictAck", "wrong_type"},
 	} {
 		s, problems := subscriptions.Create([]byte(c.raw), rules)
 		name := c.raw[:min(len(c.raw), 120)]
