@@ -2,32 +2,28 @@
 # Everything runs with Go, git and make alone; what else tests need they find or start.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test quick race fuzz lint fmt bench
+.PHONY: help run demo build test quick fuzz lint fmt bench
 
-GO      ?= go
-ADDR    ?= 127.0.0.1:8080
-GOFLAGS += -trimpath
-export CGO_ENABLED
-
-GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+GO       ?= go
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 build: ## the binary, in bin/
-	CGO_ENABLED=0 $(GO) build -o bin/hookline ./cmd/hookline
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/hookline ./cmd/hookline
 
 run: build ## a working hub with nothing configured, on 127.0.0.1:8080, data in ./data
-	@echo "make run opens loopback to pushes (HOOKLINE_ALLOW_NETWORKS=loopback), so that a receiver on this machine can be reached."
-	@HOOKLINE_ALLOW_NETWORKS=$${HOOKLINE_ALLOW_NETWORKS:-loopback} HOOKLINE_ADDR=$${HOOKLINE_ADDR:-$(ADDR)} exec bin/hookline serve
+	@test -n "$$HOOKLINE_ALLOW_NETWORKS" || echo "make run lets pushes reach this machine (HOOKLINE_ALLOW_NETWORKS=loopback); hookline serve alone does not."
+	@HOOKLINE_ALLOW_NETWORKS=$${HOOKLINE_ALLOW_NETWORKS:-loopback} exec bin/hookline serve
 
 demo: build ## a hub, a receiver and a simulated contact centre for a minute
 	@sh scripts/demo.sh
 
-test: ## everything, with the race detector
+test: ## everything, with the race detector, under 10 minutes
 	@sh scripts/test.sh
 
-quick: ## unit tests and SQLite only, under a minute
+quick: ## the same without the long tests and the race detector, under a minute
 	$(GO) test -short ./...
 
 fuzz: ## every fuzz test for 20 s

@@ -137,11 +137,7 @@ func (d *Dispatcher) lane(sub int64, tell func(*runner)) {
 		r = newRunner(d, sub)
 		d.lanes[sub] = r
 		d.count.Add(1)
-		d.wg.Add(1)
-		go func() {
-			defer d.wg.Done()
-			r.run()
-		}()
+		d.wg.Go(r.run)
 	}
 	tell(r)
 }

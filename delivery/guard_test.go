@@ -64,8 +64,15 @@ func TestControlBlocksWhatIsNotPublic(t *testing.T) {
 func TestControlBlocksWhatIsNotTCP(t *testing.T) {
 	g := NewGuard(networks(t, "0.0.0.0/0", "::/0"))
 	for _, c := range [][2]string{
-		{"unix", "/run/docker.sock"}, {"unix", "@abstract"}, {"udp4", "8.8.8.8:443"}, {"ip4:icmp", "8.8.8.8"}, {"tcp", "8.8.8.8:443"},
-		{"tcp4", "8.8.8.8"}, {"tcp4", "example.com:443"}, {"tcp4", ""}, {"tcp4", "8.8.8.8:99999"},
+		{"unix", "/run/docker.sock"},
+		{"unix", "@abstract"},
+		{"udp4", "8.8.8.8:443"},
+		{"ip4:icmp", "8.8.8.8"},
+		{"tcp", "8.8.8.8:443"},
+		{"tcp4", "8.8.8.8"},
+		{"tcp4", "example.com:443"},
+		{"tcp4", ""},
+		{"tcp4", "8.8.8.8:99999"},
 	} {
 		require.ErrorIs(t, g.Control(c[0], c[1], nil), ErrBlocked, c)
 	}

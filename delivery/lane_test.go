@@ -21,7 +21,6 @@ type model struct {
 	seq     int64
 	rows    map[ID]*row
 	out     []*Item
-	sent    map[int64][]int64 // order key -> numbers in the order in which they were taken, first time each
 }
 
 type row struct {

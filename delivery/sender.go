@@ -211,8 +211,7 @@ func isTimeout(err error) bool {
 
 // scrub says what went wrong without the URL, whose query may hold a secret.
 func scrub(err error, target *url.URL) string {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	msg := err.Error()
@@ -235,10 +234,7 @@ func (s *Sender) transport(tenant int64) *http.Transport {
 			return t
 		}
 	}
-	name := ""
-	for _, p := range own {
-		name += p.String() + ","
-	}
+	name := fmt.Sprint(own)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.transports[name]
@@ -248,7 +244,7 @@ func (s *Sender) transport(tenant int64) *http.Transport {
 			s.transports = map[string]*http.Transport{}
 		}
 		s.transports[name] = t
-		if name == "" {
+		if len(own) == 0 {
 			s.common.Store(t)
 		}
 	}

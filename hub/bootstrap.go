@@ -42,8 +42,10 @@ func (h *Hub) bootstrap(ctx context.Context) error {
 		}
 	}
 	now := time.Now()
-	demo := &access.Tenant{CompanyID: DemoCompany, Name: "Demo", Timezone: "Asia/Singapore", Settings: map[string]any{},
-		AllowNetworks: []string{}, Version: 1, CreatedAt: now, UpdatedAt: now}
+	demo := &access.Tenant{
+		CompanyID: DemoCompany, Name: "Demo", Timezone: "Asia/Singapore", Settings: map[string]any{},
+		AllowNetworks: []string{}, Version: 1, CreatedAt: now, UpdatedAt: now,
+	}
 	if err := h.db.CreateTenant(ctx, demo); err != nil {
 		return fmt.Errorf("demo tenant: %w", err)
 	}

@@ -29,18 +29,30 @@ func newMetrics(log *slog.Logger) *metrics {
 	latency := []float64{.001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
-		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hookline_delivery_attempts_total",
-			Help: "HTTP requests made, by what came of them: ok, or the error class."}, []string{"result"}),
-		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hookline_deliveries_ended_total",
-			Help: "Runs that ended, by state."}, []string{"state"}),
-		request: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hookline_delivery_attempt_seconds",
-			Help: "Duration of an attempt.", Buckets: latency}),
-		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hookline_delivery_lag_seconds",
-			Help: "From the acceptance of an event to its delivery.", Buckets: append(latency, 60, 600, 3600)}, []string{"class"}),
-		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hookline_store_batch_rows",
-			Help: "Events and outcomes committed together.", Buckets: prometheus.ExponentialBuckets(1, 2, 12)}, []string{"kind"}),
-		commit: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hookline_store_commit_seconds",
-			Help: "Duration of a commit, with its statements.", Buckets: latency}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hookline_delivery_attempts_total",
+			Help: "HTTP requests made, by what came of them: ok, or the error class.",
+		}, []string{"result"}),
+		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hookline_deliveries_ended_total",
+			Help: "Runs that ended, by state.",
+		}, []string{"state"}),
+		request: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "hookline_delivery_attempt_seconds",
+			Help: "Duration of an attempt.", Buckets: latency,
+		}),
+		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "hookline_delivery_lag_seconds",
+			Help: "From the acceptance of an event to its delivery.", Buckets: append(latency, 60, 600, 3600),
+		}, []string{"class"}),
+		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "hookline_store_batch_rows",
+			Help: "Events and outcomes committed together.", Buckets: prometheus.ExponentialBuckets(1, 2, 12),
+		}, []string{"kind"}),
+		commit: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "hookline_store_commit_seconds",
+			Help: "Duration of a commit, with its statements.", Buckets: latency,
+		}),
 		log: log,
 	}
 	m.registry.MustRegister(m.attempts, m.outcomes, m.request, m.lag, m.batch, m.commit,

@@ -169,10 +169,17 @@ func TestSealAndOpenNeedTheRightKeyAndNonce(t *testing.T) {
 		kind       string
 		key, nonce []byte
 	}{
-		{signing.None, k, nil}, {"aes-512-xyz", k, nil}, {"", k, nil},
-		{signing.GCM, k[:16], make([]byte, 12)}, {signing.GCM, nil, make([]byte, 12)}, {signing.GCM, k, make([]byte, 16)}, {signing.GCM, k, nil},
-		{signing.CBC, k[:31], make([]byte, 16)}, {signing.CBC, k, make([]byte, 12)},
-		{signing.ECB, k[:24], nil}, {signing.ECB, k, make([]byte, 1)},
+		{signing.None, k, nil},
+		{"aes-512-xyz", k, nil},
+		{"", k, nil},
+		{signing.GCM, k[:16], make([]byte, 12)},
+		{signing.GCM, nil, make([]byte, 12)},
+		{signing.GCM, k, make([]byte, 16)},
+		{signing.GCM, k, nil},
+		{signing.CBC, k[:31], make([]byte, 16)},
+		{signing.CBC, k, make([]byte, 12)},
+		{signing.ECB, k[:24], nil},
+		{signing.ECB, k, make([]byte, 1)},
 	} {
 		_, err := signing.Seal(c.kind, c.key, m, c.nonce)
 		require.Error(t, err, "%s %d %d", c.kind, len(c.key), len(c.nonce))

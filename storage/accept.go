@@ -34,16 +34,20 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn) error {
 		{&s.bodies, "INSERT INTO bodies (seq, tenant, bytes) VALUES", 3, ""},
 		{&s.deliveries, `INSERT INTO deliveries (sub, seq, run, order_key, type, version, state, tries, due_at,
 			give_up_at, accepted_at, late, aside_at) VALUES`, 13, ""},
-		{&s.attempts, `INSERT INTO attempts (sub, seq, run, n, at, dns, connect, tls, first, total, remote_ip, status,
+		{
+			&s.attempts, `INSERT INTO attempts (sub, seq, run, n, at, dns, connect, tls, first, total, remote_ip, status,
 			class, error, header, body, signed_at, random_code, nonce, key_n, version, late, replay, process, epoch) VALUES`, 25,
-			"ON CONFLICT DO NOTHING"},
+			"ON CONFLICT DO NOTHING",
+		},
 		{&s.matchedHours, `INSERT INTO delivery_hours (sub, hour, class, matched, delivered, exhausted, expired, cancelled,
 			superseded) VALUES`, 9, `ON CONFLICT DO UPDATE SET matched = matched + excluded.matched,
 			delivered = delivered + excluded.delivered, exhausted = exhausted + excluded.exhausted,
 			expired = expired + excluded.expired, cancelled = cancelled + excluded.cancelled,
 			superseded = superseded + excluded.superseded`},
-		{&s.attemptHours, "INSERT INTO attempt_hours (sub, hour, class, bucket, ok, failed) VALUES", 6,
-			"ON CONFLICT DO UPDATE SET ok = ok + excluded.ok, failed = failed + excluded.failed"},
+		{
+			&s.attemptHours, "INSERT INTO attempt_hours (sub, hour, class, bucket, ok, failed) VALUES", 6,
+			"ON CONFLICT DO UPDATE SET ok = ok + excluded.ok, failed = failed + excluded.failed",
+		},
 	} {
 		p, err := prepareBulk(ctx, conn, b.insert, b.cols, b.tail)
 		if err != nil {
@@ -61,7 +65,7 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn) error {
 		{&s.reopenedDone, `UPDATE deliveries SET state = ?, done_at = ?, last_status = coalesce(?, last_status), last_error = ?
 			WHERE sub = ? AND seq = ? AND run = 0 AND state = 6`},
 	} {
-		p, err := conn.PreparexContext(ctx, q.sql)
+		p, err := conn.PreparexContext(ctx, q.sql) //nolint:sqlclosecheck // lives as long as the connection
 		if err != nil {
 			return fmt.Errorf("prepare %.40s: %w", q.sql, err)
 		}

@@ -22,7 +22,7 @@ func prepareBulk(ctx context.Context, conn *sqlx.Conn, insert string, cols int, 
 	b := &bulk{cols: cols}
 	row := "(?" + strings.Repeat(",?", cols-1) + ")"
 	for i, n := range bulkSizes {
-		stmt, err := conn.PrepareContext(ctx, insert+" "+row+strings.Repeat(","+row, n-1)+" "+tail)
+		stmt, err := conn.PrepareContext(ctx, insert+" "+row+strings.Repeat(","+row, n-1)+" "+tail) //nolint:sqlclosecheck // lives as long as the connection
 		if err != nil {
 			return nil, err
 		}

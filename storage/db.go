@@ -208,9 +208,3 @@ func (db *DB) checkMasterKey(ctx context.Context) error {
 	}
 	return nil
 }
-
-// nudge wakes the lane of a subscription: it changed, or, with from > 0, has
-// rows to be looked at again from that event on.
-func (db *DB) nudge(sub, from int64) { db.cfg.Nudge([]Rows{{sub, from}}) }
-
-func unixMS(t time.Time) int64 { return t.UnixMilli() }

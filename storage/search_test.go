@@ -173,8 +173,10 @@ func makePast(rt require.TestingT, db *sqlx.DB, seed uint64, subs, events int) *
 				continue
 			}
 			e.Matched++
-			d := search.Delivery{ID: delivery.ID{Sub: sub, Seq: seq}, Subscription: fmt.Sprint("sub-", sub), EventID: e.ID, Type: e.Type,
-				OrderKey: e.OrderKey, AcceptedAt: at}
+			d := search.Delivery{
+				ID: delivery.ID{Sub: sub, Seq: seq}, Subscription: fmt.Sprint("sub-", sub), EventID: e.ID, Type: e.Type,
+				OrderKey: e.OrderKey, AcceptedAt: at,
+			}
 			for run := range int64(1 + max(0, r.IntN(6)-3)) {
 				row := runRow{sub: sub, seq: seq, run: run, key: event.Key(e.OrderKey), typ: e.Type, acceptedAt: at}
 				row.state = []delivery.State{delivery.Delivered, delivery.Delivered, delivery.Exhausted, delivery.Expired}[r.IntN(4)]

@@ -347,8 +347,10 @@ func (db *DB) admin(ctx context.Context, what string, fn func(tx *sqlx.Tx) error
 
 // Accept queues the events of one request and waits for their commit.
 func (db *DB) Accept(ctx context.Context, events []*event.Event) ([]ingest.Verdict, error) {
-	op := &acceptOp{events: events, named: make([]bool, len(events)),
-		verdicts: make([]ingest.Verdict, len(events)), done: make(chan error, 1)}
+	op := &acceptOp{
+		events: events, named: make([]bool, len(events)),
+		verdicts: make([]ingest.Verdict, len(events)), done: make(chan error, 1),
+	}
 	for i, e := range events {
 		op.named[i] = e.ID != ""
 		op.bytes += len(e.Body)

@@ -41,8 +41,7 @@ func (in *input) wellFormed(raw []byte) bool {
 	}
 	var doc json.RawMessage
 	if err := json.Unmarshal(raw, &doc); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return refuse(fmt.Sprintf("malformed JSON at byte %d: %v", syntax.Offset, err))
 		}
 		return refuse("malformed JSON: " + err.Error())

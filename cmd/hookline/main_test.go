@@ -61,9 +61,19 @@ func TestUsage(t *testing.T) {
 		require.Contains(t, err, "hookline: ", "%v", args)
 	}
 	for _, args := range [][]string{
-		{"sink", "--huge", "lots"}, {"sink", "--status", "99"}, {"sink", "--encryption-key", "short"}, {"sink", "--remember", "0"},
-		{"simulate", "--rate=-1"}, {"simulate", "--batch", "0"}, {"simulate", "--senders", "0"}, {"simulate", "--agents=-1"}, {"send", "--batch", "0", "-"}, {"send", "no such file"},
-		{"tenant", "create", "acme", "--settings", "{"}, {"subscription", "create", "--file", "no such file"}, {"subscription", "create", "--retry", "{"},
+		{"sink", "--huge", "lots"},
+		{"sink", "--status", "99"},
+		{"sink", "--encryption-key", "short"},
+		{"sink", "--remember", "0"},
+		{"simulate", "--rate=-1"},
+		{"simulate", "--batch", "0"},
+		{"simulate", "--senders", "0"},
+		{"simulate", "--agents=-1"},
+		{"send", "--batch", "0", "-"},
+		{"send", "no such file"},
+		{"tenant", "create", "acme", "--settings", "{"},
+		{"subscription", "create", "--file", "no such file"},
+		{"subscription", "create", "--retry", "{"},
 	} {
 		code, _, err := do(t, "", args...)
 		require.Equal(t, 1, code, "%v", args)

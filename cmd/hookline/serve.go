@@ -92,8 +92,8 @@ var clientVariables = []string{"HOOKLINE_URL", "HOOKLINE_KEY"}
 func checkEnvironment(environ []string) error {
 	known := slices.Clone(clientVariables)
 	t := reflect.TypeFor[hub.Config]()
-	for i := range t.NumField() {
-		known = append(known, t.Field(i).Tag.Get("env"))
+	for field := range t.Fields() {
+		known = append(known, field.Tag.Get("env"))
 	}
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")

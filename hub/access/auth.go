@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -104,8 +105,7 @@ func ClientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 		return ip
 	}
 	lines := r.Header["X-Forwarded-For"]
-	for i := len(lines) - 1; i >= 0; i-- {
-		rest := lines[i]
+	for _, rest := range slices.Backward(lines) {
 		for rest != "" {
 			j := strings.LastIndexByte(rest, ',')
 			next := hop(strings.TrimSpace(rest[j+1:]))

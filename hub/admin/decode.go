@@ -194,8 +194,7 @@ func element(t reflect.Type) reflect.Type {
 
 // fieldOf finds the field that encoding/json would fill, by its exact name.
 func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if tag == "-" || !f.IsExported() || f.Anonymous {
 			continue // errors would name the Go type of what is embedded

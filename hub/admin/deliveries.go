@@ -210,8 +210,7 @@ func (a *API) RetryDelivery(w http.ResponseWriter, r *http.Request, c access.Cal
 		return
 	}
 	err = a.Retries.RetryDelivery(r.Context(), c.Tenant, d.Sub, d.Seq, force != nil && *force, c.KeyID)
-	var conflict *Conflict
-	if errors.As(err, &conflict) {
+	if conflict, ok := errors.AsType[*Conflict](err); ok {
 		p := problem.New(http.StatusConflict, conflict.Reason)
 		if conflict.WaitsFor != "" {
 			p.Errors = []problem.Error{{Field: "waitsFor", Message: conflict.WaitsFor}}

@@ -177,8 +177,10 @@ func TestTenantsRefused(t *testing.T) {
 		"zone is a path":      {`{"companyId":"b","timezone":"../../etc/passwd"}`, 422, []string{"timezone"}},
 		"unknown setting":     {`{"companyId":"b","settings":{"payloadDay":3}}`, 422, []string{"settings.payloadDay"}},
 		"later setting":       {`{"companyId":"b","settings":{"xsSeconds":3}}`, 422, []string{"settings.xsSeconds"}},
-		"settings wrong": {`{"companyId":"b","settings":{"payloadDays":0,"metadataDays":1.5,"validation":"loose","allowECB":"yes"}}`, 422,
-			[]string{"settings.allowECB", "settings.metadataDays", "settings.payloadDays", "settings.validation"}},
+		"settings wrong": {
+			`{"companyId":"b","settings":{"payloadDays":0,"metadataDays":1.5,"validation":"loose","allowECB":"yes"}}`, 422,
+			[]string{"settings.allowECB", "settings.metadataDays", "settings.payloadDays", "settings.validation"},
+		},
 		"body outlives its metadata": {`{"companyId":"b","settings":{"payloadDays":401}}`, 422, []string{"settings.payloadDays"}},
 		"limit of zero":              {`{"companyId":"b","limits":{"keys":0}}`, 422, []string{"limits.keys"}},
 		"negative limit":             {`{"companyId":"b","limits":{"keys":-1,"sseStreams":-2}}`, 422, []string{"limits.keys", "limits.sseStreams"}},

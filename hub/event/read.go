@@ -239,7 +239,7 @@ func (p *pass) text(f *field, tok []byte) reading {
 
 // oneOf spares the string that slices.Contains would need.
 func oneOf(words []string, s []byte) bool {
-	for _, w := range words {
+	for _, w := range words { //nolint:modernize // slices.Contains needs the string
 		if w == string(s) {
 			return true
 		}

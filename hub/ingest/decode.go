@@ -133,7 +133,7 @@ func (h *Handler) read(q *request, r *http.Request) *problem.Details {
 		switch {
 		case len(q.body) > MaxRequest:
 			return explain(errTooLarge, src)
-		case err == io.EOF: //nolint:errorlint // io.Reader returns it bare
+		case err == io.EOF:
 			return nil
 		case err != nil:
 			return explain(err, src)

@@ -248,11 +248,12 @@ func (a *reply) later() bool {
 }
 
 func (a *reply) text() string {
-	s := strconv.Itoa(a.status) + " " + cmp.Or(a.Detail, a.Title, http.StatusText(a.status))
+	var b strings.Builder
+	b.WriteString(strconv.Itoa(a.status) + " " + cmp.Or(a.Detail, a.Title, http.StatusText(a.status)))
 	for _, e := range a.Errors {
-		s += "; " + e.Field + ": " + e.Message
+		b.WriteString("; " + e.Field + ": " + e.Message)
 	}
-	return s
+	return b.String()
 }
 
 // maxReply bounds what is read of an answer: 1,000 results with warnings are far below.

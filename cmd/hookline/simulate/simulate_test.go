@@ -216,12 +216,11 @@ type watchedCall struct {
 }
 
 type watchedParty struct {
-	agent                         string // "": the customer
-	began, rang, answered, ended  int64
-	held, consult                 bool
-	released                      body
-	role                          string
-	thirdAdded, thirdGone, change int
+	agent                        string // "": the customer
+	began, rang, answered, ended int64
+	held, consult                bool
+	released                     body
+	role                         string
 }
 
 type watchedAgent struct {

@@ -55,7 +55,7 @@ func (b Behaviour) With(u *url.URL) (Behaviour, error) {
 	if err != nil {
 		return b, fmt.Errorf("query: %w", err)
 	}
-	for _, segment := range strings.Split(u.EscapedPath(), "/") {
+	for segment := range strings.SplitSeq(u.EscapedPath(), "/") {
 		if k, v, found := strings.Cut(segment, "="); found {
 			if v, err = url.PathUnescape(v); err != nil {
 				return b, fmt.Errorf("path: %w", err)

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,10 +57,8 @@ func text(body []byte, field string) string {
 
 // join is "" when a part is: without its id a body belongs to no order.
 func join(parts ...string) string {
-	for _, p := range parts {
-		if p == "" {
-			return ""
-		}
+	if slices.Contains(parts, "") {
+		return ""
 	}
 	return strings.Join(parts, "/")
 }
