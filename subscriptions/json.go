@@ -14,34 +14,37 @@ import (
 	"github.com/hookline/hookline/signing"
 )
 
+// Settings is what an admin can set, as the API shows it; values of headers never.
+type Settings struct {
+	Name          string               `json:"name"`
+	Description   string               `json:"description"`
+	URL           string               `json:"url"`
+	Events        []string             `json:"events"`
+	Encryption    string               `json:"encryption"`
+	Ordering      string               `json:"ordering"`
+	Supersede     bool                 `json:"supersede"`
+	Headers       map[string]string    `json:"headers"` // values "***"
+	TimeoutMs     int64                `json:"timeoutMs"`
+	Retry         map[string]RetryView `json:"retry"`       // by class: cdr, live
+	GiveUpAfter   map[string]string    `json:"giveUpAfter"` // by class
+	MaxInFlight   int                  `json:"maxInFlight"`
+	RatePerSecond *float64             `json:"ratePerSecond"` // null: no bound
+	ExpiresAfter  *string              `json:"expiresAfter"`  // null: never
+	StrictAck     bool                 `json:"strictAck"`
+	State         string               `json:"state"`
+	PausedReason  string               `json:"pausedReason,omitempty"`
+}
+
 // View is a subscription as the API shows it. Secrets are in it only after
-// ShowSecrets; values of headers never.
+// ShowSecrets.
 type View struct {
-	ID          string               `json:"id"`
-	Name        string               `json:"name"`
-	Description string               `json:"description"`
-	URL         string               `json:"url"`
-	Events      []string             `json:"events"`
-	Encryption  string               `json:"encryption"`
-	Ordering    string               `json:"ordering"`
-	Headers     map[string]string    `json:"headers"` // values "***"
-	TimeoutMs   int64                `json:"timeoutMs"`
-	Retry       map[string]RetryView `json:"retry"`       // by class: cdr, live
-	GiveUpAfter map[string]string    `json:"giveUpAfter"` // by class
-	MaxInFlight int                  `json:"maxInFlight"`
-
-	RatePerSecond *float64 `json:"ratePerSecond"` // null: no bound
-	ExpiresAfter  *string  `json:"expiresAfter"`  // null: never
-	Supersede     bool     `json:"supersede"`
-	StrictAck     bool     `json:"strictAck"`
-
-	State        string      `json:"state"`
-	PausedReason string      `json:"pausedReason,omitempty"`
-	Hold         *HoldView   `json:"hold"` // null: not held
-	Breaker      BreakerView `json:"breaker"`
-	Version      int64       `json:"version"`
-	CreatedAt    string      `json:"createdAt"` // RFC 3339, UTC, milliseconds
-	UpdatedAt    string      `json:"updatedAt"`
+	ID string `json:"id"`
+	Settings
+	Hold      *HoldView   `json:"hold"` // null: not held
+	Breaker   BreakerView `json:"breaker"`
+	Version   int64       `json:"version"`
+	CreatedAt string      `json:"createdAt"` // RFC 3339, UTC, milliseconds
+	UpdatedAt string      `json:"updatedAt"`
 
 	AppKey        string `json:"appKey,omitempty"`
 	SigningSecret string `json:"signingSecret,omitempty"` // appKey for Standard Webhooks libraries
@@ -70,14 +73,19 @@ type BreakerView struct {
 // View shows the subscription, closed and not held. What its row says of hold
 // and breaker is added with Held and Broken.
 func (s *Subscription) View() View {
-	v := View{
-		ID: s.ID, Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events,
-		Encryption: s.Encryption, Ordering: s.Ordering, Headers: make(map[string]string, len(s.Headers)),
-		TimeoutMs: s.Timeout.Milliseconds(), Retry: map[string]RetryView{}, GiveUpAfter: map[string]string{},
-		MaxInFlight: s.MaxInFlight, State: s.State, PausedReason: s.PausedReason,
-		Supersede: s.Supersede, StrictAck: s.StrictAck,
-		Breaker: BreakerView{State: "closed"},
+	return View{
+		ID: s.ID, Settings: s.Settings(), Breaker: BreakerView{State: "closed"},
 		Version: s.Version, CreatedAt: stamp(s.CreatedAt), UpdatedAt: stamp(s.UpdatedAt),
+	}
+}
+
+// Settings shows what an admin set.
+func (s *Subscription) Settings() Settings {
+	v := Settings{
+		Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events,
+		Encryption: s.Encryption, Ordering: s.Ordering, Supersede: s.Supersede, Headers: make(map[string]string, len(s.Headers)),
+		TimeoutMs: s.Timeout.Milliseconds(), Retry: map[string]RetryView{}, GiveUpAfter: map[string]string{},
+		MaxInFlight: s.MaxInFlight, StrictAck: s.StrictAck, State: s.State, PausedReason: s.PausedReason,
 	}
 	if s.RatePerSecond > 0 {
 		v.RatePerSecond = &s.RatePerSecond

@@ -291,32 +291,15 @@ func (a *API) ListVersions(w http.ResponseWriter, r *http.Request, c access.Call
 	}
 	views := make([]versionView, len(versions))
 	for i, v := range versions {
-		s := v.View()
-		views[i] = versionView{
-			Version: s.Version, ChangedBy: v.ChangedBy, ChangedAt: s.UpdatedAt, Name: s.Name, Description: s.Description,
-			URL: s.URL, Events: s.Events, Encryption: s.Encryption, Ordering: s.Ordering, Headers: s.Headers, TimeoutMs: s.TimeoutMs,
-			Retry: s.Retry, GiveUpAfter: s.GiveUpAfter, MaxInFlight: s.MaxInFlight, State: s.State, PausedReason: s.PausedReason,
-		}
+		views[i] = versionView{Version: v.Version, ChangedBy: v.ChangedBy, ChangedAt: Time(v.UpdatedAt), Settings: v.Settings()}
 	}
 	answerList(a, w, r, views, next)
 }
 
 // versionView is what an admin set, without what the lane keeps beside it.
 type versionView struct {
-	Version      int64                              `json:"version"`
-	ChangedBy    string                             `json:"changedBy"`
-	ChangedAt    string                             `json:"changedAt"`
-	Name         string                             `json:"name"`
-	Description  string                             `json:"description"`
-	URL          string                             `json:"url"`
-	Events       []string                           `json:"events"`
-	Encryption   string                             `json:"encryption"`
-	Ordering     string                             `json:"ordering"`
-	Headers      map[string]string                  `json:"headers"`
-	TimeoutMs    int64                              `json:"timeoutMs"`
-	Retry        map[string]subscriptions.RetryView `json:"retry"`
-	GiveUpAfter  map[string]string                  `json:"giveUpAfter"`
-	MaxInFlight  int                                `json:"maxInFlight"`
-	State        string                             `json:"state"`
-	PausedReason string                             `json:"pausedReason,omitempty"`
+	Version   int64  `json:"version"`
+	ChangedBy string `json:"changedBy"`
+	ChangedAt Time   `json:"changedAt"`
+	subscriptions.Settings
 }
