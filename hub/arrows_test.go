@@ -1,0 +1,149 @@
+package hub_test
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/hookline/hookline"
+
+// layers of the tree, lowest first. A package imports from lower layers only.
+var layers = [][]string{
+	{"hub/event", "hub/access", "hub/problem", "signing", "migrations"}, // they import nothing of ours
+	{"subscriptions"},
+	{"delivery"},
+	{"hub/ingest", "hub/search", "hub/live", "hub/report"},
+	{"hub/dialect"}, // what dialects share
+	{"hub/admin", "hub/console", "hub/dialect/*"},
+	{"storage"}, // it may know everybody's types
+	{"hub"},
+	{"cmd/*", "cmd/*/*"},
+	{"hub/hubtest"}, // for tests
+}
+
+// reserved packages, and who alone may import them. "-": nothing but tests.
+var reserved = map[string]string{
+	module + "/storage":     "hub",
+	module + "/migrations":  "storage",
+	module + "/hub/hubtest": "-",
+	// All SQL sits in storage.
+	"database/sql":            "storage",
+	"github.com/jmoiron/sqlx": "storage",
+	"modernc.org/sqlite":      "storage",
+	"github.com/lib/pq":       "storage",
+}
+
+// layerOf a package, given by its folder; -1: the table does not know it.
+func layerOf(folder string) int {
+	return slices.IndexFunc(layers, func(l []string) bool {
+		return slices.ContainsFunc(l, func(pattern string) bool {
+			ok, err := path.Match(pattern, folder)
+			return ok && err == nil
+		})
+	})
+}
+
+// arrow says what is wrong with a package that imports another.
+func arrow(folder, imported string) error {
+	if who, is := reserved[imported]; is && who != folder {
+		return fmt.Errorf("%s imports %s, which only %s may", folder, imported, strings.Replace(who, "-", "tests", 1))
+	}
+	ours, is := strings.CutPrefix(imported, module+"/")
+	if !is {
+		return nil
+	}
+	from, to := layerOf(folder), layerOf(ours)
+	switch {
+	case from < 0 || to < 0:
+		return fmt.Errorf("%s imports %s: say in layers where both belong", folder, ours)
+	case from == to && strings.HasPrefix(folder, "cmd/"):
+		return nil // parts of one program
+	case to >= from:
+		return fmt.Errorf("%s imports %s, which is not below it", folder, ours)
+	}
+	return nil
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	seen := map[string]bool{}
+	const root = ".."
+	require.NoError(t, filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() && (name == "testdata" || name == "data" || strings.HasPrefix(name, ".") && file != root) {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(file))
+		if err != nil {
+			return err
+		}
+		folder = filepath.ToSlash(folder)
+		seen[folder] = true
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if err := arrow(folder, imported); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+		return nil
+	}))
+	for folder := range seen {
+		require.GreaterOrEqual(t, layerOf(folder), 0, "%s: say in layers where it belongs", folder)
+	}
+	require.Subset(t, slices.Collect(maps.Keys(seen)), []string{"hub", "storage", "delivery", "cmd/hookline"}, "the walk missed the tree")
+}
+
+func TestArrow(t *testing.T) {
+	for _, allowed := range [][2]string{
+		{"hub", module + "/storage"},
+		{"storage", module + "/hub/admin"},
+		{"storage", "database/sql"},
+		{"hub/admin", module + "/hub/search"},
+		{"hub/dialect/sobot", module + "/hub/report"},
+		{"cmd/hookline", module + "/cmd/hookline/sink"},
+		{"cmd/hookline/sink", module + "/signing"},
+		{"hub/access", "net/http"},
+	} {
+		require.NoError(t, arrow(allowed[0], allowed[1]), "%v", allowed)
+	}
+	for _, forbidden := range [][2]string{
+		{"cmd/hookline", module + "/storage"},
+		{"hub/admin", module + "/storage"},
+		{"hub/admin", module + "/hub"},
+		{"hub/search", module + "/hub/ingest"},
+		{"hub/dialect/sobot", module + "/hub/dialect/comm100"},
+		{"hub/dialect/sobot", "database/sql"},
+		{"hub/access", module + "/hub/problem"},
+		{"hub/event", module + "/signing"},
+		{"signing", module + "/hub/event"},
+		{"delivery", module + "/hub/ingest"},
+		{"hub", module + "/hub/hubtest"},
+		{"hub", module + "/util"},
+		{"util", module + "/hub/event"},
+	} {
+		require.Error(t, arrow(forbidden[0], forbidden[1]), "%v", forbidden)
+	}
+}
