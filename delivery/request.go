@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/signing"
@@ -16,8 +17,7 @@ type Push struct {
 	ID         ID
 	AcceptedAt int64 // Unix ms
 	Event      *event.Event
-	Sub        *subscriptions.Subscription // at the version the attempt was made with
-	Keys       []subscriptions.Key         // in force at At, oldest first: the first seals and makes X-Log-Sign
+	Sub        *subscriptions.Subscription // at the version the attempt was made with, with the keys of that time
 
 	At         int64  // Unix ms in the signature headers
 	RandomCode string // 16 hex
@@ -55,20 +55,25 @@ func (p *Push) Request() (http.Header, []byte, error) {
 		RandomCode: p.RandomCode,
 		Body:       p.Event.Body,
 	}
+	keys := p.keys()
 	h := make(http.Header, 16+len(p.Sub.Headers))
 	h["User-Agent"] = userAgent
 	for name, value := range p.Sub.Headers {
 		h[http.CanonicalHeaderKey(name)] = []string{value}
 	}
 	if p.Sub.Encryption != signing.None {
-		sealed, err := signing.Seal(p.Sub.Encryption, p.Keys[0].Sealing(p.Sub.Encryption), &m, p.Nonce)
+		sealed, err := signing.Seal(p.Sub.Encryption, keys[0].Sealing(p.Sub.Encryption), &m, p.Nonce)
 		if err != nil {
 			return nil, nil, fmt.Errorf("seal: %w", err)
 		}
 		m.Body = sealed
 		h[HeaderEncryption] = []string{p.Sub.Encryption}
 	}
-	signing.Sign(h, &m, p.Keys[0].AppKey, p.moreKeys()...)
+	var more []string
+	for _, k := range keys[1:] {
+		more = append(more, k.AppKey)
+	}
+	signing.Sign(h, &m, keys[0].AppKey, more...)
 	h["Content-Type"] = contentType
 	v := []string{p.Event.Type.String(), p.Event.ID, strconv.FormatInt(p.ID.Seq, 10), strconv.Itoa(p.N), strconv.Itoa(p.Event.Hops + 1)}
 	h[HeaderEvent] = v[0:1:1]
@@ -88,11 +93,5 @@ func (p *Push) Request() (http.Header, []byte, error) {
 	return h, m.Body, nil
 }
 
-// moreKeys are those that sign besides the first, while a key is rotated.
-func (p *Push) moreKeys() []string {
-	var more []string
-	for _, k := range p.Keys[1:] {
-		more = append(more, k.AppKey)
-	}
-	return more
-}
+// keys in force when the push was signed, oldest first.
+func (p *Push) keys() []subscriptions.Key { return p.Sub.KeysAt(time.UnixMilli(p.At)) }

@@ -389,7 +389,6 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 		}
 		return time.Second
 	}
-	keys := r.cfg.KeysAt(now)
 	for i, it := range items {
 		r.sending++
 		if it.Event == nil { // its bytes are past retention: nothing is left to push
@@ -397,7 +396,7 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 			continue
 		}
 		p := &Push{
-			ID: it.ID, AcceptedAt: it.AcceptedAt, Event: it.Event, Sub: r.cfg, Keys: keys,
+			ID: it.ID, AcceptedAt: it.AcceptedAt, Event: it.Event, Sub: r.cfg,
 			N: it.Tries + 1, Late: it.Late, Replay: it.Run > 0,
 		}
 		go r.attempt(it, p, r.target, tells[i])

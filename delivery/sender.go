@@ -55,7 +55,7 @@ type Sender struct {
 // more, the second result is false.
 func (s *Sender) Send(ctx context.Context, p *Push, target *url.URL) (*Attempt, bool) {
 	began := time.Now()
-	a := &Attempt{At: began.UnixMilli(), N: p.N, KeyN: p.Keys[0].N, Version: p.Sub.Version, Late: p.Late, Replay: p.Replay}
+	a := &Attempt{At: began.UnixMilli(), N: p.N, Version: p.Sub.Version, Late: p.Late, Replay: p.Replay}
 	s.stamp(p, a)
 	header, body, err := p.Request()
 	if err != nil {
@@ -99,6 +99,7 @@ func (s *Sender) stamp(p *Push, a *Attempt) {
 		a.Nonce = random[8:]
 	}
 	p.At, p.RandomCode, p.Nonce = a.SignedAt, a.RandomCode, a.Nonce
+	a.KeyN = p.keys()[0].N
 }
 
 // read takes what is kept of an answer. The status line is the verdict: a body

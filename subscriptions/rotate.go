@@ -21,6 +21,7 @@ const MaxOverlap = 30 * 24 * time.Hour
 // sealing key that is not derived from appKey stays. ErrRotating while an
 // earlier overlap lasts.
 func (s *Subscription) Rotate(overlap time.Duration, now time.Time) (*Subscription, error) {
+	now = now.Truncate(time.Millisecond) // as it is stored
 	if len(s.KeysAt(now)) > 1 {
 		return nil, ErrRotating
 	}
@@ -38,6 +39,7 @@ func (s *Subscription) Rotate(overlap time.Duration, now time.Time) (*Subscripti
 // FinishRotation gives a copy in which only the newest key is in force.
 // ErrNotRotating when that is so already.
 func (s *Subscription) FinishRotation(now time.Time) (*Subscription, error) {
+	now = now.Truncate(time.Millisecond)
 	if len(s.KeysAt(now)) < 2 {
 		return nil, ErrNotRotating
 	}

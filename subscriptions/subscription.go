@@ -96,14 +96,19 @@ func (k Key) Sealing(kind string) []byte {
 	return k.Encryption
 }
 
-// KeysAt lists the keys in force at now, oldest first. The first one makes
+// KeysAt lists the keys in force at a time, oldest first. The first one makes
 // X-Log-Sign and seals; during a rotation all of them sign webhook-signature.
-func (s *Subscription) KeysAt(now time.Time) []Key {
+// Before the first key's time that one is in force: clocks differ.
+func (s *Subscription) KeysAt(at time.Time) []Key {
 	first := 0
-	for first < len(s.Keys) && s.Keys[first].Until != nil && !now.Before(*s.Keys[first].Until) {
+	for first < len(s.Keys)-1 && s.Keys[first].Until != nil && !at.Before(*s.Keys[first].Until) {
 		first++
 	}
-	return s.Keys[first:]
+	end := first + 1
+	for end < len(s.Keys) && !s.Keys[end].From.After(at) {
+		end++
+	}
+	return s.Keys[first:min(end, len(s.Keys))]
 }
 
 // Key finds the key with number n, also one of the past; false when there is none.

@@ -158,6 +158,7 @@ func change(base *Subscription, raw []byte, rules Rules, creating bool) (*Subscr
 	if e.now.IsZero() {
 		e.now = time.Now()
 	}
+	e.now = e.now.Truncate(time.Millisecond) // as it is stored: a signature is rebuilt with the keys of its time
 	if !e.wellFormed(raw) {
 		return nil, e.problems
 	}
