@@ -85,11 +85,15 @@ func (h *Routes) table() []route {
 		{"GET", "/v1/subscriptions/:id/versions", only(owner), api.ListVersions},
 		{"POST", "/v1/subscriptions/:id/pause", only(owner), api.PauseSubscription},
 		{"POST", "/v1/subscriptions/:id/resume", only(owner), api.ResumeSubscription},
+		{"POST", "/v1/subscriptions/:id/rotate-key", only(owner), api.RotateKey},
+		{"POST", "/v1/subscriptions/:id/test", only(owner), api.TestSubscription},
 
 		{"GET", "/v1/deliveries", only(owner, auditor), api.ListDeliveries},
 		{"GET", "/v1/deliveries/:id", only(owner, auditor), api.GetDelivery},
 		{"GET", "/v1/deliveries/:id/attempts", only(owner, auditor), api.ListAttempts},
 		{"POST", "/v1/deliveries/:id/retry", only(owner), api.RetryDelivery},
+
+		{"GET", "/v1/audit", only(platform, owner, auditor), api.ListAudit},
 	}
 	if h.Metrics != nil {
 		t = append(t, route{"GET", "/metrics", anyone, plain(h.Metrics)})

@@ -16,7 +16,7 @@ import (
 
 // statements of the hot path, prepared once on the writer's connection.
 type statements struct {
-	ids, events, bodies, deliveries, attempts, matchedHours, attemptHours *bulk
+	ids, events, bodies, deliveries, attempts, hours, minutes, errors *bulk
 
 	known, outcome, reopenedDone *sqlx.Stmt
 }
@@ -39,21 +39,15 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn) error {
 			class, error, header, body, signed_at, random_code, nonce, key_n, version, late, replay, process, epoch) VALUES`, 25,
 			"ON CONFLICT DO NOTHING",
 		},
-		{&s.matchedHours, `INSERT INTO delivery_hours (sub, hour, class, matched, delivered, exhausted, expired, cancelled,
-			superseded) VALUES`, 9, `ON CONFLICT DO UPDATE SET matched = matched + excluded.matched,
-			delivered = delivered + excluded.delivered, exhausted = exhausted + excluded.exhausted,
-			expired = expired + excluded.expired, cancelled = cancelled + excluded.cancelled,
-			superseded = superseded + excluded.superseded`},
-		{
-			&s.attemptHours, "INSERT INTO attempt_hours (sub, hour, class, bucket, ok, failed) VALUES", 6,
-			"ON CONFLICT DO UPDATE SET ok = ok + excluded.ok, failed = failed + excluded.failed",
-		},
 	} {
 		p, err := prepareBulk(ctx, conn, b.insert, b.cols, b.tail)
 		if err != nil {
 			return fmt.Errorf("prepare %.40s: %w", b.insert, err)
 		}
 		*b.to = p
+	}
+	if err := s.prepareHours(ctx, conn); err != nil {
+		return err
 	}
 	for _, q := range []struct {
 		to  **sqlx.Stmt
@@ -76,7 +70,7 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn) error {
 
 // drop forgets the rows of a transaction that failed.
 func (s *statements) drop() {
-	for _, b := range []*bulk{s.ids, s.events, s.bodies, s.deliveries, s.attempts, s.matchedHours, s.attemptHours} {
+	for _, b := range []*bulk{s.ids, s.events, s.bodies, s.deliveries, s.attempts, s.hours, s.minutes, s.errors} {
 		b.drop()
 	}
 }
@@ -98,7 +92,7 @@ func (w *writer) insertEvents(ctx context.Context, ops []*acceptOp) error {
 			if op.verdicts[i] != ingest.Stored {
 				continue
 			}
-			wants = w.db.index.Match(e, wants[:0])
+			wants = w.wants(e, wants[:0])
 			var warnings any
 			if len(e.Warnings) > 0 {
 				b, err := json.Marshal(e.Warnings)
@@ -119,7 +113,7 @@ func (w *writer) insertEvents(ctx context.Context, ops []*acceptOp) error {
 				giveUp := sub.ActiveClock(time.UnixMilli(now)) + sub.GiveUpAfter[class].Milliseconds()
 				s.deliveries.add(sub.No, e.Seq, int64(0), key, int64(e.Type), sub.Version, int64(delivery.Pending), int64(0), int64(0),
 					giveUp, now, false, int64(0))
-				w.pending.add(sub.No)
+				w.pending.add(sub.No, e.Tenant)
 				w.hours.matched(sub.No, now, class)
 			}
 		}
@@ -187,4 +181,15 @@ func (w *writer) findKnown(ctx context.Context, ops []*acceptOp) error {
 		}
 	}
 	return nil
+}
+
+// wants lists the subscriptions that the event goes to.
+func (w *writer) wants(e *event.Event, into []*subscriptions.Subscription) []*subscriptions.Subscription {
+	if e.Target == 0 {
+		return w.db.index.Match(e, into)
+	}
+	if sub := w.db.index.Get(e.Target); sub != nil && sub.Tenant == e.Tenant {
+		return append(into, sub)
+	}
+	return into
 }

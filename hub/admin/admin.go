@@ -15,6 +15,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/subscriptions"
@@ -33,6 +34,8 @@ type API struct {
 	Subscriptions SubscriptionStore
 	Search        search.Store
 	Retries       RetryStore
+	Audit         AuditStore
+	Events        ingest.Store // takes test pushes
 	Rules         func(tenant int64) subscriptions.Rules // what a tenant's subscriptions may be; Now is set here
 
 	Now func() time.Time // default time.Now

@@ -25,6 +25,7 @@ type Event struct {
 	Traceparent string    // W3C trace context of the sender, if any
 	Hops        int       // hubs it went through before this one
 	Test        bool      // made by a test push
+	Target      int64     // number of the one subscription that a test push is for; 0: all that want it
 }
 
 // Problem says what is wrong with one value: of an item that is refused, or,
