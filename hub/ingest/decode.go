@@ -62,11 +62,13 @@ const (
 )
 
 // formatOf reads the content type; none means JSON, parameters do not matter.
+// Platforms that cannot set headers send what their client sends of itself
+// (curl -d says it is a form), so these mean JSON too: the body tells.
 func formatOf(contentType string) (format, bool) {
 	name, _, _ := strings.Cut(contentType, ";")
 	name = strings.ToLower(strings.TrimSpace(name))
 	switch name {
-	case "", "application/json", "text/json":
+	case "", "application/json", "text/json", "text/plain", "application/x-www-form-urlencoded", "application/octet-stream":
 		return asJSON, true
 	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines", "application/x-jsonlines":
 		return asLines, true

@@ -219,7 +219,6 @@ func TestRefusedRequests(t *testing.T) {
 		"too many lines":     {sent{body: strings.Repeat(held("", "1")+"\n", MaxEvents+1), header: lines}, 413},
 		"brotli":             {sent{body: held("a", "1"), header: []string{"Content-Encoding", "br"}}, 415},
 		"xml":                {sent{body: "<a/>", header: []string{"Content-Type", "text/xml"}}, 415},
-		"form":               {sent{body: held("a", "1"), header: []string{"Content-Type", "application/x-www-form-urlencoded"}}, 415},
 		"unknown type":       {sent{typ: "call.flown", body: `{"callID":"1"}`}, 422},
 		"the hub's own type": {sent{typ: "hub.test", body: `{}`}, 422},
 		"a loop":             {sent{body: held("a", "1"), header: []string{"X-Hookline-Hops", "9"}}, 422},
