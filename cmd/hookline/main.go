@@ -23,6 +23,7 @@ type CLI struct {
 	Send         SendCmd         `cmd:"" help:"Post a file of events."`
 	Sink         SinkCmd         `cmd:"" help:"Receive pushes: verify, print, count, check the order, misbehave on request."`
 	Simulate     SimulateCmd     `cmd:"" help:"Play a contact centre: events as NDJSON, or to a hub."`
+	Bench        BenchCmd        `cmd:"" help:"Measure the speed of hubs on this machine."`
 }
 
 // streams are what a command reads and writes.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"strings"
 
@@ -19,11 +20,19 @@ import (
 // ServeCmd runs the hub.
 type ServeCmd struct {
 	hub.Config `embed:""`
-	JSON       bool `name:"json" help:"Print the keys of the first start as JSON."`
+	JSON       bool   `name:"json" help:"Print the keys of the first start as JSON."`
+	CPUProfile string `name:"cpuprofile" hidden:"" placeholder:"FILE" help:"Write a CPU profile of the whole run."`
 }
 
 // Run serves until ctx ends.
-func (c *ServeCmd) Run(ctx context.Context) error {
+func (c *ServeCmd) Run(ctx context.Context) (err error) {
+	if c.CPUProfile != "" {
+		stop, failed := startProfile(c.CPUProfile)
+		if failed != nil {
+			return failed
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
 	if err := checkEnvironment(os.Environ()); err != nil {
 		return err
 	}
@@ -43,6 +52,20 @@ func (c *ServeCmd) Run(ctx context.Context) error {
 		}
 	}
 	return errors.Join(h.Run(ctx), h.Close())
+}
+
+func startProfile(path string) (stop func() error, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
 }
 
 // MigrateCmd brings the store to this version's schema, without serving.

@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Report of a run.
+type Report struct {
+	Machine Machine        `json:"machine"`
+	Raw     []Raw          `json:"raw"` // before and after all else
+	Hub     []*Measurement `json:"hub"`
+}
+
+// Machine is where it ran.
+type Machine struct {
+	Cores   int     `json:"cores"`
+	CPU     string  `json:"cpu"`
+	System  string  `json:"system"`
+	Go      string  `json:"go"`
+	FsyncMs float64 `json:"fsyncMs"` // median of a write of 4 KiB and its fsync, where the hubs store
+	Load    string  `json:"load"`    // load averages at the start: what else was running
+}
+
+// Raw is what posts straight to the sink reach.
+type Raw struct {
+	PerSecond float64 `json:"perSecond"`
+	Latency   Latency `json:"latency"`
+}
+
+// Measurement of one case.
+type Measurement struct {
+	Case               Case    `json:"case"`
+	Events             int     `json:"events"`
+	Deliveries         int     `json:"deliveries"`
+	AcceptedPerSecond  float64 `json:"acceptedPerSecond"`
+	DeliveredPerSecond float64 `json:"deliveredPerSecond"` // until the last one came
+	OfRaw              float64 `json:"ofRaw"`              // delivered a second, as a share of the raw ceiling
+	Latency            Latency `json:"latency"`
+	CPUPerThousand     float64 `json:"cpuPerThousand"` // seconds of the hub per 1,000 deliveries
+	AllocsPerDelivery  float64 `json:"allocsPerDelivery"`
+	RowsPerCommit      float64 `json:"rowsPerCommit"` // events and outcomes
+	PeakBytes          int64   `json:"peakBytes"`     // resident, of the hub
+	PushedBack         int64   `json:"pushedBack"`    // requests answered 429 or 503, sent again
+}
+
+func (m *Measurement) cost(before, after use) {
+	n := float64(m.Deliveries)
+	m.CPUPerThousand = (after.cpu - before.cpu).Seconds() / n * 1000
+	m.AllocsPerDelivery = (after.mallocs - before.mallocs) / n
+	m.RowsPerCommit = (float64(m.Events) + n) / max(after.commits-before.commits, 1)
+}
+
+// compare fills in what is a share of the ceiling: the mean of its measurements.
+func (r *Report) compare() {
+	sum := 0.0
+	for _, raw := range r.Raw {
+		sum += raw.PerSecond
+	}
+	for _, m := range r.Hub {
+		m.OfRaw = m.DeliveredPerSecond / (sum / float64(len(r.Raw)))
+	}
+}
+
+// Print the report as tables for people.
+func (r *Report) Print(w io.Writer) error {
+	k := r.Machine
+	fmt.Fprintf(w, "%d cores (%s), %s, %s, fsync %.2f ms, load %s\n\n", k.Cores, k.CPU, k.System, k.Go, k.FsyncMs, k.Load)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "subs\tevents a request\taccepted/s\tdelivered/s\tof raw\tp50 ms\tp95 ms\tp99 ms\tmax ms\tCPU s/1000\tallocs/delivery\trows/commit\tpeak MiB\tpushed back\t")
+	for i, raw := range r.Raw {
+		l := raw.Latency
+		fmt.Fprintf(tw, "raw %d\t-\t-\t%.0f\t\t%.2f\t%.2f\t%.2f\t%.1f\t-\t-\t-\t-\t-\t\n", i+1, raw.PerSecond, l.P50, l.P95, l.P99, l.Max)
+	}
+	for _, m := range r.Hub {
+		l, batch := m.Latency, fmt.Sprint(m.Case.Batch)
+		if m.Case.Paced {
+			batch += " paced"
+		}
+		fmt.Fprintf(tw, "%d\t%s\t%.0f\t%.0f\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.1f\t%.3f\t%.0f\t%.0f\t%d\t%d\t\n", m.Case.Subs, batch, m.AcceptedPerSecond,
+			m.DeliveredPerSecond, m.OfRaw*100, l.P50, l.P95, l.P99, l.Max, m.CPUPerThousand, m.AllocsPerDelivery, m.RowsPerCommit, m.PeakBytes>>20, m.PushedBack)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, "\nEvery event came exactly once to each subscription. Latency: from sending the event until the sink had the head of its push;\nbut for the paced line it holds the wait behind all that was sent faster than delivered.")
+	return err
+}
+
+// examine the machine; dir is where the hubs will store.
+func examine(dir string) (Machine, error) {
+	m := Machine{Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), CPU: "unknown", Load: "unknown"}
+	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(raw)) {
+			if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
+				m.CPU = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	if raw, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.Load = strings.Join(strings.Fields(string(raw))[:3], " ")
+	}
+	took, err := fsyncTime(dir)
+	m.FsyncMs = float64(took.Microseconds()) / 1000
+	return m, err
+}
+
+func fsyncTime(dir string) (time.Duration, error) {
+	f, err := os.Create(filepath.Join(dir, "fsync"))
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	page, took := make([]byte, 4096), make([]time.Duration, 100)
+	for i := range took {
+		began := time.Now()
+		if _, err := f.Write(page); err != nil {
+			return 0, err
+		}
+		if err := f.Sync(); err != nil {
+			return 0, err
+		}
+		took[i] = time.Since(began)
+	}
+	slices.Sort(took)
+	return took[len(took)/2], nil
+}

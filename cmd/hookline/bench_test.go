@@ -1,0 +1,65 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/cmd/hookline/bench"
+)
+
+// asHookline in the environment makes the test binary the program itself, for
+// tests that need processes of their own.
+const asHookline = "TEST_AS_HOOKLINE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asHookline) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// Hub, receiver and load as processes of their own: small, but all of it.
+func TestBench(t *testing.T) {
+	t.Setenv(asHookline, "1")
+	dir := t.TempDir()
+	report := filepath.Join(dir, "report.json")
+	code, out, stderr := do(t, "", "bench", "--case", "1x1", "--case", "5x100", "--case", "paced", "--events", "200", "--fan-events", "40", "--warmup", "20", "--paced", "1s", "--dir", dir,
+		"--json", report, "--profiles", filepath.Join(dir, "profiles"), "--ids")
+	require.Zero(t, code, stderr)
+	require.Contains(t, out, "delivered/s")
+
+	raw, err := os.ReadFile(report)
+	require.NoError(t, err)
+	var r bench.Report
+	require.NoError(t, json.Unmarshal(raw, &r))
+	require.Len(t, r.Raw, 2)
+	deliveries := []int{}
+	for _, m := range r.Hub {
+		deliveries = append(deliveries, m.Deliveries)
+		require.Positive(t, m.DeliveredPerSecond, m.Case.Name)
+		require.Positive(t, m.OfRaw, m.Case.Name)
+		require.Positive(t, m.Latency.P50, m.Case.Name)
+		require.Positive(t, m.AllocsPerDelivery, m.Case.Name)
+		require.Greater(t, m.PeakBytes, int64(1<<20), m.Case.Name)
+		profile, err := os.Stat(filepath.Join(dir, "profiles", m.Case.Name+".pprof"))
+		require.NoError(t, err)
+		require.Positive(t, profile.Size())
+	}
+	require.Equal(t, []int{200, 200, 100}, deliveries)
+	left, err := filepath.Glob(filepath.Join(dir, "hookline-bench-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestBenchRefuses(t *testing.T) {
+	for _, args := range [][]string{{"--events", "0"}, {"--rate", "10001"}, {"--paced", "1ms"}, {"--case", "9x9"}, {"--dir", "/no such folder"}} {
+		code, _, stderr := do(t, "", append([]string{"bench"}, args...)...)
+		require.Equal(t, 1, code, "%v", args)
+		require.Contains(t, stderr, "hookline: ", "%v", args)
+	}
+}
