@@ -314,16 +314,29 @@ func sum(m map[int64]int) (n int) {
 	return n
 }
 
+// The binary as its users run it.
+func TestBinary(t *testing.T) {
+	binary := build(t)
+	for name, test := range map[string]func(*testing.T, string){
+		"one hub per folder":    testOneHubPerFolder,
+		"graceful stop":         testGracefulStop,
+		"same id, while killed": testSameIDWhileKilled,
+		"kill -9":               testKillNine,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, binary) })
+	}
+}
+
 // The real binary is killed with -9 at random moments and started again on the
 // same file, under load. Nothing accepted is lost, nothing comes out of order,
 // and what comes twice was in flight when the process died.
-func TestKillNine(t *testing.T) {
+func testKillNine(t *testing.T, binary string) {
 	rounds := 24
 	if testing.Short() {
 		rounds = 4
 	}
 	var kills atomic.Int64
-	p := newProcess(t)
+	p := newProcess(t, binary)
 	watches := []*watch{newWatch(t, &kills), newWatch(t, &kills)}
 	subscribe(t, p, watches...)
 	l := startLoad(p, 16)
@@ -365,9 +378,9 @@ func TestKillNine(t *testing.T) {
 
 // SIGTERM under load: the hub stops within its bound, with everything in flight
 // recorded: nothing is lost and nothing comes twice.
-func TestGracefulStopUnderLoad(t *testing.T) {
+func testGracefulStop(t *testing.T, binary string) {
 	var kills atomic.Int64 // stays 0: a graceful stop excuses no duplicate
-	p := newProcess(t)
+	p := newProcess(t, binary)
 	watches := []*watch{newWatch(t, &kills), newWatch(t, &kills)}
 	subscribe(t, p, watches...)
 	l := startLoad(p, 8)
@@ -391,8 +404,8 @@ func TestGracefulStopUnderLoad(t *testing.T) {
 
 // A second hub on the same folder says why it does not start; the lock of one
 // that was killed is free.
-func TestOneHubPerFolder(t *testing.T) {
-	p := newProcess(t)
+func testOneHubPerFolder(t *testing.T, binary string) {
+	p := newProcess(t, binary)
 	second := p.command("127.0.0.1:0")
 	out, err := second.CombinedOutput()
 	require.Error(t, err)
@@ -407,8 +420,8 @@ func TestOneHubPerFolder(t *testing.T) {
 
 // 64 senders post one id at the same time while the hub is killed: at most one
 // hears that it was accepted, and it is stored and delivered once.
-func TestSameIDWhileKilled(t *testing.T) {
-	p := newProcess(t)
+func testSameIDWhileKilled(t *testing.T, binary string) {
+	p := newProcess(t, binary)
 	pushes := make(chan string, 1000)
 	s, err := sink.New(sink.Config{OnPush: func(p *sink.Push) { pushes <- p.ID }})
 	require.NoError(t, err)

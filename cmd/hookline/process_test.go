@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -36,35 +34,21 @@ type process struct {
 
 const platformKey = "hk_platform_0123456789abcdef0123456789abcdef"
 
-// built makes the binary once for all tests of a run.
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "hookline-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "hookline")
+// build makes the binary as `make build` does.
+func build(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "hookline")
 	cmd := exec.Command("go", "build", "-trimpath", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", errors.Join(err, errors.New(string(out)))
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := built(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path)) // a leftover in the temporary folder harms nobody
-	}
-	os.Exit(code)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return path
 }
 
 // newProcess starts a hub on an empty data folder and lets the demo tenant send
 // as fast as it can.
-func newProcess(t *testing.T) *process {
+func newProcess(t *testing.T, binary string) *process {
 	t.Helper()
-	binary, err := built()
-	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p := &process{t: t, binary: binary, data: t.TempDir(), addr: l.Addr().String()}
