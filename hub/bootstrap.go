@@ -14,6 +14,9 @@ import (
 // DemoCompany is the tenant that the first start makes.
 const DemoCompany = "demo"
 
+// starter is who makes the first credentials.
+var starter = access.Caller{KeyID: "hookline serve", Role: access.Platform}
+
 // bootstrap makes the first credentials on an empty store, and sees to it that
 // the platform key that the operator set is known.
 func (h *Hub) bootstrap(ctx context.Context) error {
@@ -46,7 +49,7 @@ func (h *Hub) bootstrap(ctx context.Context) error {
 		CompanyID: DemoCompany, Name: "Demo", Timezone: "Asia/Singapore", Settings: map[string]any{},
 		AllowNetworks: []string{}, Version: 1, CreatedAt: now, UpdatedAt: now,
 	}
-	if err := h.db.CreateTenant(ctx, demo); err != nil {
+	if err := h.db.CreateTenant(ctx, starter, demo); err != nil {
 		return fmt.Errorf("demo tenant: %w", err)
 	}
 	h.book.PutTenant(*demo)
@@ -59,11 +62,11 @@ func (h *Hub) makeKey(ctx context.Context, t *access.Tenant, role access.Role, n
 	if err != nil {
 		return fmt.Errorf("key id: %w", err)
 	}
-	k := access.Key{ID: id.String(), Role: role, Name: name, Hash: access.HashKey(text), CreatedBy: "hookline serve", CreatedAt: time.Now()}
+	k := access.Key{ID: id.String(), Role: role, Name: name, Hash: access.HashKey(text), CreatedBy: starter.KeyID, CreatedAt: time.Now()}
 	if t != nil {
 		k.Tenant, k.CompanyID = t.No, t.CompanyID
 	}
-	if err := h.db.CreateKey(ctx, k, math.MaxInt); err != nil {
+	if err := h.db.CreateKey(ctx, starter, k, math.MaxInt); err != nil {
 		return fmt.Errorf("%s key: %w", role, err)
 	}
 	h.book.PutKey(k)

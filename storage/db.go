@@ -23,6 +23,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/migrations"
 	"github.com/hookline/hookline/signing"
@@ -67,6 +68,7 @@ type DB struct {
 	box   *signing.Box
 	cache *cache
 	w     *writer
+	views views
 	log   *slog.Logger
 
 	// changing is held from the commit of a subscription's change until the
@@ -101,7 +103,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{cfg: cfg, lock: lock, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes), jobs: make(chan struct{}, 1)}
+	db := &DB{cfg: cfg, lock: lock, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes), jobs: make(chan struct{}, 1), views: views{turn: make(chan struct{}, 1)}}
 	if err := db.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store in %s: %w", cfg.Dir, err), db.closeFiles())
 	}
@@ -189,22 +191,52 @@ func migrate(ctx context.Context, pool *sql.DB) error {
 	return nil
 }
 
-// checkMasterKey refuses a store whose secrets were sealed with another key.
+// checkMasterKey refuses a store whose secrets were sealed with another key. A
+// new store gets its check value, and with it the head of its audit log: one
+// without a head was tampered with.
 func (db *DB) checkMasterKey(ctx context.Context) error {
-	if db.box == nil {
-		return nil
-	}
-	var stored []byte
-	err := db.pool.GetContext(ctx, &stored, "SELECT value FROM meta WHERE name = 'master_key_check'")
-	if errors.Is(err, sql.ErrNoRows) {
-		_, err = db.pool.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ('master_key_check', ?)", db.box.Check())
+	tx, err := db.pool.BeginTxx(ctx, nil)
+	if err != nil {
 		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	err = checkKey(ctx, tx, db.box)
+	if !errors.Is(err, errNoKeyCheck) {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ('master_key_check', ?)", db.box.Check()); err != nil {
+		return err
+	}
+	if err := setHead(ctx, tx, audit.NewHead(), db.auditKey()); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+var errNoKeyCheck = errors.New("the store does not say which master key sealed it")
+
+// checkKey says whether a store's secrets were sealed with the key of box.
+func checkKey(ctx context.Context, q sqlx.QueryerContext, box *signing.Box) error {
+	var stored []byte
+	err := sqlx.GetContext(ctx, q, &stored, "SELECT value FROM meta WHERE name = 'master_key_check'")
+	if errors.Is(err, sql.ErrNoRows) {
+		return errNoKeyCheck
 	}
 	if err != nil {
 		return err
 	}
-	if !db.box.Matches(stored) {
+	if !box.Matches(stored) {
 		return errors.New("the master key is not the one that sealed this store's secrets")
 	}
 	return nil
+}
+
+// openReader opens the database of a folder for reading only, also while
+// another process serves it. It makes nothing.
+func openReader(dir string) (*sqlx.DB, error) {
+	path := filepath.Join(dir, "hookline.db")
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("no store in %s: %w", dir, err)
+	}
+	return sqlx.Open("sqlite", "file:"+path+"?mode=ro&_pragma=query_only(1)&_pragma=busy_timeout(10000)")
 }

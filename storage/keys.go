@@ -11,6 +11,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/audit"
 )
 
 var (
@@ -49,23 +50,31 @@ func keysOf(rows []keyRow) []access.Key {
 }
 
 // CreateKey commits a key, unless its tenant has limit live ones.
-func (db *DB) CreateKey(ctx context.Context, k access.Key, limit int) error {
-	return db.admin(ctx, "create key", func(tx *sqlx.Tx) error {
+func (db *DB) CreateKey(ctx context.Context, by access.Caller, k access.Key, limit int) error {
+	return db.act(ctx, by, "create key", func(tx *sqlx.Tx) (*audit.Deed, error) {
 		var live int
 		if err := tx.GetContext(ctx, &live, `SELECT count(*) FROM keys
 			WHERE tenant = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)`, k.Tenant, k.CreatedAt.UnixMilli()); err != nil {
-			return fmt.Errorf("count keys of tenant %d: %w", k.Tenant, err)
+			return nil, fmt.Errorf("count keys of tenant %d: %w", k.Tenant, err)
 		}
 		if live >= limit {
-			return fmt.Errorf("%w: %d keys", admin.ErrLimit, limit)
+			return nil, fmt.Errorf("%w: %d keys", admin.ErrLimit, limit)
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO keys (id, tenant, role, pii, name, hash, created_by, created_at, expires_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			k.ID, k.Tenant, string(k.Role), k.PII, k.Name, k.Hash[:], k.CreatedBy, k.CreatedAt.UnixMilli(), nullMS(k.ExpiresAt)); err != nil {
-			return fmt.Errorf("create key %s: %w", k.ID, err)
+			return nil, fmt.Errorf("create key %s: %w", k.ID, err)
 		}
-		return nil
+		return keyDeed(audit.KeyCreate, nil, &k), nil
 	})
+}
+
+func keyDeed(action string, before, after *access.Key) *audit.Deed {
+	d := &audit.Deed{Action: action, Tenant: after.Tenant, Object: "key/" + after.ID, After: after}
+	if before != nil {
+		d.Before = before
+	}
+	return d
 }
 
 // FindKeys lists the keys of a tenant, newest first, the revoked ones too.
@@ -83,29 +92,32 @@ func (db *DB) FindKeys(ctx context.Context, tenant int64, before string, limit i
 }
 
 // RevokeKey commits that a key is refused from at on.
-func (db *DB) RevokeKey(ctx context.Context, tenant int64, id string, at time.Time) error {
-	return db.admin(ctx, "revoke key", func(tx *sqlx.Tx) error {
+func (db *DB) RevokeKey(ctx context.Context, by access.Caller, tenant int64, id string, at time.Time) error {
+	return db.act(ctx, by, "revoke key", func(tx *sqlx.Tx) (*audit.Deed, error) {
 		var row struct {
-			RevokedAt sql.NullInt64 `db:"revoked_at"`
-			Others    int           `db:"others"`
+			keyRow
+			Others int `db:"others"`
 		}
-		err := tx.GetContext(ctx, &row, `SELECT revoked_at, (SELECT count(*) FROM keys o
+		err := tx.GetContext(ctx, &row, `SELECT `+keyColumns+`, (SELECT count(*) FROM keys o
 			WHERE o.tenant = k.tenant AND o.id <> k.id AND o.revoked_at IS NULL AND o.expires_at IS NULL) AS others
-			FROM keys k WHERE k.id = ? AND k.tenant = ?`, id, tenant)
+			FROM keys k LEFT JOIN tenants t ON t.no = k.tenant WHERE k.id = ? AND k.tenant = ?`, id, tenant)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			return admin.ErrNotFound
+			return nil, admin.ErrNotFound
 		case err != nil:
-			return fmt.Errorf("find key %s: %w", id, err)
+			return nil, fmt.Errorf("find key %s: %w", id, err)
 		case row.RevokedAt.Valid:
-			return nil
+			return nil, nil
 		case tenant == 0 && row.Others == 0:
-			return admin.ErrLastKey
+			return nil, admin.ErrLastKey
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE keys SET revoked_at = ? WHERE id = ?`, at.UnixMilli(), id); err != nil {
-			return fmt.Errorf("revoke key %s: %w", id, err)
+			return nil, fmt.Errorf("revoke key %s: %w", id, err)
 		}
-		return nil
+		before := keysOf([]keyRow{row.keyRow})[0]
+		after := before
+		after.RevokedAt = &at
+		return keyDeed(audit.KeyRevoke, &before, &after), nil
 	})
 }
 

@@ -10,7 +10,9 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/subscriptions"
 )
@@ -18,18 +20,19 @@ import (
 var _ admin.RetryStore = (*DB)(nil)
 
 // RetryDelivery implements admin.RetryStore.
-func (db *DB) RetryDelivery(ctx context.Context, tenant, sub, seq int64, force bool, by string) error {
+func (db *DB) RetryDelivery(ctx context.Context, tenant, sub, seq int64, force bool, by access.Caller) error {
 	// Counted before anybody can see it: too early is harmless, too late is not.
 	db.w.pending.Change(sub, 1)
-	err := db.admin(context.WithoutCancel(ctx), "retry delivery", func(tx *sqlx.Tx) error {
+	err := db.act(context.WithoutCancel(ctx), by, "retry delivery", func(tx *sqlx.Tx) (*audit.Deed, error) {
 		s, err := db.findSubscription(ctx, tx, 0, "s.no = ? AND s.tenant = ?", sub, tenant)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if s.DeletedAt != nil {
-			return &admin.Conflict{Reason: "its subscription was deleted"}
+			return nil, &admin.Conflict{Reason: "its subscription was deleted"}
 		}
-		return addRetry(ctx, tx, s.Subscription, seq, force, by, time.Now())
+		id, err := addRetry(ctx, tx, s.Subscription, seq, force, by.KeyID, time.Now())
+		return &audit.Deed{Action: audit.DeliveryRetry, Tenant: tenant, Object: "delivery/" + id, After: map[string]bool{"force": force}}, err
 	})
 	if err != nil {
 		db.w.pending.Change(sub, -1)
@@ -47,35 +50,36 @@ type runOf struct {
 	AcceptedAt int64          `db:"accepted_at"`
 }
 
-// addRetry adds a pending run to a delivery.
-func addRetry(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64, force bool, by string, now time.Time) error {
+// addRetry adds a pending run to a delivery and gives the public id of that.
+func addRetry(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64, force bool, by string, now time.Time) (id string, err error) {
 	var runs []runOf
 	if err := tx.SelectContext(ctx, &runs, "SELECT run, state, type, order_key, accepted_at FROM deliveries WHERE sub = ? AND seq = ? ORDER BY run", s.No, seq); err != nil {
-		return fmt.Errorf("find delivery: %w", err)
+		return "", fmt.Errorf("find delivery: %w", err)
 	}
 	if len(runs) == 0 {
-		return admin.ErrNotFound
+		return "", admin.ErrNotFound
 	}
 	for _, r := range runs {
 		if r.State == delivery.Pending {
-			return &admin.Conflict{Reason: "a run of it is pending already"}
+			return "", &admin.Conflict{Reason: "a run of it is pending already"}
 		}
 	}
 	var body bool
 	if err := tx.GetContext(ctx, &body, "SELECT EXISTS (SELECT 1 FROM bodies WHERE seq = ?)", seq); err != nil {
-		return fmt.Errorf("find body: %w", err)
+		return "", fmt.Errorf("find body: %w", err)
 	}
 	if !body {
-		return &admin.Conflict{Reason: "the body of its event is past retention"}
+		return "", &admin.Conflict{Reason: "the body of its event is past retention"}
 	}
 	first, ms := runs[0], now.UnixMilli()
+	id = delivery.PublicID(s.No, seq, first.AcceptedAt)
 	if s.Ordering == subscriptions.OrderingKey && first.Key != 0 && !force {
 		held, err := holder(ctx, tx, s.No, first.Key, ms)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if held != "" {
-			return &admin.Conflict{Reason: "its order key is held by " + held + ", which must end first; force=true sends it at once, marked late", WaitsFor: held}
+			return "", &admin.Conflict{Reason: "its order key is held by " + held + ", which must end first; force=true sends it at once, marked late", WaitsFor: held}
 		}
 	}
 	class := first.Type.Class()
@@ -83,15 +87,15 @@ func addRetry(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription, s
 		late, aside_at, made_by, reason) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, 0, ?, 'retry')`,
 		s.No, seq, runs[len(runs)-1].Run+1, first.Key, int64(first.Type), s.Version, int64(delivery.Pending),
 		s.ActiveClock(now)+s.GiveUpAfter[class].Milliseconds(), first.AcceptedAt, force, by); err != nil {
-		return fmt.Errorf("add run: %w", err)
+		return "", fmt.Errorf("add run: %w", err)
 	}
 	if first.State == delivery.Delivered { // it stays so, whatever becomes of the new run
-		return nil
+		return id, nil
 	}
 	if _, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = ?, done_at = NULL WHERE sub = ? AND seq = ? AND run = 0", int64(delivery.Reopened), s.No, seq); err != nil {
-		return fmt.Errorf("reopen delivery: %w", err)
+		return "", fmt.Errorf("reopen delivery: %w", err)
 	}
-	return moveHour(ctx, tx, stateHour{s.No, first.AcceptedAt / hourMS, class}, first.State, delivery.Pending, 1)
+	return id, moveHour(ctx, tx, stateHour{s.No, first.AcceptedAt / hourMS, class}, first.State, delivery.Pending, 1)
 }
 
 // holder is the public id of the earliest pending delivery that holds an order

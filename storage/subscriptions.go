@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,7 +16,10 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/audit"
+	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -279,16 +283,22 @@ func (db *DB) VersionsAt(ctx context.Context, tenant, at int64) ([]*subscription
 	return subs, nil
 }
 
-// change commits a change of subscriptions and then lets the index have what
-// it gives, in the order of the commits. It is finished even if ctx ends: what
-// is in the store must be in the index.
-func (db *DB) change(ctx context.Context, what string, fn func(tx *sqlx.Tx) (*subscriptions.Subscription, error)) error {
+// change commits a change of subscriptions, with its row in the audit log, and
+// then lets the index have what it gives, in the order of the commits. It is
+// finished even if ctx ends: what is in the store must be in the index. fn gives
+// the subscription before (nil: there was none) and after; after nil: nothing
+// was changed.
+func (db *DB) change(ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (before, after *subscriptions.Subscription, err error)) error {
 	db.changing.Lock()
 	defer db.changing.Unlock()
 	var changed *subscriptions.Subscription
-	err := db.admin(context.WithoutCancel(ctx), what, func(tx *sqlx.Tx) (err error) {
-		changed, err = fn(tx)
-		return err
+	err := db.act(context.WithoutCancel(ctx), by, what, func(tx *sqlx.Tx) (*audit.Deed, error) {
+		before, after, err := fn(tx)
+		if err != nil || after == nil {
+			return nil, err
+		}
+		changed = after
+		return subscriptionDeed(before, after), nil
 	})
 	switch {
 	case err != nil || changed == nil:
@@ -300,28 +310,67 @@ func (db *DB) change(ctx context.Context, what string, fn func(tx *sqlx.Tx) (*su
 	return err
 }
 
+// subscriptionDeed finds out what was done to a subscription.
+func subscriptionDeed(before, after *subscriptions.Subscription) *audit.Deed {
+	d := &audit.Deed{Action: audit.SubscriptionUpdate, Tenant: after.Tenant, Object: "subscription/" + after.ID, After: auditView(after)}
+	if before == nil {
+		d.Action = audit.SubscriptionCreate
+		return d
+	}
+	d.Before = auditView(before)
+	switch {
+	case after.DeletedAt != nil:
+		d.Action, d.After = audit.SubscriptionDelete, nil
+	case !slices.EqualFunc(before.Keys, after.Keys, sameKey):
+		d.Action = audit.SubscriptionRotate
+	case after.Paused() && !before.Paused():
+		d.Action = audit.SubscriptionPause
+	case before.Paused() && !after.Paused():
+		d.Action = audit.SubscriptionResume
+	}
+	return d
+}
+
+func sameKey(a, b subscriptions.Key) bool {
+	return a.N == b.N && (a.Until == nil) == (b.Until == nil) && (a.Until == nil || a.Until.Equal(*b.Until))
+}
+
+// auditView is a subscription as the log shows it, also to auditors: no secret,
+// no query of its URL, which may hold one; of its keys the numbers.
+func auditView(s *subscriptions.Subscription) any {
+	v := struct {
+		subscriptions.View
+		Keys []int `json:"keys"`
+	}{s.View(), make([]int, len(s.Keys))}
+	v.URL = search.HideQuery(v.URL)
+	for i, k := range s.Keys {
+		v.Keys[i] = k.N
+	}
+	return v
+}
+
 // tellLane makes the owner of a subscription look at what became of it.
 func (db *DB) tellLane(sub int64) { db.cfg.Nudge([]Rows{{Sub: sub}}) }
 
 // CreateSubscription implements admin.SubscriptionStore.
-func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscription, limit int, by string) (found *admin.Subscription, made bool, err error) {
+func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscription, limit int, by access.Caller) (found *admin.Subscription, made bool, err error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, false, fmt.Errorf("create subscription: %w", err)
 	}
-	err = db.change(ctx, "create subscription", func(tx *sqlx.Tx) (*subscriptions.Subscription, error) {
+	err = db.change(ctx, by, "create subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
 		if s.Name != "" {
 			found, err = db.findSubscription(ctx, tx, 0, "s.tenant = ? AND s.name = ? AND s.name <> '' AND s.deleted_at IS NULL", s.Tenant, s.Name)
 			if !errors.Is(err, admin.ErrNotFound) {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		var live int
 		if err := tx.GetContext(ctx, &live, "SELECT count(*) FROM subscriptions WHERE tenant = ? AND deleted_at IS NULL", s.Tenant); err != nil {
-			return nil, fmt.Errorf("count subscriptions: %w", err)
+			return nil, nil, fmt.Errorf("count subscriptions: %w", err)
 		}
 		if live >= limit {
-			return nil, fmt.Errorf("%w: %d subscriptions", admin.ErrLimit, limit)
+			return nil, nil, fmt.Errorf("%w: %d subscriptions", admin.ErrLimit, limit)
 		}
 		n := *s
 		now := time.Now()
@@ -329,13 +378,13 @@ func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscript
 		if err := tx.QueryRowContext(ctx, `INSERT INTO subscriptions (id, tenant, shard, version, name, state, paused_reason, paused_for,
 			hold_until, hold_reason, breaker, created_at) VALUES (?, ?, ?, 0, ?, '', '', 0, 0, '', '{}', ?) RETURNING no`,
 			n.ID, n.Tenant, id[len(id)-1]%64, n.Name, now.UnixMilli()).Scan(&n.No); err != nil {
-			return nil, fmt.Errorf("create subscription: %w", err)
+			return nil, nil, fmt.Errorf("create subscription: %w", err)
 		}
 		if err := tx.GetContext(ctx, &n.CompanyID, "SELECT company_id FROM tenants WHERE no = ?", n.Tenant); err != nil {
-			return nil, fmt.Errorf("tenant of subscription: %w", err)
+			return nil, nil, fmt.Errorf("tenant of subscription: %w", err)
 		}
 		made, found = true, &admin.Subscription{Subscription: &n}
-		return &n, db.writeVersion(ctx, tx, &n, by, now)
+		return nil, &n, db.writeVersion(ctx, tx, &n, by.KeyID, now)
 	})
 	if err != nil {
 		return nil, false, err
@@ -385,35 +434,35 @@ func isUnique(err error) bool {
 }
 
 // UpdateSubscription implements admin.SubscriptionStore.
-func (db *DB) UpdateSubscription(ctx context.Context, tenant int64, id string, version int64, by string,
+func (db *DB) UpdateSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller,
 	change func(*subscriptions.Subscription) (*subscriptions.Subscription, error),
 ) (updated *admin.Subscription, err error) {
-	err = db.change(ctx, "update subscription", func(tx *sqlx.Tx) (*subscriptions.Subscription, error) {
+	err = db.change(ctx, by, "update subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
 		current, err := db.findLive(ctx, tx, tenant, id, version)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		next, err := change(current.Subscription)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if next == current.Subscription { // nothing to change, no new version
 			updated = current
-			return nil, nil
+			return nil, nil, nil
 		}
 		n := *next
 		updated = &admin.Subscription{Subscription: &n, Hold: current.Hold}
-		if err := db.writeVersion(ctx, tx, &n, by, time.Now()); err != nil {
-			return nil, err
+		if err := db.writeVersion(ctx, tx, &n, by.KeyID, time.Now()); err != nil {
+			return nil, nil, err
 		}
 		if current.Paused() && !n.Paused() {
 			// Whoever resumes it wants it tried now.
 			updated.Hold = delivery.Hold{}
 			if err := writeHold(ctx, tx, n.No, delivery.Hold{}); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
-		return &n, nil
+		return current.Subscription, &n, nil
 	})
 	if err != nil {
 		return nil, err
@@ -433,20 +482,20 @@ func (db *DB) findLive(ctx context.Context, tx *sqlx.Tx, tenant int64, id string
 
 // Pause implements delivery.Store: the hub itself stops a subscription.
 func (db *DB) Pause(ctx context.Context, sub int64, reason string) error {
-	err := db.change(ctx, "pause subscription", func(tx *sqlx.Tx) (*subscriptions.Subscription, error) {
+	err := db.change(ctx, itself, "pause subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
 		s, err := db.findSubscription(ctx, tx, 0, "s.no = ? AND s.deleted_at IS NULL", sub)
 		if errors.Is(err, admin.ErrNotFound) {
-			return nil, nil // deleted meanwhile: stopped for good
+			return nil, nil, nil // deleted meanwhile: stopped for good
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		now := time.Now()
 		paused := s.Subscription.Pause(reason, now)
 		if paused == s.Subscription {
-			return nil, nil
+			return nil, nil, nil
 		}
-		return paused, db.writeVersion(ctx, tx, paused, "hub", now)
+		return s.Subscription, paused, db.writeVersion(ctx, tx, paused, itself.KeyID, now)
 	})
 	if err == nil {
 		db.tellLane(sub)
@@ -481,20 +530,20 @@ func writeHold(ctx context.Context, tx *sqlx.Tx, sub int64, h delivery.Hold) err
 }
 
 // DeleteSubscription implements admin.SubscriptionStore.
-func (db *DB) DeleteSubscription(ctx context.Context, tenant int64, id string, version int64, by string) error {
+func (db *DB) DeleteSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller) error {
 	var no int64
-	err := db.change(ctx, "delete subscription", func(tx *sqlx.Tx) (*subscriptions.Subscription, error) {
+	err := db.change(ctx, by, "delete subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
 		s, err := db.findLive(ctx, tx, tenant, id, version)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		now := time.Now()
 		gone := *s.Subscription
 		gone.DeletedAt, no = &now, gone.No
-		if err := db.writeVersion(ctx, tx, &gone, by, now); err != nil {
-			return nil, err
+		if err := db.writeVersion(ctx, tx, &gone, by.KeyID, now); err != nil {
+			return nil, nil, err
 		}
-		return &gone, addJob(ctx, tx, tenant, jobDelete, deleteJob{Sub: gone.No}, by, now)
+		return s.Subscription, &gone, addJob(ctx, tx, tenant, jobDelete, deleteJob{Sub: gone.No}, by.KeyID, now)
 	})
 	if err == nil {
 		db.tellLane(no)

@@ -12,10 +12,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/subscriptions"
+)
+
+// Keys of tenants.
+var (
+	someone = access.Caller{KeyID: "key"}
+	bob     = access.Caller{KeyID: "bob"}
+	eve     = access.Caller{KeyID: "eve"}
 )
 
 // wanted is a subscription as a request makes it.
@@ -39,7 +47,7 @@ func withTenants(t testing.TB) pastDB {
 
 func (db pastDB) subscribe(t testing.TB, tenant int64, fields string) *admin.Subscription {
 	t.Helper()
-	s, made, err := db.CreateSubscription(t.Context(), wanted(t, tenant, fields), 1000, "key")
+	s, made, err := db.CreateSubscription(t.Context(), wanted(t, tenant, fields), 1000, someone)
 	require.NoError(t, err)
 	require.True(t, made)
 	return s
@@ -111,7 +119,7 @@ func TestSubscriptionLife(t *testing.T) {
 	require.NotContains(t, fields, "hush")
 
 	// The same name again gives the one that is there.
-	again, made, err := db.CreateSubscription(ctx, wanted(t, 1, `,"name":"crm"`), 1000, "key")
+	again, made, err := db.CreateSubscription(ctx, wanted(t, 1, `,"name":"crm"`), 1000, someone)
 	require.NoError(t, err)
 	require.False(t, made)
 	require.Equal(t, s.ID, again.ID)
@@ -125,19 +133,19 @@ func TestSubscriptionLife(t *testing.T) {
 			return &n, nil
 		}
 	}
-	up, err := db.UpdateSubscription(ctx, 1, s.ID, s.Version, "bob", rename("crm2"))
+	up, err := db.UpdateSubscription(ctx, 1, s.ID, s.Version, bob, rename("crm2"))
 	require.NoError(t, err)
 	require.Greater(t, up.Version, other.Version, "versions grow over the whole hub")
 	require.Equal(t, "crm2", db.index.Get(s.No).Name)
-	_, err = db.UpdateSubscription(ctx, 1, s.ID, s.Version, "bob", rename("crm3"))
+	_, err = db.UpdateSubscription(ctx, 1, s.ID, s.Version, bob, rename("crm3"))
 	require.ErrorIs(t, err, admin.ErrVersion)
-	_, err = db.UpdateSubscription(ctx, 2, s.ID, 0, "eve", rename("mine"))
+	_, err = db.UpdateSubscription(ctx, 2, s.ID, 0, eve, rename("mine"))
 	require.ErrorIs(t, err, admin.ErrNotFound, "another tenant's")
 	db.subscribe(t, 1, `,"name":"taken"`)
-	_, err = db.UpdateSubscription(ctx, 1, s.ID, 0, "bob", rename("taken"))
+	_, err = db.UpdateSubscription(ctx, 1, s.ID, 0, bob, rename("taken"))
 	require.ErrorIs(t, err, admin.ErrExists)
 	stop := errors.New("stop")
-	_, err = db.UpdateSubscription(ctx, 1, s.ID, 0, "bob", func(*subscriptions.Subscription) (*subscriptions.Subscription, error) { return nil, stop })
+	_, err = db.UpdateSubscription(ctx, 1, s.ID, 0, bob, func(*subscriptions.Subscription) (*subscriptions.Subscription, error) { return nil, stop })
 	require.ErrorIs(t, err, stop)
 	require.Equal(t, up.Version, db.index.Get(s.No).Version)
 
@@ -156,10 +164,10 @@ func TestSubscriptionLife(t *testing.T) {
 
 	// Deleted: no event matches, its id is free of it, its log stays.
 	seq := db.push(t, event.CDRCall, "cdr/1")
-	require.ErrorIs(t, db.DeleteSubscription(ctx, 1, s.ID, 1, "bob"), admin.ErrVersion)
-	require.ErrorIs(t, db.DeleteSubscription(ctx, 2, s.ID, 0, "eve"), admin.ErrNotFound)
-	require.NoError(t, db.DeleteSubscription(ctx, 1, s.ID, 0, "bob"))
-	require.ErrorIs(t, db.DeleteSubscription(ctx, 1, s.ID, 0, "bob"), admin.ErrNotFound)
+	require.ErrorIs(t, db.DeleteSubscription(ctx, 1, s.ID, 1, bob), admin.ErrVersion)
+	require.ErrorIs(t, db.DeleteSubscription(ctx, 2, s.ID, 0, eve), admin.ErrNotFound)
+	require.NoError(t, db.DeleteSubscription(ctx, 1, s.ID, 0, bob))
+	require.ErrorIs(t, db.DeleteSubscription(ctx, 1, s.ID, 0, bob), admin.ErrNotFound)
 	require.Nil(t, db.index.Get(s.No))
 	list, err := db.FindSubscriptions(ctx, 1, 0, 10)
 	require.NoError(t, err)
@@ -179,7 +187,7 @@ func TestSubscriptionLimit(t *testing.T) {
 	errs := make([]error, 8)
 	for i := range errs {
 		wg.Go(func() {
-			_, _, errs[i] = db.CreateSubscription(t.Context(), wanted(t, 1, ""), 3, "key")
+			_, _, errs[i] = db.CreateSubscription(t.Context(), wanted(t, 1, ""), 3, someone)
 		})
 	}
 	wg.Wait()
@@ -206,7 +214,7 @@ func TestSubscriptionChangesRace(t *testing.T) {
 				time.AfterFunc(time.Millisecond, cancel) // the caller goes away: its change may be committed all the same
 			}
 			defer cancel()
-			_, _ = db.UpdateSubscription(ctx, 1, s.ID, 0, "key", func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
+			_, _ = db.UpdateSubscription(ctx, 1, s.ID, 0, someone, func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
 				n := *s
 				n.Name = fmt.Sprint("name-", i)
 				return &n, nil
@@ -235,7 +243,7 @@ func TestPauseAndResume(t *testing.T) {
 	require.Equal(t, delivery.Hold{Until: 99, Reason: "breaker", Breaker: delivery.Breaker{State: "open", Opens: 2, Since: 5, FailingSince: 3}}, held)
 
 	// An hour later it is resumed: the pause is remembered, over restarts too, and the hold ends.
-	resumed, err := db.UpdateSubscription(ctx, 1, s.ID, 0, "key", func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
+	resumed, err := db.UpdateSubscription(ctx, 1, s.ID, 0, someone, func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
 		return s.Resume(s.PausedAt.Add(time.Hour)), nil
 	})
 	require.NoError(t, err)
@@ -249,7 +257,7 @@ func TestPauseAndResume(t *testing.T) {
 	require.Equal(t, time.Hour, index.Get(s.No).PausedFor)
 	require.Equal(t, resumed.Version, index.Get(s.No).Version)
 
-	require.NoError(t, db.DeleteSubscription(ctx, 1, s.ID, 0, "key"))
+	require.NoError(t, db.DeleteSubscription(ctx, 1, s.ID, 0, someone))
 	require.NoError(t, db.Pause(ctx, s.No, subscriptions.ByGone), "of one deleted meanwhile")
 	require.Nil(t, index.Get(s.No))
 }
@@ -264,10 +272,10 @@ func TestDeleteCancelsBacklog(t *testing.T) {
 	s, kept := db.subscribe(t, 1, ""), db.subscribe(t, 1, "")
 	first := db.push(t, event.CDRCall, "cdr/0")
 	db.end(t, s.No, first, refused503(), delivery.Verdict{State: delivery.Exhausted})
-	require.NoError(t, db.RetryDelivery(t.Context(), 1, s.No, first, false, "key"))
+	require.NoError(t, db.RetryDelivery(t.Context(), 1, s.No, first, false, someone))
 	second := db.push(t, event.CDRCall, "cdr/0b")
 	db.end(t, s.No, second, &delivery.Attempt{N: 1, StatusCode: 200}, delivery.Verdict{State: delivery.Delivered})
-	require.NoError(t, db.RetryDelivery(t.Context(), 1, s.No, second, false, "key"))
+	require.NoError(t, db.RetryDelivery(t.Context(), 1, s.No, second, false, someone))
 	const backlog = 2*jobChunk + 7
 	events := make([]*event.Event, backlog)
 	for i := range events {
@@ -275,7 +283,7 @@ func TestDeleteCancelsBacklog(t *testing.T) {
 	}
 	_, err := db.Accept(t.Context(), events)
 	require.NoError(t, err)
-	require.NoError(t, db.DeleteSubscription(t.Context(), 1, s.ID, 0, "key"))
+	require.NoError(t, db.DeleteSubscription(t.Context(), 1, s.ID, 0, someone))
 	db.requireHoursAddUp(t)
 	db.close(t)
 
@@ -325,21 +333,21 @@ func TestRetryDelivery(t *testing.T) {
 		return c.WaitsFor
 	}
 
-	require.Empty(t, waits(db.RetryDelivery(ctx, 1, s.No, first, false, "key")), "it is pending already")
+	require.Empty(t, waits(db.RetryDelivery(ctx, 1, s.No, first, false, someone)), "it is pending already")
 	db.end(t, s.No, first, refused503(), exhausted)
 	db.requireHoursAddUp(t)
-	require.ErrorIs(t, db.RetryDelivery(ctx, 2, s.No, first, false, "eve"), admin.ErrNotFound)
-	require.ErrorIs(t, db.RetryDelivery(ctx, 1, s.No, first+1, false, "key"), admin.ErrNotFound)
-	require.ErrorIs(t, db.RetryDelivery(ctx, 1, s.No+1, first, false, "key"), admin.ErrNotFound)
+	require.ErrorIs(t, db.RetryDelivery(ctx, 2, s.No, first, false, eve), admin.ErrNotFound)
+	require.ErrorIs(t, db.RetryDelivery(ctx, 1, s.No, first+1, false, someone), admin.ErrNotFound)
+	require.ErrorIs(t, db.RetryDelivery(ctx, 1, s.No+1, first, false, someone), admin.ErrNotFound)
 	db.requireHoursAddUp(t)
 
 	// A later one of its key is pending: it would be an inversion.
 	second := db.push(t, event.CDRCall, "cdr/1")
 	d, err := db.FindDelivery(ctx, 1, s.No, second)
 	require.NoError(t, err)
-	require.Equal(t, d.PublicID(), waits(db.RetryDelivery(ctx, 1, s.No, first, false, "key")))
+	require.Equal(t, d.PublicID(), waits(db.RetryDelivery(ctx, 1, s.No, first, false, someone)))
 	nudged = nil
-	require.NoError(t, db.RetryDelivery(ctx, 1, s.No, first, true, "key"))
+	require.NoError(t, db.RetryDelivery(ctx, 1, s.No, first, true, someone))
 	require.Equal(t, []Rows{{Sub: s.No, From: first}}, nudged)
 	items, err := db.Pending(ctx, s.No, delivery.ID{}, 10)
 	require.NoError(t, err)
@@ -353,7 +361,7 @@ func TestRetryDelivery(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, delivery.Pending, d.State)
 	require.Equal(t, []search.Run{{Run: 1, By: "key", Reason: "retry"}}, d.Runs)
-	require.Empty(t, waits(db.RetryDelivery(ctx, 1, s.No, first, true, "key")), "a run is pending")
+	require.Empty(t, waits(db.RetryDelivery(ctx, 1, s.No, first, true, someone)), "a run is pending")
 	db.requireHoursAddUp(t)
 
 	// The delivery ends as its run does.
@@ -368,7 +376,7 @@ func TestRetryDelivery(t *testing.T) {
 	// Of one delivered a further run changes nothing but itself. The second one
 	// stepped aside, so the key is free.
 	db.end(t, s.No, second, refused503(), delivery.Verdict{State: delivery.Pending, DueAt: 1, AsideAt: 1})
-	require.NoError(t, db.RetryDelivery(ctx, 1, s.No, first, false, "key"))
+	require.NoError(t, db.RetryDelivery(ctx, 1, s.No, first, false, someone))
 	db.end(t, s.No, first, refused503(), exhausted)
 	d, err = db.FindDelivery(ctx, 1, s.No, first)
 	require.NoError(t, err)
@@ -379,9 +387,9 @@ func TestRetryDelivery(t *testing.T) {
 
 	// Without a body there is nothing to send, and nobody to send it to once it is deleted.
 	db.seed(t, func(tx *sqlx.Tx) { tx.MustExec("DELETE FROM bodies WHERE seq = ?", first) })
-	require.Empty(t, waits(db.RetryDelivery(ctx, 1, s.No, first, true, "key")))
-	require.NoError(t, db.DeleteSubscription(ctx, 1, s.ID, 0, "key"))
-	require.Empty(t, waits(db.RetryDelivery(ctx, 1, s.No, first, true, "key")))
+	require.Empty(t, waits(db.RetryDelivery(ctx, 1, s.No, first, true, someone)))
+	require.NoError(t, db.DeleteSubscription(ctx, 1, s.ID, 0, someone))
+	require.Empty(t, waits(db.RetryDelivery(ctx, 1, s.No, first, true, someone)))
 	db.requireHoursAddUp(t)
 }
 
@@ -392,7 +400,7 @@ func TestRetryWithoutOrder(t *testing.T) {
 	first := db.push(t, event.CDRCall, "cdr/1")
 	db.end(t, s.No, first, refused503(), delivery.Verdict{State: delivery.Exhausted})
 	db.push(t, event.CDRCall, "cdr/1")
-	require.NoError(t, db.RetryDelivery(ctx, 1, s.No, first, false, "key"))
+	require.NoError(t, db.RetryDelivery(ctx, 1, s.No, first, false, someone))
 }
 
 func TestVersionsAt(t *testing.T) {

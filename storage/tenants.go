@@ -13,6 +13,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/audit"
 )
 
 var _ admin.TenantStore = (*DB)(nil)
@@ -67,7 +68,7 @@ func rowOfTenant(t *access.Tenant) (tenantRow, error) {
 
 // CreateTenant commits a tenant and sets its number, version and times. The
 // companyId of a deleted one stays taken: its log is still readable.
-func (db *DB) CreateTenant(ctx context.Context, t *access.Tenant) error {
+func (db *DB) CreateTenant(ctx context.Context, by access.Caller, t *access.Tenant) error {
 	now := time.UnixMilli(time.Now().UnixMilli()).UTC()
 	made := *t
 	made.Version, made.CreatedAt, made.UpdatedAt = 1, now, now
@@ -75,24 +76,32 @@ func (db *DB) CreateTenant(ctx context.Context, t *access.Tenant) error {
 	if err != nil {
 		return err
 	}
-	err = db.admin(ctx, "create tenant "+t.CompanyID, func(tx *sqlx.Tx) error {
+	err = db.act(ctx, by, "create tenant "+t.CompanyID, func(tx *sqlx.Tx) (*audit.Deed, error) {
 		err := tx.Get(&made.No, `INSERT INTO tenants
 			(company_id, name, timezone, settings, limits, allow_networks, suspended_at, version, created_at, updated_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (company_id) DO NOTHING RETURNING no`,
 			row.CompanyID, row.Name, row.Timezone, row.Settings, row.Limits, row.AllowNetworks, row.SuspendedAt,
 			row.Version, row.CreatedAt, row.UpdatedAt)
 		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("tenant %s %w", t.CompanyID, admin.ErrExists)
+			return nil, fmt.Errorf("tenant %s %w", t.CompanyID, admin.ErrExists)
 		}
 		if err != nil {
-			return fmt.Errorf("create tenant %s: %w", t.CompanyID, err)
+			return nil, fmt.Errorf("create tenant %s: %w", t.CompanyID, err)
 		}
-		return nil
+		return tenantDeed(audit.TenantCreate, nil, &made), nil
 	})
 	if err == nil {
 		*t = made
 	}
 	return err
+}
+
+func tenantDeed(action string, before, after *access.Tenant) *audit.Deed {
+	d := &audit.Deed{Action: action, Tenant: after.No, Object: "tenant/" + after.CompanyID, After: after}
+	if before != nil {
+		d.Before = before
+	}
+	return d
 }
 
 // FindTenant by its companyId.
@@ -141,32 +150,36 @@ func tenantsOf(rows []tenantRow) ([]access.Tenant, error) {
 }
 
 // UpdateTenant changes a tenant in one transaction, under its next version.
-func (db *DB) UpdateTenant(ctx context.Context, companyID string, version int64, change func(*access.Tenant) error) (*access.Tenant, error) {
+func (db *DB) UpdateTenant(ctx context.Context, by access.Caller, companyID string, version int64, change func(*access.Tenant) error) (*access.Tenant, error) {
 	var changed *access.Tenant
-	err := db.admin(ctx, "change tenant "+companyID, func(tx *sqlx.Tx) error {
-		t, err := findTenant(ctx, tx, companyID)
+	err := db.act(ctx, by, "change tenant "+companyID, func(tx *sqlx.Tx) (*audit.Deed, error) {
+		before, err := findTenant(ctx, tx, companyID)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if version != 0 && version != t.Version {
-			return admin.ErrVersion
+		if version != 0 && version != before.Version {
+			return nil, admin.ErrVersion
+		}
+		t, err := findTenant(ctx, tx, companyID) // change may alter what is inside
+		if err != nil {
+			return nil, err
 		}
 		if err := change(t); err != nil {
-			return err
+			return nil, err
 		}
 		t.Version++
 		t.UpdatedAt = time.UnixMilli(time.Now().UnixMilli()).UTC()
 		row, err := rowOfTenant(t)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE tenants SET name = ?, timezone = ?, settings = ?, limits = ?,
 			allow_networks = ?, suspended_at = ?, version = ?, updated_at = ? WHERE no = ?`,
 			row.Name, row.Timezone, row.Settings, row.Limits, row.AllowNetworks, row.SuspendedAt, row.Version, row.UpdatedAt, row.No); err != nil {
-			return fmt.Errorf("change tenant %s: %w", companyID, err)
+			return nil, fmt.Errorf("change tenant %s: %w", companyID, err)
 		}
 		changed = t
-		return nil
+		return tenantDeed(audit.TenantUpdate, before, t), nil
 	})
 	if err != nil {
 		return nil, err

@@ -94,6 +94,7 @@ type Caller struct {
 	Tenant    int64  // 0 for the platform
 	CompanyID string // "" for the platform
 	KeyID     string
+	Name      string // of the key
 	Role      Role
 	PII       bool
 	Strict    bool // the tenant's setting validation: "strict"

@@ -143,7 +143,7 @@ func (b *Book) Lookup(text string, now time.Time) (Caller, error) {
 	if e.key.ExpiresAt != nil && !now.Before(*e.key.ExpiresAt) {
 		return Caller{}, ErrCredential
 	}
-	c := Caller{KeyID: e.key.ID, Role: e.key.Role, PII: e.key.PII}
+	c := Caller{KeyID: e.key.ID, Name: e.key.Name, Role: e.key.Role, PII: e.key.PII}
 	if e.key.Role != Platform {
 		if t == nil {
 			return Caller{}, ErrCredential

@@ -22,10 +22,10 @@ import (
 // RetryStore adds runs to deliveries.
 type RetryStore interface {
 	// RetryDelivery commits a new pending run, due at once, with the automatic
-	// retries of its subscription. force: past its order key, marked late. by: id
-	// of the key that asks. A delivery that was delivered stays so; another becomes
+	// retries of its subscription. force: past its order key, marked late. by: who
+	// asks, also in the audit log. A delivery that was delivered stays so; another becomes
 	// pending. *Conflict when there can be none now; ErrNotFound.
-	RetryDelivery(ctx context.Context, tenant, sub, seq int64, force bool, by string) error
+	RetryDelivery(ctx context.Context, tenant, sub, seq int64, force bool, by access.Caller) error
 }
 
 // Conflict is a change that the state of things does not allow now: 409.
@@ -209,7 +209,7 @@ func (a *API) RetryDelivery(w http.ResponseWriter, r *http.Request, c access.Cal
 		a.fail(w, r, err)
 		return
 	}
-	err = a.Retries.RetryDelivery(r.Context(), c.Tenant, d.Sub, d.Seq, force != nil && *force, c.KeyID)
+	err = a.Retries.RetryDelivery(r.Context(), c.Tenant, d.Sub, d.Seq, force != nil && *force, c)
 	if conflict, ok := errors.AsType[*Conflict](err); ok {
 		p := problem.New(http.StatusConflict, conflict.Reason)
 		if conflict.WaitsFor != "" {

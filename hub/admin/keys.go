@@ -20,16 +20,17 @@ import (
 // expires: without it nobody could make another. 409.
 var ErrLastKey = errors.New("it is the last platform key that does not expire; make another one first")
 
-// KeyStore keeps the keys, without their secrets.
+// KeyStore keeps the keys, without their secrets. Each change is a row of the
+// audit log, too, as the deed of by.
 type KeyStore interface {
 	// CreateKey commits k; ErrLimit if its tenant has limit live keys already.
-	CreateKey(ctx context.Context, k access.Key, limit int) error
+	CreateKey(ctx context.Context, by access.Caller, k access.Key, limit int) error
 	// FindKeys lists at most limit keys of a tenant (0: the platform's) with ids
 	// below before, newest first; before "": from the newest on.
 	FindKeys(ctx context.Context, tenant int64, before string, limit int) ([]access.Key, error)
 	// RevokeKey commits that a key of the tenant is refused from at on. Safe to
 	// repeat: the first time stays. ErrNotFound, ErrLastKey.
-	RevokeKey(ctx context.Context, tenant int64, id string, at time.Time) error
+	RevokeKey(ctx context.Context, by access.Caller, tenant int64, id string, at time.Time) error
 }
 
 type keyView struct {
@@ -116,7 +117,7 @@ func (a *API) CreateKey(w http.ResponseWriter, r *http.Request, c access.Caller,
 	ctx := context.WithoutCancel(r.Context())
 	a.changes.Lock()
 	defer a.changes.Unlock()
-	if err := a.Keys.CreateKey(ctx, k, t.Limits.Effective().Keys); err != nil {
+	if err := a.Keys.CreateKey(ctx, c, k, t.Limits.Effective().Keys); err != nil {
 		a.fail(w, r, err)
 		return
 	}
@@ -194,7 +195,7 @@ func (a *API) RevokeKey(w http.ResponseWriter, r *http.Request, c access.Caller,
 	ctx := context.WithoutCancel(r.Context())
 	a.changes.Lock()
 	defer a.changes.Unlock()
-	if err := a.Keys.RevokeKey(ctx, t.No, id, a.now()); err != nil {
+	if err := a.Keys.RevokeKey(ctx, c, t.No, id, a.now()); err != nil {
 		a.fail(w, r, err)
 		return
 	}

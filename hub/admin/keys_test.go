@@ -23,7 +23,7 @@ func TestKeyLife(t *testing.T) {
 
 	c, err := o.book.Lookup(text, o.now)
 	require.NoError(t, err, "it holds at once")
-	require.Equal(t, access.Caller{Tenant: acme.Tenant, CompanyID: "acme", KeyID: id, Role: access.Owner}, c)
+	require.Equal(t, access.Caller{Tenant: acme.Tenant, CompanyID: "acme", KeyID: id, Name: "ci", Role: access.Owner}, c)
 
 	// Listed without its secret; its last use after a flush.
 	require.NoError(t, o.book.Flush(t.Context(), o.db))

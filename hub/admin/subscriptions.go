@@ -28,12 +28,13 @@ type Version struct {
 }
 
 // SubscriptionStore keeps the subscriptions. What it commits holds for the
-// next event that is accepted.
+// next event that is accepted, and is a row of the audit log, too, as the deed
+// of by.
 type SubscriptionStore interface {
 	// CreateSubscription commits s under a new id and version. If the tenant has
 	// one of the same name, it gives that one instead, and made is false. ErrLimit
 	// if the tenant has limit subscriptions already.
-	CreateSubscription(ctx context.Context, s *subscriptions.Subscription, limit int, by string) (sub *Subscription, made bool, err error)
+	CreateSubscription(ctx context.Context, s *subscriptions.Subscription, limit int, by access.Caller) (sub *Subscription, made bool, err error)
 	// FindSubscription by its id, also a deleted one; ErrNotFound.
 	FindSubscription(ctx context.Context, tenant int64, id string) (*Subscription, error)
 	// FindSubscriptions lists at most limit that are not deleted, with numbers
@@ -44,11 +45,11 @@ type SubscriptionStore interface {
 	// An error of change leaves all as it was. Resuming ends a hold. ErrVersion if
 	// version is not 0 and not the current one; ErrExists for a name that is
 	// taken; ErrNotFound, also for a deleted one.
-	UpdateSubscription(ctx context.Context, tenant int64, id string, version int64, by string,
+	UpdateSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller,
 		change func(*subscriptions.Subscription) (*subscriptions.Subscription, error)) (*Subscription, error)
 	// DeleteSubscription commits that it gets no event any more; what is pending
 	// is cancelled in the background. ErrVersion, ErrNotFound as above.
-	DeleteSubscription(ctx context.Context, tenant int64, id string, version int64, by string) error
+	DeleteSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller) error
 	// FindVersions lists at most limit versions below before, newest first; before
 	// 0: from the current one. Empty for an unknown id.
 	FindVersions(ctx context.Context, tenant int64, id string, before int64, limit int) ([]Version, error)
@@ -123,7 +124,7 @@ func (a *API) CreateSubscription(w http.ResponseWriter, r *http.Request, c acces
 	if t := a.Book.Tenant(c.Tenant); t != nil {
 		limit = t.Limits.Effective().Subscriptions
 	}
-	sub, made, err := a.Subscriptions.CreateSubscription(r.Context(), s, limit, c.KeyID)
+	sub, made, err := a.Subscriptions.CreateSubscription(r.Context(), s, limit, c)
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -238,7 +239,7 @@ func (a *API) update(w http.ResponseWriter, r *http.Request, c access.Caller, ps
 		a.fail(w, r, err)
 		return
 	}
-	s, err := a.Subscriptions.UpdateSubscription(r.Context(), c.Tenant, ps.ByName("id"), version, c.KeyID, change)
+	s, err := a.Subscriptions.UpdateSubscription(r.Context(), c.Tenant, ps.ByName("id"), version, c, change)
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -258,7 +259,7 @@ func expected(r *http.Request) (int64, error) {
 func (a *API) DeleteSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
 	version, err := expected(r)
 	if err == nil {
-		err = a.Subscriptions.DeleteSubscription(r.Context(), c.Tenant, ps.ByName("id"), version, c.KeyID)
+		err = a.Subscriptions.DeleteSubscription(r.Context(), c.Tenant, ps.ByName("id"), version, c)
 	}
 	if err != nil {
 		a.fail(w, r, err)

@@ -22,11 +22,11 @@ import (
 // DefaultTimezone of a tenant that names none.
 const DefaultTimezone = "Asia/Singapore"
 
-// TenantStore keeps the tenants.
+// TenantStore keeps the tenants. Each change is a row of the audit log, too, as the deed of by.
 type TenantStore interface {
 	// CreateTenant commits t and sets its No, Version and times; ErrExists if
 	// there is, or was, one of its CompanyID.
-	CreateTenant(ctx context.Context, t *access.Tenant) error
+	CreateTenant(ctx context.Context, by access.Caller, t *access.Tenant) error
 	// FindTenant by its companyId; ErrNotFound.
 	FindTenant(ctx context.Context, companyID string) (*access.Tenant, error)
 	// FindTenants lists at most limit tenants with numbers below before, newest
@@ -35,7 +35,7 @@ type TenantStore interface {
 	// UpdateTenant applies change to the tenant and commits it under the next
 	// version, in one transaction. An error of change leaves all as it was.
 	// ErrVersion if version is not 0 and not the current one; ErrNotFound.
-	UpdateTenant(ctx context.Context, companyID string, version int64, change func(*access.Tenant) error) (*access.Tenant, error)
+	UpdateTenant(ctx context.Context, by access.Caller, companyID string, version int64, change func(*access.Tenant) error) (*access.Tenant, error)
 }
 
 // tenantBody is what callers may say about a tenant.
@@ -120,7 +120,7 @@ func viewTenant(t *access.Tenant) tenantView {
 }
 
 // CreateTenant is POST /v1/tenants.
-func (a *API) CreateTenant(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) {
+func (a *API) CreateTenant(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
 	var in tenantBody
 	if err := decode(w, r, &in); err != nil {
 		a.fail(w, r, err)
@@ -139,7 +139,7 @@ func (a *API) CreateTenant(w http.ResponseWriter, r *http.Request, _ access.Call
 	ctx := context.WithoutCancel(r.Context())
 	a.changes.Lock()
 	defer a.changes.Unlock()
-	if err := a.Tenants.CreateTenant(ctx, t); err != nil {
+	if err := a.Tenants.CreateTenant(ctx, c, t); err != nil {
 		a.fail(w, r, err)
 		return
 	}
@@ -227,7 +227,7 @@ func (a *API) PatchTenant(w http.ResponseWriter, r *http.Request, c access.Calle
 	ctx := context.WithoutCancel(r.Context())
 	a.changes.Lock()
 	defer a.changes.Unlock()
-	t, err := a.Tenants.UpdateTenant(ctx, id, version, func(t *access.Tenant) error {
+	t, err := a.Tenants.UpdateTenant(ctx, c, id, version, func(t *access.Tenant) error {
 		return applyPatch(t, patch, a.now())
 	})
 	if err != nil {

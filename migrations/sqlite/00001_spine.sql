@@ -233,20 +233,25 @@ CREATE TABLE attempt_hours (
     PRIMARY KEY (sub, hour, class, bucket)
 ) WITHOUT ROWID;
 
+-- Append only: every row is chained to the one before (hub/audit), the last one
+-- to the row audit_head of meta.
 CREATE TABLE audit (
-    no        INTEGER PRIMARY KEY,
-    at        INTEGER NOT NULL,
-    tenant    INTEGER NOT NULL,
-    who       TEXT NOT NULL,
+    seq       INTEGER PRIMARY KEY,
+    at        INTEGER NOT NULL, -- never falls while seq grows
+    tenant    INTEGER NOT NULL, -- whose object it is; 0: nobody's
+    platform  INTEGER NOT NULL, -- 1: the platform may read it
+    who       TEXT NOT NULL,    -- id of a key, or the hub itself
+    name      TEXT NOT NULL,
     ip        TEXT NOT NULL,
     action    TEXT NOT NULL,
     object    TEXT NOT NULL,
-    before    TEXT,
-    after     TEXT,
+    before    TEXT NOT NULL,    -- JSON, or '' for nothing
+    after     TEXT NOT NULL,
     prev_hash BLOB NOT NULL,
     hash      BLOB NOT NULL
 );
-CREATE INDEX audit_tenant ON audit (tenant, no);
+CREATE INDEX audit_tenant ON audit (tenant, seq);
+CREATE INDEX audit_platform ON audit (seq) WHERE platform = 1;
 
 CREATE TABLE shards (
     shard      INTEGER PRIMARY KEY,

@@ -1,0 +1,344 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/audit"
+	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/signing"
+)
+
+var _ admin.AuditStore = (*DB)(nil)
+
+// itself is the hub as somebody who changes things.
+var itself = access.Caller{KeyID: "hub"}
+
+// act is the way in which anything changes that somebody may ask about later:
+// what fn does and its row in the audit log are committed together or not at
+// all. fn says what it did; nil: nothing, and there is no row. db.admin is for
+// what the hub does by itself all day long.
+func (db *DB) act(ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (*audit.Deed, error)) error {
+	return db.admin(ctx, what, func(tx *sqlx.Tx) error {
+		d, err := fn(tx)
+		if err != nil || d == nil {
+			return err
+		}
+		return db.writeAudit(context.WithoutCancel(ctx), tx, entry{by, *d, time.Now()})
+	})
+}
+
+type entry struct {
+	by   access.Caller
+	deed audit.Deed
+	at   time.Time
+}
+
+// writeAudit puts rows behind the log's head. The writer is alone, so nobody
+// else moves the head between reading and writing it.
+func (db *DB) writeAudit(ctx context.Context, tx *sqlx.Tx, entries ...entry) error {
+	head, err := db.auditHead(ctx, tx)
+	if err != nil {
+		return err
+	}
+	key := db.auditKey()
+	for _, e := range entries {
+		r := audit.Row{
+			At: e.at.UnixMilli(), Tenant: e.deed.Tenant, Platform: e.deed.Tenant == 0 || e.by.Role == access.Platform,
+			Who: e.by.KeyID, Name: e.by.Name, IP: e.by.IP, Action: e.deed.Action, Object: e.deed.Object,
+		}
+		if r.Before, err = audit.JSON(e.deed.Before); err != nil {
+			return err
+		}
+		if r.After, err = audit.JSON(e.deed.After); err != nil {
+			return err
+		}
+		head = head.Next(key, &r)
+		if _, err := tx.ExecContext(ctx, `INSERT INTO audit (seq, at, tenant, platform, who, name, ip, action, object, before, after, prev_hash, hash)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.Seq, r.At, r.Tenant, r.Platform, r.Who, r.Name, r.IP, r.Action, r.Object,
+			r.Before, r.After, r.Prev, r.Hash); err != nil {
+			return fmt.Errorf("write audit log: %w", err)
+		}
+	}
+	return setHead(ctx, tx, head, key)
+}
+
+func setHead(ctx context.Context, tx *sqlx.Tx, head audit.Head, key []byte) error {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('audit_head', ?)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, head.Seal(key)); err != nil {
+		return fmt.Errorf("write head of audit log: %w", err)
+	}
+	return nil
+}
+
+// auditHead is where the log goes on. Should somebody have tampered with the
+// head, the log goes on all the same, and the break stays to be seen.
+func (db *DB) auditHead(ctx context.Context, tx *sqlx.Tx) (audit.Head, error) {
+	head, err := readHead(ctx, tx, db.auditKey())
+	if !errors.Is(err, audit.ErrHead) {
+		return head, err
+	}
+	db.log.Error("audit log", "err", err)
+	var last struct{ Seq, At int64 }
+	if err := tx.GetContext(ctx, &last, "SELECT COALESCE(max(seq), 0) AS seq, COALESCE(max(at), 0) AS at FROM audit"); err != nil {
+		return head, fmt.Errorf("end of audit log: %w", err)
+	}
+	return audit.LostHead(max(last.Seq, 0), last.At), nil
+}
+
+// readHead gives audit.ErrHead also when there is none: it is made together
+// with the store.
+func readHead(ctx context.Context, q sqlx.QueryerContext, key []byte) (audit.Head, error) {
+	var b []byte
+	err := sqlx.GetContext(ctx, q, &b, "SELECT value FROM meta WHERE name = 'audit_head'")
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return audit.Head{}, fmt.Errorf("read head of audit log: %w", err)
+	}
+	return audit.OpenHead(key, b)
+}
+
+func (db *DB) auditKey() []byte { return db.box.Subkey(signing.LabelAudit) }
+
+// views gathers the rows of those who look at something, so that many readers
+// cost one commit and not one each.
+type views struct {
+	mu   sync.Mutex
+	next *viewBatch    // gathers while the one before it is committed
+	turn chan struct{} // of one: a batch is being committed
+}
+
+type viewBatch struct {
+	entries []entry
+	done    chan struct{} // closed when err is there
+	err     error
+}
+
+// maxViews may wait for one commit; who comes later is told to come again.
+const maxViews = 1000
+
+// Viewed implements admin.AuditStore.
+func (db *DB) Viewed(ctx context.Context, by access.Caller, d audit.Deed) error {
+	v := &db.views
+	v.mu.Lock()
+	if v.next == nil {
+		v.next = &viewBatch{done: make(chan struct{})}
+	}
+	b := v.next
+	if len(b.entries) >= maxViews {
+		v.mu.Unlock()
+		return fmt.Errorf("write audit log: %w", ingest.ErrBusy)
+	}
+	b.entries = append(b.entries, entry{by, d, time.Now()})
+	first := len(b.entries) == 1
+	v.mu.Unlock()
+	if !first {
+		<-b.done
+		return b.err
+	}
+	// Who began a batch commits it, for all who joined until its turn came.
+	v.turn <- struct{}{}
+	v.mu.Lock()
+	v.next = nil
+	v.mu.Unlock()
+	b.err = db.admin(context.WithoutCancel(ctx), "write audit log", func(tx *sqlx.Tx) error {
+		return db.writeAudit(context.WithoutCancel(ctx), tx, b.entries...)
+	})
+	<-v.turn
+	close(b.done)
+	return b.err
+}
+
+const auditColumns = "seq, at, tenant, platform, who, name, ip, action, object, before, after, prev_hash, hash"
+
+func scanAudit(rows *sqlx.Rows) (r audit.Row, err error) {
+	err = rows.Scan(&r.Seq, &r.At, &r.Tenant, &r.Platform, &r.Who, &r.Name, &r.IP, &r.Action, &r.Object, &r.Before, &r.After, &r.Prev, &r.Hash)
+	return r, err
+}
+
+// FindAudit implements admin.AuditStore.
+func (db *DB) FindAudit(ctx context.Context, f audit.Filter) (page []audit.Row, next int64, err error) {
+	err = db.snapshot(ctx, "find audit rows", func(l log) error {
+		page, next, err = l.audit(ctx, f)
+		return err
+	})
+	return page, next, err
+}
+
+func (l log) audit(ctx context.Context, f audit.Filter) (page []audit.Row, next int64, err error) {
+	w := auditWalk(f)
+	if w.low, w.below, err = l.auditRange(ctx, f.From, f.To); err != nil {
+		return nil, 0, err
+	}
+	if f.Before > 0 {
+		w.below = min(w.below, f.Before)
+	}
+	// One more than asked for says whether another page follows.
+	seqs, err := w.step(ctx, l.q, l.rows, f.Limit+1)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(seqs) > f.Limit {
+		seqs = seqs[:f.Limit]
+		next = seqs[f.Limit-1]
+	} else if !w.done {
+		next = w.below
+	}
+	if len(seqs) == 0 {
+		return nil, next, nil
+	}
+	args := make([]any, len(seqs))
+	for i, s := range seqs {
+		args[i] = s
+	}
+	rows, err := l.q.QueryxContext(ctx, "SELECT "+auditColumns+" FROM audit WHERE seq IN ("+values("?", len(seqs))+") ORDER BY seq DESC", args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		r, err := scanAudit(rows)
+		if err != nil {
+			return nil, 0, err
+		}
+		page = append(page, r)
+	}
+	return page, next, rows.Err()
+}
+
+func auditWalk(f audit.Filter) walk {
+	w := walk{table: "audit INDEXED BY audit_tenant", where: "tenant = ?", args: []any{f.Tenant}}
+	if f.Tenant == 0 {
+		w.table, w.where, w.args = "audit INDEXED BY audit_platform", "platform = 1", nil
+	}
+	var filters []string
+	for column, value := range map[string]string{"action": f.Action, "object": f.Object, "who": f.Who} {
+		if value != "" {
+			filters = append(filters, column+" = ?")
+			w.picks = append(w.picks, value)
+		}
+	}
+	w.filter = strings.Join(filters, " AND ")
+	return w
+}
+
+// auditRange is the range [low, below) of rows written at from <= t < to, Unix ms; 0 is open.
+func (l log) auditRange(ctx context.Context, from, to int64) (low, below int64, err error) {
+	low, below = 1, math.MaxInt64
+	if from > 0 {
+		if low, err = l.auditAt(ctx, from); err != nil {
+			return 0, 0, err
+		}
+	}
+	if to > 0 {
+		if below, err = l.auditAt(ctx, to); err != nil {
+			return 0, 0, err
+		}
+	}
+	return low, below, nil
+}
+
+// auditAt finds by bisection the first row written at or after ms: times never
+// fall while numbers grow.
+func (l log) auditAt(ctx context.Context, ms int64) (int64, error) {
+	var lo, hi int64
+	if err := l.q.QueryRowxContext(ctx, "SELECT COALESCE(min(seq), 0), COALESCE(max(seq) + 1, 0) FROM audit").Scan(&lo, &hi); err != nil {
+		return 0, fmt.Errorf("range of audit log: %w", err)
+	}
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		var seq, at int64
+		if err := l.q.QueryRowxContext(ctx, "SELECT seq, at FROM audit WHERE seq >= ? ORDER BY seq LIMIT 1", mid).Scan(&seq, &at); err != nil {
+			return 0, fmt.Errorf("audit row at %d: %w", ms, err)
+		}
+		if at >= ms {
+			hi = mid
+		} else {
+			lo = seq + 1
+		}
+	}
+	return lo, nil
+}
+
+// VerifyAudit checks the audit log of the store in a folder, also one that is
+// being served, and says how many rows it has. *audit.Broken names the first
+// row that is not as it was written; audit.ErrHead.
+func VerifyAudit(ctx context.Context, dir string, box *signing.Box) (rows int64, err error) {
+	read, err := openReader(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer read.Close()
+	if err := checkKey(ctx, read, box); err != nil {
+		return 0, err
+	}
+	key := box.Subkey(signing.LabelAudit)
+	// First the head: what comes behind it while we read is not looked at.
+	tx, err := read.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return 0, fmt.Errorf("read audit log: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // nothing was written
+	head, headErr := readHead(ctx, tx, key)
+	if headErr != nil && !errors.Is(headErr, audit.ErrHead) {
+		return 0, headErr
+	}
+	var last int64
+	if err := tx.GetContext(ctx, &last, "SELECT COALESCE(max(seq), 0) FROM audit"); err != nil {
+		return 0, fmt.Errorf("end of audit log: %w", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		return 0, fmt.Errorf("read audit log: %w", err)
+	}
+	chain := audit.Chain{Key: key}
+	if err := eachAudit(ctx, read, last, chain.Check); err != nil {
+		return 0, err
+	}
+	if headErr != nil {
+		return 0, headErr
+	}
+	return head.Seq, chain.End(head)
+}
+
+// eachAudit reads the rows up to one in their order, some at a time, so that no
+// long transaction keeps the log of a serving hub from being checkpointed.
+func eachAudit(ctx context.Context, read *sqlx.DB, last int64, fn func(*audit.Row) error) error {
+	const some = 5000
+	for after := int64(math.MinInt64); after < last; {
+		n := 0
+		err := func() error {
+			rows, err := read.QueryxContext(ctx, "SELECT "+auditColumns+" FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", after, last, some)
+			if err != nil {
+				return fmt.Errorf("read audit log: %w", err)
+			}
+			defer rows.Close()
+			for ; rows.Next(); n++ {
+				r, err := scanAudit(rows)
+				if err != nil { // no row that we wrote
+					return &audit.Broken{Seq: r.Seq, Reason: "was changed: " + err.Error()}
+				}
+				if err := fn(&r); err != nil {
+					return err
+				}
+				after = r.Seq
+			}
+			return rows.Err()
+		}()
+		if err != nil {
+			return err
+		}
+		if n < some {
+			return nil
+		}
+	}
+	return nil
+}
