@@ -99,6 +99,7 @@ func (h *Hub) wire() {
 	h.ingest = &ingest.Handler{
 		Store: h.db, Metrics: ingest.NewMetrics(h.metrics.registry),
 		Limit: func(tenant int64) int { return h.limits(tenant).EventsPerSecond },
+		Full:  func(tenant int64) bool { return h.db.PendingOf(tenant) >= h.limits(tenant).Effective().PendingDeliveries },
 	}
 	h.metrics.watch(h.db, h.lanes)
 }
@@ -233,6 +234,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		return h.serve(gctx)
 	})
 	g.Go(func() error { return h.db.RunJobs(gctx) })
+	g.Go(func() error { return h.db.RunRetention(gctx) })
 	g.Go(func() error { return h.housekeeping(gctx) })
 	err := g.Wait()
 	h.sender.CloseIdle()

@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
-	"sync"
-
-	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
@@ -88,66 +85,4 @@ func (h *hourDeltas) write(ctx context.Context, s *statements) error {
 		return fmt.Errorf("count attempts: %w", err)
 	}
 	return nil
-}
-
-// pendingCounts knows how many runs are pending, by subscription, without asking the database.
-type pendingCounts struct {
-	mu    sync.Mutex
-	bySub map[int64]int
-
-	// of the transaction under way
-	plus, minus map[int64]int
-}
-
-func (p *pendingCounts) load(ctx context.Context, conn *sqlx.Conn) error {
-	rows, err := conn.QueryContext(ctx, "SELECT sub, count(*) FROM deliveries WHERE state = 0 GROUP BY sub")
-	if err != nil {
-		return fmt.Errorf("count pending: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var sub int64
-		var n int
-		if err := rows.Scan(&sub, &n); err != nil {
-			return fmt.Errorf("count pending: %w", err)
-		}
-		p.bySub[sub] = n
-	}
-	return rows.Err()
-}
-
-func (p *pendingCounts) add(sub int64)  { p.plus[sub]++ }
-func (p *pendingCounts) done(sub int64) { p.minus[sub]++ }
-
-// drop forgets a transaction that failed.
-func (p *pendingCounts) drop() { clear(p.plus); clear(p.minus) }
-
-// apply counts a transaction that was committed and says who has new rows.
-// Commits come in the order of their numbers, so none is below another.
-func (p *pendingCounts) apply() (fresh []Rows) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for sub, n := range p.plus {
-		p.bySub[sub] += n
-		fresh = append(fresh, Rows{Sub: sub})
-	}
-	for sub, n := range p.minus {
-		p.change(sub, -n)
-	}
-	p.drop()
-	return fresh
-}
-
-// change by what an admin's transaction did. Callers outside apply use Change.
-func (p *pendingCounts) change(sub int64, by int) {
-	if p.bySub[sub] += by; p.bySub[sub] <= 0 {
-		delete(p.bySub, sub)
-	}
-}
-
-// Change counts rows that an admin's transaction made pending or ended.
-func (p *pendingCounts) Change(sub int64, by int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.change(sub, by)
 }

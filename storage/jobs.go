@@ -25,6 +25,7 @@ const jobRetry = 5 * time.Second
 
 type job struct {
 	ID     string `db:"id"`
+	Tenant int64  `db:"tenant"`
 	Kind   string `db:"kind"`
 	Filter []byte `db:"filter"`
 }
@@ -78,7 +79,7 @@ func (db *DB) RunJobs(ctx context.Context) error {
 
 func (db *DB) runWaiting(ctx context.Context) error {
 	var waiting []job
-	if err := db.read.SelectContext(ctx, &waiting, "SELECT id, kind, filter FROM jobs WHERE kind = ? AND state = 'waiting' ORDER BY id", jobDelete); err != nil {
+	if err := db.read.SelectContext(ctx, &waiting, "SELECT id, tenant, kind, filter FROM jobs WHERE kind = ? AND state = 'waiting' ORDER BY id", jobDelete); err != nil {
 		return fmt.Errorf("find jobs: %w", err)
 	}
 	for _, j := range waiting {
@@ -109,7 +110,7 @@ func (db *DB) runDelete(ctx context.Context, j job) error {
 		}); err != nil {
 			return err
 		}
-		db.w.pending.Change(of.Sub, -ended)
+		db.w.pending.Change(of.Sub, j.Tenant, -ended)
 		if ended < jobChunk {
 			return nil
 		}

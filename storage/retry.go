@@ -22,7 +22,7 @@ var _ admin.RetryStore = (*DB)(nil)
 // RetryDelivery implements admin.RetryStore.
 func (db *DB) RetryDelivery(ctx context.Context, tenant, sub, seq int64, force bool, by access.Caller) error {
 	// Counted before anybody can see it: too early is harmless, too late is not.
-	db.w.pending.Change(sub, 1)
+	db.w.pending.Change(sub, tenant, 1)
 	err := db.act(context.WithoutCancel(ctx), by, "retry delivery", func(tx *sqlx.Tx) (*audit.Deed, error) {
 		s, err := db.findSubscription(ctx, tx, 0, "s.no = ? AND s.tenant = ?", sub, tenant)
 		if err != nil {
@@ -35,7 +35,7 @@ func (db *DB) RetryDelivery(ctx context.Context, tenant, sub, seq int64, force b
 		return &audit.Deed{Action: audit.DeliveryRetry, Tenant: tenant, Object: "delivery/" + id, After: map[string]bool{"force": force}}, err
 	})
 	if err != nil {
-		db.w.pending.Change(sub, -1)
+		db.w.pending.Change(sub, tenant, -1)
 		return err
 	}
 	db.cfg.Nudge([]Rows{{Sub: sub, From: seq}})

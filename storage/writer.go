@@ -80,7 +80,7 @@ func newWriter(ctx context.Context, db *DB) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{db: db, conn: conn, wake: make(chan struct{}, 1), end: make(chan struct{})}
-	w.pending.bySub, w.pending.plus, w.pending.minus = map[int64]int{}, map[int64]int{}, map[int64]int{}
+	w.pending = newPendingCounts()
 	w.hours.reset()
 	return w, w.stmt.prepare(ctx, conn)
 }
@@ -88,7 +88,7 @@ func newWriter(ctx context.Context, db *DB) (*writer, error) {
 // load reads what the writer keeps in memory.
 func (w *writer) load(ctx context.Context) error {
 	// Numbers go on from the highest that was committed. Bodies are trimmed
-	// before events, so both are asked.
+	// before events, so both are asked, and of events retention leaves a note.
 	var bodies *int64
 	if err := w.conn.GetContext(ctx, &bodies, "SELECT max(seq) FROM bodies"); err != nil {
 		return err
@@ -112,6 +112,11 @@ func (w *writer) load(ctx context.Context) error {
 			w.lastSeq, w.lastAt = max(w.lastSeq, l.Seq), max(w.lastAt, l.At)
 		}
 	}
+	trimmed, err := readHighMark(ctx, w.conn)
+	if err != nil {
+		return err
+	}
+	w.lastSeq, w.lastAt = max(w.lastSeq, trimmed.Seq), max(w.lastAt, trimmed.At)
 	return w.pending.load(ctx, w.conn)
 }
 

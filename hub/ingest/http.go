@@ -28,12 +28,13 @@ const MaxHops = 8
 // the first request; zero values mean the defaults.
 type Handler struct {
 	Store       Store
-	Limit       func(tenant int64) int // events a second of a tenant; default, also for 0: 1,000
-	MaxInFlight int64                  // bytes of bodies being read or waiting for their commit, all requests together; default 64 MiB
-	ReadTimeout time.Duration          // for a body to come in; default 30 s
-	Now         func() time.Time       // default time.Now
-	Metrics     *Metrics               // nil: none
-	Log         *slog.Logger           // default slog.Default()
+	Limit       func(tenant int64) int  // events a second of a tenant; default, also for 0: 1,000
+	Full        func(tenant int64) bool // a tenant has as many pending deliveries as it may; nil: never
+	MaxInFlight int64                   // bytes of bodies being read or waiting for their commit, all requests together; default 64 MiB
+	ReadTimeout time.Duration           // for a body to come in; default 30 s
+	Now         func() time.Time        // default time.Now
+	Metrics     *Metrics                // nil: none
+	Log         *slog.Logger            // default slog.Default()
 
 	inFlight budget
 	buckets  buckets
@@ -92,6 +93,9 @@ func (h *Handler) take(q *request, w http.ResponseWriter, r *http.Request, c acc
 	f, ok := formatOf(r.Header.Get("Content-Type"))
 	if !ok {
 		return problem.New(http.StatusUnsupportedMediaType, "Content-Type must be application/json or application/x-ndjson")
+	}
+	if h.Full != nil && h.Full(c.Tenant) {
+		return backlogged()
 	}
 	// Whoever is past the limit already is not worth reading.
 	limiter := h.buckets.find(c.Tenant, h.perSecond(c.Tenant), h.now())
@@ -181,6 +185,12 @@ func (h *Handler) failed(r *http.Request, err error) *problem.Details {
 
 func busy() *problem.Details {
 	return &problem.Details{Status: http.StatusServiceUnavailable, Detail: "the hub is full, nothing was taken", RetryAfter: time.Second}
+}
+
+// backlogged: what is pending must be delivered, given up or cancelled first.
+func backlogged() *problem.Details {
+	return &problem.Details{Status: http.StatusTooManyRequests, RetryAfter: 10 * time.Second,
+		Detail: "the tenant has as many pending deliveries as it may, nothing was taken; its receivers are too slow or paused"}
 }
 
 func tooMany(after time.Duration) *problem.Details {

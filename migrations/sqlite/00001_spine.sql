@@ -90,6 +90,19 @@ CREATE TABLE masked_bodies (
     PRIMARY KEY (seq, policy)
 ) WITHOUT ROWID;
 
+-- Events past payload retention whose body stays until no delivery of them is pending.
+CREATE TABLE kept_bodies (
+    tenant INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    PRIMARY KEY (tenant, seq)
+) WITHOUT ROWID;
+
+-- How far retention came: payload of the tenant's events below seq is gone, kept_bodies aside.
+CREATE TABLE retention (
+    tenant  INTEGER PRIMARY KEY,
+    payload INTEGER NOT NULL -- seq
+);
+
 -- Ids that senders gave. An id that the hub made carries its seq instead.
 CREATE TABLE event_ids (
     tenant INTEGER NOT NULL,

@@ -1,0 +1,428 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/hub/admin"
+)
+
+// Retention takes away what is old, in two steps: first the payload (the bytes
+// of events and of receivers' answers), long after it the metadata (events,
+// deliveries, attempts, counts). What is pending keeps all it needs, however
+// old it is. Subscriptions, tenants and the audit log stay.
+//
+// accepted_at never falls while seq grows, so what is old is a range of event
+// numbers that starts at the tenant's first one. Rows are looked for on the
+// readers' connections and taken away by the writer in chunks, with a pause
+// after each, so that accepts and outcomes never wait for more than one.
+
+const (
+	retentionEvery = time.Hour
+	retentionRetry = time.Minute // after a failure, e.g. for want of space
+	// sliceEvents are walked between two notes of how far payload retention came.
+	sliceEvents = 100_000
+	dayMS       = 86_400_000
+)
+
+// RunRetention trims what is past retention, now and every hour, until ctx ends.
+func (db *DB) RunRetention(ctx context.Context) error {
+	for {
+		wait := retentionEvery
+		if err := db.Trim(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			db.log.Error("retention", "err", err)
+			wait = retentionRetry
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Trim takes away what is past its tenant's retention at now. What it did not
+// finish when it failed, or ctx ended, the next call does.
+func (db *DB) Trim(ctx context.Context, now time.Time) error {
+	var tenants []struct {
+		No       int64  `db:"no"`
+		Settings []byte `db:"settings"`
+	}
+	if err := db.read.SelectContext(ctx, &tenants, "SELECT no, settings FROM tenants ORDER BY no"); err != nil {
+		return fmt.Errorf("retention: %w", err)
+	}
+	for _, row := range tenants {
+		days := struct {
+			Payload  int64 `json:"payloadDays"`
+			Metadata int64 `json:"metadataDays"`
+		}{admin.DefaultPayloadDays, admin.DefaultMetadataDays}
+		if err := json.Unmarshal(row.Settings, &days); err != nil {
+			return fmt.Errorf("retention: settings of tenant %d: %w", row.No, err)
+		}
+		t := trim{db: db, tenant: row.No}
+		if err := t.run(ctx, now.UnixMilli()-days.Payload*dayMS, now.UnixMilli()-days.Metadata*dayMS); err != nil {
+			return fmt.Errorf("retention of tenant %d: %w", row.No, err)
+		}
+	}
+	return nil
+}
+
+// trim is one pass over one tenant.
+type trim struct {
+	db     *DB
+	tenant int64
+	subs   []int64 // all it ever had
+}
+
+// run takes away payload accepted before one time and metadata accepted before another, Unix ms.
+func (t *trim) run(ctx context.Context, payload, metadata int64) error {
+	if err := t.db.read.SelectContext(ctx, &t.subs, "SELECT no FROM subscriptions WHERE tenant = ? ORDER BY no", t.tenant); err != nil {
+		return err
+	}
+	below, err := t.payload(ctx, payload)
+	if err != nil {
+		return err
+	}
+	if err := t.kept(ctx); err != nil {
+		return err
+	}
+	end, err := (log{q: t.db.read}).seqAt(ctx, t.tenant, metadata)
+	if err != nil {
+		return err
+	}
+	end = min(end, below) // a body is found through its event
+	for _, sub := range t.subs {
+		if err := t.deliveries(ctx, sub, end); err != nil {
+			return err
+		}
+		if err := t.hours(ctx, sub, metadata/hourMS); err != nil {
+			return err
+		}
+	}
+	return t.events(ctx, end)
+}
+
+// chunk runs fn in a write transaction of its own, then rests for as long as
+// that took: retention has time, those who wait for the writer do not.
+func (t *trim) chunk(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
+	began := time.Now()
+	if err := t.db.admin(ctx, "retention", fn); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Since(began)):
+		return nil
+	}
+}
+
+// payload takes away bytes of events accepted before ms, and says from which
+// number on they are still there.
+func (t *trim) payload(ctx context.Context, ms int64) (int64, error) {
+	var from int64
+	err := t.db.read.GetContext(ctx, &from, "SELECT payload FROM retention WHERE tenant = ?", t.tenant)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, err
+	}
+	end, err := (log{q: t.db.read}).seqAt(ctx, t.tenant, ms)
+	if err != nil {
+		return 0, err
+	}
+	for from < end {
+		to, err := t.after(ctx, from, end, sliceEvents)
+		if err != nil {
+			return from, err
+		}
+		if err := t.bodies(ctx, from, to); err != nil {
+			return from, err
+		}
+		for _, sub := range t.subs {
+			if err := t.answers(ctx, sub, from, to); err != nil {
+				return from, err
+			}
+		}
+		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
+			_, err := tx.ExecContext(ctx, `INSERT INTO retention (tenant, payload) VALUES (?, ?)
+				ON CONFLICT (tenant) DO UPDATE SET payload = excluded.payload`, t.tenant, to)
+			return err
+		}); err != nil {
+			return from, err
+		}
+		from = to
+	}
+	return from, nil
+}
+
+// after is the number that n events of the tenant, from one on, lie below; end if they are fewer.
+func (t *trim) after(ctx context.Context, from, end int64, n int) (int64, error) {
+	var seq int64
+	err := t.db.read.GetContext(ctx, &seq, "SELECT seq FROM events WHERE tenant = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT 1 OFFSET ?",
+		t.tenant, from, end, n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return end, nil
+	}
+	return seq, err
+}
+
+// bodies takes away those of the events in [from, end), but for those that are
+// still to be pushed.
+func (t *trim) bodies(ctx context.Context, from, end int64) error {
+	for from < end {
+		to, err := t.after(ctx, from, end, jobChunk)
+		if err != nil {
+			return err
+		}
+		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
+			pending, err := t.pending(ctx, tx, from, to)
+			if err != nil {
+				return err
+			}
+			for _, seq := range pending {
+				if _, err := tx.ExecContext(ctx, "INSERT INTO kept_bodies (tenant, seq) VALUES (?, ?) ON CONFLICT DO NOTHING", t.tenant, seq); err != nil {
+					return err
+				}
+			}
+			const old = ` WHERE seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3
+				EXCEPT SELECT seq FROM kept_bodies WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)`
+			if _, err := tx.ExecContext(ctx, "DELETE FROM bodies"+old, t.tenant, from, to); err != nil {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, "DELETE FROM masked_bodies"+old, t.tenant, from, to)
+			return err
+		}); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+// pending lists the events in [from, to) that are still to be pushed to somebody.
+func (t *trim) pending(ctx context.Context, tx *sqlx.Tx, from, to int64) ([]int64, error) {
+	var all []int64
+	for _, sub := range t.db.w.pending.subsOf(t.tenant) {
+		var seqs []int64
+		if err := tx.SelectContext(ctx, &seqs, `SELECT DISTINCT seq FROM deliveries INDEXED BY deliveries_pending
+			WHERE sub = ? AND state = 0 AND seq >= ? AND seq < ?`, sub, from, to); err != nil {
+			return nil, err
+		}
+		all = append(all, seqs...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// answers takes away what receivers said to the attempts of [from, end).
+func (t *trim) answers(ctx context.Context, sub, from, end int64) error {
+	for from < end {
+		// Whole deliveries, so that a chunk is a range of numbers.
+		var rows []int64
+		if err := t.db.read.SelectContext(ctx, &rows, "SELECT seq FROM attempts WHERE sub = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?",
+			sub, from, end, jobChunk); err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		to := end
+		if len(rows) == jobChunk {
+			to = rows[len(rows)-1] + 1
+		}
+		if err := t.chunk(ctx, func(tx *sqlx.Tx) error { return stripAnswers(ctx, tx, sub, rows[0], to) }); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+func stripAnswers(ctx context.Context, tx *sqlx.Tx, sub, from, to int64) error {
+	_, err := tx.ExecContext(ctx, "UPDATE attempts SET header = '', body = NULL WHERE sub = ? AND seq >= ? AND seq < ? AND (header <> '' OR body IS NOT NULL)",
+		sub, from, to)
+	return err
+}
+
+// kept looks again at the bodies that stayed because they were to be pushed.
+func (t *trim) kept(ctx context.Context) error {
+	for from := int64(0); ; {
+		var seqs []int64
+		if err := t.db.read.SelectContext(ctx, &seqs, "SELECT seq FROM kept_bodies WHERE tenant = ? AND seq >= ? ORDER BY seq LIMIT ?",
+			t.tenant, from, jobChunk); err != nil || len(seqs) == 0 {
+			return err
+		}
+		low, end := seqs[0], seqs[len(seqs)-1]+1
+		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
+			pending, err := t.pending(ctx, tx, low, end)
+			if err != nil {
+				return err
+			}
+			for _, seq := range seqs {
+				if _, still := slices.BinarySearch(pending, seq); still {
+					continue
+				}
+				if err := t.release(ctx, tx, seq); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		from = end
+	}
+}
+
+// release takes away the payload of one event that was kept.
+func (t *trim) release(ctx context.Context, tx *sqlx.Tx, seq int64) error {
+	for _, stmt := range []string{
+		"DELETE FROM bodies WHERE seq = ?2 AND tenant = ?1", "DELETE FROM masked_bodies WHERE seq = ?2 AND tenant = ?1",
+		"DELETE FROM kept_bodies WHERE tenant = ?1 AND seq = ?2",
+	} {
+		if _, err := tx.ExecContext(ctx, stmt, t.tenant, seq); err != nil {
+			return err
+		}
+	}
+	for _, sub := range t.subs {
+		if err := stripAnswers(ctx, tx, sub, seq, seq+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deliveries takes away a subscription's deliveries below end that have ended, with their attempts.
+func (t *trim) deliveries(ctx context.Context, sub, end int64) error {
+	for from := int64(0); from < end; {
+		// Of each delivery all runs end before any goes: state 0 is pending.
+		var rows []int64
+		if err := t.db.read.SelectContext(ctx, &rows, `SELECT seq FROM deliveries d WHERE sub = ? AND seq >= ? AND seq < ? AND run = 0
+			AND NOT EXISTS (SELECT 1 FROM deliveries p INDEXED BY deliveries_pending WHERE p.sub = d.sub AND p.seq = d.seq AND p.state = 0)
+			ORDER BY seq LIMIT ?`, sub, from, end, jobChunk/2); err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		to := rows[len(rows)-1] + 1
+		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
+			// Asked again: somebody may have asked for a retry meanwhile.
+			const old = `WHERE sub = ?1 AND seq >= ?2 AND seq < ?3 AND seq NOT IN
+				(SELECT seq FROM deliveries INDEXED BY deliveries_pending WHERE sub = ?1 AND state = 0 AND seq >= ?2 AND seq < ?3)`
+			if _, err := tx.ExecContext(ctx, "DELETE FROM attempts "+old, sub, rows[0], to); err != nil {
+				return err
+			}
+			_, err := tx.ExecContext(ctx, "DELETE FROM deliveries "+old, sub, rows[0], to)
+			return err
+		}); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+// hours takes away the counts of hours before one, but for those of which something is pending.
+func (t *trim) hours(ctx context.Context, sub, before int64) error {
+	const settled = "sub = ? AND hour < ? AND matched = delivered + exhausted + expired + cancelled + superseded"
+	for {
+		// Whole hours: the key has one column more.
+		var hours []int64
+		if err := t.db.read.SelectContext(ctx, &hours, "SELECT DISTINCT hour FROM delivery_hours WHERE "+settled+" ORDER BY hour LIMIT ?",
+			sub, before, jobChunk/2); err != nil || len(hours) == 0 {
+			return err
+		}
+		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
+			_, err := tx.ExecContext(ctx, "DELETE FROM delivery_hours WHERE "+settled, sub, hours[len(hours)-1]+1)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+}
+
+// events takes away the events below end, but for those of which something is pending.
+func (t *trim) events(ctx context.Context, end int64) error {
+	for from := int64(0); from < end; {
+		to, err := t.after(ctx, from, end, jobChunk)
+		if err != nil {
+			return err
+		}
+		if to == end {
+			var none bool
+			if err := t.db.read.GetContext(ctx, &none, "SELECT NOT EXISTS (SELECT 1 FROM events WHERE tenant = ? AND seq >= ? AND seq < ?)",
+				t.tenant, from, end); err != nil || none {
+				return err
+			}
+		}
+		if err := t.chunk(ctx, func(tx *sqlx.Tx) error { return t.removeEvents(ctx, tx, from, to) }); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+func (t *trim) removeEvents(ctx context.Context, tx *sqlx.Tx, from, to int64) error {
+	pending, err := t.pending(ctx, tx, from, to)
+	if err != nil {
+		return err
+	}
+	// The gaps between what is pending.
+	for _, stop := range append(pending, to) {
+		for _, stmt := range []string{
+			`DELETE FROM event_ids WHERE tenant = ?1 AND id IN (SELECT id FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)`,
+			"DELETE FROM bodies WHERE seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)",
+			"DELETE FROM masked_bodies WHERE seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)",
+			"DELETE FROM kept_bodies WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3",
+			"DELETE FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3",
+		} {
+			if _, err := tx.ExecContext(ctx, stmt, t.tenant, from, stop); err != nil {
+				return err
+			}
+		}
+		from = stop + 1
+	}
+	w := t.db.w // this runs on the writer's goroutine
+	return writeHighMark(ctx, tx, highMark{w.lastSeq, w.lastAt})
+}
+
+// highMark is the last event there ever was. Its number is never used again and
+// later ones are accepted at its time or after, also when its row is gone.
+type highMark struct {
+	Seq int64 `json:"seq"`
+	At  int64 `json:"at"`
+}
+
+func readHighMark(ctx context.Context, q sqlx.QueryerContext) (m highMark, err error) {
+	var stored []byte
+	err = sqlx.GetContext(ctx, q, &stored, "SELECT value FROM meta WHERE name = 'high_mark'")
+	if errors.Is(err, sql.ErrNoRows) {
+		return highMark{}, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(stored, &m)
+	}
+	if err != nil {
+		return m, fmt.Errorf("last event: %w", err)
+	}
+	return m, nil
+}
+
+func writeHighMark(ctx context.Context, tx *sqlx.Tx, m highMark) error {
+	value, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("last event: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ('high_mark', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", value); err != nil {
+		return fmt.Errorf("last event: %w", err)
+	}
+	return nil
+}
