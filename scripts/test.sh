@@ -1,0 +1,76 @@
+#!/bin/sh
+# Everything: vet, build, every test with the race detector. A skipped test
+# looks like a passed one, so it fails the run. Bounded: TEST_SECONDS in all.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+GO=${GO:-go}
+TEST_SECONDS=${TEST_SECONDS:-590}
+began=$(date +%s)
+
+die() { echo "make test: $*" >&2; exit 1; }
+
+# need a command, from a Debian package when it is missing and we may install it.
+need() {
+	command -v "$1" >/dev/null && return
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		echo "make test: installing $2 for $1"
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$2"; } >/dev/null 2>&1
+	fi
+	command -v "$1" >/dev/null || die "$1 is missing ($3): install $2"
+}
+
+command -v "$GO" >/dev/null || die "go is missing: https://go.dev/dl"
+need gcc gcc "the race detector needs cgo"
+need openssl openssl "signing is tested against it"
+need node nodejs "sealed bodies are tested against it"
+
+# What the developer's shell sets for a hub must not reach the hubs of tests.
+for name in $(env | sed -n 's/^\(HOOKLINE_[A-Z0-9_]*\)=.*/\1/p'); do unset "$name"; done
+export CGO_ENABLED=1
+
+"$GO" vet ./... || die "go vet"
+CGO_ENABLED=0 "$GO" build -trimpath -o bin/hookline ./cmd/hookline || die "go build"
+
+log=$(mktemp) || die "no temporary file"
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT TERM
+
+# The whole run as JSON goes to a file; a line per package is shown as it ends.
+{
+	timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=9m -json ./... 2>&1
+	echo "exit $?"
+} | tee "$log" | awk '
+	/"Action":"output"/ && !/"Test":/ && /"Output":"(ok  |FAIL|---|panic)/ {
+		sub(/.*"Output":"/, ""); sub(/\\n"}$/, ""); gsub(/\\t/, " "); print; fflush()
+	}'
+
+code=$(sed -n 's/^exit //p' "$log")
+
+# The output of what failed, then the sums.
+awk -v seconds=$(($(date +%s) - began)) -v code="$code" '
+	function field(name,   s) {
+		if (!match($0, "\"" name "\":\"[^\"]*\"")) return ""
+		s = substr($0, RSTART, RLENGTH); sub(/^"[^"]*":"/, "", s); sub(/"$/, "", s)
+		return s
+	}
+	function text(s) {
+		sub(/.*"Output":"/, "", s); sub(/"}$/, "", s)
+		gsub(/\\\\/, "\001", s); gsub(/\\n/, "\n", s); gsub(/\\t/, "\t", s); gsub(/\\"/, "\"", s)
+		gsub(/\\u003c/, "<", s); gsub(/\\u003e/, ">", s); gsub(/\\u0026/, "\\&", s); gsub("\001", "\\", s)
+		return s
+	}
+	!/^\{/ { if (!/^exit /) other = other $0 "\n"; next }
+	{ action = field("Action"); id = field("Package") " " field("Test"); if (!field("Package")) id = field("ImportPath") }
+	action == "output" || action == "build-output" { out[id] = out[id] text($0) }
+	action == "fail" && field("Test") { fails++ }
+	action == "pass" { if (field("Test")) passed++; else packages++; delete out[id] }
+	action == "skip" { if (field("Test")) { skipped++; skips = skips "  " id "\n" } delete out[id] }
+	END {
+		for (id in out) printf "\n=== %s\n%s", id, out[id] # what failed, and what never ended
+		printf "%s", other
+		if (skipped) printf "\nskipped, which counts as failed:\n%s", skips
+		ok = code == 0 && !skipped && !fails
+		if (code == 124 || code == 137) print "\nthe tests took longer than they may"
+		printf "\nmake test: %s: %d packages, %d tests passed, %d failed, %d skipped, %d s\n", ok ? "ok" : "FAILED", packages, passed, fails, skipped, seconds
+		exit !ok
+	}' "$log"
