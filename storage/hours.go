@@ -3,19 +3,31 @@ package storage
 import (
 	"context"
 	"fmt"
-	"math/bits"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/search"
 )
 
-const hourMS = 3_600_000
+const (
+	hourMS   = 3_600_000
+	minuteMS = 60_000
+	// ringMinutes is how many minutes of a subscription delivery_minutes holds:
+	// a later minute takes the row of the one so long before it.
+	ringMinutes = 64
+)
 
-// hourDeltas gathers what one transaction adds to delivery_hours and
-// attempt_hours, so that a batch writes a row per subscription, not per event.
+// hourDeltas gathers what one transaction adds to delivery_hours,
+// delivery_minutes and last_errors, so that a batch writes a row per
+// subscription, not per event.
 type hourDeltas struct {
-	states   map[stateHour]*[7]int64 // by delivery.State; Pending counts what was matched
-	attempts map[attemptHour]*[2]int64
+	hours   map[stateHour]*hourDelta
+	minutes map[subMinute]*search.Tried
+	errors  map[int64]*delivery.Outcome // by subscription, the latest
 }
 
 type stateHour struct {
@@ -23,66 +35,127 @@ type stateHour struct {
 	class     event.Class
 }
 
-type attemptHour struct {
-	stateHour
-	bucket int
+type subMinute struct{ sub, minute int64 }
+
+type hourDelta struct {
+	states [7]int64 // by delivery.State; Pending counts what was matched
+	search.Tried
+}
+
+// Columns of what was tried, in the order of triedArgs.
+var (
+	triedColumns = func() string {
+		s := "ok, failed"
+		for b := range delivery.LatencyBuckets {
+			s += fmt.Sprintf(", l%d", b)
+		}
+		return s
+	}()
+	hourCounts   = "matched, delivered, exhausted, expired, cancelled, superseded, " + triedColumns
+	hourColumns  = "sub, hour, class, " + hourCounts
+	minuteCounts = triedColumns
+)
+
+// each applies a pattern, in which % stands for the name, to every column.
+func each(columns, pattern string) string {
+	names := strings.Split(columns, ", ")
+	for i, c := range names {
+		names[i] = strings.ReplaceAll(pattern, "%", c)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (s *statements) prepareHours(ctx context.Context, conn *sqlx.Conn) (err error) {
+	if s.hours, err = prepareBulk(ctx, conn, "INSERT INTO delivery_hours ("+hourColumns+") VALUES",
+		strings.Count(hourColumns, ",")+1, "ON CONFLICT DO UPDATE SET "+each(hourCounts, "% = % + excluded.%")); err != nil {
+		return fmt.Errorf("prepare delivery_hours: %w", err)
+	}
+	// What was counted in the row of another minute is over. Should a minute come
+	// when its row is taken by a later one already, nobody asks for it any more.
+	if s.minutes, err = prepareBulk(ctx, conn, "INSERT INTO delivery_minutes (sub, slot, minute, "+minuteCounts+") VALUES",
+		strings.Count(minuteCounts, ",")+4, "ON CONFLICT DO UPDATE SET "+
+			each(minuteCounts, "% = CASE WHEN minute = excluded.minute THEN % ELSE 0 END + excluded.%")+
+			", minute = excluded.minute WHERE excluded.minute >= minute"); err != nil {
+		return fmt.Errorf("prepare delivery_minutes: %w", err)
+	}
+	if s.errors, err = prepareBulk(ctx, conn, "INSERT INTO last_errors (sub, at, seq, accepted_at, status, class, error) VALUES", 7,
+		"ON CONFLICT DO UPDATE SET "+each("at, seq, accepted_at, status, class, error", "% = excluded.%")+" WHERE excluded.at >= at"); err != nil {
+		return fmt.Errorf("prepare last_errors: %w", err)
+	}
+	return nil
 }
 
 func (h *hourDeltas) reset() {
-	h.states = map[stateHour]*[7]int64{}
-	h.attempts = map[attemptHour]*[2]int64{}
+	h.hours = map[stateHour]*hourDelta{}
+	h.minutes = map[subMinute]*search.Tried{}
+	h.errors = map[int64]*delivery.Outcome{}
 }
 
-func (h *hourDeltas) state(sub, at int64, class event.Class) *[7]int64 {
+func (h *hourDeltas) hour(sub, at int64, class event.Class) *hourDelta {
 	k := stateHour{sub, at / hourMS, class}
-	n := h.states[k]
-	if n == nil {
-		n = new([7]int64)
-		h.states[k] = n
+	d := h.hours[k]
+	if d == nil {
+		d = new(hourDelta)
+		h.hours[k] = d
 	}
-	return n
+	return d
 }
 
 func (h *hourDeltas) matched(sub, acceptedAt int64, class event.Class) {
-	h.state(sub, acceptedAt, class)[delivery.Pending]++
+	h.hour(sub, acceptedAt, class).states[delivery.Pending]++
 }
 
 func (h *hourDeltas) ended(sub, acceptedAt int64, class event.Class, s delivery.State) {
-	h.state(sub, acceptedAt, class)[s]++
+	h.hour(sub, acceptedAt, class).states[s]++
 }
 
-// latencyBucket of an attempt: the smallest b with total <= 2^b ms, at most 15.
-func latencyBucket(a *delivery.Attempt) int {
-	return min(bits.Len64(uint64(max(a.Total.Milliseconds(), 0))), 15)
-}
-
-func (h *hourDeltas) attempt(sub int64, a *delivery.Attempt, class event.Class) {
-	k := attemptHour{stateHour{sub, a.At / hourMS, class}, latencyBucket(a)}
-	n := h.attempts[k]
-	if n == nil {
-		n = new([2]int64)
-		h.attempts[k] = n
+// attempt counts the attempt of an outcome, by the time it began.
+func (h *hourDeltas) attempt(o *delivery.Outcome) {
+	a, sub := o.Attempt, o.Item.Sub
+	k := subMinute{sub, a.At / minuteMS}
+	m := h.minutes[k]
+	if m == nil {
+		m = new(search.Tried)
+		h.minutes[k] = m
 	}
-	if a.Class == delivery.None {
-		n[0]++
-	} else {
-		n[1]++
+	ok, took := a.Class == delivery.None, a.Total.Truncate(time.Microsecond) // as it is stored
+	m.Note(ok, took)
+	h.hour(sub, a.At, o.Item.Type.Class()).Note(ok, took)
+	if last := h.errors[sub]; a.Class != delivery.None && (last == nil || last.Attempt.At <= a.At) {
+		h.errors[sub] = o
 	}
 }
 
 func (h *hourDeltas) write(ctx context.Context, s *statements) error {
-	for k, n := range h.states {
-		s.matchedHours.add(k.sub, k.hour, int64(k.class), n[delivery.Pending], n[delivery.Delivered], n[delivery.Exhausted],
+	for k, d := range h.hours {
+		n := &d.states
+		s.hours.add(k.sub, k.hour, int64(k.class), n[delivery.Pending], n[delivery.Delivered], n[delivery.Exhausted],
 			n[delivery.Expired], n[delivery.Cancelled], n[delivery.Superseded])
+		addTried(s.hours, &d.Tried)
 	}
-	for k, n := range h.attempts {
-		s.attemptHours.add(k.sub, k.hour, int64(k.class), int64(k.bucket), n[0], n[1])
+	for k, t := range h.minutes {
+		s.minutes.add(k.sub, k.minute%ringMinutes, k.minute)
+		addTried(s.minutes, t)
 	}
-	if _, err := s.matchedHours.flush(ctx); err != nil {
-		return fmt.Errorf("count deliveries: %w", err)
+	for sub, o := range h.errors {
+		a := o.Attempt
+		s.errors.add(sub, a.At, o.Item.Seq, o.Item.AcceptedAt, int64(a.StatusCode), int64(a.Class), a.Err)
 	}
-	if _, err := s.attemptHours.flush(ctx); err != nil {
-		return fmt.Errorf("count attempts: %w", err)
+	if _, err := s.hours.flush(ctx); err != nil {
+		return fmt.Errorf("count by hour: %w", err)
+	}
+	if _, err := s.minutes.flush(ctx); err != nil {
+		return fmt.Errorf("count by minute: %w", err)
+	}
+	if _, err := s.errors.flush(ctx); err != nil {
+		return fmt.Errorf("note last errors: %w", err)
 	}
 	return nil
+}
+
+func addTried(b *bulk, t *search.Tried) {
+	b.add(t.OK, t.Failed)
+	for _, n := range t.Latencies {
+		b.add(n)
+	}
 }

@@ -161,8 +161,8 @@ func cancelPending(ctx context.Context, tx *sqlx.Tx, sub, now int64) (int, error
 	return len(rows), nil
 }
 
-// hourColumns of delivery_hours; pending is what is left of matched.
-var hourColumns = map[delivery.State]string{
+// stateColumns of delivery_hours; pending is what is left of matched.
+var stateColumns = map[delivery.State]string{
 	delivery.Delivered: "delivered", delivery.Exhausted: "exhausted", delivery.Expired: "expired",
 	delivery.Cancelled: "cancelled", delivery.Superseded: "superseded",
 }
@@ -170,10 +170,10 @@ var hourColumns = map[delivery.State]string{
 // moveHour counts n deliveries under another state than before.
 func moveHour(ctx context.Context, tx *sqlx.Tx, k stateHour, from, to delivery.State, n int64) error {
 	set := ""
-	if c := hourColumns[from]; c != "" {
+	if c := stateColumns[from]; c != "" {
 		set = fmt.Sprintf("%s = %s - %d", c, c, n)
 	}
-	if c := hourColumns[to]; c != "" {
+	if c := stateColumns[to]; c != "" {
 		if set != "" {
 			set += ", "
 		}

@@ -28,7 +28,7 @@ func (w *writer) recordOutcomes(ctx context.Context, outcomes []*delivery.Outcom
 				a.TLS.Microseconds(), a.First.Microseconds(), a.Total.Microseconds(), a.RemoteIP, int64(a.StatusCode), int64(a.Class),
 				text(a.Err), a.Header, bytes(a.Body), a.SignedAt, a.RandomCode, bytes(a.Nonce), int64(a.KeyN), a.Version, a.Late,
 				a.Replay, w.db.cfg.Process, int64(0))
-			w.hours.attempt(it.Sub, a, it.Type.Class())
+			w.hours.attempt(o)
 		} else if o.Verdict.State == delivery.Exhausted {
 			class = int64(delivery.GaveUp)
 		}

@@ -442,8 +442,9 @@ func TestFindAttempts(t *testing.T) {
 // explainer asks SQLite how it would run each statement before it runs it.
 type explainer struct {
 	*sqlx.DB
-	t    *testing.T
-	seen map[string]bool // plans do not depend on the arguments
+	t     *testing.T
+	seen  map[string]bool // plans do not depend on the arguments
+	sorts bool            // sorting what was found is fine
 }
 
 func (e *explainer) QueryxContext(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
@@ -477,7 +478,7 @@ func (e *explainer) explain(ctx context.Context, query string, args []any) {
 		require.NoError(e.t, rows.Scan(&id, &parent, &unused, &step))
 		bounded := step == "SCAN k" || strings.Contains(step, "CONSTANT ROW") // the keys that the statement itself lists
 		require.False(e.t, strings.Contains(step, "SCAN") && !bounded, "%s\n%s", step, query)
-		require.NotContains(e.t, step, "TEMP B-TREE", query)
+		require.False(e.t, strings.Contains(step, "TEMP B-TREE") && !e.sorts, "%s\n%s", step, query)
 	}
 	require.NoError(e.t, rows.Err())
 }

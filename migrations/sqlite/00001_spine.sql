@@ -221,7 +221,11 @@ CREATE TABLE attempts (
     PRIMARY KEY (sub, seq, run, n)
 ) WITHOUT ROWID;
 
--- Counts by hour of acceptance: matched = delivered + exhausted + expired + cancelled + superseded + pending, always.
+-- Health, stats and reconciliation without scanning deliveries or attempts.
+-- Deliveries count in the hour in which their event was accepted: matched =
+-- delivered + exhausted + expired + cancelled + superseded + pending, always.
+-- Attempts count in the hour in which they began; l<b>: those that took as long
+-- as bucket b of delivery.Latencies says.
 CREATE TABLE delivery_hours (
     sub        INTEGER NOT NULL,
     hour       INTEGER NOT NULL, -- hours since 1970
@@ -232,19 +236,50 @@ CREATE TABLE delivery_hours (
     expired    INTEGER NOT NULL DEFAULT 0,
     cancelled  INTEGER NOT NULL DEFAULT 0,
     superseded INTEGER NOT NULL DEFAULT 0,
+    ok         INTEGER NOT NULL DEFAULT 0,
+    failed     INTEGER NOT NULL DEFAULT 0,
+    l0 INTEGER NOT NULL DEFAULT 0, l1 INTEGER NOT NULL DEFAULT 0, l2 INTEGER NOT NULL DEFAULT 0, l3 INTEGER NOT NULL DEFAULT 0,
+    l4 INTEGER NOT NULL DEFAULT 0, l5 INTEGER NOT NULL DEFAULT 0, l6 INTEGER NOT NULL DEFAULT 0, l7 INTEGER NOT NULL DEFAULT 0,
+    l8 INTEGER NOT NULL DEFAULT 0, l9 INTEGER NOT NULL DEFAULT 0, l10 INTEGER NOT NULL DEFAULT 0, l11 INTEGER NOT NULL DEFAULT 0,
+    l12 INTEGER NOT NULL DEFAULT 0, l13 INTEGER NOT NULL DEFAULT 0, l14 INTEGER NOT NULL DEFAULT 0, l15 INTEGER NOT NULL DEFAULT 0,
+    l16 INTEGER NOT NULL DEFAULT 0, l17 INTEGER NOT NULL DEFAULT 0, l18 INTEGER NOT NULL DEFAULT 0, l19 INTEGER NOT NULL DEFAULT 0,
+    l20 INTEGER NOT NULL DEFAULT 0, l21 INTEGER NOT NULL DEFAULT 0, l22 INTEGER NOT NULL DEFAULT 0, l23 INTEGER NOT NULL DEFAULT 0,
+    l24 INTEGER NOT NULL DEFAULT 0, l25 INTEGER NOT NULL DEFAULT 0, l26 INTEGER NOT NULL DEFAULT 0, l27 INTEGER NOT NULL DEFAULT 0,
+    l28 INTEGER NOT NULL DEFAULT 0, l29 INTEGER NOT NULL DEFAULT 0, l30 INTEGER NOT NULL DEFAULT 0, l31 INTEGER NOT NULL DEFAULT 0,
+    l32 INTEGER NOT NULL DEFAULT 0, l33 INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (sub, hour, class)
 ) WITHOUT ROWID;
 
--- Attempts by the hour in which they were made, with their latencies.
-CREATE TABLE attempt_hours (
-    sub      INTEGER NOT NULL,
-    hour     INTEGER NOT NULL,
-    class    INTEGER NOT NULL,
-    bucket   INTEGER NOT NULL, -- latency: 2^bucket ms, up to
-    ok       INTEGER NOT NULL DEFAULT 0,
-    failed   INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (sub, hour, class, bucket)
+-- Attempts of the last hour by the minute in which they began. A ring: a minute
+-- takes the row of the one 64 before it, so nothing needs to be trimmed.
+CREATE TABLE delivery_minutes (
+    sub    INTEGER NOT NULL,
+    slot   INTEGER NOT NULL, -- minute % 64
+    minute INTEGER NOT NULL, -- minutes since 1970
+    ok     INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    l0 INTEGER NOT NULL, l1 INTEGER NOT NULL, l2 INTEGER NOT NULL, l3 INTEGER NOT NULL,
+    l4 INTEGER NOT NULL, l5 INTEGER NOT NULL, l6 INTEGER NOT NULL, l7 INTEGER NOT NULL,
+    l8 INTEGER NOT NULL, l9 INTEGER NOT NULL, l10 INTEGER NOT NULL, l11 INTEGER NOT NULL,
+    l12 INTEGER NOT NULL, l13 INTEGER NOT NULL, l14 INTEGER NOT NULL, l15 INTEGER NOT NULL,
+    l16 INTEGER NOT NULL, l17 INTEGER NOT NULL, l18 INTEGER NOT NULL, l19 INTEGER NOT NULL,
+    l20 INTEGER NOT NULL, l21 INTEGER NOT NULL, l22 INTEGER NOT NULL, l23 INTEGER NOT NULL,
+    l24 INTEGER NOT NULL, l25 INTEGER NOT NULL, l26 INTEGER NOT NULL, l27 INTEGER NOT NULL,
+    l28 INTEGER NOT NULL, l29 INTEGER NOT NULL, l30 INTEGER NOT NULL, l31 INTEGER NOT NULL,
+    l32 INTEGER NOT NULL, l33 INTEGER NOT NULL,
+    PRIMARY KEY (sub, slot)
 ) WITHOUT ROWID;
+
+-- The latest failed attempt of each subscription.
+CREATE TABLE last_errors (
+    sub         INTEGER PRIMARY KEY,
+    at          INTEGER NOT NULL,
+    seq         INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL,
+    status      INTEGER NOT NULL, -- 0: no answer
+    class       INTEGER NOT NULL,
+    error       TEXT NOT NULL
+);
 
 -- Append only: every row is chained to the one before (hub/audit), the last one
 -- to the row audit_head of meta.
