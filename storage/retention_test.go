@@ -85,7 +85,7 @@ func TestRetention(t *testing.T) {
 	ds, _, err := db.FindDeliveries(ctx, search.DeliveryFilter{Tenant: 1, Sub: all.No, Limit: 1})
 	require.NoError(t, err)
 	require.Equal(t, delivery.Delivered, ds[0].State)
-	require.Error(t, db.RetryDelivery(ctx, 1, all.No, last, false, "key"), "there is nothing left to push")
+	require.Error(t, db.RetryDelivery(ctx, 1, all.No, last, false, bob), "there is nothing left to push")
 	db.requireHoursAddUp(t)
 
 	// However old: its metadata stays too, until it was pushed.
@@ -120,7 +120,7 @@ func TestRetentionSparesRetries(t *testing.T) {
 	s := db.subscribe(t, 1, "")
 	seq := db.push(t, event.CDRCall, "cdr/1")
 	db.end(t, s.No, seq, &delivery.Attempt{N: 1, At: 1, StatusCode: 200}, delivery.Verdict{State: delivery.Delivered})
-	require.NoError(t, db.RetryDelivery(ctx, 1, s.No, seq, false, "key"))
+	require.NoError(t, db.RetryDelivery(ctx, 1, s.No, seq, false, bob))
 	require.NoError(t, db.Trim(ctx, days(401)))
 	d, err := db.FindDelivery(ctx, 1, s.No, seq)
 	require.NoError(t, err)
@@ -164,8 +164,8 @@ func TestPendingOfTenant(t *testing.T) {
 	require.Zero(t, db.PendingOf(2))
 	db.end(t, a.No, second, refused503(), delivery.Verdict{State: delivery.Exhausted})
 	require.Equal(t, 2, db.PendingOf(1))
-	require.NoError(t, db.RetryDelivery(t.Context(), 1, a.No, second, false, "key"))
-	require.Error(t, db.RetryDelivery(t.Context(), 1, b.No, first, false, "key"), "pending already")
+	require.NoError(t, db.RetryDelivery(t.Context(), 1, a.No, second, false, bob))
+	require.Error(t, db.RetryDelivery(t.Context(), 1, b.No, first, false, bob), "pending already")
 	require.Equal(t, 3, db.PendingOf(1))
 	db.close(t)
 
