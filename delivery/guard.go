@@ -67,6 +67,10 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 // their own need a transport of their own, or one tenant would push over what
 // was opened for another.
 type Guard struct {
+	// Self is refused even where its network is allowed; nil: not known. Set it
+	// before the first use.
+	Self *Self
+
 	public *ssrf.Guardian
 	allow  []netip.Prefix
 }
@@ -93,6 +97,9 @@ func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
 	if !allowedPort(ap.Port()) {
 		return fmt.Errorf("%w: port %d, only 80, 443 and from 1024 on", ErrBlocked, ap.Port())
 	}
+	if g.Self.listens(ap) {
+		return fmt.Errorf("%w: it is the hub's own", ErrBlocked)
+	}
 	return g.checkAddr(ap.Addr())
 }
 
@@ -114,6 +121,9 @@ func (g *Guard) CheckURL(u *url.URL) error {
 	host := u.Hostname()
 	if host == "" {
 		return fmt.Errorf("%w: no host", ErrBlocked)
+	}
+	if err := g.Self.check(u); err != nil {
+		return err
 	}
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return g.checkAddr(addr)

@@ -42,6 +42,8 @@ type Sender struct {
 	Allow []netip.Prefix
 	// TenantAllow are those of one tenant alone; may be nil.
 	TenantAllow func(tenant int64) []netip.Prefix
+	// Self is where the hub itself can be reached; nil: not known.
+	Self *Self
 	// Resolver of names; nil: the default one.
 	Resolver *net.Resolver
 
@@ -253,11 +255,13 @@ func (s *Sender) transport(tenant int64) *http.Transport {
 }
 
 func (s *Sender) newTransport(own []netip.Prefix) *http.Transport {
+	guard := NewGuard(append(append([]netip.Prefix(nil), s.Allow...), own...))
+	guard.Self = s.Self
 	dialer := &net.Dialer{
 		Timeout:   connectMax,
 		KeepAlive: 30 * time.Second,
 		Resolver:  s.Resolver,
-		Control:   NewGuard(append(append([]netip.Prefix(nil), s.Allow...), own...)).Control,
+		Control:   guard.Control,
 	}
 	return &http.Transport{
 		Proxy:                  nil, // with one, the guard would see the proxy's address

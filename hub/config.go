@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -27,6 +28,7 @@ type Config struct {
 	PlatformKey     string        `env:"HOOKLINE_PLATFORM_KEY" help:"The platform key, hk_platform_ and at least 32 letters and digits; default: made and printed once at first start."`
 	AllowNetworks   []string      `env:"HOOKLINE_ALLOW_NETWORKS" help:"CIDRs that pushes may reach although private; 'loopback' for 127.0.0.0/8 and ::1."`
 	RequireHTTPS    bool          `env:"HOOKLINE_REQUIRE_HTTPS" name:"require-https" help:"Refuse callback URLs with http."`
+	PublicURL       string        `name:"public-url" env:"HOOKLINE_PUBLIC_URL" help:"Where others reach the hub, as behind a proxy: https://host[:port][/path]. Callback URLs there are refused."`
 	TrustedProxies  []string      `env:"HOOKLINE_TRUSTED_PROXIES" help:"CIDRs whose X-Forwarded-For is believed."`
 	Log             string        `env:"HOOKLINE_LOG" enum:"text,json," default:"" help:"text or json; default: text on a terminal, else json."`
 	LogLevel        string        `env:"HOOKLINE_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
@@ -41,6 +43,7 @@ type settings struct {
 	master  []byte
 	allow   []netip.Prefix
 	trusted []netip.Prefix
+	public  *url.URL // nil: not given
 }
 
 func (c Config) read() (*settings, error) {
@@ -51,6 +54,9 @@ func (c Config) read() (*settings, error) {
 	}
 	if s.trusted, err = delivery.ParseNetworks(c.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("HOOKLINE_TRUSTED_PROXIES: %w", err)
+	}
+	if s.public, err = c.publicURL(); err != nil {
+		return nil, fmt.Errorf("HOOKLINE_PUBLIC_URL: %w", err)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return nil, errors.New("HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY go together")
@@ -63,6 +69,22 @@ func (c Config) read() (*settings, error) {
 	}
 	s.box, err = signing.NewBox(s.master)
 	return s, err
+}
+
+func (c Config) publicURL() (*url.URL, error) {
+	if c.PublicURL == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(c.PublicURL)
+	switch {
+	case err != nil:
+		return nil, errors.New("is not a URL")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return nil, errors.New("must begin with http:// or https:// and name a host")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("must not have a user, a query or a fragment")
+	}
+	return u, nil
 }
 
 // masterKey is the one given, else the one in the data folder, made when absent.

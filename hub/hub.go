@@ -4,6 +4,7 @@ package hub
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +44,8 @@ type Hub struct {
 	ingest  *ingest.Handler
 	listen  net.Listener
 	scrape  net.Listener // of /metrics; nil: on the same listener
+	tls     *tls.Config  // of listen; nil: plain http
+	self    *delivery.Self
 	first   *FirstKeys
 }
 
@@ -86,20 +89,25 @@ func (h *Hub) open(ctx context.Context) (err error) {
 	if err := h.bootstrap(ctx); err != nil {
 		return err
 	}
+	if err := h.bind(ctx); err != nil {
+		return err
+	}
 	h.wire()
-	return h.bind(ctx)
+	return nil
 }
 
 // wire is the one list of what is plugged into what.
 func (h *Hub) wire() {
-	h.sender = &delivery.Sender{Allow: h.cfg.allow, TenantAllow: h.tenantAllow}
+	h.sender = &delivery.Sender{Allow: h.cfg.allow, TenantAllow: h.tenantAllow, Self: h.self}
 	h.lanes = delivery.NewDispatcher(delivery.Config{
 		Store: h.db, Sender: h.sender, Subs: h.db.Index(), Requests: maxRequests(), Observe: h.metrics.observe, Log: h.log,
 	})
 	h.ingest = &ingest.Handler{
 		Store: h.db, Metrics: ingest.NewMetrics(h.metrics.registry),
 		Limit: func(tenant int64) int { return h.limits(tenant).EventsPerSecond },
-		Full:  func(tenant int64) bool { return h.db.PendingOf(tenant) >= h.limits(tenant).Effective().PendingDeliveries },
+		Full: func(tenant int64) bool {
+			return h.db.PendingOf(tenant) >= h.limits(tenant).Effective().PendingDeliveries
+		},
 	}
 	h.metrics.watch(h.db, h.lanes)
 }
@@ -130,6 +138,7 @@ func (h *Hub) scrapeHandler() http.Handler {
 // rules by which a tenant's subscriptions are checked.
 func (h *Hub) rules(tenant int64) subscriptions.Rules {
 	guard := delivery.NewGuard(append(append([]netip.Prefix(nil), h.cfg.allow...), h.tenantAllow(tenant)...))
+	guard.Self = h.self
 	allowECB := false
 	if t := h.book.Tenant(tenant); t != nil {
 		allowECB, _ = t.Settings["allowECB"].(bool)
@@ -193,6 +202,18 @@ func (h *Hub) bind(ctx context.Context) (err error) {
 			return fmt.Errorf("HOOKLINE_METRICS_ADDR: %w", err)
 		}
 	}
+	if h.tls, err = h.cfg.serverTLS(h.log); err != nil {
+		return err
+	}
+	h.self = &delivery.Self{Public: h.cfg.public}
+	for _, l := range []net.Listener{h.listen, h.scrape} {
+		if l == nil {
+			continue
+		}
+		if t, ok := l.Addr().(*net.TCPAddr); ok {
+			h.self.Listeners = append(h.self.Listeners, t.AddrPort())
+		}
+	}
 	return nil
 }
 
@@ -210,7 +231,7 @@ func (h *Hub) First() *FirstKeys { return h.first }
 // Run serves until ctx ends, then stops in order: intake, attempts in flight,
 // their outcomes, the nudges. It returns nil after a clean stop.
 func (h *Hub) Run(ctx context.Context) error {
-	if !isLoopback(h.listen.Addr()) && h.cfg.TLSCert == "" {
+	if !isLoopback(h.listen.Addr()) && h.tls == nil {
 		h.log.Warn("SERVING PLAIN HTTP BEYOND LOOPBACK: keys and phone numbers travel readable; set HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY, or put a TLS proxy in front",
 			"addr", h.Addr())
 	}
@@ -256,8 +277,9 @@ func (h *Hub) serve(ctx context.Context) error {
 	for srv, l := range servers {
 		g.Go(func() error {
 			var err error
-			if h.cfg.TLSCert != "" && l == h.listen {
-				err = srv.ServeTLS(l, h.cfg.TLSCert, h.cfg.TLSKey)
+			if h.tls != nil && l == h.listen {
+				srv.TLSConfig = h.tls
+				err = srv.ServeTLS(l, "", "")
 			} else {
 				err = srv.Serve(l)
 			}

@@ -28,6 +28,7 @@ const PlatformKey = "hk_platform_0123456789abcdef0123456789abcdef"
 // Hub is a hub that serves on a loopback port of its own.
 type Hub struct {
 	t      testing.TB
+	log    *slog.Logger
 	cfg    hub.Config
 	URL    string
 	Owner  string // key of the tenant "demo"
@@ -40,7 +41,13 @@ type Hub struct {
 // the configuration.
 func Start(t testing.TB, change ...func(*hub.Config)) *Hub {
 	t.Helper()
-	h := &Hub{t: t, cfg: hub.Config{
+	return StartLogging(t, slog.New(slog.NewTextHandler(logWriter(t), nil)), change...)
+}
+
+// StartLogging is Start with a log of the test's own.
+func StartLogging(t testing.TB, log *slog.Logger, change ...func(*hub.Config)) *Hub {
+	t.Helper()
+	h := &Hub{t: t, log: log, cfg: hub.Config{
 		Addr: "127.0.0.1:0", Data: t.TempDir(), PlatformKey: PlatformKey, AllowNetworks: []string{"loopback"},
 		ShutdownTimeout: 10 * time.Second,
 	}}
@@ -56,7 +63,7 @@ func (h *Hub) start() {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var err error
-	h.hub, err = hub.New(ctx, h.cfg, slog.New(slog.NewTextHandler(logWriter(h.t), nil)))
+	h.hub, err = hub.New(ctx, h.cfg, h.log)
 	require.NoError(h.t, err)
 	if first := h.hub.First(); first != nil {
 		h.Owner = first.Owner

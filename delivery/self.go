@@ -1,0 +1,86 @@
+package delivery
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Self is where the hub itself can be reached. A callback that leads there
+// would have it push to itself, each push making the next.
+type Self struct {
+	// Listeners of the hub. An unspecified address stands for all of this machine.
+	Listeners []netip.AddrPort
+	// Public is where others reach the hub, as through a proxy; nil: not known.
+	// Only its name and port are compared: behind the address of a proxy there
+	// may be others, whom pushes may reach.
+	Public *url.URL
+}
+
+// listens says whether a connection to ap would end at the hub.
+func (s *Self) listens(ap netip.AddrPort) bool {
+	if s == nil {
+		return false
+	}
+	addr := ap.Addr().Unmap().WithZone("")
+	for _, l := range s.Listeners {
+		if l.Port() != ap.Port() {
+			continue
+		}
+		own := l.Addr().Unmap().WithZone("")
+		if addr == own || addr.IsUnspecified() || own.IsUnspecified() && ofThisMachine(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// ofThisMachine asks the system each time: addresses come and go, and it is
+// asked only for the hub's own ports.
+func ofThisMachine(addr netip.Addr) bool {
+	if addr.IsLoopback() {
+		return true
+	}
+	nets, err := net.InterfaceAddrs()
+	if err != nil {
+		return false // there is none to compare with; the limit of hops ends a loop
+	}
+	for _, n := range nets {
+		if p, err := netip.ParsePrefix(n.String()); err == nil && p.Addr().Unmap().WithZone("") == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// check returns ErrBlocked for a URL that names the hub.
+func (s *Self) check(u *url.URL) error {
+	if s == nil {
+		return nil
+	}
+	if s.Public != nil && hostOf(u) == hostOf(s.Public) && portOf(u) == portOf(s.Public) {
+		return fmt.Errorf("%w: it is the hub's own", ErrBlocked)
+	}
+	name := hostOf(u)
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		name = "127.0.0.1"
+	}
+	if ap, err := netip.ParseAddrPort(net.JoinHostPort(name, portOf(u))); err == nil && s.listens(ap) {
+		return fmt.Errorf("%w: it is the hub's own", ErrBlocked)
+	}
+	return nil
+}
+
+func hostOf(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
+
+func portOf(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return strings.TrimLeft(u.Port(), "0")
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
+}

@@ -1,0 +1,270 @@
+package hub_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/hubtest"
+)
+
+// A callback that leads to the hub itself is refused when it is given, and,
+// should only the dial show where it leads, then.
+func TestHubDoesNotPushToItself(t *testing.T) {
+	h := hubtest.Start(t, func(c *hub.Config) { c.PublicURL = "https://hooks.example.com" })
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(h.URL, "http://"))
+	require.NoError(t, err)
+	for _, url := range []string{h.URL + "/v1/events", "http://localhost:" + port, "https://hooks.example.com/v1/events?key=x"} {
+		a := h.Do("POST", "/v1/subscriptions", h.Owner, map[string]any{"url": url})
+		refused(t, 422, a)
+		require.Contains(t, string(a.Body), "hub's own", url)
+	}
+
+	// As with a name that comes to lead here: the hub moves to where a
+	// subscription points already.
+	dir := t.TempDir()
+	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	first := hubtest.Start(t, func(c *hub.Config) { c.Data = dir })
+	sub := first.Subscribe("http://" + free.Addr().String() + "/v1/events")
+	first.Stop()
+	require.NoError(t, free.Close())
+	moved := hubtest.Start(t, func(c *hub.Config) { c.Data, c.Addr = dir, free.Addr().String() })
+	moved.Owner = first.Owner
+	id := moved.Send(hubtest.Ringing("c1", 1))[0]
+	hubtest.Eventually(t, "blocked", func() bool {
+		d := moved.Do("GET", "/v1/deliveries?subscription="+sub["id"].(string), moved.Owner, nil).JSON(t)["data"].([]any)
+		return len(d) == 1 && d[0].(map[string]any)["lastError"] == "blocked"
+	})
+	require.Len(t, moved.Do("GET", "/v1/events", moved.Owner, nil).JSON(t)["data"], 1, "but %s, nothing came in", id)
+}
+
+func TestPublicURLIsChecked(t *testing.T) {
+	for _, bad := range []string{"hooks.example.com", "ftp://a", "https://", "https://u:p@a", "https://a?b", "https://a#b", "http://[::1"} {
+		_, err := hub.New(t.Context(), hub.Config{Addr: "127.0.0.1:0", Data: t.TempDir(), PublicURL: bad, ShutdownTimeout: time.Second}, slog.New(slog.DiscardHandler))
+		require.ErrorContains(t, err, "HOOKLINE_PUBLIC_URL", bad)
+	}
+}
+
+// Wrong keys are slowed by the address that a trusted proxy names, and only a
+// trusted one is believed.
+func TestTrustedProxies(t *testing.T) {
+	h := hubtest.Start(t, func(c *hub.Config) { c.TrustedProxies = []string{"loopback"} })
+	wrong := func(h *hubtest.Hub, client string) int {
+		return h.Do("GET", "/v1/events", access.NewKey("demo"), nil, "X-Forwarded-For", client).Status
+	}
+	for range 10 {
+		require.Equal(t, 401, wrong(h, "198.51.100.1, 192.0.2.1"))
+	}
+	require.Equal(t, 429, wrong(h, "192.0.2.1"))
+	require.Equal(t, 401, wrong(h, "192.0.2.2"), "somebody else behind the same proxy")
+
+	direct := hubtest.Start(t)
+	for i := range 10 {
+		require.Equal(t, 401, wrong(direct, fmt.Sprint("192.0.2.", i)))
+	}
+	require.Equal(t, 429, wrong(direct, "192.0.2.77"), "nobody is believed")
+}
+
+// selfSigned writes a certificate for 127.0.0.1 and its key, and gives its serial.
+func selfSigned(t *testing.T, dir string, serial int64) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "hub"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}, &x509.Certificate{SerialNumber: big.NewInt(serial)}, key.Public(), key)
+	require.NoError(t, err)
+	raw, err := x509.MarshalECPrivateKey(key)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cert.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw}), 0o600))
+}
+
+// The hub serves https, no older than TLS 1.2, also HTTP/2, and takes up a
+// certificate that was renewed without a restart.
+func TestTLS(t *testing.T) {
+	dir := t.TempDir()
+	selfSigned(t, dir, 1)
+	h := hubtest.Start(t, func(c *hub.Config) {
+		c.TLSCert, c.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	})
+	addr := strings.TrimPrefix(h.URL, "http://")
+	get := func(change func(*tls.Config)) (*http.Response, error) {
+		conf := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} //nolint:gosec // the certificate is compared by its serial
+		if change != nil {
+			change(conf)
+		}
+		tr := &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true}
+		defer tr.CloseIdleConnections()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+addr+"/healthz", nil)
+		require.NoError(t, err)
+		resp, err := tr.RoundTrip(req)
+		if err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		return resp, err
+	}
+	serial := func() int64 {
+		resp, err := get(nil)
+		require.NoError(t, err)
+		require.Equal(t, 200, resp.StatusCode)
+		require.Equal(t, 2, resp.ProtoMajor)
+		return resp.TLS.PeerCertificates[0].SerialNumber.Int64()
+	}
+	require.EqualValues(t, 1, serial())
+	resp, err := get(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 })
+	require.NoError(t, err)
+	require.EqualValues(t, tls.VersionTLS12, resp.TLS.Version)
+	_, err = get(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }) //nolint:gosec // it must fail
+	require.ErrorContains(t, err, "version")
+
+	// Half replaced, the old one stays; whole, the new one is used.
+	old, err := os.ReadFile(filepath.Join(dir, "key.pem"))
+	require.NoError(t, err)
+	selfSigned(t, dir, 2)
+	renewed, err := os.ReadFile(filepath.Join(dir, "key.pem"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "key.pem"), old[:len(old)-10], 0o600))
+	require.EqualValues(t, 1, serial())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "key.pem"), renewed, 0o600))
+	require.EqualValues(t, 2, serial())
+}
+
+func TestTLSFilesAreChecked(t *testing.T) {
+	dir := t.TempDir()
+	selfSigned(t, dir, 1)
+	for _, files := range [][2]string{{"cert.pem", ""}, {"", "key.pem"}, {"no.pem", "key.pem"}, {"key.pem", "key.pem"}} {
+		c := hub.Config{Addr: "127.0.0.1:0", Data: t.TempDir(), ShutdownTimeout: time.Second}
+		if files[0] != "" {
+			c.TLSCert = filepath.Join(dir, files[0])
+		}
+		if files[1] != "" {
+			c.TLSKey = filepath.Join(dir, files[1])
+		}
+		_, err := hub.New(t.Context(), c, slog.New(slog.DiscardHandler))
+		require.ErrorContains(t, err, "HOOKLINE_TLS_", "%v", files)
+	}
+}
+
+// lines is a log that can be read while the hub writes it.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// Whatever goes well or wrong, at the chattiest level: no key, token, header
+// value, callback query, body or number is in the log.
+func TestLogHoldsNoSecrets(t *testing.T) {
+	var log lines
+	h := hubtest.StartLogging(t, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 8})))
+	secrets := []string{hubtest.PlatformKey, h.Owner}
+	keep := func(s string) string { secrets = append(secrets, s); return s }
+
+	key := h.Do("POST", "/v1/tenants/demo/keys", h.Owner, `{"role":"ingest","name":"pbx"}`).JSON(t)["key"].(string)
+	keep(key)
+	wrong := keep(access.NewKey("demo"))
+	require.Equal(t, 401, h.Do("GET", "/v1/events", wrong, nil).Status)
+	require.Equal(t, 403, h.Do("POST", "/v1/events?key="+h.Owner, "", hubtest.CDR("c0", 0)).Status)
+	require.Equal(t, 401, h.Do("GET", "/v1/events?key="+key, "", nil).Status)
+
+	// Receivers of every temper, all with secrets in their URLs and headers.
+	header, token := keep("s3cr3t-header-value"), keep("s3cr3t-query-value")
+	answer := keep("s3cr3t-answer")
+	receivers := map[string]func(http.ResponseWriter, *http.Request){
+		"delivered": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) },
+		"status": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Set-Cookie", answer)
+			w.WriteHeader(500)
+			_, _ = io.WriteString(w, answer)
+		},
+		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/?to="+answer, http.StatusFound) },
+		"reset":    func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"timeout":  func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+	}
+	want := map[string]string{}
+	subscribe := func(temper, url string) {
+		encryption := []string{"none", "aes-256-gcm"}[len(want)%2]
+		sub := h.Subscribe(url+"/hook?token="+token, "headers", map[string]string{"X-Token": header}, "encryption", encryption, "timeoutMs", 1000)
+		keep(sub["appKey"].(string))
+		keep(sub["signingSecret"].(string))
+		if k, ok := sub["encryptionKey"].(string); ok {
+			keep(k)
+		}
+		want[sub["id"].(string)] = temper
+	}
+	for temper, f := range receivers {
+		subscribe(temper, hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, r *http.Request) { f(w, r) }).URL)
+	}
+	closed, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	subscribe("connect", "http://"+closed.Addr().String())
+	subscribe("dns", "https://nowhere.invalid")
+	subscribe("tls", strings.Replace(hubtest.NewReceiver(t).URL, "http://", "https://", 1))
+
+	// Good events and bad ones.
+	number := keep("+6591234567")
+	h.Send(fmt.Sprintf(`{"type":"cdr.call","data":{"callID":"c1","customerNumber":%q,"startTime":1637068256419,"endTime":1637068256418,"dialogue":%q}}`, number, keep("s3cr3t-dialogue")))
+	for _, bad := range []string{
+		`{"type":"cdr.call","data":{"callID":1.5,"customerNumber":"` + number + `"}}`, `{"customerNumber":"` + number, `["` + number + `"]`,
+		`{"type":"` + number + `","data":{}}`, `{"type":"call.ringing","data":{"callID":"c","companyId":"` + number + `"}}`,
+	} {
+		require.GreaterOrEqual(t, h.Do("POST", "/v1/events", h.Owner, bad).Status, 400, bad)
+	}
+	refused(t, 422, h.Do("POST", "/v1/subscriptions", h.Owner, map[string]any{"url": "http://10.0.0.1/?token=" + token, "headers": map[string]string{"Host": header}}))
+	refused(t, 422, h.Do("POST", "/v1/subscriptions", h.Owner, map[string]any{"url": "http://u:" + token + "@crm.example/", "appKey": header}))
+
+	for id, temper := range want {
+		hubtest.Eventually(t, temper, func() bool {
+			var list struct{ Data []map[string]any }
+			require.NoError(t, json.Unmarshal(h.Do("GET", "/v1/deliveries?subscription="+id, h.Owner, nil).Body, &list))
+			return len(list.Data) == 1 && (list.Data[0]["lastError"] == temper || list.Data[0]["state"] == temper)
+		})
+	}
+	h.Restart() // also the start and the stop are in the log
+	for line := range strings.Lines(log.String()) {
+		for _, secret := range secrets {
+			require.False(t, strings.Contains(line, strings.TrimPrefix(secret, "+")), "%s is in: %s", secret, line) // not the whole log
+		}
+	}
+	for _, temper := range []string{"redirect", "reset", "timeout", "connect", "dns", "tls"} {
+		require.Contains(t, log.String(), "result="+temper, "the test must have made the hub say something")
+	}
+}
