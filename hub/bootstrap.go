@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/admin"
 )
 
 // DemoCompany is the tenant that the first start makes.
@@ -25,13 +27,8 @@ func (h *Hub) bootstrap(ctx context.Context) error {
 		return err
 	}
 	if text := h.cfg.PlatformKey; text != "" {
-		if id, ok := access.ParseKey(text); !ok || id != access.PlatformID {
-			return fmt.Errorf("HOOKLINE_PLATFORM_KEY: must be %q and at least 16 letters and digits", "hk_platform_")
-		}
-		if _, err := h.book.Lookup(text, time.Now()); err != nil {
-			if err := h.makeKey(ctx, nil, access.Platform, "HOOKLINE_PLATFORM_KEY", text); err != nil {
-				return err
-			}
+		if err := h.platformKey(ctx, text); err != nil {
+			return fmt.Errorf("HOOKLINE_PLATFORM_KEY: %w", err)
 		}
 	}
 	if len(tenants) > 0 || len(keys) > 0 {
@@ -55,6 +52,27 @@ func (h *Hub) bootstrap(ctx context.Context) error {
 	h.book.PutTenant(*demo)
 	h.first.Owner = access.NewKey(DemoCompany)
 	return h.makeKey(ctx, demo, access.Owner, "first start", h.first.Owner)
+}
+
+// platformKey makes the key that the operator set, unless it is there. One that
+// was taken out of use stays so: a restart must not undo a revocation.
+func (h *Hub) platformKey(ctx context.Context, text string) error {
+	if id, ok := access.ParseKey(text); !ok || id != access.PlatformID {
+		return errors.New("must be hk_platform_ and 16 to 128 letters, digits and hyphens")
+	}
+	if _, err := h.book.Lookup(text, time.Now()); err == nil {
+		return nil
+	}
+	k, err := h.db.FindKeyByHash(ctx, access.HashKey(text))
+	switch {
+	case errors.Is(err, admin.ErrNotFound):
+		return h.makeKey(ctx, nil, access.Platform, "HOOKLINE_PLATFORM_KEY", text)
+	case err != nil:
+		return err
+	case k.RevokedAt != nil:
+		return fmt.Errorf("this key was revoked at %s; set another one", k.RevokedAt.Format(time.RFC3339))
+	}
+	return fmt.Errorf("this key expired at %s; set another one", k.ExpiresAt.Format(time.RFC3339))
 }
 
 func (h *Hub) makeKey(ctx context.Context, t *access.Tenant, role access.Role, name, text string) error {

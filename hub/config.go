@@ -2,6 +2,7 @@ package hub
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/storage"
 )
 
 // Config is every setting of a hub. The tags make each an environment variable
@@ -25,7 +27,7 @@ type Config struct {
 	MetricsAddr     string        `env:"HOOKLINE_METRICS_ADDR" help:"Address of /metrics; default: the listen address while that is loopback, else 127.0.0.1:9090."`
 	Data            string        `env:"HOOKLINE_DATA" default:"./data" help:"Folder of the embedded store and the master key."`
 	MasterKey       string        `env:"HOOKLINE_MASTER_KEY" help:"32 bytes, base64 or hex, that seal secrets at rest; default: a file in the data folder, made at first start."`
-	PlatformKey     string        `env:"HOOKLINE_PLATFORM_KEY" help:"The platform key, hk_platform_ and at least 32 letters and digits; default: made and printed once at first start."`
+	PlatformKey     string        `env:"HOOKLINE_PLATFORM_KEY" help:"The platform key, hk_platform_ and 16 to 128 letters, digits and hyphens; default: made and printed once at first start."`
 	AllowNetworks   []string      `env:"HOOKLINE_ALLOW_NETWORKS" help:"CIDRs that pushes may reach although private; 'loopback' for 127.0.0.0/8 and ::1."`
 	RequireHTTPS    bool          `env:"HOOKLINE_REQUIRE_HTTPS" name:"require-https" help:"Refuse callback URLs with http."`
 	PublicURL       string        `name:"public-url" env:"HOOKLINE_PUBLIC_URL" help:"Where others reach the hub, as behind a proxy: https://host[:port][/path]. Callback URLs there are refused."`
@@ -60,6 +62,11 @@ func (c Config) read() (*settings, error) {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return nil, errors.New("HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY go together")
+	}
+	if c.TLSCert != "" { // found out now rather than at the first request
+		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
+			return nil, fmt.Errorf("HOOKLINE_TLS_CERT, HOOKLINE_TLS_KEY: %w", err)
+		}
 	}
 	if c.ShutdownTimeout <= 0 {
 		return nil, errors.New("HOOKLINE_SHUTDOWN_TIMEOUT must be more than 0")
@@ -99,6 +106,9 @@ func (c Config) masterKey() ([]byte, error) {
 	path := filepath.Join(c.Data, "master.key")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(c.Data, storage.File)); err == nil {
+			return nil, fmt.Errorf("master key: %s is gone, and the store beside it was sealed with it; put it back, or set HOOKLINE_MASTER_KEY", path)
+		}
 		return newMasterKey(c.Data, path)
 	}
 	if err != nil {

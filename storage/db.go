@@ -35,6 +35,9 @@ var (
 	_ delivery.Store = (*DB)(nil)
 )
 
+// File is the name of the database in its folder.
+const File = "hookline.db"
+
 // ErrLocked is returned by Open when another process serves the same folder.
 var ErrLocked = errors.New("another hookline process uses this data folder")
 
@@ -111,7 +114,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 }
 
 func (db *DB) open(ctx context.Context) error {
-	dsn := "file:" + filepath.Join(db.cfg.Dir, "hookline.db") + "?" + pragmas
+	dsn := "file:" + filepath.Join(db.cfg.Dir, File) + "?" + pragmas
 	if db.cfg.MaxPages > 0 {
 		dsn += fmt.Sprintf("&_pragma=max_page_count(%d)", db.cfg.MaxPages)
 	}
@@ -234,7 +237,7 @@ func checkKey(ctx context.Context, q sqlx.QueryerContext, box *signing.Box) erro
 // openReader opens the database of a folder for reading only, also while
 // another process serves it. It makes nothing.
 func openReader(dir string) (*sqlx.DB, error) {
-	path := filepath.Join(dir, "hookline.db")
+	path := filepath.Join(dir, File)
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("no store in %s: %w", dir, err)
 	}

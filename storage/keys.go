@@ -91,6 +91,20 @@ func (db *DB) FindKeys(ctx context.Context, tenant int64, before string, limit i
 	return keysOf(rows), nil
 }
 
+// FindKeyByHash finds a key, an expired or revoked one too; admin.ErrNotFound
+// when there is none.
+func (db *DB) FindKeyByHash(ctx context.Context, hash [32]byte) (access.Key, error) {
+	var row keyRow
+	err := db.read.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM keys k LEFT JOIN tenants t ON t.no = k.tenant WHERE k.hash = ?`, hash[:])
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return access.Key{}, admin.ErrNotFound
+	case err != nil:
+		return access.Key{}, fmt.Errorf("find key by hash: %w", err)
+	}
+	return keysOf([]keyRow{row})[0], nil
+}
+
 // RevokeKey commits that a key is refused from at on.
 func (db *DB) RevokeKey(ctx context.Context, by access.Caller, tenant int64, id string, at time.Time) error {
 	return db.act(ctx, by, "revoke key", func(tx *sqlx.Tx) (*audit.Deed, error) {

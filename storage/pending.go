@@ -29,8 +29,10 @@ type fresh struct {
 }
 
 func newPendingCounts() pendingCounts {
-	return pendingCounts{bySub: map[int64]int{}, byTenant: map[int64]int{}, tenants: map[int64]int64{},
-		plus: map[int64]fresh{}, minus: map[int64]int{}}
+	return pendingCounts{
+		bySub: map[int64]int{}, byTenant: map[int64]int{}, tenants: map[int64]int64{},
+		plus: map[int64]fresh{}, minus: map[int64]int{},
+	}
 }
 
 func (p *pendingCounts) load(ctx context.Context, conn *sqlx.Conn) error {

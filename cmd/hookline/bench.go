@@ -51,8 +51,11 @@ func (c *BenchMeasureCmd) Run(ctx context.Context, s streams) (err error) {
 		value int
 		most  int
 	}{
-		{"events", c.Events, 10_000_000}, {"fan-events", c.FanEvents, 2_000_000}, {"warmup", c.Warmup, 1_000_000},
-		{"connections", c.Connections, 4096}, {"rate", c.Rate, 10_000},
+		{"events", c.Events, 10_000_000},
+		{"fan-events", c.FanEvents, 2_000_000},
+		{"warmup", c.Warmup, 1_000_000},
+		{"connections", c.Connections, 4096},
+		{"rate", c.Rate, 10_000},
 	} {
 		if n.value < 1 || n.value > n.most {
 			return fmt.Errorf("--%s: 1 to %d", n.flag, n.most)

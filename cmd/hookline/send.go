@@ -104,8 +104,7 @@ func items(in io.Reader) func(context.Context) (feed.Item, error) {
 type bar struct{ b *progressbar.ProgressBar }
 
 func newBar(w io.Writer, size int64) bar {
-	f, isFile := w.(*os.File)
-	if !isFile || !isTerminal(f) {
+	if !isTerminal(w) {
 		return bar{}
 	}
 	return bar{progressbar.NewOptions64(size,

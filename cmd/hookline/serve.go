@@ -24,8 +24,16 @@ type ServeCmd struct {
 	CPUProfile string `name:"cpuprofile" hidden:"" placeholder:"FILE" help:"Write a CPU profile of the whole run."`
 }
 
+// Help is shown by --help.
+func (*ServeCmd) Help() string {
+	return `Every flag is an environment variable too; a variable HOOKLINE_… that is not listed here stops the start.
+The first start on an empty folder makes a platform key and the tenant "demo" with an owner key, and
+prints both keys, this once, on standard output. The log goes to standard error. SIGTERM or Ctrl-C stops
+in order: no new requests, pushes in flight end and are recorded.`
+}
+
 // Run serves until ctx ends.
-func (c *ServeCmd) Run(ctx context.Context) (err error) {
+func (c *ServeCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.CPUProfile != "" {
 		stop, failed := startProfile(c.CPUProfile)
 		if failed != nil {
@@ -41,13 +49,13 @@ func (c *ServeCmd) Run(ctx context.Context) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(300)
 	}
-	log := newLogger(c.Config, os.Stderr)
+	log := newLogger(c.Config, s.err)
 	h, err := hub.New(ctx, c.Config, log)
 	if err != nil {
 		return err
 	}
 	if first := h.First(); first != nil {
-		if err := printFirst(os.Stdout, first, c.JSON); err != nil {
+		if err := printFirst(s.out, first, c.JSON); err != nil {
 			return errors.Join(err, h.Close())
 		}
 	}
@@ -74,8 +82,11 @@ type MigrateCmd struct {
 }
 
 // Run migrates.
-func (c *MigrateCmd) Run(ctx context.Context) error {
-	return hub.Migrate(ctx, c.Config, newLogger(c.Config, os.Stderr))
+func (c *MigrateCmd) Run(ctx context.Context, s streams) error {
+	if err := checkEnvironment(os.Environ()); err != nil {
+		return err
+	}
+	return hub.Migrate(ctx, c.Config, newLogger(c.Config, s.err))
 }
 
 func printFirst(w io.Writer, k *hub.FirstKeys, asJSON bool) error {
@@ -92,7 +103,7 @@ func printFirst(w io.Writer, k *hub.FirstKeys, asJSON bool) error {
 	return err
 }
 
-func newLogger(c hub.Config, w *os.File) *slog.Logger {
+func newLogger(c hub.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of four words, checked by the flag
 	opts := &slog.HandlerOptions{Level: level}
@@ -102,7 +113,11 @@ func newLogger(c hub.Config, w *os.File) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
-func isTerminal(f *os.File) bool {
+func isTerminal(w io.Writer) bool {
+	f, isFile := w.(*os.File)
+	if !isFile {
+		return false
+	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -35,7 +35,7 @@ type API struct {
 	Search        search.Store
 	Retries       RetryStore
 	Audit         AuditStore
-	Events        ingest.Store // takes test pushes
+	Events        ingest.Store                           // takes test pushes
 	Rules         func(tenant int64) subscriptions.Rules // what a tenant's subscriptions may be; Now is set here
 
 	Now func() time.Time // default time.Now

@@ -189,8 +189,10 @@ func busy() *problem.Details {
 
 // backlogged: what is pending must be delivered, given up or cancelled first.
 func backlogged() *problem.Details {
-	return &problem.Details{Status: http.StatusTooManyRequests, RetryAfter: 10 * time.Second,
-		Detail: "the tenant has as many pending deliveries as it may, nothing was taken; its receivers are too slow or paused"}
+	return &problem.Details{
+		Status: http.StatusTooManyRequests, RetryAfter: 10 * time.Second,
+		Detail: "the tenant has as many pending deliveries as it may, nothing was taken; its receivers are too slow or paused",
+	}
 }
 
 func tooMany(after time.Duration) *problem.Details {

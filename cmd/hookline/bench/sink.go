@@ -95,8 +95,10 @@ func (c *Counter) expect(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "run, events and subs must be numbers", http.StatusBadRequest)
 		return
 	}
-	c.count.Store(&count{run: run, events: events, subs: subs, times: make([]atomic.Int32, events*subs), latency: make([]int64, events*subs),
-		waiting: map[chan struct{}]int64{}})
+	c.count.Store(&count{
+		run: run, events: events, subs: subs, times: make([]atomic.Int32, events*subs), latency: make([]int64, events*subs),
+		waiting: map[chan struct{}]int64{},
+	})
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// served is a hub that runs as a command line.
+type served struct {
+	out, err buffer
+	stop     context.CancelFunc
+	ended    chan int
+	url      string
+}
+
+func serve(t *testing.T, dir string, args ...string) *served {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	s := &served{stop: stop, ended: make(chan int, 1)}
+	args = append([]string{"serve", "--addr", "127.0.0.1:0", "--data", dir, "--log", "json"}, args...)
+	go func() { s.ended <- run(ctx, args, streams{strings.NewReader(""), &s.out, &s.err}) }()
+	addr := regexp.MustCompile(`"msg":"serving","addr":"([^"]+)"`)
+	require.Eventually(t, func() bool {
+		m := addr.FindStringSubmatch(s.err.String())
+		if m != nil {
+			s.url = "http://" + m[1]
+		}
+		return m != nil
+	}, 20*time.Second, 5*time.Millisecond, "%s", &s.err)
+	return s
+}
+
+// end stops the hub and expects that it went well.
+func (s *served) end(t *testing.T) {
+	t.Helper()
+	s.stop()
+	require.Zero(t, <-s.ended, s.err.String())
+}
+
+// The keys of the first start are printed once, work, and are in no log.
+func TestServePrintsKeysOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made", "when", "absent")
+	s := serve(t, dir, "--json")
+	var keys struct{ PlatformKey, CompanyID, OwnerKey string }
+	require.NoError(t, json.Unmarshal([]byte(s.out.String()), &keys), s.out.String())
+	require.Equal(t, "demo", keys.CompanyID)
+	code, out, err := do(t, "", "tenant", "list", "--url", s.url, "--key", keys.PlatformKey)
+	require.Zero(t, code, err)
+	require.Contains(t, out, "demo")
+	code, _, err = do(t, "", "subscription", "list", "--url", s.url, "--key", keys.OwnerKey)
+	require.Zero(t, code, err)
+	s.end(t)
+	require.NotContains(t, s.err.String(), keys.PlatformKey)
+	require.NotContains(t, s.err.String(), keys.OwnerKey)
+
+	again := serve(t, dir)
+	require.Empty(t, again.out.String())
+	code, _, err = do(t, "", "subscription", "list", "--url", again.url, "--key", keys.OwnerKey)
+	require.Zero(t, code, err)
+	again.end(t)
+}
+
+func TestServePrintsKeysForPeople(t *testing.T) {
+	s := serve(t, t.TempDir())
+	require.Regexp(t, `(?s)shown this once.*platform key +hk_platform_[0-9a-f]{64}\n.*owner key of demo +hk_demo_[0-9a-f]{64}\n`, s.out.String())
+	s.end(t)
+
+	set := serve(t, t.TempDir(), "--platform-key", "hk_platform_0123456789abcdef")
+	require.NotContains(t, set.out.String(), "platform", "who set it knows it")
+	require.Contains(t, set.out.String(), "owner key of demo")
+	set.end(t)
+}
+
+// What cannot be right stops the start, and says which setting it is.
+func TestServeRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		env  [2]string
+		args []string
+		code int
+		says string
+	}{
+		"a misspelled variable": {env: [2]string{"HOOKLINE_ALLOW_NETWORK", "loopback"}, code: 1, says: "unknown setting HOOKLINE_ALLOW_NETWORK"},
+		"no duration":           {env: [2]string{"HOOKLINE_SHUTDOWN_TIMEOUT", "soon"}, code: 2, says: "--shutdown-timeout"},
+		"no bool":               {env: [2]string{"HOOKLINE_REQUIRE_HTTPS", "perhaps"}, code: 2, says: "HOOKLINE_REQUIRE_HTTPS"},
+		"no such log":           {env: [2]string{"HOOKLINE_LOG", "xml"}, code: 2, says: "--log"},
+		"no such level":         {env: [2]string{"HOOKLINE_LOG_LEVEL", "loud"}, code: 2, says: "--log-level"},
+		"no network":            {env: [2]string{"HOOKLINE_ALLOW_NETWORKS", "10.0.0.0/33"}, code: 1, says: "HOOKLINE_ALLOW_NETWORKS"},
+		"no address":            {env: [2]string{"HOOKLINE_ADDR", "127.0.0.1:port"}, code: 1, says: "HOOKLINE_ADDR"},
+		"no flag":               {args: []string{"--addres", "127.0.0.1:0"}, code: 2, says: "--addres"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.env[0] != "" {
+				t.Setenv(c.env[0], c.env[1])
+			}
+			code, out, err := do(t, "", append([]string{"serve", "--data", t.TempDir()}, c.args...)...)
+			require.Equal(t, c.code, code, err)
+			require.Contains(t, err, c.says)
+			require.Empty(t, out)
+		})
+	}
+	t.Run("migrate", func(t *testing.T) {
+		t.Setenv("HOOKLINE_DATE", "./data")
+		code, _, err := do(t, "", "migrate", "--data", t.TempDir())
+		require.Equal(t, 1, code)
+		require.Contains(t, err, "unknown setting HOOKLINE_DATE")
+	})
+}
+
+func TestServeHelp(t *testing.T) {
+	code, out, err := do(t, "", "serve", "--help")
+	require.Zero(t, code, err)
+	for _, name := range []string{"HOOKLINE_ADDR", "HOOKLINE_DATA", "HOOKLINE_MASTER_KEY", "HOOKLINE_ALLOW_NETWORKS", "HOOKLINE_SHUTDOWN_TIMEOUT"} {
+		require.Contains(t, out, "$"+name)
+	}
+	require.NotContains(t, out, "HOOKLINE_MAX_PAGES", "a rehearsal is nobody's setting")
+}
+
+func TestCheckEnvironment(t *testing.T) {
+	require.NoError(t, checkEnvironment([]string{"PATH=/bin", "HOOKLINE=1", "HOOKLINE_ADDR=:1", "HOOKLINE_URL=x", "HOOKLINE_KEY=y", "XHOOKLINE_ODD=1"}))
+	require.ErrorContains(t, checkEnvironment([]string{"HOOKLINE_ADDR=:1", "HOOKLINE_DATABASE=x"}), "HOOKLINE_DATABASE;")
+	require.Error(t, checkEnvironment([]string{"HOOKLINE_="}))
+	require.Error(t, checkEnvironment([]string{"HOOKLINE_addr=:1"}))
+}
+
+func TestMigrate(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 { // the second time there is nothing to do
+		code, _, err := do(t, "", "migrate", "--data", dir)
+		require.Zero(t, code, err)
+	}
+	require.FileExists(t, filepath.Join(dir, "hookline.db"))
+	key, err := os.ReadFile(filepath.Join(dir, "master.key"))
+	require.NoError(t, err)
+	s := serve(t, dir)
+	require.Contains(t, s.out.String(), "owner key", "migrate makes no keys")
+	code, _, errs := do(t, "", "migrate", "--data", dir)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "another hookline process")
+	s.end(t)
+	after, err := os.ReadFile(filepath.Join(dir, "master.key"))
+	require.NoError(t, err)
+	require.Equal(t, key, after)
+}
