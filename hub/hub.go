@@ -41,6 +41,7 @@ type Hub struct {
 	sender  *delivery.Sender
 	pipe    *pipeline
 	metrics *metrics
+	ops     *operations
 	ingest  *ingest.Handler
 	listen  net.Listener
 	scrape  net.Listener // of /metrics; nil: on the same listener
@@ -70,13 +71,13 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Hub, error) {
 }
 
 func (h *Hub) open(ctx context.Context) (err error) {
-	h.metrics = newMetrics(h.log)
+	h.metrics, h.ops = newMetrics(h.log), newOperations(h.log)
 	if h.pipe, err = newPipeline(h.log, func(sub, from int64) { h.lanes.Nudge(sub, from) }); err != nil {
 		return err
 	}
 	h.db, err = storage.Open(ctx, storage.Config{
 		Dir: h.cfg.Data, Process: processName(), Box: h.cfg.box, MaxPages: h.cfg.MaxPages, Nudge: h.pipe.Nudge, Log: h.log,
-		Committed: h.metrics.committed,
+		Committed: h.metrics.committed, Changed: h.ops.Changed,
 	})
 	if err != nil {
 		return err
@@ -98,9 +99,10 @@ func (h *Hub) open(ctx context.Context) (err error) {
 
 // wire is the one list of what is plugged into what.
 func (h *Hub) wire() {
+	h.ops.store = h.db
 	h.sender = &delivery.Sender{Allow: h.cfg.allow, TenantAllow: h.tenantAllow, Self: h.self}
 	h.lanes = delivery.NewDispatcher(delivery.Config{
-		Store: h.db, Sender: h.sender, Subs: h.db.Index(), Requests: maxRequests(), Observe: h.metrics.observe, Log: h.log,
+		Store: h.db, Sender: h.sender, Subs: h.db.Index(), Requests: maxRequests(), Observe: h.observe, Log: h.log,
 	})
 	h.ingest = &ingest.Handler{
 		Store: h.db, Metrics: ingest.NewMetrics(h.metrics.registry),
@@ -110,6 +112,12 @@ func (h *Hub) wire() {
 		},
 	}
 	h.metrics.watch(h.db, h.lanes)
+}
+
+// observe hears of every outcome after its commit.
+func (h *Hub) observe(r delivery.Report) {
+	h.metrics.observe(r)
+	h.ops.Ended(r)
 }
 
 func (h *Hub) routes() http.Handler {
@@ -246,6 +254,7 @@ func (h *Hub) Run(ctx context.Context) error {
 
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.pipe.Run(pipeCtx) })
+	g.Go(func() error { return h.ops.Run(pipeCtx) })
 	g.Go(func() error {
 		defer stopPipe()
 		return h.lanes.Run(lanesCtx, h.cfg.ShutdownTimeout/2)

@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -54,7 +53,10 @@ type Config struct {
 	// Committed is told after every commit how many events and outcomes it held
 	// and how long it took; may be nil.
 	Committed func(events, outcomes int, took time.Duration)
-	Log       *slog.Logger
+	// Changed is told of every subscription that was made, changed (before is
+	// not nil) or deleted, after the commit; must not block; may be nil.
+	Changed func(before, after *subscriptions.Subscription)
+	Log     *slog.Logger
 }
 
 // Rows says that a subscription has new pending rows. From > 0: some may have
@@ -74,10 +76,7 @@ type DB struct {
 	views views
 	log   *slog.Logger
 
-	// changing is held from the commit of a subscription's change until the
-	// index has it, so that the index ends with what was committed last.
-	changing sync.Mutex
-	jobs     chan struct{} // of one: a job waits for RunJobs
+	jobs chan struct{} // of one: a job waits for RunJobs
 }
 
 const pragmas = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +

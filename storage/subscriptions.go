@@ -289,25 +289,23 @@ func (db *DB) VersionsAt(ctx context.Context, tenant, at int64) ([]*subscription
 // the subscription before (nil: there was none) and after; after nil: nothing
 // was changed.
 func (db *DB) change(ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (before, after *subscriptions.Subscription, err error)) error {
-	db.changing.Lock()
-	defer db.changing.Unlock()
-	var changed *subscriptions.Subscription
-	err := db.act(context.WithoutCancel(ctx), by, what, func(tx *sqlx.Tx) (*audit.Deed, error) {
+	return db.act(context.WithoutCancel(ctx), by, what, func(tx *sqlx.Tx) (*audit.Deed, error) {
 		before, after, err := fn(tx)
 		if err != nil || after == nil {
 			return nil, err
 		}
-		changed = after
+		db.w.after = func() {
+			if after.DeletedAt != nil {
+				db.index.Remove(after.No)
+			} else {
+				db.index.Put(after)
+			}
+			if db.cfg.Changed != nil {
+				db.cfg.Changed(before, after)
+			}
+		}
 		return subscriptionDeed(before, after), nil
 	})
-	switch {
-	case err != nil || changed == nil:
-	case changed.DeletedAt != nil:
-		db.index.Remove(changed.No)
-	default:
-		db.index.Put(changed)
-	}
-	return err
 }
 
 // subscriptionDeed finds out what was done to a subscription.

@@ -50,6 +50,7 @@ type writer struct {
 	lastAt  int64
 	pending pendingCounts
 	hours   hourDeltas
+	after   func() // set by an admin's fn: what must hold in memory before the next batch is matched
 }
 
 // Stats counts what the writer did, for metrics and benchmarks.
@@ -310,6 +311,7 @@ func (w *writer) finish(ops []*acceptOp, err error) {
 }
 
 func (w *writer) commitAdmin(op *adminOp) error {
+	w.after = nil
 	tx, err := w.conn.BeginTxx(context.Background(), nil)
 	if err != nil {
 		return fmt.Errorf("%s: begin: %w", op.what, err)
@@ -320,6 +322,9 @@ func (w *writer) commitAdmin(op *adminOp) error {
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("%s: commit: %w", op.what, err)
+	}
+	if w.after != nil {
+		w.after()
 	}
 	return nil
 }
