@@ -1,75 +1,101 @@
 package hub_test
 
 import (
-	"path/filepath"
+	"io"
+	"net/http"
 	"testing"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
-// A tenant whose receivers do not keep up is told so before anything is taken.
-func TestPendingDeliveriesAreLimited(t *testing.T) {
-	h := hubtest.Start(t)
-	require.Equal(t, 200, h.Do("PATCH", "/v1/tenants/demo", hubtest.PlatformKey, `{"limits":{"pendingDeliveries":3}}`).Status)
-	rec := hubtest.NewReceiver(t)
-	sub := h.Subscribe(rec.URL, "state", "paused")
-	h.Send(hubtest.Ringing("c1", 1), hubtest.Ringing("c2", 2), hubtest.Ringing("c3", 3))
-
-	full := h.Do("POST", "/v1/events", h.Owner, hubtest.Ringing("c4", 4))
-	refused(t, 429, full)
-	require.Contains(t, string(full.Body), "pending deliveries")
-	require.Equal(t, "10", full.Header.Get("Retry-After"))
-	require.Len(t, h.Do("GET", "/v1/events", h.Owner, nil).JSON(t)["data"], 3, "nothing was taken")
-
-	h.Restart()
-	refused(t, 429, h.Do("POST", "/v1/events", h.Owner, hubtest.Ringing("c4", 4)))
-	require.Equal(t, 200, h.Do("POST", "/v1/subscriptions/"+sub["id"].(string)+"/resume", h.Owner, nil).Status)
-	rec.Wait(t, 3)
-	hubtest.Eventually(t, "there is room again", func() bool {
-		return h.Do("POST", "/v1/events", h.Owner, hubtest.Ringing("c4", 4)).Status == 202
-	})
+func deliveries(t *testing.T, h *hubtest.Hub, query string) []map[string]any {
+	t.Helper()
+	var out []map[string]any
+	for _, d := range h.Do("GET", "/v1/deliveries?"+query, h.Owner, nil).JSON(t)["data"].([]any) {
+		out = append(out, d.(map[string]any))
+	}
+	return out
 }
 
-// What retention took away is missed by name: the log stays readable.
-func TestLogAfterRetention(t *testing.T) {
-	dir := t.TempDir()
-	h := hubtest.Start(t, func(c *hub.Config) { c.Data = dir })
-	rec := hubtest.NewReceiver(t)
-	h.Subscribe(rec.URL)
-	id := h.Send(hubtest.Ringing("c1", 1))[0]
-	rec.Wait(t, 1)
-	delivery := func() map[string]any {
-		return h.Do("GET", "/v1/events/"+id, h.Owner, nil).JSON(t)["deliveries"].([]any)[0].(map[string]any)
-	}
-	hubtest.Eventually(t, "delivered", func() bool { return delivery()["state"] == "delivered" })
-	h.Stop()
+func retries(class string, schedule ...string) map[string]any {
+	return map[string]any{class: map[string]any{"schedule": schedule, "jitter": 0}}
+}
 
-	// A month goes by.
-	db, err := sqlx.Open("sqlite", "file:"+filepath.Join(dir, "hookline.db"))
-	require.NoError(t, err)
-	db.MustExec("UPDATE events SET accepted_at = accepted_at - ?", (31 * 24 * time.Hour).Milliseconds())
-	require.NoError(t, db.Close())
-
-	h.Restart()
-	event := func() map[string]any { return h.Do("GET", "/v1/events/"+id, h.Owner, nil).JSON(t) }
-	hubtest.Eventually(t, "the body is gone", func() bool { return event()["data"] == nil })
-	require.Equal(t, "the body is past retention", event()["note"])
-	require.Equal(t, "delivered", delivery()["state"])
-	var attempt map[string]any
-	hubtest.Eventually(t, "so is what the receiver said", func() bool {
-		a := h.Do("GET", "/v1/deliveries/"+delivery()["id"].(string)+"/attempts", h.Owner, nil)
-		require.Equal(t, 200, a.Status)
-		attempt = a.JSON(t)["data"].([]any)[0].(map[string]any)
-		return len(attempt["response"].(map[string]any)["headers"].(map[string]any)) == 0
+// With strictAck a 200 that says otherwise in its body is a failure.
+func TestStrictAck(t *testing.T) {
+	h := hubtest.Start(t)
+	answers := []string{`{"code":3,"msg":"signature check failed"}`, `thanks`, `{"ret_code":"000000"}`}
+	r := hubtest.NewReceiverFunc(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, answers[min(n, len(answers)-1)])
 	})
-	require.EqualValues(t, 200, attempt["status"])
-	require.Equal(t, "the body is past retention: the request cannot be rebuilt", attempt["request"].(map[string]any)["note"])
-	refused(t, 409, h.Do("POST", "/v1/deliveries/"+delivery()["id"].(string)+"/retry", h.Owner, nil))
-	require.Equal(t, 202, h.Do("POST", "/v1/events", h.Owner, hubtest.Ringing("c2", 2)).Status)
-	rec.Wait(t, 2)
+	h.Subscribe(r.URL, "strictAck", true, "retry", retries("live", "10ms", "10ms", "10ms"))
+	h.Send(hubtest.Ringing("c1", 1))
+	r.Wait(t, 3)
+	hubtest.Eventually(t, "delivered", func() bool { return len(deliveries(t, h, "state=delivered")) == 1 })
+	d := deliveries(t, h, "")[0]
+	require.EqualValues(t, 3, d["tries"])
+	a := h.Do("GET", "/v1/deliveries/"+d["id"].(string)+"/attempts", h.Owner, nil).JSON(t)["data"].([]any)
+	require.Len(t, a, 3)
+	require.Equal(t, 2, countAck(a))
+	require.Len(t, r.Pushes(), 3)
+}
+
+func countAck(attempts []any) (n int) {
+	for _, x := range attempts {
+		for _, v := range x.(map[string]any) {
+			if v == "ack" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// A live event that is too old is not sent any more; a record is.
+func TestExpiresAfter(t *testing.T) {
+	h := hubtest.Start(t)
+	r := hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	h.Subscribe(r.URL, "expiresAfter", "1s", "retry", map[string]any{
+		"live": map[string]any{"schedule": []string{"1200ms", "1h"}, "jitter": 0}, "cdr": map[string]any{"schedule": []string{"1h"}},
+	})
+	h.Send(hubtest.Ringing("c1", 1), hubtest.CDR("c1", 2))
+	hubtest.Eventually(t, "expired", func() bool { return len(deliveries(t, h, "state=expired")) == 1 })
+	require.Equal(t, "call.ringing", deliveries(t, h, "state=expired")[0]["type"])
+	require.Equal(t, "cdr.call", deliveries(t, h, "state=pending")[0]["type"])
+	require.Len(t, r.Pushes(), 2)
+}
+
+// A waiting record gives way to its correction; another record does not.
+func TestSupersede(t *testing.T) {
+	h := hubtest.Start(t)
+	r := hubtest.NewReceiver(t, 500, 500)
+	h.Subscribe(r.URL, "supersede", true, "retry", retries("cdr", "1h"))
+	h.Send(hubtest.CDR("one", 1), hubtest.CDR("two", 2))
+	r.Wait(t, 2)
+	hubtest.Eventually(t, "both wait", func() bool {
+		ds := deliveries(t, h, "state=pending")
+		return len(ds) == 2 && ds[0]["tries"] == 1.0 && ds[1]["tries"] == 1.0
+	})
+	h.Send(hubtest.CDR("one", 3))
+	require.Equal(t, 3, r.Wait(t, 3)[2].N())
+	hubtest.Eventually(t, "superseded", func() bool { return len(deliveries(t, h, "state=superseded")) == 1 })
+	require.Equal(t, "cdr/one", deliveries(t, h, "state=superseded")[0]["orderKey"])
+	require.Equal(t, "cdr/two", deliveries(t, h, "state=pending")[0]["orderKey"])
+}
+
+// ratePerSecond lets a second's worth through at once and then one by one.
+func TestRatePerSecond(t *testing.T) {
+	h := hubtest.Start(t)
+	r := hubtest.NewReceiver(t)
+	h.Subscribe(r.URL, "ratePerSecond", 10, "maxInFlight", 64)
+	began := time.Now()
+	for n := range 20 {
+		h.Send(hubtest.Ringing("c"+string(rune('a'+n)), n))
+	}
+	pushes := r.Wait(t, 20)
+	// 10 at once, 10 more at 10 a second; sooner is impossible, later is only slow.
+	require.GreaterOrEqual(t, pushes[19].At.Sub(began), 900*time.Millisecond)
 }
