@@ -126,6 +126,7 @@ func (h *Hub) routes() http.Handler {
 		API: &admin.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Events: h.db, Book: h.book, Log: h.log,
 			Rules:   h.rules,
+			Facets:  h.db.Index().Facets,
 			Cursors: admin.Cursors{Key: h.cfg.box.Subkey(signing.LabelCursor)},
 		},
 		Ingest:  h.ingest.Serve,

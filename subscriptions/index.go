@@ -17,6 +17,10 @@ type Index struct {
 	byNo    map[int64]*Subscription
 	tenants map[int64][]entry // by number; a reader may hold a slice of it: what is in it is never overwritten
 	version int64
+
+	// Departments of an agent by the tenant's directory, for filters of events
+	// that say none themselves; nil: there is no directory. Set before use.
+	Departments func(tenant int64, agentUUID, agentID string) []string
 }
 
 // entry keeps the mask beside the pointer: those that do not want an event are
@@ -95,12 +99,31 @@ func (x *Index) Get(no int64) *Subscription {
 // Match appends to into the subscriptions of the event's tenant that want it,
 // by number. Paused ones are among them: their backlog is kept.
 func (x *Index) Match(e *event.Event, into []*Subscription) []*Subscription {
+	var facets *event.Facets // read once, and only when a filter asks
 	for _, n := range x.of(e.Tenant) {
-		if n.types.Has(e.Type) && n.sub.Wants(e) {
+		if !n.types.Has(e.Type) {
+			continue
+		}
+		if facets == nil && n.sub.Filter != nil {
+			facets = x.Facets(e)
+		}
+		if n.sub.Wants(e.Type, facets) {
 			into = append(into, n.sub)
 		}
 	}
 	return into
+}
+
+// Facets are what filters look at in e: its body's, and for an event that says
+// no department those of its agents in the directory.
+func (x *Index) Facets(e *event.Event) *event.Facets {
+	f := event.FacetsOf(e)
+	if len(f.Departments) == 0 && x.Departments != nil {
+		for _, a := range f.Agents {
+			f.Departments = append(f.Departments, x.Departments(e.Tenant, a.UUID, a.ID)...)
+		}
+	}
+	return f
 }
 
 // OfTenant lists the subscriptions of a tenant by number.

@@ -20,6 +20,8 @@ type Settings struct {
 	Description   string               `json:"description"`
 	URL           string               `json:"url"`
 	Events        []string             `json:"events"`
+	Filter        *Filter              `json:"filter"` // null: none
+	Masking       string               `json:"masking"`
 	Encryption    string               `json:"encryption"`
 	Ordering      string               `json:"ordering"`
 	Supersede     bool                 `json:"supersede"`
@@ -82,7 +84,7 @@ func (s *Subscription) View() View {
 // Settings shows what an admin set.
 func (s *Subscription) Settings() Settings {
 	v := Settings{
-		Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events,
+		Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events, Filter: s.Filter, Masking: s.Masking.String(),
 		Encryption: s.Encryption, Ordering: s.Ordering, Supersede: s.Supersede, Headers: make(map[string]string, len(s.Headers)),
 		TimeoutMs: s.Timeout.Milliseconds(), Retry: map[string]RetryView{}, GiveUpAfter: map[string]string{},
 		MaxInFlight: s.MaxInFlight, StrictAck: s.StrictAck, State: s.State, PausedReason: s.PausedReason,
@@ -166,6 +168,8 @@ type stored struct {
 	Description  string                 `json:"description,omitempty"`
 	URL          string                 `json:"url"`
 	Events       []string               `json:"events"`
+	Filter       *Filter                `json:"filter,omitempty"`
+	Masking      string                 `json:"masking,omitempty"`
 	Encryption   string                 `json:"encryption"`
 	Ordering     string                 `json:"ordering"`
 	Headers      map[string][]byte      `json:"headers,omitempty"` // values sealed
@@ -194,7 +198,10 @@ func (s *Subscription) Fields(seal func(plain []byte) []byte) ([]byte, error) {
 		Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events, Encryption: s.Encryption,
 		Ordering: s.Ordering, TimeoutMs: s.Timeout.Milliseconds(), MaxInFlight: s.MaxInFlight,
 		Retry: map[string]storedRetry{}, GiveUpAfter: map[string]int64{}, State: s.State, PausedReason: s.PausedReason,
-		RatePerSecond: s.RatePerSecond, ExpiresAfter: s.ExpiresAfter.Milliseconds(), Supersede: s.Supersede, StrictAck: s.StrictAck,
+		Filter: s.Filter, RatePerSecond: s.RatePerSecond, ExpiresAfter: s.ExpiresAfter.Milliseconds(), Supersede: s.Supersede, StrictAck: s.StrictAck,
+	}
+	if s.Masking != event.Unmasked {
+		f.Masking = s.Masking.String()
 	}
 	if len(s.Headers) > 0 {
 		f.Headers = make(map[string][]byte, len(s.Headers))
@@ -235,6 +242,13 @@ func (s *Subscription) SetFields(raw []byte, open func(sealed []byte) ([]byte, e
 	s.Events, s.Types = f.Events, types
 	if slices.Equal(s.Events, everything) {
 		s.Events = everything
+	}
+	s.Filter = f.Filter
+	if s.Masking = event.Unmasked; f.Masking != "" {
+		var ok bool
+		if s.Masking, ok = event.ParseMasking(f.Masking); !ok {
+			return fmt.Errorf("fields of subscription %s: masking %q is unknown", s.ID, f.Masking)
+		}
 	}
 	s.Encryption = constant(f.Encryption, signing.None, signing.GCM, signing.CBC, signing.ECB)
 	s.Ordering = constant(f.Ordering, OrderingKey, OrderingNone)

@@ -13,7 +13,8 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-const everyField = `{"name": "crm", "description": "d", "url": "https://crm.example/hook", "events": ["cdr.*"], "appKey": "0123456789abcdef0123456789abcdef",
+const everyField = `{"name": "crm", "description": "d", "url": "https://crm.example/hook", "events": ["cdr.*"],
+	"filter": {"agentIDs": ["1001"], "callTypes": [2, "Consult"]}, "masking": "partial", "appKey": "0123456789abcdef0123456789abcdef",
 	"encryption": "aes-256-gcm", "encryptionKey": "from-appKey", "ordering": "none", "headers": {"Authorization": "Bearer top secret"}, "timeoutMs": 2000,
 	"retry": {"cdr": {"schedule": ["5s", "1m30s", "2h"], "jitter": 0.1}}, "giveUpAfter": {"cdr": "90m"}, "maxInFlight": 3, "ratePerSecond": 2.5, "expiresAfter": "90s",
 		"supersede": false, "strictAck": true, "state": "paused"}`
@@ -25,6 +26,7 @@ func TestView(t *testing.T) {
 	raw, err := json.Marshal(v)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"id": "sub-1", "name": "crm", "description": "d", "url": "https://crm.example/hook", "events": ["cdr.*"],
+		"filter": {"agentIDs": ["1001"], "callTypes": [2, "Consult"]}, "masking": "partial",
 		"encryption": "aes-256-gcm", "ordering": "none", "headers": {"Authorization": "***"}, "timeoutMs": 2000,
 		"retry": {"cdr": {"schedule": ["5s", "1m30s", "2h"], "jitter": 0.1}, "live": {"schedule": ["1s", "5s", "30s", "2m", "10m"], "jitter": 0.2}},
 		"giveUpAfter": {"cdr": "1h30m", "live": "1h"}, "maxInFlight": 3, "ratePerSecond": 2.5, "expiresAfter": "1m30s",
@@ -115,6 +117,8 @@ func TestSetFieldsRefusesWhatItCannotRead(t *testing.T) {
 	require.ErrorContains(t, s.SetFields([]byte(`{"events": ["gone.*"]}`), ok), "gone.*")
 	require.ErrorContains(t, s.SetFields([]byte(`{"events": ["*"], "retry": {"x": {}}}`), ok), `"x"`)
 	require.ErrorContains(t, s.SetFields([]byte(`{"events": ["*"], "giveUpAfter": {"x": 1}}`), ok), `"x"`)
+	require.ErrorContains(t, s.SetFields([]byte(`{"events": ["*"], "masking": "x"}`), ok), `"x"`)
+	require.ErrorContains(t, s.SetFields([]byte(`{"events": ["*"], "filter": {"callTypes": [9]}}`), ok), "callTypes")
 	err := s.SetFields([]byte(`{"events": ["*"], "headers": {"X-A": "AAAA"}}`), func([]byte) ([]byte, error) { return nil, errors.New("wrong key") })
 	require.ErrorContains(t, err, "X-A")
 	require.ErrorContains(t, err, "wrong key")

@@ -24,6 +24,8 @@ type Subscription struct {
 	URL         string
 	Events      []string // as given: names with wildcards
 	Types       event.Mask
+	Filter      *Filter // nil: none
+	Masking     event.Masking
 	Encryption  string // a kind of package signing: "none", "aes-256-gcm", …
 	Ordering    string // OrderingKey, OrderingNone
 	Headers     map[string]string
@@ -121,8 +123,11 @@ func (s *Subscription) Key(n int) (Key, bool) {
 	return Key{}, false
 }
 
-// Wants says whether the event goes to this subscription.
-func (s *Subscription) Wants(e *event.Event) bool { return s.Types.Has(e.Type) }
+// Wants says whether an event goes to this subscription. facets are those of
+// its body; they are not looked at without a filter, so they may be nil then.
+func (s *Subscription) Wants(t event.Type, facets *event.Facets) bool {
+	return s.Types.Has(t) && (s.Filter == nil || s.Filter.Misses(facets) == "")
+}
 
 // Paused says whether an admin, or the hub itself, stopped it.
 func (s *Subscription) Paused() bool { return s.State == Paused }

@@ -61,12 +61,6 @@ const (
 	defaultMaxInFlight = 8
 )
 
-// notYet are fields of the contract whose behaviour this version does not have.
-// They are refused rather than stored without effect.
-var notYet = map[string]bool{
-	"filter": true, "masking": true,
-}
-
 // madeByHub are fields of the answer that nobody can set.
 var madeByHub = map[string]bool{
 	"id": true, "version": true, "createdAt": true, "updatedAt": true, "hold": true, "breaker": true,
@@ -88,7 +82,7 @@ func Create(raw []byte, rules Rules) (*Subscription, []event.Problem) {
 }
 
 // Patch applies a JSON merge patch (RFC 7396) to a copy of current: null resets
-// a field to its default, headers, retry and giveUpAfter merge by name, and "***"
+// a field to its default, filter, headers, retry and giveUpAfter merge by name, and "***"
 // for a header leaves its value as it is. A new appKey or encryptionKey becomes
 // a new key at once and ends the ones before it: Keys of the result has grown.
 // Problems as in Create.
@@ -112,6 +106,8 @@ var setters = map[string]func(e *edit, field string, raw json.RawMessage){
 	"description":   func(e *edit, f string, raw json.RawMessage) { e.text(&e.Description, f, raw, 0, maxDescription) },
 	"url":           (*edit).setURL,
 	"events":        (*edit).setEvents,
+	"filter":        (*edit).setFilter,
+	"masking":       (*edit).setMasking,
 	"appKey":        (*edit).setAppKey,
 	"encryption":    (*edit).setEncryption,
 	"encryptionKey": (*edit).setEncryptionKey,
@@ -136,6 +132,8 @@ var resets = map[string]func(e *edit){
 	"description":   func(e *edit) { e.Description = "" },
 	"url":           func(e *edit) { e.URL = "" },
 	"events":        func(e *edit) { e.Events = everything; e.Types, _ = event.ParseMask(everything) },
+	"filter":        func(e *edit) { e.Filter = nil },
+	"masking":       func(e *edit) { e.Masking = event.Unmasked },
 	"appKey":        func(e *edit) { e.appKey = new(string) },
 	"encryption":    func(e *edit) { e.Encryption = signing.None },
 	"encryptionKey": func(e *edit) { e.encryption = []byte{} },
@@ -169,9 +167,6 @@ func change(base *Subscription, raw []byte, rules Rules, creating bool) (*Subscr
 	for _, f := range fields {
 		set, known := setters[f.name]
 		switch {
-		case notYet[f.name] && f.isNull():
-		case notYet[f.name]:
-			e.problem(f.pointer, "not_supported", "is not supported yet by this version of the hub")
 		case madeByHub[f.name]:
 			e.problem(f.pointer, "read_only", "is set by the hub")
 		case !known:
@@ -238,6 +233,13 @@ func (e *edit) setEvents(field string, raw json.RawMessage) {
 		patterns, types = append(patterns, p), types|mask
 	}
 	e.Events, e.Types = patterns, types
+}
+
+func (e *edit) setMasking(field string, raw json.RawMessage) {
+	var s string
+	if e.oneOf(&s, field, raw, event.Unmasked.String(), event.Partial.String(), event.Dropped.String()) {
+		e.Masking, _ = event.ParseMasking(s)
+	}
 }
 
 func (e *edit) setAppKey(field string, raw json.RawMessage) {

@@ -41,8 +41,8 @@ func with(field string) string { return `{"url": "https://crm.example/hook", ` +
 func TestCreateWithDefaults(t *testing.T) {
 	s := create(t, `{"url": "https://crm.example/hook"}`)
 	require.Equal(t, []string{"*"}, s.Events)
-	require.True(t, s.Wants(&event.Event{Type: event.CDRCall}))
-	require.False(t, s.Wants(&event.Event{Type: event.Test}))
+	require.True(t, s.Wants(event.CDRCall, nil))
+	require.False(t, s.Wants(event.Test, nil))
 	require.Equal(t, "none", s.Encryption)
 	require.Equal(t, "key", s.Ordering)
 	require.Equal(t, 10*time.Second, s.Timeout)
@@ -230,8 +230,19 @@ func TestCreateRefuses(t *testing.T) {
 		{with(`"name": "a", "name": "b"`), "/name", "duplicate_field"},
 		{with(`"version": 3`), "/version", "read_only"},
 		{with(`"hold": null`), "/hold", "read_only"},
-		{with(`"filter": {"agentIDs": ["1"]}`), "/filter", "not_supported"},
-		{with(`"masking": "partial"`), "/masking", "not_supported"},
+		{with(`"filter": []`), "/filter", "wrong_type"},
+		{with(`"filter": {"agentIds": ["1"]}`), "/filter/agentIds", "unknown_field"},
+		{with(`"filter": {"agentIDs": "1"}`), "/filter/agentIDs", "wrong_type"},
+		{with(`"filter": {"queueIds": ["q", 1]}`), "/filter/queueIds/1", "wrong_type"},
+		{with(`"filter": {"queueIds": [""]}`), "/filter/queueIds/0", "out_of_range"},
+		{with(`"filter": {"departmentIds": [" "]}`), "/filter/departmentIds/0", "invalid_value"},
+		{with(`"filter": {"gatewayNumbers": ["` + strings.Repeat("1", 257) + `"]}`), "/filter/gatewayNumbers/0", "out_of_range"},
+		{with(`"filter": {"gatewayNumbers": [` + strings.Repeat(`"1",`, 1000) + `"1"]}`), "/filter/gatewayNumbers", "out_of_range"},
+		{with(`"filter": {"callTypes": [2, 4]}`), "/filter/callTypes/1", "invalid_value"},
+		{with(`"filter": {"callTypes": [null]}`), "/filter/callTypes/0", "invalid_value"},
+		{with(`"filter": {"callTypes": {}}`), "/filter/callTypes", "wrong_type"},
+		{with(`"masking": "all"`), "/masking", "invalid_value"},
+		{with(`"masking": true`), "/masking", "wrong_type"},
 		{with(`"supersede": true, "ordering": "none"`), "/supersede", "invalid_value"},
 		{with(`"supersede": "yes"`), "/supersede", "wrong_type"},
 		{with(`"ratePerSecond": 0.001`), "/ratePerSecond", "out_of_range"},
@@ -257,7 +268,7 @@ func TestCreateRefuses(t *testing.T) {
 }
 
 func TestCreateListsAllThatIsWrong(t *testing.T) {
-	_, problems := subscriptions.Create([]byte(`{"name": 1, "events": ["x", "cdr.*", "y"], "retry": {"cdr": {"schedule": ["x"], "jitter": 2}}, "colour": 1, "masking": "drop"}`), rules)
+	_, problems := subscriptions.Create([]byte(`{"name": 1, "events": ["x", "cdr.*", "y"], "retry": {"cdr": {"schedule": ["x"], "jitter": 2}}, "colour": 1, "masking": "hide"}`), rules)
 	var fields []string
 	for _, p := range problems {
 		fields = append(fields, p.Field)
@@ -312,14 +323,15 @@ func TestPatchChangesWhatItNames(t *testing.T) {
 
 func TestPatchWithNullResets(t *testing.T) {
 	s := create(t, with(`"name": "crm", "description": "d", "events": ["cdr.*"], "encryption": "aes-256-gcm", "ordering": "none", "headers": {"X": "1"},
-		"timeoutMs": 1000, "retry": {"cdr": {"schedule": [], "jitter": 0}, "live": {"schedule": [], "jitter": 0}}, "giveUpAfter": {"cdr": "1h", "live": "2h"}, "maxInFlight": 1, "state": "paused"`))
+		"timeoutMs": 1000, "retry": {"cdr": {"schedule": [], "jitter": 0}, "live": {"schedule": [], "jitter": 0}}, "giveUpAfter": {"cdr": "1h", "live": "2h"}, "maxInFlight": 1, "state": "paused",
+		"filter": {"agentIDs": ["1"]}, "masking": "drop"`))
 	one := patch(t, s, `{"retry": {"cdr": {"schedule": null}, "live": null}, "giveUpAfter": {"cdr": null}}`)
 	require.Len(t, one.Retry[event.CDR].Schedule, 10)
 	require.Zero(t, one.Retry[event.CDR].Jitter)
 	require.Equal(t, subscriptions.DefaultRetry[event.Live], one.Retry[event.Live])
 	require.Equal(t, map[event.Class]time.Duration{event.CDR: 96 * time.Hour, event.Live: 2 * time.Hour}, one.GiveUpAfter)
 
-	all := patch(t, s, `{"name": null, "description": null, "events": null, "encryption": null, "ordering": null, "headers": null, "timeoutMs": null, "retry": null, "giveUpAfter": null, "maxInFlight": null, "state": null, "filter": null}`)
+	all := patch(t, s, `{"name": null, "description": null, "events": null, "encryption": null, "ordering": null, "headers": null, "timeoutMs": null, "retry": null, "giveUpAfter": null, "maxInFlight": null, "state": null, "filter": null, "masking": null}`)
 	want := create(t, `{"url": "https://crm.example/hook"}`)
 	want.Keys = s.Keys
 	require.Equal(t, want, all)

@@ -15,6 +15,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/search"
@@ -33,6 +34,7 @@ type API struct {
 
 	Subscriptions SubscriptionStore
 	Search        search.Store
+	Facets        func(*event.Event) *event.Facets // what the filters of subscriptions look at
 	Retries       RetryStore
 	Audit         AuditStore
 	Events        ingest.Store                           // takes test pushes

@@ -158,7 +158,7 @@ func found(err error) error {
 type unmatchedView struct {
 	Subscription string `json:"subscription"`
 	Name         string `json:"name,omitempty"`
-	Reason       string `json:"reason"` // type, createdLater
+	Reason       string `json:"reason"` // type, filter.<field>, createdLater
 }
 
 // GetEvent is GET /v1/events/{id}: the event with its body and its deliveries;
@@ -207,13 +207,19 @@ func (a *API) whyUnmatched(r *http.Request, c access.Caller, e *search.Event) ([
 	if err != nil {
 		return nil, err
 	}
+	facets := a.Facets(e.Event)
 	why := make([]unmatchedView, 0, len(subs))
 	for _, s := range subs {
 		reason := "type"
+		switch made := s.CreatedAt.UnixMilli(); {
 		// Within one millisecond, one that wants it can only have come after it.
-		made := s.CreatedAt.UnixMilli()
-		if made > e.AcceptedAt || made == e.AcceptedAt && s.Wants(e.Event) {
+		case made > e.AcceptedAt || made == e.AcceptedAt && s.Wants(e.Type, facets):
 			reason = "createdLater"
+		case !s.Types.Has(e.Type) || s.Filter == nil:
+		case e.Body == nil || s.Filter.Misses(facets) == "":
+			reason = "filter" // which field is past retention, or was so by the directory of then
+		default:
+			reason = "filter." + s.Filter.Misses(facets)
 		}
 		why = append(why, unmatchedView{Subscription: s.ID, Name: s.Name, Reason: reason})
 	}
