@@ -124,7 +124,7 @@ func (h *Hub) routes() http.Handler {
 	r := &Routes{
 		Auth: &access.Authenticator{Book: h.book, Trusted: h.cfg.trusted},
 		API: &admin.API{
-			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Events: h.db, Book: h.book, Log: h.log,
+			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db, Events: h.db, Book: h.book, Log: h.log,
 			Rules:   h.rules,
 			Facets:  h.db.Index().Facets,
 			Cursors: admin.Cursors{Key: h.cfg.box.Subkey(signing.LabelCursor)},

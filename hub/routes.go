@@ -93,6 +93,10 @@ func (h *Routes) table() []route {
 		{"GET", "/v1/deliveries/:id/attempts", only(owner, auditor), api.ListAttempts},
 		{"POST", "/v1/deliveries/:id/retry", only(owner), api.RetryDelivery},
 
+		{"GET", "/v1/types", only(owner, access.Ingest, access.Query, auditor), api.ListTypes},
+		{"GET", "/v1/subscriptions/:id/health", only(owner, auditor), api.SubscriptionHealth},
+		{"GET", "/v1/stats", only(owner, auditor), api.Stats},
+
 		{"GET", "/v1/audit", only(platform, owner, auditor), api.ListAudit},
 	}
 	if h.Metrics != nil {

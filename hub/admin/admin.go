@@ -36,6 +36,7 @@ type API struct {
 	Search        search.Store
 	Facets        func(*event.Event) *event.Facets // what the filters of subscriptions look at
 	Retries       RetryStore
+	Figures       search.Figures
 	Audit         AuditStore
 	Events        ingest.Store                           // takes test pushes
 	Rules         func(tenant int64) subscriptions.Rules // what a tenant's subscriptions may be; Now is set here

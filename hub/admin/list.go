@@ -110,18 +110,19 @@ func limitOf(q url.Values) (int, error) {
 
 // parseTime reads a time as RFC 3339 or Unix ms; field names it in the problem.
 func parseTime(field, s string) (time.Time, error) {
-	if ms, err := strconv.ParseInt(s, 10, 64); err == nil {
-		// Below 1973 in ms are most likely seconds; past 9999 does not print.
-		if ms < 100_000_000_000 || ms > 253_402_300_799_999 {
-			return time.Time{}, problem.Field(http.StatusBadRequest, field, "is out of range: a number means Unix milliseconds")
-		}
-		return time.UnixMilli(ms).UTC(), nil
-	}
-	t, err := time.Parse(time.RFC3339, s)
+	ms, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		return time.Time{}, problem.Field(http.StatusBadRequest, field, "must be RFC 3339 (2026-01-02T15:04:05Z) or Unix milliseconds")
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			return time.Time{}, problem.Field(http.StatusBadRequest, field, "must be RFC 3339 (2026-01-02T15:04:05Z) or Unix milliseconds")
+		}
+		ms = t.UnixMilli()
 	}
-	return t.UTC(), nil
+	// Below 1973 in ms are most likely seconds; past 9999 does not print.
+	if ms < 100_000_000_000 || ms > 253_402_300_799_999 {
+		return time.Time{}, problem.Field(http.StatusBadRequest, field, "is out of range: a time is of the years 1973 to 9999, and a number means Unix milliseconds")
+	}
+	return time.UnixMilli(ms).UTC(), nil
 }
 
 // Time goes out as RFC 3339 UTC with milliseconds.
