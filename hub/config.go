@@ -2,7 +2,6 @@ package hub
 
 import (
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -62,11 +61,6 @@ func (c Config) read() (*settings, error) {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return nil, errors.New("HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY go together")
-	}
-	if c.TLSCert != "" { // found out now rather than at the first request
-		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
-			return nil, fmt.Errorf("HOOKLINE_TLS_CERT, HOOKLINE_TLS_KEY: %w", err)
-		}
 	}
 	if c.ShutdownTimeout <= 0 {
 		return nil, errors.New("HOOKLINE_SHUTDOWN_TIMEOUT must be more than 0")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -27,7 +26,7 @@ func config(dir string) hub.Config {
 
 // open a hub, and close it at once.
 func open(c hub.Config) (*hub.FirstKeys, error) {
-	h, err := hub.New(context.Background(), c, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	h, err := hub.New(context.Background(), c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
