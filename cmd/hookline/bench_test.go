@@ -37,7 +37,7 @@ func TestBench(t *testing.T) {
 	require.NoError(t, err)
 	var r bench.Report
 	require.NoError(t, json.Unmarshal(raw, &r))
-	require.Len(t, r.Raw, 2)
+	require.Len(t, r.Raw, 4)
 	deliveries := []int{}
 	for _, m := range r.Hub {
 		deliveries = append(deliveries, m.Deliveries)

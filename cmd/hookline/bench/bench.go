@@ -51,8 +51,8 @@ var Cases = []Case{
 // maxInFlight of the subscriptions.
 const maxInFlight = 64
 
-// Run measures the raw ceiling, each case, and the ceiling again: what else the
-// machine does meanwhile shows in the difference.
+// Run measures the raw ceiling before and after each case: what else the machine
+// does meanwhile slows both, and shows in the difference.
 func (c *Config) Run(ctx context.Context) (*Report, error) {
 	cases, err := c.chosen()
 	if err != nil {
@@ -62,15 +62,10 @@ func (c *Config) Run(ctx context.Context) (*Report, error) {
 	if r.Machine, err = examine(c.Dir); err != nil {
 		return nil, err
 	}
-	ceiling := func() error {
-		raw, err := c.raw(ctx)
-		r.Raw = append(r.Raw, raw)
-		return err
-	}
-	if err := ceiling(); err != nil {
-		return nil, fmt.Errorf("raw ceiling: %w", err)
-	}
 	for _, k := range cases {
+		if err := c.ceiling(ctx, r); err != nil {
+			return nil, err
+		}
 		c.say("%s", k.Name)
 		m, err := c.measure(ctx, k)
 		if err != nil {
@@ -78,8 +73,8 @@ func (c *Config) Run(ctx context.Context) (*Report, error) {
 		}
 		r.Hub = append(r.Hub, m)
 	}
-	if err := ceiling(); err != nil {
-		return nil, fmt.Errorf("raw ceiling: %w", err)
+	if err := c.ceiling(ctx, r); err != nil {
+		return nil, err
 	}
 	r.compare()
 	return r, nil
@@ -104,6 +99,16 @@ func (c *Config) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(c.Progress, "bench: "+format+"\n", args...) // nobody reads: the report says all
 }
 
+func (c *Config) ceiling(ctx context.Context, r *Report) error {
+	c.say("raw ceiling")
+	raw, err := c.raw(ctx)
+	if err != nil {
+		return fmt.Errorf("raw ceiling: %w", err)
+	}
+	r.Raw = append(r.Raw, raw)
+	return nil
+}
+
 // raw posts the same bodies straight to the sink.
 func (c *Config) raw(ctx context.Context) (_ Raw, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Limit)
@@ -113,7 +118,6 @@ func (c *Config) raw(ctx context.Context) (_ Raw, err error) {
 		return Raw{}, err
 	}
 	defer func() { err = errors.Join(err, sink.stop()) }()
-	c.say("raw ceiling")
 	var t *Tally
 	var began time.Time
 	for run, events := range []int{c.Warmup, c.Events} {

@@ -174,12 +174,15 @@ func TestMetric(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	r := &Report{
-		Raw: []Raw{{PerSecond: 30_000}, {PerSecond: 10_000}},
-		Hub: []*Measurement{{Case: Cases[1], Events: 100, Deliveries: 100, DeliveredPerSecond: 5000}},
+		Raw: []Raw{{PerSecond: 30_000}, {PerSecond: 10_000}, {PerSecond: 10_000}},
+		Hub: []*Measurement{
+			{Case: Cases[1], Events: 100, Deliveries: 100, DeliveredPerSecond: 5000}, {Case: Cases[4], DeliveredPerSecond: 100},
+		},
 	}
 	r.Hub[0].cost(use{cpu: time.Second, mallocs: 1000, commits: 1}, use{cpu: 2 * time.Second, mallocs: 3000, commits: 5})
 	r.compare()
 	require.InDelta(t, .25, r.Hub[0].OfRaw, 1e-9)
+	require.InDelta(t, .01, r.Hub[1].OfRaw, 1e-9)
 	require.InDelta(t, 10, r.Hub[0].CPUPerThousand, 1e-9)
 	require.InDelta(t, 20, r.Hub[0].AllocsPerDelivery, 1e-9)
 	require.InDelta(t, 50, r.Hub[0].RowsPerCommit, 1e-9)

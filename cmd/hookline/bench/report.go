@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,7 +16,7 @@ import (
 // Report of a run.
 type Report struct {
 	Machine Machine        `json:"machine"`
-	Raw     []Raw          `json:"raw"` // before and after all else
+	Raw     []Raw          `json:"raw"` // before and after each of Hub
 	Hub     []*Measurement `json:"hub"`
 }
 
@@ -58,14 +59,10 @@ func (m *Measurement) cost(before, after use) {
 	m.RowsPerCommit = (float64(m.Events) + n) / max(after.commits-before.commits, 1)
 }
 
-// compare fills in what is a share of the ceiling: the mean of its measurements.
+// compare fills in what is a share of the ceiling: the mean of those before and after.
 func (r *Report) compare() {
-	sum := 0.0
-	for _, raw := range r.Raw {
-		sum += raw.PerSecond
-	}
-	for _, m := range r.Hub {
-		m.OfRaw = m.DeliveredPerSecond / (sum / float64(len(r.Raw)))
+	for i, m := range r.Hub {
+		m.OfRaw = m.DeliveredPerSecond / ((r.Raw[i].PerSecond + r.Raw[i+1].PerSecond) / 2)
 	}
 }
 
@@ -77,21 +74,25 @@ func (r *Report) Print(w io.Writer) error {
 	fmt.Fprintln(tw, "subs\tevents a request\taccepted/s\tdelivered/s\tof raw\tp50 ms\tp95 ms\tp99 ms\tmax ms\tCPU s/1000\tallocs/delivery\trows/commit\tpeak MiB\tpushed back\t")
 	for i, raw := range r.Raw {
 		l := raw.Latency
-		fmt.Fprintf(tw, "raw %d\t-\t-\t%.0f\t\t%.2f\t%.2f\t%.2f\t%.1f\t-\t-\t-\t-\t-\t\n", i+1, raw.PerSecond, l.P50, l.P95, l.P99, l.Max)
-	}
-	for _, m := range r.Hub {
-		l, batch := m.Latency, fmt.Sprint(m.Case.Batch)
-		if m.Case.Paced {
-			batch += " paced"
+		fmt.Fprintf(tw, "raw\t-\t-\t%.0f\t\t%.2f\t%.2f\t%.2f\t%.1f\t-\t-\t-\t-\t-\t\n", raw.PerSecond, l.P50, l.P95, l.P99, l.Max)
+		if i < len(r.Hub) {
+			r.Hub[i].print(tw)
 		}
-		fmt.Fprintf(tw, "%d\t%s\t%.0f\t%.0f\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.1f\t%.3f\t%.0f\t%.0f\t%d\t%d\t\n", m.Case.Subs, batch, m.AcceptedPerSecond,
-			m.DeliveredPerSecond, m.OfRaw*100, l.P50, l.P95, l.P99, l.Max, m.CPUPerThousand, m.AllocsPerDelivery, m.RowsPerCommit, m.PeakBytes>>20, m.PushedBack)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(w, "\nEvery event came exactly once to each subscription. Latency: from sending the event until the sink had the head of its push;\nbut for the paced line it holds the wait behind all that was sent faster than delivered.")
 	return err
+}
+
+func (m *Measurement) print(w io.Writer) {
+	l, batch := m.Latency, strconv.Itoa(m.Case.Batch)
+	if m.Case.Paced {
+		batch += " paced"
+	}
+	fmt.Fprintf(w, "%d\t%s\t%.0f\t%.0f\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.1f\t%.3f\t%.0f\t%.0f\t%d\t%d\t\n", m.Case.Subs, batch, m.AcceptedPerSecond,
+		m.DeliveredPerSecond, m.OfRaw*100, l.P50, l.P95, l.P99, l.Max, m.CPUPerThousand, m.AllocsPerDelivery, m.RowsPerCommit, m.PeakBytes>>20, m.PushedBack)
 }
 
 // examine the machine; dir is where the hubs will store.
