@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub"
 )
 
 // served is a hub that runs as a command line.
@@ -128,6 +131,22 @@ func TestCheckEnvironment(t *testing.T) {
 	require.ErrorContains(t, checkEnvironment([]string{"HOOKLINE_ADDR=:1", "HOOKLINE_DATABASE=x"}), "HOOKLINE_DATABASE;")
 	require.Error(t, checkEnvironment([]string{"HOOKLINE_="}))
 	require.Error(t, checkEnvironment([]string{"HOOKLINE_addr=:1"}))
+}
+
+// The README names every setting, and none that is not there.
+func TestReadmeNamesEverySetting(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	named := map[string]bool{}
+	for _, name := range regexp.MustCompile(`HOOKLINE_[A-Z_]+`).FindAllString(string(readme), -1) {
+		require.NoError(t, checkEnvironment([]string{name + "="}))
+		named[name] = true
+	}
+	for field := range reflect.TypeFor[hub.Config]().Fields() {
+		if _, hidden := field.Tag.Lookup("hidden"); !hidden {
+			require.True(t, named[field.Tag.Get("env")], "%s is missing", field.Tag.Get("env"))
+		}
+	}
 }
 
 func TestMigrate(t *testing.T) {
