@@ -98,6 +98,7 @@ func (r *runner) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	stop := r.stop
+	var cut <-chan struct{} // once it stops: closed when it has waited long enough
 	for {
 		wait := lookEvery
 		if stop != nil {
@@ -119,7 +120,11 @@ func (r *runner) run() {
 			r.take(e)
 		case <-timer.C:
 		case <-stop:
-			stop = nil
+			stop, cut = nil, r.d.owned.Done()
+		case <-cut:
+			// What the store could not record by now, as on a full disk, is still
+			// pending there, and is sent again after the next start.
+			return
 		}
 		r.takeAll()
 	}
@@ -399,7 +404,7 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 			ID: it.ID, AcceptedAt: it.AcceptedAt, Event: it.Event, Sub: r.cfg,
 			N: it.Tries + 1, Late: it.Late, Replay: it.Run > 0,
 		}
-		go r.attempt(it, p, r.target, tells[i])
+		r.d.wg.Go(func() { r.attempt(it, p, r.target, tells[i]) })
 	}
 	return again
 }

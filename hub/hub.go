@@ -178,13 +178,13 @@ func (h *Hub) limits(tenant int64) access.Limits {
 	return access.Limits{}
 }
 
-// ready says whether the hub can do its work: the store answers.
+// ready says whether the hub can do its work: the store answers and takes more.
 func (h *Hub) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	if err := h.db.Ping(ctx); err != nil {
 		h.log.Error("not ready", "err", err)
-		say(w, http.StatusServiceUnavailable, "the store does not answer")
+		say(w, http.StatusServiceUnavailable, "the store does not answer, or is full")
 		return
 	}
 	say(w, http.StatusOK, "ready")

@@ -172,8 +172,16 @@ func (db *DB) closeFiles() error {
 // Index is the matching index, which the store keeps in step with its commits.
 func (db *DB) Index() *subscriptions.Index { return db.index }
 
-// Ping asks the database whether it answers.
+// fullFor is how long a failed commit counts: without work nothing would show
+// that there is space again.
+const fullFor = 5 * time.Second
+
+// Ping asks the database whether it answers, and whether there was space for
+// the last commit.
 func (db *DB) Ping(ctx context.Context) error {
+	if at := db.w.full.Load(); at > 0 && time.Since(time.UnixMilli(at)) < fullFor {
+		return errors.New("no space for the last commit")
+	}
 	var one int
 	return db.read.GetContext(ctx, &one, "SELECT 1")
 }

@@ -37,6 +37,7 @@ type writer struct {
 	wake chan struct{} // of one: something waits
 	end  chan struct{} // closed when the writer is done
 	stat Stats
+	full atomic.Int64 // when the last commit failed for want of space, Unix ms; 0: it did not
 
 	mu       sync.Mutex
 	accepts  []*acceptOp
@@ -190,7 +191,12 @@ func (w *writer) take() (b batch) {
 // commit makes the batch durable, or, should it fail, finds out what can be.
 func (w *writer) commit(b batch) {
 	if b.admin != nil {
-		b.admin.done <- w.commitAdmin(b.admin)
+		err := w.commitAdmin(b.admin)
+		if isFull(err) {
+			w.full.Store(time.Now().UnixMilli())
+			err = fmt.Errorf("%w: %w", ingest.ErrBusy, err)
+		}
+		b.admin.done <- err
 		return
 	}
 	began := time.Now()
@@ -227,6 +233,7 @@ func (w *writer) commit(b batch) {
 // withoutSpace: nothing can be written now. Accepts are refused; outcomes stay,
 // and with them their slots, until there is space.
 func (w *writer) withoutSpace(b batch, err error) {
+	w.full.Store(time.Now().UnixMilli())
 	w.finish(b.accepts, fmt.Errorf("%w: %w", ingest.ErrBusy, err))
 	if len(b.outcomes) == 0 {
 		return
@@ -271,6 +278,7 @@ func (w *writer) try(b batch) error {
 
 // committed tells everybody who waits.
 func (w *writer) committed(b batch, took time.Duration) {
+	w.full.Store(0)
 	var fresh []*event.Event
 	events := 0
 	for _, op := range b.accepts {
