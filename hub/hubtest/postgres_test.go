@@ -1,0 +1,34 @@
+package hubtest
+
+import (
+	"database/sql"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The server is real, survives a crash, and each test has a database of its own.
+func TestPostgresServer(t *testing.T) {
+	s, err := StartPostgres()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	t.Setenv(PostgresVariable, s.URL)
+	a, err := sql.Open("postgres", Postgres(t))
+	require.NoError(t, err)
+	defer a.Close()
+	_, err = a.ExecContext(t.Context(), "CREATE TABLE x (n int); INSERT INTO x VALUES (1)")
+	require.NoError(t, err)
+	b, err := sql.Open("postgres", Postgres(t))
+	require.NoError(t, err)
+	defer b.Close()
+	_, err = b.ExecContext(t.Context(), "SELECT * FROM x")
+	require.Error(t, err, "the other database has no such table")
+
+	require.NoError(t, s.Signal(syscall.SIGQUIT))
+	require.Error(t, a.PingContext(t.Context()))
+	require.NoError(t, s.Start())
+	var n int
+	require.NoError(t, a.QueryRowContext(t.Context(), "SELECT n FROM x").Scan(&n))
+	require.Equal(t, 1, n)
+}
