@@ -70,7 +70,10 @@ type Item struct {
 	Late       bool  // stepped aside, or sent past its order by force
 	Version    int64 // of the subscription it was matched with
 
-	Event *event.Event // loaded only for those about to be sent
+	// Loaded only for those about to be sent.
+	Event  *event.Event
+	Body   []byte        // the plain bytes to push: the event's, masked as the subscription asks
+	Masked event.Masking // Body was masked just now, so it is to be stored; Unmasked: nothing is
 }
 
 // ErrorClass says in one word why an attempt failed. The numbers are stored.
@@ -176,9 +179,12 @@ type Store interface {
 	Waiting(ctx context.Context, sub int64, limit int) ([]*Item, error)
 	// OfKey reads the pending runs of one order key after one and up to another, lowest first.
 	OfKey(ctx context.Context, sub, key int64, after, upTo ID, limit int) ([]*Item, error)
-	// Load fills in the events of the items, with their bytes. One that is gone stays nil.
-	Load(ctx context.Context, items []*Item) error
-	// Record queues an outcome to be committed with others; it waits only while
+	// Load fills in the events of the items, and the bytes to be pushed: once
+	// pushed with a masking, an event is always the same bytes with it. Event of
+	// one whose bytes are gone stays nil.
+	Load(ctx context.Context, items []*Item, m event.Masking) error
+	// Record queues an outcome to be committed with others, and with it the body
+	// of its item if that was masked just now; it waits only while
 	// the writer's queue is full. Done is called after the commit.
 	Record(o *Outcome)
 	// FindHold reads hold and breaker of the subscription's row.

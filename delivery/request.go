@@ -17,6 +17,7 @@ type Push struct {
 	ID         ID
 	AcceptedAt int64 // Unix ms
 	Event      *event.Event
+	Body       []byte                      // the plain bytes: the event's, masked as Sub asks
 	Sub        *subscriptions.Subscription // at the version the attempt was made with, with the keys of that time
 
 	At         int64  // Unix ms in the signature headers
@@ -53,7 +54,7 @@ func (p *Push) Request() (http.Header, []byte, error) {
 		CompanyID:  p.Event.CompanyID,
 		At:         p.At,
 		RandomCode: p.RandomCode,
-		Body:       p.Event.Body,
+		Body:       p.Body,
 	}
 	keys := p.keys()
 	h := make(http.Header, 16+len(p.Sub.Headers))

@@ -385,7 +385,7 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 	}
 	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
 	defer cancel()
-	if err := r.d.cfg.Store.Load(ctx, items); err != nil {
+	if err := r.d.cfg.Store.Load(ctx, items, r.cfg.Masking); err != nil {
 		r.d.cfg.Log.Error("load events", "subscription", r.cfg.ID, "err", err)
 		r.retryRead = now.Add(time.Second)
 		for i, it := range items {
@@ -401,7 +401,7 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 			continue
 		}
 		p := &Push{
-			ID: it.ID, AcceptedAt: it.AcceptedAt, Event: it.Event, Sub: r.cfg,
+			ID: it.ID, AcceptedAt: it.AcceptedAt, Event: it.Event, Body: it.Body, Sub: r.cfg,
 			N: it.Tries + 1, Late: it.Late, Replay: it.Run > 0,
 		}
 		r.d.wg.Go(func() { r.attempt(it, p, r.target, tells[i]) })
@@ -457,6 +457,7 @@ func (r *runner) take(e ended) {
 		}
 		r.d.cfg.Observe(Report{Sub: r.cfg, Item: it, Attempt: a, Verdict: v})
 	}
+	it.Body = nil // the subscription may ask for another masking by the next attempt
 	if v.State != Pending {
 		it.Event = nil
 	}

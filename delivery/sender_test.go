@@ -34,7 +34,8 @@ func testSub() *subscriptions.Subscription {
 func testPush(sub *subscriptions.Subscription) *Push {
 	return &Push{
 		ID: ID{Sub: 1, Seq: 42}, AcceptedAt: 1_700_000_000_000, Sub: sub, N: 1,
-		Event: &event.Event{Seq: 42, Tenant: 1, CompanyID: "demo", ID: "e1", Type: event.CallRinging, Body: []byte(`{"callID":"c1"}`)},
+		Event: &event.Event{Seq: 42, Tenant: 1, CompanyID: "demo", ID: "e1", Type: event.CallRinging},
+		Body:  []byte(`{"callID":"c1"}`),
 	}
 }
 

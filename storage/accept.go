@@ -16,7 +16,7 @@ import (
 
 // statements of the hot path, prepared once on the writer's connection.
 type statements struct {
-	ids, events, bodies, deliveries, attempts, hours, minutes, errors *bulk
+	ids, events, bodies, masked, deliveries, attempts, hours, minutes, errors *bulk
 
 	known, outcome, reopenedDone *sqlx.Stmt
 }
@@ -32,6 +32,7 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn) error {
 		{&s.events, `INSERT INTO events (tenant, seq, id, type, order_key, occurred_at, accepted_at, source, key_id,
 			process, body_hash, size, matched, warnings, traceparent, hops, test) VALUES`, 17, ""},
 		{&s.bodies, "INSERT INTO bodies (seq, tenant, bytes) VALUES", 3, ""},
+		{&s.masked, "INSERT INTO masked_bodies (seq, policy, tenant, bytes) VALUES", 4, "ON CONFLICT DO NOTHING"},
 		{&s.deliveries, `INSERT INTO deliveries (sub, seq, run, order_key, type, version, state, tries, due_at,
 			give_up_at, accepted_at, late, aside_at) VALUES`, 13, ""},
 		{
@@ -70,7 +71,7 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn) error {
 
 // drop forgets the rows of a transaction that failed.
 func (s *statements) drop() {
-	for _, b := range []*bulk{s.ids, s.events, s.bodies, s.deliveries, s.attempts, s.hours, s.minutes, s.errors} {
+	for _, b := range []*bulk{s.ids, s.events, s.bodies, s.masked, s.deliveries, s.attempts, s.hours, s.minutes, s.errors} {
 		b.drop()
 	}
 }

@@ -52,9 +52,61 @@ func (db *DB) items(ctx context.Context, query string, args ...any) ([]*delivery
 	return items, rows.Err()
 }
 
-// Load fills in the events of the items: from memory when this process has
+// Load implements delivery.Store.
+func (db *DB) Load(ctx context.Context, items []*delivery.Item, m event.Masking) error {
+	if err := db.loadEvents(ctx, items); err != nil {
+		return err
+	}
+	for _, i := range items {
+		if i.Body, i.Masked = nil, event.Unmasked; i.Event != nil {
+			i.Body = i.Event.Body
+		}
+	}
+	if m == event.Unmasked {
+		return nil
+	}
+	return db.loadMasked(ctx, items, m)
+}
+
+// loadMasked gives each item the masked bytes that are stored, or makes them.
+// They are asked for even if the event was accepted just now: another process,
+// of another version, may have pushed it already.
+func (db *DB) loadMasked(ctx context.Context, items []*delivery.Item, m event.Masking) error {
+	args := []any{int64(m)}
+	for _, i := range items {
+		args = append(args, i.Seq)
+	}
+	rows, err := db.read.QueryContext(ctx, "SELECT seq, bytes FROM masked_bodies WHERE policy = ? AND seq IN (?"+
+		strings.Repeat(",?", len(items)-1)+")", args...)
+	if err != nil {
+		return fmt.Errorf("load masked bodies: %w", err)
+	}
+	defer rows.Close()
+	stored := map[int64][]byte{}
+	for rows.Next() {
+		var seq int64
+		var b []byte
+		if err := rows.Scan(&seq, &b); err != nil {
+			return fmt.Errorf("load masked bodies: %w", err)
+		}
+		if stored[seq], err = decodeBody(b); err != nil {
+			return fmt.Errorf("load masked body of event %d: %w", seq, err)
+		}
+	}
+	for _, i := range items {
+		if i.Event == nil {
+			continue
+		}
+		if i.Body = stored[i.Seq]; i.Body == nil {
+			i.Body, i.Masked = m.Body(i.Type, i.Event.Body), m
+		}
+	}
+	return rows.Err()
+}
+
+// loadEvents fills in the events of the items: from memory when this process has
 // just committed them, else with one statement.
-func (db *DB) Load(ctx context.Context, items []*delivery.Item) error {
+func (db *DB) loadEvents(ctx context.Context, items []*delivery.Item) error {
 	missing := map[int64][]*delivery.Item{}
 	var args []any
 	for _, i := range items {

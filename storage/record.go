@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/event"
 )
 
 // recordOutcomes writes what became of runs: their attempts, and their next state.
@@ -29,6 +30,9 @@ func (w *writer) recordOutcomes(ctx context.Context, outcomes []*delivery.Outcom
 				text(a.Err), a.Header, bytes(a.Body), a.SignedAt, a.RandomCode, bytes(a.Nonce), int64(a.KeyN), a.Version, a.Late,
 				a.Replay, w.db.cfg.Process, int64(0))
 			w.hours.attempt(o)
+			if it.Masked != event.Unmasked {
+				s.masked.add(it.Seq, int64(it.Masked), it.Event.Tenant, encodeBody(it.Body))
+			}
 		} else if o.Verdict.State == delivery.Exhausted {
 			class = int64(delivery.GaveUp)
 		}
@@ -63,6 +67,9 @@ func (w *writer) recordOutcomes(ctx context.Context, outcomes []*delivery.Outcom
 	}
 	if _, err := s.attempts.flush(ctx); err != nil {
 		return fmt.Errorf("record attempts: %w", err)
+	}
+	if _, err := s.masked.flush(ctx); err != nil {
+		return fmt.Errorf("record masked bodies: %w", err)
 	}
 	return nil
 }

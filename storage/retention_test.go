@@ -80,7 +80,7 @@ func TestRetention(t *testing.T) {
 	require.Nil(t, e.Body)
 	items, err := db.Pending(ctx, paused.No, delivery.ID{}, 10)
 	require.NoError(t, err)
-	require.NoError(t, db.Load(ctx, items))
+	require.NoError(t, db.Load(ctx, items, event.Unmasked))
 	require.Equal(t, "{}", string(items[0].Event.Body))
 	ds, _, err := db.FindDeliveries(ctx, search.DeliveryFilter{Tenant: 1, Sub: all.No, Limit: 1})
 	require.NoError(t, err)

@@ -206,6 +206,22 @@ func (db *DB) FindEventSeq(ctx context.Context, tenant, seq int64) (*search.Even
 	return &e, nil
 }
 
+// FindMasked implements search.Store.
+func (db *DB) FindMasked(ctx context.Context, tenant, seq int64, m event.Masking) ([]byte, error) {
+	var stored []byte
+	err := db.read.GetContext(ctx, &stored, "SELECT bytes FROM masked_bodies WHERE seq = ? AND policy = ? AND tenant = ?", seq, int64(m), tenant)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err == nil {
+		stored, err = decodeBody(stored)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read masked body of event %d: %w", seq, err)
+	}
+	return stored, nil
+}
+
 // EventDeliveries implements search.Store.
 func (db *DB) EventDeliveries(ctx context.Context, tenant, seq int64) (ds []search.Delivery, err error) {
 	err = db.snapshot(ctx, "deliveries of an event", func(l log) error {

@@ -14,8 +14,10 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -260,7 +262,7 @@ type requestView struct {
 	URL     string            `json:"url"`
 	Headers map[string]string `json:"headers,omitempty"`
 	Body    *string           `json:"body,omitempty"`
-	Note    string            `json:"note,omitempty"` // why something is missing
+	Note    string            `json:"note,omitempty"` // what is not as sent, and why
 }
 
 type responseView struct {
@@ -297,7 +299,7 @@ func (a *API) ListAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 		a.fail(w, r, err)
 		return
 	}
-	s := sent{api: a, caller: c, delivery: d, event: e, versions: map[int64]*subscriptions.Subscription{}}
+	s := sent{api: a, caller: c, delivery: d, event: e, versions: map[int64]*subscriptions.Subscription{}, masked: map[event.Masking][]byte{}}
 	views, next := []attemptView{}, ""
 	for i := range attempts {
 		if len(views) == limit || s.bytes > maxAttemptsBytes {
@@ -322,7 +324,8 @@ type sent struct {
 	delivery *search.Delivery
 	event    *search.Event // nil: gone
 	versions map[int64]*subscriptions.Subscription
-	bytes    int // of the bodies shown
+	masked   map[event.Masking][]byte // the body as it was pushed
+	bytes    int                      // of the bodies shown
 }
 
 func (s *sent) view(ctx context.Context, a *search.Attempt) (attemptView, error) {
@@ -343,11 +346,11 @@ func (s *sent) view(ctx context.Context, a *search.Attempt) (attemptView, error)
 		s.versions[a.Version] = sub
 	}
 	var err error
-	v.Request, err = s.request(a, sub)
+	v.Request, err = s.request(ctx, a, sub)
 	return v, err
 }
 
-func (s *sent) request(a *search.Attempt, sub *subscriptions.Subscription) (requestView, error) {
+func (s *sent) request(ctx context.Context, a *search.Attempt, sub *subscriptions.Subscription) (requestView, error) {
 	v := requestView{Method: http.MethodPost, URL: sub.URL}
 	if s.caller.Role == access.Auditor {
 		v.URL = search.HideQuery(sub.URL)
@@ -356,7 +359,11 @@ func (s *sent) request(a *search.Attempt, sub *subscriptions.Subscription) (requ
 		v.Note = pastRetention + ": the request cannot be rebuilt"
 		return v, nil
 	}
-	req, err := search.Rebuild(s.delivery, a, s.event.Event, sub)
+	plain, err := s.pushed(ctx, sub.Masking)
+	if err != nil {
+		return v, err
+	}
+	req, err := search.Rebuild(s.delivery, a, s.event.Event, plain, sub)
 	if err != nil {
 		return v, err
 	}
@@ -365,16 +372,38 @@ func (s *sent) request(a *search.Attempt, sub *subscriptions.Subscription) (requ
 	for name, values := range req.Header {
 		v.Headers[name] = strings.Join(values, ", ")
 	}
-	if !seesBodies(s.caller) {
-		v.Note = withheld
-		return v, nil
+	body := req.Body // JSON, plain or sealed
+	if !seesNumbers(s.caller) {
+		if body, v.Note = plain, masked; sub.Encryption != signing.None {
+			v.Note = unsealed
+		}
+		if sub.Masking == event.Unmasked {
+			body = event.Partial.Body(s.event.Type, plain)
+		}
 	}
-	v.Body = new(string(req.Body)) // JSON, plain or sealed
-	s.bytes += len(req.Body)
+	v.Body = new(string(body))
+	s.bytes += len(body)
 	return v, nil
 }
 
-// response may repeat what was sent, so its body is shown to the same people.
+// pushed is the plain body as it was pushed with a masking.
+func (s *sent) pushed(ctx context.Context, m event.Masking) ([]byte, error) {
+	if m == event.Unmasked {
+		return s.event.Body, nil
+	}
+	if s.masked[m] == nil {
+		b, err := s.api.Search.FindMasked(ctx, s.caller.Tenant, s.event.Seq, m)
+		if err != nil {
+			return nil, err
+		}
+		if s.masked[m] = b; b == nil { // retention came in between
+			s.masked[m] = m.Body(s.event.Type, s.event.Body)
+		}
+	}
+	return s.masked[m], nil
+}
+
+// response may repeat what was sent, so numbers are masked for the same people.
 func (s *sent) response(a *search.Attempt) *responseView {
 	v := &responseView{Headers: map[string]string{}}
 	for line := range strings.Lines(a.Header) {
@@ -384,9 +413,20 @@ func (s *sent) response(a *search.Attempt) *responseView {
 		}
 		v.Headers[name] = value
 	}
-	switch text, ok := textOf(a.Body); {
-	case !seesBodies(s.caller):
-		v.Note = withheld
+	text, ok := textOf(a.Body)
+	switch {
+	case !seesNumbers(s.caller):
+		var body []byte
+		if s.event != nil {
+			body = s.event.Body
+		}
+		hide := func(text string) string { return string(event.Partial.Text(s.delivery.Type, body, []byte(text))) }
+		for name, value := range v.Headers {
+			v.Headers[name] = hide(value)
+		}
+		if v.Body, v.Note = hide(text), masked; !ok {
+			v.Body, v.Note = "", withheld
+		}
 	case ok:
 		v.Body = text
 	default:

@@ -17,14 +17,18 @@ import (
 	"github.com/hookline/hookline/hub/search"
 )
 
-// withheld says why an answer lacks what the caller may not see.
-const withheld = "bodies are shown to auditors whose key says pii, and to owners"
+// What an answer says of a caller who may not see phone numbers.
+const (
+	masked   = "phone numbers are masked: they are shown to owners, and to auditors whose key says pii"
+	unsealed = masked + "; the push was sealed, this is its plain body"
+	withheld = "not a text, so it cannot be masked: it is shown to owners, and to auditors whose key says pii"
+)
 
 // pastRetention says why an answer lacks what is gone.
 const pastRetention = "the body is past retention"
 
-// seesBodies: phone numbers are in them.
-func seesBodies(c access.Caller) bool { return c.Role != access.Auditor || c.PII }
+// seesNumbers of customers, in bodies and answers.
+func seesNumbers(c access.Caller) bool { return c.Role != access.Auditor || c.PII }
 
 type eventView struct {
 	ID         string          `json:"id"`
@@ -181,15 +185,15 @@ func (a *API) GetEvent(w http.ResponseWriter, r *http.Request, c access.Caller, 
 	view := struct {
 		eventView
 		Data       json.RawMessage `json:"data,omitempty"`
-		Note       string          `json:"note,omitempty"` // why there is no data
+		Note       string          `json:"note,omitempty"` // what is not shown, and why
 		Deliveries []deliveryView  `json:"deliveries"`
 		Unmatched  []unmatchedView `json:"unmatched,omitempty"`
 	}{eventView: viewEvent(e), Deliveries: viewDeliveries(ds)}
 	switch {
-	case !seesBodies(c):
-		view.Note = withheld
 	case e.Body == nil:
 		view.Note = pastRetention
+	case !seesNumbers(c):
+		view.Data, view.Note = event.Partial.Body(e.Type, e.Body), masked
 	default:
 		view.Data = e.Body
 	}

@@ -131,15 +131,15 @@ func TestAttemptsShowRequestAsSent(t *testing.T) {
 			require.Equal(t, "status", attempts[0]["error"])
 			require.NotContains(t, attempts[1], "error")
 
-			// An auditor sees the same less the URL's query; without pii less all bodies.
+			// An auditor sees the same less the URL's query; without pii the plain body, with masked numbers.
 			blind, sighted := list(t, h, auditor(t, h, false), path, 50)[0], list(t, h, auditor(t, h, true), path, 50)[0]
 			for _, at := range []map[string]any{blind, sighted} {
 				require.Equal(t, rec.URL+"/push?***", at["request"].(map[string]any)["url"])
 				require.Contains(t, at["request"].(map[string]any)["headers"], "X-Log-Sign")
 			}
 			require.Equal(t, string(pushes[0].Body), sighted["request"].(map[string]any)["body"])
+			require.Contains(t, blind["request"].(map[string]any)["body"], `"callID":"c-`+encryption+`"`)
 			for _, part := range []string{"request", "response"} {
-				require.NotContains(t, blind[part], "body")
 				require.NotEmpty(t, blind[part].(map[string]any)["note"])
 			}
 		})
@@ -173,7 +173,7 @@ func TestEventShown(t *testing.T) {
 
 	blind := h.Do("GET", "/v1/events/mine-1", auditor(t, h, false), nil)
 	require.NotContains(t, string(blind.Body), "13800000000")
-	require.NotContains(t, blind.JSON(t), "data")
+	require.Contains(t, string(blind.Body), `"data":{`)
 	require.NotEmpty(t, blind.JSON(t)["note"])
 	require.Contains(t, get(t, h, auditor(t, h, true), "/v1/events/mine-1")["data"], "customerNumber")
 
@@ -254,8 +254,9 @@ func TestDeliveryFilters(t *testing.T) {
 		w.WriteHeader(http.StatusTeapot)
 	})
 	once := map[string]any{"cdr": map[string]any{"schedule": []string{}}, "live": map[string]any{"schedule": []string{"30m"}}}
-	a := h.Subscribe(good.URL)["id"].(string)
-	b := h.Subscribe(bad.URL, "retry", once)["id"].(string)
+	types := []string{"cdr.*", "call.*"} // not what the hub says of itself
+	a := h.Subscribe(good.URL, "events", types)["id"].(string)
+	b := h.Subscribe(bad.URL, "events", types, "retry", once)["id"].(string)
 	cdr, ringing := h.Send(hubtest.CDR("c1", 1))[0], h.Send(hubtest.Ringing("c1", 1))[0]
 	hubtest.Eventually(t, "all tried", func() bool {
 		return len(list(t, h, h.Owner, "/v1/deliveries?httpStatus=418", 5)) == 2 && len(list(t, h, h.Owner, "/v1/deliveries?state=delivered", 5)) == 2

@@ -20,9 +20,10 @@ type Request struct {
 	Body   []byte
 }
 
-// Rebuild makes the request of an attempt again, byte for byte. e needs its
-// body; sub is the subscription at the version of the attempt, with its keys.
-func Rebuild(d *Delivery, a *Attempt, e *event.Event, sub *subscriptions.Subscription) (*Request, error) {
+// Rebuild makes the request of an attempt again, byte for byte. body is the
+// plain one as it was pushed; sub is the subscription at the version of the
+// attempt, with its keys.
+func Rebuild(d *Delivery, a *Attempt, e *event.Event, body []byte, sub *subscriptions.Subscription) (*Request, error) {
 	if keys := sub.KeysAt(time.UnixMilli(a.SignedAt)); len(keys) == 0 || keys[0].N != a.KeyN {
 		return nil, fmt.Errorf("rebuild attempt %d of %s: key %d of the subscription is not there", a.N, d.PublicID(), a.KeyN)
 	}
@@ -31,7 +32,7 @@ func Rebuild(d *Delivery, a *Attempt, e *event.Event, sub *subscriptions.Subscri
 		return nil, fmt.Errorf("rebuild attempt %d of %s: callback URL is malformed", a.N, d.PublicID())
 	}
 	p := delivery.Push{
-		ID: delivery.ID{Sub: d.Sub, Seq: d.Seq, Run: a.Run}, AcceptedAt: d.AcceptedAt, Event: e, Sub: sub,
+		ID: delivery.ID{Sub: d.Sub, Seq: d.Seq, Run: a.Run}, AcceptedAt: d.AcceptedAt, Event: e, Body: body, Sub: sub,
 		At: a.SignedAt, RandomCode: a.RandomCode, Nonce: a.Nonce, N: a.N, Late: a.Late, Replay: a.Replay,
 	}
 	header, body, err := p.Request()

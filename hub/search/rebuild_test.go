@@ -28,10 +28,10 @@ func TestRebuild(t *testing.T) {
 		URL: "https://crm.example/push", Encryption: signing.None, Headers: map[string]string{"x-team": "blue"},
 		Keys: []subscriptions.Key{{N: 1, AppKey: "0123456789abcdef"}, {N: 2, AppKey: "fedcba9876543210"}},
 	}
-	e := &event.Event{CompanyID: "acme", ID: "e1", Type: event.CDRCall, Body: []byte(`{"a":1}`)}
+	e := &event.Event{CompanyID: "acme", ID: "e1", Type: event.CDRCall}
 	d := &Delivery{ID: delivery.ID{Sub: 1, Seq: 2}}
 	a := &Attempt{Attempt: delivery.Attempt{N: 3, KeyN: 1, SignedAt: 1637068256419, RandomCode: "0011223344556677"}}
-	r, err := Rebuild(d, a, e, sub)
+	r, err := Rebuild(d, a, e, []byte(`{"a":1}`), sub)
 	require.NoError(t, err)
 	require.Equal(t, signing.XLog("acme", a.SignedAt, a.RandomCode, "0123456789abcdef"), r.Header["X-Log-Sign"][0])
 	require.Equal(t, []string{"crm.example"}, r.Header["Host"])
@@ -41,6 +41,6 @@ func TestRebuild(t *testing.T) {
 	require.Equal(t, []string{"***"}, r.Header["X-Team"])
 
 	a.KeyN = 3
-	_, err = Rebuild(d, a, e, sub)
+	_, err = Rebuild(d, a, e, []byte(`{"a":1}`), sub)
 	require.ErrorContains(t, err, "key 3")
 }

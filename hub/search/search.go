@@ -120,6 +120,9 @@ type Store interface {
 	FindEvent(ctx context.Context, tenant int64, id string) (*Event, error)
 	// FindEventSeq is FindEvent by number.
 	FindEventSeq(ctx context.Context, tenant, seq int64) (*Event, error)
+	// FindMasked is the plain body of an event as it was pushed with a masking;
+	// nil when it never was, or is past retention.
+	FindMasked(ctx context.Context, tenant, seq int64, m event.Masking) ([]byte, error)
 	// EventDeliveries lists the deliveries of an event by subscription number.
 	EventDeliveries(ctx context.Context, tenant, seq int64) ([]Delivery, error)
 	// FindDeliveries reads a page; next is the After of the one that follows, nil at the end.
