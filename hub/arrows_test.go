@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"hub/event", "hub/access", "hub/audit", "hub/problem", "signing", "migrations"}, // they import nothing of ours
 	{"subscriptions"},
 	{"delivery"},
-	{"hub/ingest", "hub/search", "hub/live", "hub/report"},
+	{"hub/ingest", "hub/search", "hub/tail", "hub/live", "hub/report"},
 	{"hub/dialect"}, // what dialects share
 	{"hub/admin", "hub/console", "hub/dialect/*"},
 	{"storage"}, // it may know everybody's types

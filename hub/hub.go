@@ -26,6 +26,7 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage"
 	"github.com/hookline/hookline/subscriptions"
@@ -42,6 +43,7 @@ type Hub struct {
 	pipe    *pipeline
 	metrics *metrics
 	ops     *operations
+	tail    tail.Feed
 	ingest  *ingest.Handler
 	listen  net.Listener
 	scrape  net.Listener // of /metrics; nil: on the same listener
@@ -118,6 +120,7 @@ func (h *Hub) wire() {
 func (h *Hub) observe(r delivery.Report) {
 	h.metrics.observe(r)
 	h.ops.Ended(r)
+	h.tail.Observe(r)
 }
 
 func (h *Hub) routes() http.Handler {
@@ -125,6 +128,7 @@ func (h *Hub) routes() http.Handler {
 		Auth: &access.Authenticator{Book: h.book, Trusted: h.cfg.trusted},
 		API: &admin.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db, Events: h.db, Book: h.book, Log: h.log,
+			Audit: h.db, Tail: &h.tail,
 			Rules:   h.rules,
 			Facets:  h.db.Index().Facets,
 			Cursors: admin.Cursors{Key: h.cfg.box.Subkey(signing.LabelCursor)},
@@ -300,6 +304,7 @@ func (h *Hub) serve(ctx context.Context) error {
 		})
 		g.Go(func() error {
 			<-gctx.Done()
+			h.tail.Close() // a stream would never end by itself
 			stop, cancel := context.WithTimeout(context.Background(), h.cfg.ShutdownTimeout/2)
 			defer cancel()
 			if err := srv.Shutdown(stop); err != nil {

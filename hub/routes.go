@@ -97,6 +97,8 @@ func (h *Routes) table() []route {
 		{"GET", "/v1/subscriptions/:id/health", only(owner, auditor), api.SubscriptionHealth},
 		{"GET", "/v1/stats", only(owner, auditor), api.Stats},
 
+		{"GET", "/v1/exports/deliveries", only(owner, auditor), api.ExportDeliveries},
+		{"GET", "/v1/tail", only(owner, auditor), api.TailAttempts},
 		{"GET", "/v1/audit", only(platform, owner, auditor), api.ListAudit},
 	}
 	if h.Metrics != nil {

@@ -84,7 +84,13 @@ func (w *town) call(l hub.Line, key string) hubtest.Answer {
 		body = `{}`
 	}
 	w.calls++
-	return w.Do(l.Method, path, key, body, "X-Forwarded-For", fmt.Sprintf("192.0.2.%d", w.calls%250+1))
+	from := fmt.Sprintf("192.0.2.%d", w.calls%250+1)
+	if l.Path == "/v1/tail" { // it does not end by itself
+		s := w.Stream(path, key, "X-Forwarded-For", from)
+		defer s.Close()
+		return s.Answer
+	}
+	return w.Do(l.Method, path, key, body, "X-Forwarded-For", from)
 }
 
 // Every route asks for the credential and role that the table says, and knows

@@ -157,6 +157,20 @@ func (b *Book) Lookup(text string, now time.Time) (Caller, error) {
 	return c, nil
 }
 
+// Holds says whether the key of a caller is still good for what it was let in
+// for: not revoked, not expired, its tenant not suspended. For what goes on for
+// longer than a request.
+func (b *Book) Holds(c Caller, now time.Time) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	hash, ok := b.hashes[c.KeyID]
+	if !ok {
+		return false
+	}
+	e, t := b.keys[hash], b.tenants[c.Tenant]
+	return (e.key.ExpiresAt == nil || now.Before(*e.key.ExpiresAt)) && (c.Role == Platform || t != nil && t.SuspendedAt == nil)
+}
+
 func (b *Book) use(e *entry, now time.Time) {
 	e.usedAt.Store(now.UnixMilli())
 	if e.dirty.Load() || !e.dirty.CompareAndSwap(false, true) {

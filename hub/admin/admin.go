@@ -19,6 +19,7 @@ import (
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -38,11 +39,15 @@ type API struct {
 	Retries       RetryStore
 	Figures       search.Figures
 	Audit         AuditStore
+	Tail          *tail.Feed
 	Events        ingest.Store                           // takes test pushes
 	Rules         func(tenant int64) subscriptions.Rules // what a tenant's subscriptions may be; Now is set here
 
-	Now func() time.Time // default time.Now
-	Log *slog.Logger     // default slog.Default()
+	Now  func() time.Time // default time.Now
+	Log  *slog.Logger     // default slog.Default()
+	Beat time.Duration    // between the comments of a stream; default 15 s
+
+	exports, streams quota
 
 	// changes is held from the commit of a tenant or key until the book has it,
 	// so that the book ends with what was committed last.
@@ -64,6 +69,8 @@ func (a *API) now() time.Time {
 	return time.Now()
 }
 
+func (a *API) log() *slog.Logger { return cmp.Or(a.Log, slog.Default()) }
+
 // fail answers err: problems and the errors above as themselves, anything else
 // as 500 with its reason in the log only.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -81,11 +88,13 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the hub is full, nothing was changed", RetryAfter: time.Second})
 	case errors.Is(err, ErrLimit):
 		problem.Write(w, problem.Details{Status: http.StatusTooManyRequests, Detail: err.Error()})
+	case errors.Is(err, ingest.ErrBusy):
+		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the hub is full, come back later", RetryAfter: time.Second})
 	case r.Context().Err() != nil:
 		// The caller went away; nobody reads the answer.
 		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the request was given up"})
 	default:
-		cmp.Or(a.Log, slog.Default()).ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "request", w.Header().Get("X-Request-Id"), "err", err)
+		a.log().ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "request", w.Header().Get("X-Request-Id"), "err", err)
 		problem.Write(w, problem.Details{Status: http.StatusInternalServerError, Detail: "the hub could not do this; its log says why"})
 	}
 }

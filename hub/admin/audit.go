@@ -21,6 +21,15 @@ type AuditStore interface {
 	FindAudit(ctx context.Context, f audit.Filter) (page []audit.Row, next int64, err error)
 }
 
+// viewed notes that the caller is about to see bodies, unless phone numbers are
+// masked for it.
+func (a *API) viewed(r *http.Request, c access.Caller, kind, id string) error {
+	if c.Role == access.Auditor && !c.PII {
+		return nil
+	}
+	return a.Audit.Viewed(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: kind + ".view", Object: kind + "/" + id})
+}
+
 type auditView struct {
 	Seq    int64           `json:"seq"`
 	At     Time            `json:"at"`

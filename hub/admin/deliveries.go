@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -115,14 +116,23 @@ func (a *API) ListDeliveries(w http.ResponseWriter, r *http.Request, c access.Ca
 	answerList(a, w, r, viewDeliveries(ds), cursor)
 }
 
+// deliveryFilters are the parameters that pick deliveries.
+var deliveryFilters = []string{"subscription", "type", "orderKey", "state", "httpStatus", "error", "from", "to"}
+
 func (a *API) deliveryFilter(r *http.Request, c access.Caller) (f search.DeliveryFilter, err error) {
-	f.Tenant = c.Tenant
-	if f.Limit, err = a.readPage(r, "deliveries", &f.After,
-		"subscription", "type", "orderKey", "state", "httpStatus", "error", "from", "to"); err != nil {
+	var after *search.DeliveryCursor
+	limit, err := a.readPage(r, "deliveries", &after, deliveryFilters...)
+	if err != nil {
 		return f, err
 	}
-	q := r.URL.Query()
-	f.OrderKey = q.Get("orderKey")
+	f, err = a.deliveryPicks(r, c, r.URL.Query())
+	f.After, f.Limit = after, limit
+	return f, err
+}
+
+// deliveryPicks reads the parameters that pick deliveries of the caller's tenant.
+func (a *API) deliveryPicks(r *http.Request, c access.Caller, q url.Values) (f search.DeliveryFilter, err error) {
+	f.Tenant, f.OrderKey = c.Tenant, q.Get("orderKey")
 	if f.Types, err = typesOf(q); err != nil {
 		return f, err
 	}
@@ -148,17 +158,24 @@ func (a *API) deliveryFilter(r *http.Request, c access.Caller) (f search.Deliver
 		}
 		f.Error = class
 	}
-	if s := q.Get("subscription"); s != "" {
-		sub, err := a.Subscriptions.FindSubscription(r.Context(), c.Tenant, s)
-		if errors.Is(err, ErrNotFound) {
-			return f, problem.Field(http.StatusBadRequest, "subscription", "is not the id of a subscription of this tenant")
-		}
-		if err != nil {
-			return f, err
-		}
-		f.Sub = sub.No
+	f.Sub, err = a.subscriptionOf(r, c, q)
+	return f, err
+}
+
+// subscriptionOf reads subscription; 0: not given.
+func (a *API) subscriptionOf(r *http.Request, c access.Caller, q url.Values) (int64, error) {
+	id := q.Get("subscription")
+	if id == "" {
+		return 0, nil
 	}
-	return f, nil
+	sub, err := a.Subscriptions.FindSubscription(r.Context(), c.Tenant, id)
+	if errors.Is(err, ErrNotFound) {
+		return 0, problem.Field(http.StatusBadRequest, "subscription", "is not the id of a subscription of this tenant")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return sub.No, nil
 }
 
 // delivery that the path names.
@@ -313,6 +330,12 @@ func (a *API) ListAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 			return
 		}
 		views = append(views, v)
+	}
+	if len(views) > 0 {
+		if err := a.viewed(r, c, "delivery", d.PublicID()); err != nil {
+			a.fail(w, r, err)
+			return
+		}
 	}
 	answerList(a, w, r, views, next)
 }

@@ -197,6 +197,12 @@ func (a *API) GetEvent(w http.ResponseWriter, r *http.Request, c access.Caller, 
 	default:
 		view.Data = e.Body
 	}
+	if view.Data != nil {
+		if err := a.viewed(r, c, "event", e.ID); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+	}
 	if len(ds) == 0 {
 		if view.Unmatched, err = a.whyUnmatched(r, c, e); err != nil {
 			a.fail(w, r, err)

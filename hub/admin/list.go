@@ -136,6 +136,14 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
 }
 
+// String is the time as it goes out; "" for nil and the zero one.
+func (t *Time) String() string {
+	if t == nil || time.Time(*t).IsZero() {
+		return ""
+	}
+	return time.Time(*t).UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
 // timePtr is nil for nil, so that omitempty leaves it out.
 func timePtr(t *time.Time) *Time {
 	if t == nil {

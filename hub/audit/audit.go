@@ -16,7 +16,8 @@ import (
 	"hash"
 )
 
-// Actions. A view is of bodies with phone numbers unmasked: one row a request.
+// Actions: what it was done to, a dot, what was done. A view is of bodies with
+// phone numbers unmasked: one row a request.
 const (
 	TenantCreate       = "tenant.create"
 	TenantUpdate       = "tenant.update"
@@ -177,7 +178,9 @@ type Broken struct {
 	Reason string
 }
 
-func (b *Broken) Error() string { return fmt.Sprintf("row %d %s", b.Seq, b.Reason) }
+func (b *Broken) Error() string {
+	return fmt.Sprintf("the audit log is broken: row %d %s", b.Seq, b.Reason)
+}
 
 // Chain checks the rows of a log one after the other.
 type Chain struct {

@@ -1,0 +1,80 @@
+package hubtest
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Event is one server-sent event; a comment has no name.
+type Event struct{ Name, Data string }
+
+// Stream is an answer of server-sent events.
+type Stream struct {
+	Answer // Body only of a refusal
+	events chan Event
+	Close  context.CancelFunc // hangs up
+}
+
+// Stream makes a GET request with a key. Headers come in pairs. The test's end
+// hangs up.
+func (h *Hub) Stream(path, key string, headers ...string) *Stream {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	h.t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.URL+path, nil)
+	require.NoError(h.t, err)
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(h.t, err)
+	s := &Stream{Answer: Answer{Status: resp.StatusCode, Header: resp.Header}, events: make(chan Event, 1000), Close: cancel}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		s.Body, err = io.ReadAll(resp.Body)
+		require.NoError(h.t, err)
+		return s
+	}
+	go s.read(resp.Body)
+	return s
+}
+
+func (s *Stream) read(body io.ReadCloser) {
+	defer body.Close()
+	defer close(s.events)
+	var e Event
+	for lines := bufio.NewScanner(body); lines.Scan(); {
+		field, value, _ := strings.Cut(lines.Text(), ":")
+		switch value = strings.TrimPrefix(value, " "); {
+		case lines.Text() == "":
+			s.events <- e
+			e = Event{}
+		case field == "event":
+			e.Name = value
+		default: // data, or a comment
+			e.Data = value
+		}
+	}
+}
+
+// Next event, at most 20 s from now; false: the stream has ended.
+func (s *Stream) Next(t testing.TB) (Event, bool) {
+	t.Helper()
+	select {
+	case e, ok := <-s.events:
+		return e, ok
+	case <-time.After(20 * time.Second):
+		require.FailNow(t, "the stream says nothing")
+		return Event{}, false
+	}
+}
