@@ -81,7 +81,7 @@ type DB struct {
 
 const pragmas = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
 	"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)" +
-	"&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-65536)"
+	"&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16384)"
 
 // Open locks the folder, migrates the database, loads what is kept in memory
 // and starts the writer. Close ends it.

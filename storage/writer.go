@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,6 +145,9 @@ func (w *writer) run() {
 	defer close(w.end)
 	for range w.wake {
 		for {
+			// Those whom the last commit woke have more to write: they come first,
+			// for a commit of its own costs as much as twenty rows.
+			runtime.Gosched()
 			b := w.take()
 			if b.empty() {
 				break
