@@ -47,7 +47,34 @@ type settings struct {
 	public  *url.URL // nil: not given
 }
 
+// read checks all settings and makes the master key at the first start.
 func (c Config) read() (*settings, error) {
+	s, err := c.check()
+	if err != nil {
+		return nil, err
+	}
+	return s, s.unlock(c.masterKey)
+}
+
+// readExisting is read for commands that look at a store: they make nothing.
+func (c Config) readExisting() (*settings, error) {
+	s, err := c.check()
+	if err != nil {
+		return nil, err
+	}
+	return s, s.unlock(c.findMasterKey)
+}
+
+func (s *settings) unlock(key func() ([]byte, error)) (err error) {
+	if s.master, err = key(); err != nil {
+		return err
+	}
+	s.box, err = signing.NewBox(s.master)
+	return err
+}
+
+// check reads all settings but the master key.
+func (c Config) check() (*settings, error) {
 	s := &settings{Config: c}
 	var err error
 	if s.allow, err = delivery.ParseNetworks(c.AllowNetworks); err != nil {
@@ -65,11 +92,7 @@ func (c Config) read() (*settings, error) {
 	if c.ShutdownTimeout <= 0 {
 		return nil, errors.New("HOOKLINE_SHUTDOWN_TIMEOUT must be more than 0")
 	}
-	if s.master, err = c.masterKey(); err != nil {
-		return nil, err
-	}
-	s.box, err = signing.NewBox(s.master)
-	return s, err
+	return s, nil
 }
 
 func (c Config) publicURL() (*url.URL, error) {
@@ -90,6 +113,20 @@ func (c Config) publicURL() (*url.URL, error) {
 
 // masterKey is the one given, else the one in the data folder, made when absent.
 func (c Config) masterKey() ([]byte, error) {
+	key, err := c.findMasterKey()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if _, err := os.Stat(filepath.Join(c.Data, storage.File)); err == nil {
+		return nil, fmt.Errorf("master key: %s is gone, and the store beside it was sealed with it; put it back, or set HOOKLINE_MASTER_KEY", c.keyFile())
+	}
+	return newMasterKey(c.Data, c.keyFile())
+}
+
+func (c Config) keyFile() string { return filepath.Join(c.Data, "master.key") }
+
+// findMasterKey is the one given, else the one in the data folder; fs.ErrNotExist.
+func (c Config) findMasterKey() ([]byte, error) {
 	if c.MasterKey != "" {
 		key, err := signing.ParseMasterKey(c.MasterKey)
 		if err != nil {
@@ -97,20 +134,13 @@ func (c Config) masterKey() ([]byte, error) {
 		}
 		return key, nil
 	}
-	path := filepath.Join(c.Data, "master.key")
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(filepath.Join(c.Data, storage.File)); err == nil {
-			return nil, fmt.Errorf("master key: %s is gone, and the store beside it was sealed with it; put it back, or set HOOKLINE_MASTER_KEY", path)
-		}
-		return newMasterKey(c.Data, path)
-	}
+	text, err := os.ReadFile(c.keyFile())
 	if err != nil {
 		return nil, fmt.Errorf("master key: %w", err)
 	}
 	key, err := signing.ParseMasterKey(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("master key in %s: %w", path, err)
+		return nil, fmt.Errorf("master key in %s: %w", c.keyFile(), err)
 	}
 	return key, nil
 }

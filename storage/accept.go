@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -69,11 +70,33 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn) error {
 	return nil
 }
 
+func (s *statements) bulks() []*bulk {
+	return []*bulk{s.ids, s.events, s.bodies, s.masked, s.deliveries, s.attempts, s.hours, s.minutes, s.errors}
+}
+
 // drop forgets the rows of a transaction that failed.
 func (s *statements) drop() {
-	for _, b := range []*bulk{s.ids, s.events, s.bodies, s.masked, s.deliveries, s.attempts, s.hours, s.minutes, s.errors} {
+	for _, b := range s.bulks() {
 		b.drop()
 	}
+}
+
+// close frees the statements. database/sql does not, of a connection that was
+// taken out; with one of them left SQLite would keep the file open and the
+// write-ahead log as it is.
+func (s *statements) close() error {
+	var errs []error
+	for _, b := range s.bulks() {
+		if b != nil { // Open failed before it came to be
+			errs = append(errs, b.close())
+		}
+	}
+	for _, stmt := range []*sqlx.Stmt{s.known, s.outcome, s.reopenedDone} {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // insertEvents writes the events that are new, with their bytes and one

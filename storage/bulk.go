@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -29,6 +30,14 @@ func prepareBulk(ctx context.Context, conn *sqlx.Conn, insert string, cols int, 
 		b.by[i] = stmt
 	}
 	return b, nil
+}
+
+func (b *bulk) close() error {
+	var errs []error
+	for _, stmt := range b.by {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // add one row of cols values.

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -79,6 +80,8 @@ type DB struct {
 	jobs chan struct{} // of one: a job waits for RunJobs
 }
 
+const lockName = "hookline.lock"
+
 const pragmas = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
 	"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)" +
 	"&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16384)"
@@ -101,7 +104,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	lock, err := lockFile(filepath.Join(cfg.Dir, "hookline.lock"))
+	lock, err := lockFile(filepath.Join(cfg.Dir, lockName))
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +116,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 }
 
 func (db *DB) open(ctx context.Context) error {
-	dsn := "file:" + filepath.Join(db.cfg.Dir, File) + "?" + pragmas
+	dsn := fileURI(filepath.Join(db.cfg.Dir, File)) + "?" + pragmas
 	if db.cfg.MaxPages > 0 {
 		dsn += fmt.Sprintf("&_pragma=max_page_count(%d)", db.cfg.MaxPages)
 	}
@@ -158,7 +161,7 @@ func (db *DB) closeFiles() error {
 		errs = append(errs, db.read.Close())
 	}
 	if db.w != nil {
-		errs = append(errs, db.w.conn.Close())
+		errs = append(errs, db.w.stmt.close(), db.w.conn.Close())
 	}
 	if db.pool != nil {
 		errs = append(errs, db.pool.Close())
@@ -248,5 +251,12 @@ func openReader(dir string) (*sqlx.DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("no store in %s: %w", dir, err)
 	}
-	return sqlx.Open("sqlite", "file:"+path+"?mode=ro&_pragma=query_only(1)&_pragma=busy_timeout(10000)")
+	return openFile(path, "mode=ro&_pragma=query_only(1)&_pragma=busy_timeout(10000)")
 }
+
+func openFile(path, options string) (*sqlx.DB, error) {
+	return sqlx.Open("sqlite", fileURI(path)+"?"+options)
+}
+
+// fileURI names a file to SQLite, whatever characters its path has.
+func fileURI(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }

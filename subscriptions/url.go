@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// parseURL reads a callback URL; the second result says what is wrong with its
+// ParseURL reads a callback URL; the second result says what is wrong with its
 // form, if anything. Where it leads is for the network guard to judge.
-func parseURL(s string) (*url.URL, string) {
+func ParseURL(s string) (*url.URL, string) {
 	if len(s) > maxURL {
 		return nil, "is longer than 2048 bytes"
 	}

@@ -195,7 +195,7 @@ func (e *edit) setURL(field string, raw json.RawMessage) {
 	if !e.text(&s, field, raw, 1, maxURL) {
 		return
 	}
-	u, problem := parseURL(s)
+	u, problem := ParseURL(s)
 	switch {
 	case problem != "":
 	case u.Scheme == "http" && e.rules.RequireHTTPS:

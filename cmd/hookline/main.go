@@ -15,8 +15,11 @@ import (
 
 // CLI lists the subcommands.
 type CLI struct {
-	Serve        ServeCmd        `cmd:"" help:"Run the hub."`
-	Migrate      MigrateCmd      `cmd:"" help:"Bring the store to this version's schema, without serving."`
+	Serve   ServeCmd   `cmd:"" help:"Run the hub."`
+	Migrate MigrateCmd `cmd:"" help:"Bring the store to this version's schema, without serving."`
+	Backup  BackupCmd  `cmd:"" help:"Copy the store into a new folder, also while it is served."`
+	Doctor  DoctorCmd  `cmd:"" help:"Check the configuration, the store and the machine."`
+
 	Tenant       TenantCmd       `cmd:"" help:"Tenants of a hub: create, list, get, update."`
 	Key          KeyCmd          `cmd:"" help:"API keys: create, list, revoke."`
 	Subscription SubscriptionCmd `cmd:"" help:"Subscriptions: create, list, get, update, delete, pause, resume."`

@@ -1,0 +1,115 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/hubtest"
+)
+
+// A backup made while events pour in holds every one that was accepted before
+// it began; a hub on it delivers them.
+func TestBackupUnderLoad(t *testing.T) {
+	data, dest := t.TempDir(), filepath.Join(t.TempDir(), "backup #1 100%")
+	h := hubtest.Start(t, func(c *hub.Config) { c.Data = data })
+	rec := hubtest.NewReceiver(t)
+	sub := h.Subscribe(rec.URL, "state", "paused", "maxInFlight", 64, "encryption", "aes-256-gcm")
+
+	var accepted atomic.Int64
+	var wg sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	for w := range 4 {
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				h.Send(hubtest.Ringing(fmt.Sprintf("c%d-%d", w, n), n))
+				accepted.Add(1)
+			}
+		})
+	}
+	hubtest.Eventually(t, "some are there", func() bool { return accepted.Load() > 200 })
+	before := accepted.Load()
+	require.NoError(t, hub.Backup(t.Context(), hub.Config{Data: data, ShutdownTimeout: time.Second}, dest, true))
+	after := accepted.Load()
+	hubtest.Eventually(t, "more come after it", func() bool { return accepted.Load() > after })
+	stop()
+	wg.Wait()
+	h.Stop()
+
+	restored := hubtest.Start(t, func(c *hub.Config) { c.Data = dest })
+	restored.Owner = h.Owner
+	require.Equal(t, 200, restored.Do("POST", "/v1/subscriptions/"+sub["id"].(string)+"/resume", h.Owner, nil).Status)
+	pushes := rec.Wait(t, int(before))
+	require.Equal(t, "aes-256-gcm", pushes[0].Header.Get("X-Hookline-Encryption"), "secrets open with the key that was copied")
+	require.Less(t, int64(len(pushes)), accepted.Load(), "a moment of the past, not the present")
+	require.Equal(t, 202, restored.Do("POST", "/v1/events", h.Owner, hubtest.Ringing("new", 1)).Status)
+}
+
+func TestBackupIsCareful(t *testing.T) {
+	data := t.TempDir()
+	cfg := hub.Config{Data: data, ShutdownTimeout: time.Second}
+	parent := t.TempDir()
+	left := func() (names []string) {
+		entries, err := os.ReadDir(parent)
+		require.NoError(t, err)
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	dest := filepath.Join(parent, "b")
+	require.ErrorIs(t, hub.Backup(t.Context(), cfg, dest, false), fs.ErrNotExist, "there is no store")
+	require.NoFileExists(t, filepath.Join(data, "master.key"), "and none is begun")
+
+	h := hubtest.Start(t, func(c *hub.Config) { c.Data = data })
+	h.Stop()
+	require.NoError(t, hub.Backup(t.Context(), cfg, dest, false), "of a store that nobody serves")
+	require.NoFileExists(t, filepath.Join(dest, "master.key"))
+	info, err := os.Stat(dest)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+	_, err = hub.New(t.Context(), hub.Config{Data: dest, Addr: "127.0.0.1:0", ShutdownTimeout: time.Second}, slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "master.key is gone", "a new key would not fit")
+
+	require.ErrorIs(t, hub.Backup(t.Context(), cfg, dest, false), fs.ErrExist, "twice")
+	require.ErrorIs(t, hub.Backup(t.Context(), cfg, data, false), fs.ErrExist)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, hub.Backup(gone, cfg, filepath.Join(parent, "c"), false), context.Canceled)
+	wrong := cfg
+	wrong.MasterKey = "00000000000000000000000000000000000000000000000000000000000000ff"
+	require.ErrorContains(t, hub.Backup(t.Context(), wrong, filepath.Join(parent, "c"), false), "master key is not the one")
+	require.ErrorContains(t, hub.Backup(t.Context(), wrong, filepath.Join(parent, "c"), true), "no file to copy")
+	require.Error(t, hub.Backup(t.Context(), cfg, filepath.Join(parent, "no", "such"), false))
+	require.Equal(t, []string{"b"}, left(), "nothing half made stays")
+
+	// What cannot be read back is no backup.
+	require.NoError(t, damage(filepath.Join(data, "hookline.db")))
+	require.Error(t, hub.Backup(t.Context(), cfg, filepath.Join(parent, "c"), false))
+	require.Equal(t, []string{"b"}, left())
+}
+
+// damage overwrites pages in the middle of a database.
+func damage(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for page := int64(4); page < 12; page++ {
+		if _, err := f.WriteAt([]byte("this was a page once, before the disk forgot it"), page*4096); err != nil {
+			return err
+		}
+	}
+	return nil
+}

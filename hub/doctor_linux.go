@@ -1,0 +1,11 @@
+package hub
+
+import "syscall"
+
+const clockError = 5 // TIME_ERROR of adjtimex(2)
+
+// clockSynced asks the kernel whether something keeps its clock right.
+func clockSynced() (synced, known bool) {
+	state, err := syscall.Adjtimex(&syscall.Timex{}) // changes nothing
+	return state != clockError, err == nil
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package hub
+
+func clockSynced() (synced, known bool) { return false, false }

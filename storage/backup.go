@@ -1,0 +1,102 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+
+	"github.com/hookline/hookline/signing"
+)
+
+// backupPages are copied between two looks at ctx: 16 MiB.
+const backupPages = 4096
+
+// Backup copies the store of a folder into another, which must exist, also
+// while a process serves it: the copy is the state at one moment, with every
+// event that was accepted before the call. It does not hold up the process, but
+// until it ends the write-ahead log of the store only grows. The copy is checked
+// and on the disk when it returns.
+func Backup(ctx context.Context, dir, dest string, box *signing.Box) error {
+	read, err := openReader(dir)
+	if err != nil {
+		return err
+	}
+	defer read.Close()
+	if err := checkKey(ctx, read, box); err != nil {
+		return err
+	}
+	conn, err := read.Connx(ctx)
+	if err != nil {
+		return fmt.Errorf("open the store: %w", err)
+	}
+	defer conn.Close()
+	// A read transaction of our own, or every commit of the process that serves
+	// would have the copy start over.
+	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return fmt.Errorf("begin the backup: %w", err)
+	}
+	defer conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") //nolint:errcheck // nothing was written
+	if _, err := conn.ExecContext(ctx, "SELECT count(*) FROM meta"); err != nil {
+		return fmt.Errorf("begin the backup: %w", err)
+	}
+	path := filepath.Join(dest, File)
+	if err := conn.Raw(func(driver any) error { return copyPages(ctx, driver, path) }); err != nil {
+		return fmt.Errorf("copy the store: %w", err)
+	}
+	if err := syncPath(path); err != nil {
+		return err
+	}
+	return checkCopy(ctx, path, box)
+}
+
+func copyPages(ctx context.Context, driver any, path string) error {
+	source, ok := driver.(interface {
+		NewBackup(uri string) (*sqlite.Backup, error)
+	})
+	if !ok {
+		return errors.New("the driver has no online backup")
+	}
+	// Made anew and synced at the end, so it needs no journal.
+	b, err := source.NewBackup(fileURI(path) + "?_pragma=journal_mode(OFF)&_pragma=synchronous(OFF)")
+	if err != nil {
+		return err
+	}
+	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(err, b.Finish())
+		}
+		if more, err = b.Step(backupPages); err != nil {
+			return errors.Join(err, b.Finish())
+		}
+	}
+	return b.Finish()
+}
+
+// checkCopy reads the whole copy once: one that cannot be read is none.
+func checkCopy(ctx context.Context, path string, box *signing.Box) error {
+	read, err := openFile(path, "mode=ro&immutable=1")
+	if err != nil {
+		return err
+	}
+	defer read.Close()
+	if err := quickCheck(ctx, read); err != nil {
+		return fmt.Errorf("check the copy: %w", err)
+	}
+	if err := checkKey(ctx, read, box); err != nil {
+		return fmt.Errorf("check the copy: %w", err)
+	}
+	return nil
+}
+
+// syncPath waits until a file or folder is on the disk.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
