@@ -136,11 +136,16 @@ func (l *lane) giveWay(it *Item) {
 			held.holder = nil
 		}
 	}
-	for i := len(l.waiting) - 1; i >= 0; i-- {
-		if old := l.waiting[i].Item; old.Late && earlier(old) {
-			l.replaced = append(l.replaced, replaced{old, it.Seq})
-			heap.Remove(&l.waiting, i)
+	waiting := len(l.waiting)
+	l.waiting = slices.DeleteFunc(l.waiting, func(d dueItem) bool {
+		if !d.Late || !earlier(d.Item) {
+			return false
 		}
+		l.replaced = append(l.replaced, replaced{d.Item, it.Seq})
+		return true
+	})
+	if len(l.waiting) < waiting {
+		heap.Init(&l.waiting)
 	}
 }
 

@@ -48,12 +48,14 @@ func TestReceiversMisbehave(t *testing.T) {
 		answer func(w http.ResponseWriter, r *http.Request)
 		first  attempt
 	}{
-		"500":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, attempt{500, "status"}},
-		"404":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, attempt{404, "status"}},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, 307) }, attempt{307, "redirect"}},
-		"304":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }, attempt{304, "redirect"}},
-		"hang":     {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, attempt{0, "timeout"}},
-		"reset":    {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, attempt{0, "reset"}},
+		"500": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, attempt{500, "status"}},
+		"404": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, attempt{404, "status"}},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+		}, attempt{307, "redirect"}},
+		"304":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }, attempt{304, "redirect"}},
+		"hang":  {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, attempt{0, "timeout"}},
+		"reset": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, attempt{0, "reset"}},
 		"huge header": {func(w http.ResponseWriter, _ *http.Request) {
 			for i := range 100 {
 				w.Header().Set("X-"+strconv.Itoa(i), strings.Repeat("x", 1000))

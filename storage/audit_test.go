@@ -317,8 +317,10 @@ func TestFindAudit(t *testing.T) {
 	db.seed(t, func(tx *sqlx.Tx) {
 		head := audit.NewHead()
 		for i := range int64(100) {
-			r := audit.Row{At: 1000 + i/3, Tenant: i % 3, Platform: i%3 == 0 || i%7 == 0, Who: fmt.Sprint("k", i%4),
-				Action: fmt.Sprint("a", i%5), Object: fmt.Sprint("o", i%2)}
+			r := audit.Row{
+				At: 1000 + i/3, Tenant: i % 3, Platform: i%3 == 0 || i%7 == 0, Who: fmt.Sprint("k", i%4),
+				Action: fmt.Sprint("a", i%5), Object: fmt.Sprint("o", i%2),
+			}
 			head = head.Next(db.auditKey(), &r)
 			all = append(all, r)
 			_, err := tx.Exec(`INSERT INTO audit (`+auditColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.Seq, r.At, r.Tenant, r.Platform,
@@ -327,8 +329,18 @@ func TestFindAudit(t *testing.T) {
 		}
 	})
 	for _, f := range []audit.Filter{
-		{}, {Tenant: 1}, {Tenant: 2, Action: "a1"}, {Tenant: 1, Object: "o1", Who: "k3"}, {Action: "a0"}, {Tenant: 9},
-		{Tenant: 1, From: 1010}, {Tenant: 1, To: 1010}, {Tenant: 2, From: 1010, To: 1020, Action: "a2"}, {From: 1033}, {From: 5000}, {To: 1},
+		{},
+		{Tenant: 1},
+		{Tenant: 2, Action: "a1"},
+		{Tenant: 1, Object: "o1", Who: "k3"},
+		{Action: "a0"},
+		{Tenant: 9},
+		{Tenant: 1, From: 1010},
+		{Tenant: 1, To: 1010},
+		{Tenant: 2, From: 1010, To: 1020, Action: "a2"},
+		{From: 1033},
+		{From: 5000},
+		{To: 1},
 	} {
 		for _, f.Limit = range []int{1, 3, 100} {
 			var want, got []int64

@@ -45,11 +45,11 @@ type hourDelta struct {
 // Columns of what was tried, in the order of triedArgs.
 var (
 	triedColumns = func() string {
-		s := "ok, failed"
+		columns := []string{"ok", "failed"}
 		for b := range delivery.LatencyBuckets {
-			s += fmt.Sprintf(", l%d", b)
+			columns = append(columns, fmt.Sprintf("l%d", b))
 		}
-		return s
+		return strings.Join(columns, ", ")
 	}()
 	hourCounts   = "matched, delivered, exhausted, expired, cancelled, superseded, " + triedColumns
 	hourColumns  = "sub, hour, class, " + hourCounts

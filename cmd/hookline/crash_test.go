@@ -132,9 +132,7 @@ type load struct {
 func startLoad(p *process, senders int) *load {
 	l := &load{p: p, stop: make(chan struct{}), accepted: map[string]int{}}
 	for s := range senders {
-		l.wg.Add(1)
-		go func() {
-			defer l.wg.Done()
+		l.wg.Go(func() {
 			for n := 0; ; n++ {
 				select {
 				case <-l.stop:
@@ -148,7 +146,7 @@ func startLoad(p *process, senders int) *load {
 					return
 				}
 			}
-		}()
+		})
 	}
 	return l
 }
@@ -246,9 +244,7 @@ func readable(t *testing.T, p *process, accepted map[string]int, deliveries int)
 	problems := make(chan string, 8)
 	var wg sync.WaitGroup
 	for range cap(problems) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			bad := ""
 			for id := range ids {
 				a, err := p.try("GET", "/v1/events/"+url.PathEscape(id), p.owner, "")
@@ -265,7 +261,7 @@ func readable(t *testing.T, p *process, accepted map[string]int, deliveries int)
 			if bad != "" {
 				problems <- bad
 			}
-		}()
+		})
 	}
 	for id := range accepted {
 		ids <- id

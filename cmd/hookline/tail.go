@@ -38,7 +38,7 @@ func (c *TailCmd) Run(ctx context.Context, s streams) error {
 		err := c.follow(ctx, s)
 		var refused *refusal
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // Ctrl-C is how it ends
 		}
 		if errors.As(err, &refused) && refused.Status < 500 && refused.Status != http.StatusTooManyRequests {
 			return err

@@ -37,7 +37,8 @@ type process struct {
 // start runs the program with its standard error in a file and its standard
 // output read by heard until that returns.
 func start(dir, name, program string, args, env []string, heard func(io.Reader) error) (_ *process, err error) {
-	p := &process{name: name, cmd: exec.Command(program, args...), log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+	p := &process{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+	p.cmd = exec.Command(program, args...) //nolint:noctx // stop ends it, by signals
 	file, err := os.Create(p.log)
 	if err != nil {
 		return nil, err
