@@ -205,7 +205,7 @@ func (k *masker) tellSides(t Type) {
 		}
 		digits := digitsOf(textOf(k.body[mb.value.from:mb.value.to]))
 		own := digits != "" && digits != theirs && slices.Contains(ours, digits)
-		extension := len(digits) < 6 && digits != theirs
+		extension := digits != "" && len(digits) < 6 && digits != theirs
 		switch mb.name {
 		case "screenNumber":
 			mb.customer = !own
