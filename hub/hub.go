@@ -26,6 +26,7 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/openapi"
 	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage"
@@ -45,6 +46,7 @@ type Hub struct {
 	ops     *operations
 	tail    tail.Feed
 	ingest  *ingest.Handler
+	api     *openapi.Document
 	listen  net.Listener
 	scrape  net.Listener // of /metrics; nil: on the same listener
 	tls     *tls.Config  // of listen; nil: plain http
@@ -73,6 +75,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Hub, error) {
 }
 
 func (h *Hub) open(ctx context.Context) (err error) {
+	if h.api, err = openapi.Load(); err != nil {
+		return err
+	}
 	h.metrics, h.ops = newMetrics(h.log), newOperations(h.log)
 	if h.pipe, err = newPipeline(h.log, func(sub, from int64) { h.lanes.Nudge(sub, from) }); err != nil {
 		return err
@@ -136,6 +141,8 @@ func (h *Hub) routes() http.Handler {
 		Ingest:  h.ingest.Serve,
 		Healthz: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }),
 		Readyz:  http.HandlerFunc(h.ready),
+		OpenAPI: http.HandlerFunc(h.api.ServeJSON),
+		Docs:    http.HandlerFunc(h.api.ServePage),
 		Log:     h.log,
 	}
 	if h.scrape == nil {

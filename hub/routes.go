@@ -25,6 +25,8 @@ type Routes struct {
 	Ingest  func(w http.ResponseWriter, r *http.Request, c access.Caller, typ string)
 	Healthz http.Handler
 	Readyz  http.Handler
+	OpenAPI http.Handler // the document of this API
+	Docs    http.Handler // the same to read
 	Metrics http.Handler // nil: served on an address of its own
 	Log     *slog.Logger // default slog.Default()
 }
@@ -63,6 +65,8 @@ func (h *Routes) table() []route {
 		{"HEAD", "/healthz", anyone, plain(h.Healthz)},
 		{"GET", "/readyz", anyone, plain(h.Readyz)},
 		{"HEAD", "/readyz", anyone, plain(h.Readyz)},
+		{"GET", "/openapi.json", anyone, plain(h.OpenAPI)},
+		{"GET", "/docs", anyone, plain(h.Docs)},
 
 		{"POST", "/v1/events", ingest, h.ingest},
 		{"POST", "/v1/events/:id", ingest, h.ingest}, // :id is the type

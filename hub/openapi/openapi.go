@@ -1,0 +1,151 @@
+// Package openapi describes the hub's API: as an OpenAPI 3.1 document for
+// machines, and as a page for people that is made from it and needs nothing
+// from elsewhere. A test of hub holds the document against the route table and
+// against real answers. The package imports nothing of ours.
+package openapi
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+)
+
+//go:embed openapi.yaml
+var source []byte
+
+// anchors is the member of the source that only holds what others repeat.
+const anchors = "x-anchors"
+
+// Document is the description in both forms.
+type Document struct {
+	JSON []byte
+	page page
+}
+
+// Load reads the embedded source, once. An error is a mistake in it.
+func Load() (*Document, error) { return load() }
+
+var load = sync.OnceValues(build)
+
+func build() (*Document, error) {
+	var root yaml.Node
+	if err := yaml.Unmarshal(source, &root); err != nil {
+		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	var b bytes.Buffer
+	if err := writeJSON(&b, root.Content[0]); err != nil {
+		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	d := &Document{JSON: b.Bytes()}
+	var s spec
+	if err := json.Unmarshal(d.JSON, &s); err != nil {
+		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	var err error
+	d.page, err = render(&s)
+	return d, err
+}
+
+// ServeJSON is GET /openapi.json.
+func (d *Document) ServeJSON(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(d.JSON) // the caller went away: nobody is left to tell
+}
+
+// ServePage is GET /docs.
+func (d *Document) ServePage(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Content-Security-Policy", d.page.policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	_, _ = w.Write(d.page.html)
+}
+
+// writeJSON keeps the order in which the source is written: people read it so.
+func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
+	switch n.Kind {
+	case yaml.AliasNode:
+		return writeJSON(b, n.Alias)
+	case yaml.SequenceNode:
+		b.WriteByte('[')
+		for i, item := range n.Content {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			if err := writeJSON(b, item); err != nil {
+				return err
+			}
+		}
+		b.WriteByte(']')
+	case yaml.MappingNode:
+		b.WriteByte('{')
+		for i, m := range members(n) {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			name, err := json.Marshal(m.name)
+			if err != nil {
+				return err
+			}
+			b.Write(append(name, ':'))
+			if err := writeJSON(b, m.value); err != nil {
+				return err
+			}
+		}
+		b.WriteByte('}')
+	default:
+		var v any
+		if err := n.Decode(&v); err != nil {
+			return err
+		}
+		if s, ok := v.(string); ok {
+			v = strings.TrimSpace(s) // block texts end with a line feed
+		}
+		out, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n.Line, err)
+		}
+		b.Write(out)
+	}
+	return nil
+}
+
+type member struct {
+	name  string
+	value *yaml.Node
+}
+
+// members of a mapping with those that it merges; its own win.
+func members(n *yaml.Node) (ms []member) {
+	own := map[string]bool{}
+	for i := 0; i < len(n.Content); i += 2 {
+		own[n.Content[i].Value] = true
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		name, value := n.Content[i], n.Content[i+1]
+		switch {
+		case name.Value == anchors:
+		case name.Tag == "!!merge":
+			if value.Kind == yaml.AliasNode {
+				value = value.Alias
+			}
+			for _, m := range members(value) {
+				if !own[m.name] {
+					ms = append(ms, m)
+				}
+			}
+		default:
+			ms = append(ms, member{name.Value, value})
+		}
+	}
+	return ms
+}
