@@ -109,51 +109,51 @@ func readHead(ctx context.Context, q sqlx.QueryerContext, key []byte) (audit.Hea
 
 func (db *DB) auditKey() []byte { return db.box.Subkey(signing.LabelAudit) }
 
-// views gathers the rows of those who look at something, so that many readers
+// notes gathers the rows of those who look at something, so that many readers
 // cost one commit and not one each.
-type views struct {
+type notes struct {
 	mu   sync.Mutex
-	next *viewBatch    // gathers while the one before it is committed
+	next *noteBatch    // gathers while the one before it is committed
 	turn chan struct{} // of one: a batch is being committed
 }
 
-type viewBatch struct {
+type noteBatch struct {
 	entries []entry
 	done    chan struct{} // closed when err is there
 	err     error
 }
 
-// maxViews may wait for one commit; who comes later is told to come again.
-const maxViews = 1000
+// maxNotes may wait for one commit; who comes later is told to come again.
+const maxNotes = 1000
 
-// Viewed implements admin.AuditStore.
-func (db *DB) Viewed(ctx context.Context, by access.Caller, d audit.Deed) error {
-	v := &db.views
-	v.mu.Lock()
-	if v.next == nil {
-		v.next = &viewBatch{done: make(chan struct{})}
+// Note implements admin.AuditStore.
+func (db *DB) Note(ctx context.Context, by access.Caller, d audit.Deed) error {
+	w := &db.notes
+	w.mu.Lock()
+	if w.next == nil {
+		w.next = &noteBatch{done: make(chan struct{})}
 	}
-	b := v.next
-	if len(b.entries) >= maxViews {
-		v.mu.Unlock()
+	b := w.next
+	if len(b.entries) >= maxNotes {
+		w.mu.Unlock()
 		return fmt.Errorf("write audit log: %w", ingest.ErrBusy)
 	}
 	b.entries = append(b.entries, entry{by, d, time.Now()})
 	first := len(b.entries) == 1
-	v.mu.Unlock()
+	w.mu.Unlock()
 	if !first {
 		<-b.done
 		return b.err
 	}
 	// Who began a batch commits it, for all who joined until its turn came.
-	v.turn <- struct{}{}
-	v.mu.Lock()
-	v.next = nil
-	v.mu.Unlock()
+	w.turn <- struct{}{}
+	w.mu.Lock()
+	w.next = nil
+	w.mu.Unlock()
 	b.err = db.admin(context.WithoutCancel(ctx), "write audit log", func(tx *sqlx.Tx) error {
 		return db.writeAudit(context.WithoutCancel(ctx), tx, b.entries...)
 	})
-	<-v.turn
+	<-w.turn
 	close(b.done)
 	return b.err
 }

@@ -48,7 +48,7 @@ func (db pastDB) broken(t testing.TB) int64 {
 func (db pastDB) view(t testing.TB, n int) {
 	t.Helper()
 	for i := range n {
-		require.NoError(t, db.Viewed(t.Context(), access.Caller{Tenant: 1, KeyID: "k", Name: "n", IP: "192.0.2.1"},
+		require.NoError(t, db.Note(t.Context(), access.Caller{Tenant: 1, KeyID: "k", Name: "n", IP: "192.0.2.1"},
 			audit.Deed{Tenant: 1, Action: audit.EventView, Object: fmt.Sprint("event/", i), Before: i, After: i}))
 	}
 }
@@ -278,7 +278,7 @@ func TestNoChangeWithoutItsRow(t *testing.T) {
 	keys, err := db.FindKeys(t.Context(), 1, "", 10)
 	require.NoError(t, err)
 	require.Empty(t, keys)
-	require.Error(t, db.Viewed(t.Context(), someone, audit.Deed{Tenant: 1, Action: audit.EventView}))
+	require.Error(t, db.Note(t.Context(), someone, audit.Deed{Tenant: 1, Action: audit.EventView}))
 }
 
 // Many readers at once each find their row committed when they are told so.
@@ -291,7 +291,7 @@ func TestViewsTogether(t *testing.T) {
 		wg.Go(func() {
 			for n := range each {
 				object := fmt.Sprintf("event/%d-%d", i, n)
-				err := db.Viewed(t.Context(), access.Caller{KeyID: "k"}, audit.Deed{Tenant: 1, Action: audit.EventView, Object: object})
+				err := db.Note(t.Context(), access.Caller{KeyID: "k"}, audit.Deed{Tenant: 1, Action: audit.EventView, Object: object})
 				var there bool
 				if err == nil {
 					err = db.DB.read.GetContext(t.Context(), &there, "SELECT EXISTS (SELECT 1 FROM audit WHERE object = ?)", object)
@@ -367,14 +367,14 @@ func TestFindAudit(t *testing.T) {
 	}
 }
 
-// BenchmarkViewed is what looking at a body costs the one who looks, alone and
+// BenchmarkNote is what looking at a body costs the one who looks, alone and
 // in company.
-func BenchmarkViewed(b *testing.B) {
+func BenchmarkNote(b *testing.B) {
 	deed := audit.Deed{Tenant: 1, Action: audit.EventView, Object: "event/01934a5e-0000-7000-8000-000000000000"}
 	b.Run("alone", func(b *testing.B) {
 		db := openPast(b)
 		for b.Loop() {
-			require.NoError(b, db.Viewed(context.Background(), someone, deed))
+			require.NoError(b, db.Note(context.Background(), someone, deed))
 		}
 	})
 	b.Run("64 readers", func(b *testing.B) {
@@ -382,7 +382,7 @@ func BenchmarkViewed(b *testing.B) {
 		b.SetParallelism(32)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if err := db.Viewed(context.Background(), someone, deed); err != nil {
+				if err := db.Note(context.Background(), someone, deed); err != nil {
 					b.Error(err)
 				}
 			}

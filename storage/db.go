@@ -74,7 +74,7 @@ type DB struct {
 	box   *signing.Box
 	cache *cache
 	w     *writer
-	views views
+	notes notes
 	log   *slog.Logger
 
 	jobs chan struct{} // of one: a job waits for RunJobs
@@ -108,7 +108,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{cfg: cfg, lock: lock, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes), jobs: make(chan struct{}, 1), views: views{turn: make(chan struct{}, 1)}}
+	db := &DB{cfg: cfg, lock: lock, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes), jobs: make(chan struct{}, 1), notes: notes{turn: make(chan struct{}, 1)}}
 	if err := db.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store in %s: %w", cfg.Dir, err), db.closeFiles())
 	}

@@ -88,8 +88,6 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the hub is full, nothing was changed", RetryAfter: time.Second})
 	case errors.Is(err, ErrLimit):
 		problem.Write(w, problem.Details{Status: http.StatusTooManyRequests, Detail: err.Error()})
-	case errors.Is(err, ingest.ErrBusy):
-		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the hub is full, come back later", RetryAfter: time.Second})
 	case r.Context().Err() != nil:
 		// The caller went away; nobody reads the answer.
 		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the request was given up"})

@@ -13,9 +13,10 @@ import (
 
 // AuditStore keeps the audit log. Changes write their own rows.
 type AuditStore interface {
-	// Viewed commits a row that says what by saw or is about to see. It returns
-	// once that is committed: nothing is shown that the log does not know of.
-	Viewed(ctx context.Context, by access.Caller, d audit.Deed) error
+	// Note commits a row that says what by is about to see, or to do without
+	// changing a setting. It returns once that is committed: nothing is shown that
+	// the log does not know of.
+	Note(ctx context.Context, by access.Caller, d audit.Deed) error
 	// FindAudit reads a page, newest first; next is the Before of the one that
 	// follows, 0 at the end. A page may be short, even empty, although more follows.
 	FindAudit(ctx context.Context, f audit.Filter) (page []audit.Row, next int64, err error)
@@ -27,7 +28,7 @@ func (a *API) viewed(r *http.Request, c access.Caller, kind, id string) error {
 	if c.Role == access.Auditor && !c.PII {
 		return nil
 	}
-	return a.Audit.Viewed(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: kind + ".view", Object: kind + "/" + id})
+	return a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: kind + ".view", Object: kind + "/" + id})
 }
 
 type auditView struct {

@@ -52,7 +52,7 @@ func (a *API) ExportDeliveries(w http.ResponseWriter, r *http.Request, c access.
 	f.Limit = exportRows
 	page, next, err := a.Search.FindDeliveries(r.Context(), f)
 	if err == nil {
-		err = a.Audit.Viewed(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: audit.DeliveryExport, Object: "deliveries", After: given(q)})
+		err = a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: audit.DeliveryExport, Object: "deliveries", After: given(q)})
 	}
 	if err != nil {
 		a.fail(w, r, err)

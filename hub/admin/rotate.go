@@ -9,6 +9,7 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/subscriptions"
@@ -99,6 +100,10 @@ func (a *API) TestSubscription(w http.ResponseWriter, r *http.Request, c access.
 	}
 	e.Tenant, e.CompanyID, e.KeyID, e.Source = c.Tenant, c.CompanyID, c.KeyID, "test"
 	e.Type, e.OrderKey, e.Test, e.Target = event.Test, "", true, s.No
+	if err := a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: audit.SubscriptionTest, Object: "subscription/" + s.ID}); err != nil {
+		a.fail(w, r, err)
+		return
+	}
 	if _, err := a.Events.Accept(r.Context(), []*event.Event{e}); err != nil {
 		a.fail(w, r, err)
 		return

@@ -18,7 +18,7 @@ import (
 
 const (
 	streamBeat  = 15 * time.Second // a comment, so that nothing between takes the stream for dead
-	streamCheck = 3 * time.Second  // a revoked key is refused everywhere within 5 s
+	streamCheck = 2 * time.Second  // a revoked key is refused everywhere within 5 s
 	streamWrite = 10 * time.Second // bound of one write to a listener
 )
 

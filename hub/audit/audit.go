@@ -29,6 +29,7 @@ const (
 	SubscriptionResume = "subscription.resume"
 	SubscriptionRotate = "subscription.rotate" // it has another key
 	SubscriptionDelete = "subscription.delete"
+	SubscriptionTest   = "subscription.test"
 	DeliveryRetry      = "delivery.retry"
 	DeliveryView       = "delivery.view"
 	DeliveryExport     = "delivery.export"
