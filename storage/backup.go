@@ -12,6 +12,13 @@ import (
 	"github.com/hookline/hookline/signing"
 )
 
+// restoreGap are the numbers that a hub started from a backup leaves out. The
+// hub it replaces went on numbering after the backup, and receivers know a
+// delivery by its number: should another event get it, they would take that for
+// a duplicate and drop it. 2^36 is 80 days at 10,000 events a second, and event
+// ids have room for 4,096 restores.
+const restoreGap = 1 << 36
+
 // backupPages are copied between two looks at ctx: 16 MiB.
 const backupPages = 4096
 
@@ -19,7 +26,7 @@ const backupPages = 4096
 // while a process serves it: the copy is the state at one moment, with every
 // event that was accepted before the call. It does not hold up the process, but
 // until it ends the write-ahead log of the store only grows. The copy is checked
-// and on the disk when it returns.
+// and on the disk when it returns. Its later events get numbers far above.
 func Backup(ctx context.Context, dir, dest string, box *signing.Box) error {
 	read, err := openReader(dir)
 	if err != nil {
@@ -45,6 +52,9 @@ func Backup(ctx context.Context, dir, dest string, box *signing.Box) error {
 	}
 	path := filepath.Join(dest, File)
 	if err := conn.Raw(func(driver any) error { return copyPages(ctx, driver, path) }); err != nil {
+		return fmt.Errorf("copy the store: %w", err)
+	}
+	if err := skipNumbers(ctx, path); err != nil {
 		return fmt.Errorf("copy the store: %w", err)
 	}
 	if err := syncPath(path); err != nil {
@@ -74,6 +84,21 @@ func copyPages(ctx context.Context, driver any, path string) error {
 		}
 	}
 	return b.Finish()
+}
+
+// skipNumbers leaves restoreGap between the events of the copy and later ones.
+func skipNumbers(ctx context.Context, path string) (err error) {
+	db, err := openFile(path, "mode=rw")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }() // which folds the log into the file
+	m, err := lastEvent(ctx, db)
+	if err != nil {
+		return err
+	}
+	m.Seq += restoreGap
+	return writeHighMark(ctx, db, m)
 }
 
 // checkCopy reads the whole copy once: one that cannot be read is none.

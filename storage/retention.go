@@ -401,6 +401,38 @@ type highMark struct {
 	At  int64 `json:"at"`
 }
 
+// lastEvent finds the high mark: numbers go on from the highest that was
+// committed. Bodies are trimmed before events, so both are asked, and of events
+// retention leaves a note.
+func lastEvent(ctx context.Context, q sqlx.QueryerContext) (highMark, error) {
+	m, err := readHighMark(ctx, q)
+	if err != nil {
+		return m, err
+	}
+	var bodies sql.NullInt64
+	if err := sqlx.GetContext(ctx, q, &bodies, "SELECT max(seq) FROM bodies"); err != nil {
+		return m, fmt.Errorf("last event: %w", err)
+	}
+	m.Seq = max(m.Seq, bodies.Int64)
+	var tenants []int64
+	if err := sqlx.SelectContext(ctx, q, &tenants, "SELECT no FROM tenants"); err != nil {
+		return m, fmt.Errorf("last event: %w", err)
+	}
+	for _, t := range tenants {
+		var last []struct {
+			Seq int64 `db:"seq"`
+			At  int64 `db:"accepted_at"`
+		}
+		if err := sqlx.SelectContext(ctx, q, &last, "SELECT seq, accepted_at FROM events WHERE tenant = ? ORDER BY seq DESC LIMIT 1", t); err != nil {
+			return m, fmt.Errorf("last event of tenant %d: %w", t, err)
+		}
+		for _, l := range last {
+			m.Seq, m.At = max(m.Seq, l.Seq), max(m.At, l.At)
+		}
+	}
+	return m, nil
+}
+
 func readHighMark(ctx context.Context, q sqlx.QueryerContext) (m highMark, err error) {
 	var stored []byte
 	err = sqlx.GetContext(ctx, q, &stored, "SELECT value FROM meta WHERE name = 'high_mark'")
@@ -416,7 +448,7 @@ func readHighMark(ctx context.Context, q sqlx.QueryerContext) (m highMark, err e
 	return m, nil
 }
 
-func writeHighMark(ctx context.Context, tx *sqlx.Tx, m highMark) error {
+func writeHighMark(ctx context.Context, tx sqlx.ExecerContext, m highMark) error {
 	value, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("last event: %w", err)

@@ -90,36 +90,11 @@ func newWriter(ctx context.Context, db *DB) (*writer, error) {
 
 // load reads what the writer keeps in memory.
 func (w *writer) load(ctx context.Context) error {
-	// Numbers go on from the highest that was committed. Bodies are trimmed
-	// before events, so both are asked, and of events retention leaves a note.
-	var bodies *int64
-	if err := w.conn.GetContext(ctx, &bodies, "SELECT max(seq) FROM bodies"); err != nil {
-		return err
-	}
-	if bodies != nil {
-		w.lastSeq = *bodies
-	}
-	var tenants []int64
-	if err := w.conn.SelectContext(ctx, &tenants, "SELECT no FROM tenants"); err != nil {
-		return err
-	}
-	for _, t := range tenants {
-		var last []struct {
-			Seq int64 `db:"seq"`
-			At  int64 `db:"accepted_at"`
-		}
-		if err := w.conn.SelectContext(ctx, &last, "SELECT seq, accepted_at FROM events WHERE tenant = ? ORDER BY seq DESC LIMIT 1", t); err != nil {
-			return err
-		}
-		for _, l := range last {
-			w.lastSeq, w.lastAt = max(w.lastSeq, l.Seq), max(w.lastAt, l.At)
-		}
-	}
-	trimmed, err := readHighMark(ctx, w.conn)
+	last, err := lastEvent(ctx, w.conn)
 	if err != nil {
 		return err
 	}
-	w.lastSeq, w.lastAt = max(w.lastSeq, trimmed.Seq), max(w.lastAt, trimmed.At)
+	w.lastSeq, w.lastAt = last.Seq, last.At
 	return w.pending.load(ctx, w.conn)
 }
 
