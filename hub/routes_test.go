@@ -83,6 +83,9 @@ func (w *town) call(l hub.Line, key string) hubtest.Answer {
 	if l.Method == "POST" || l.Method == "PATCH" {
 		body = `{}`
 	}
+	if strings.HasSuffix(l.Path, "/rotate-key") { // says what it wants before it looks for the subscription
+		body = `{"overlap":"1h"}`
+	}
 	w.calls++
 	from := fmt.Sprintf("192.0.2.%d", w.calls%250+1)
 	if l.Path == "/v1/tail" { // it does not end by itself

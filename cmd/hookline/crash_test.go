@@ -20,6 +20,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite", to recount what the hub wrote
 
 	"github.com/hookline/hookline/cmd/hookline/sink"
+	"github.com/hookline/hookline/storage"
 )
 
 const (
@@ -287,6 +288,7 @@ func recount(t *testing.T, p *process, deliveries int) {
 		return v
 	}
 	require.Equal(t, "ok", one("PRAGMA integrity_check"))
+	require.NoError(t, storage.CheckCounts(t.Context(), p.data))
 	require.Equal(t, strconv.Itoa(deliveries), one("SELECT count(*) FROM deliveries WHERE state = 1 AND done_at > 0 AND tries > 0"))
 	require.Equal(t, strconv.Itoa(deliveries), one("SELECT count(*) FROM deliveries"))
 	require.Equal(t, fmt.Sprintf("%d %d 0", deliveries, deliveries), one(`SELECT sum(matched) || ' ' || sum(delivered) || ' ' ||
