@@ -156,7 +156,6 @@ func (r *reader) ask(status int, method, path, key string, body any, params ...s
 	r.from++
 	media := "application/json"
 	if b, ok := body.([]byte); ok {
-		media = http.DetectContentType(b)
 		if media = "application/x-ndjson"; bytes.HasPrefix(b, []byte{0x1f, 0x8b}) {
 			headers = append(headers, "Content-Encoding", "gzip")
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -35,6 +36,7 @@ type watch struct {
 	url   string
 	sub   string // id of the subscription
 	kills *atomic.Int64
+	open  atomic.Int64 // connections
 
 	mu         sync.Mutex
 	taken      map[string]int64 // event id → how many kills there had been when it was last taken
@@ -54,7 +56,16 @@ func newWatch(t *testing.T, kills *atomic.Int64) *watch {
 		Behaviour: sink.Behaviour{Status: http.StatusServiceUnavailable, Rate: 0.03, Seed: 1},
 	})
 	require.NoError(t, err)
-	srv := httptest.NewServer(w)
+	srv := httptest.NewUnstartedServer(w)
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			w.open.Add(1)
+		case http.StateClosed:
+			w.open.Add(-1)
+		}
+	}
+	srv.Start()
 	w.url = srv.URL
 	t.Cleanup(func() {
 		w.sink.Close()
@@ -99,17 +110,16 @@ func (w *watch) note(p *sink.Push) {
 	}
 }
 
-// quiet waits until nothing is being answered.
-func (w *watch) quiet() {
-	for {
-		w.mu.Lock()
-		busy := w.busy
-		w.mu.Unlock()
-		if busy == 0 {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
+// quiet waits until all that a dead process sent was read: its requests may
+// still be on the way when it is gone. Connections are accepted in order, so once
+// one of ours was answered all of its are counted; each ends after its last request.
+func (w *watch) quiet(t *testing.T) {
+	t.Helper()
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Get(w.url + "/_stats")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Eventually(t, func() bool { return w.open.Load() == 0 }, 20*time.Second, time.Millisecond, "connections of a dead process stay open")
 }
 
 func (w *watch) count() int {
@@ -343,7 +353,7 @@ func testKillNine(t *testing.T, binary string) {
 		time.Sleep(time.Duration(50+rand.IntN(550)) * time.Millisecond)
 		p.kill()
 		for _, w := range watches {
-			w.quiet() // what the dead one had sent belongs to it
+			w.quiet(t) // what the dead one had sent belongs to it
 		}
 		kills.Add(1)
 		p.start()

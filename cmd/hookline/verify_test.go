@@ -124,7 +124,9 @@ func TestVerifyPushOfHeaderAndBody(t *testing.T) {
 	require.Equal(t, plainBody, f.Body)
 
 	for _, bad := range [][]string{
-		{"verify", "push", "--app-key", aKey, "--header", "A: b"}, {"verify", "push", "--app-key", aKey}, {"verify", "push", "--app-key", aKey, "no such file"},
+		{"verify", "push", "--app-key", aKey, "--header", "A: b"},
+		{"verify", "push", "--app-key", aKey},
+		{"verify", "push", "--app-key", aKey, "no such file"},
 		{"verify", "push", "--app-key", aKey, "--header", "nonsense", "--body", file},
 	} {
 		code, _, errs := do(t, "", bad...)
