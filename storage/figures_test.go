@@ -72,6 +72,10 @@ func (h *history) acceptSome() {
 	for i := range events {
 		typ := types[h.r.IntN(len(types))]
 		events[i] = &event.Event{Tenant: 1, CompanyID: "company-1", Type: typ, OrderKey: fmt.Sprint(typ, "/", h.r.IntN(5)), Body: []byte(`{}`)}
+		if h.r.IntN(8) == 0 { // a test push
+			events[i].Type, events[i].OrderKey, events[i].Test = event.Test, "", true
+			events[i].Target = h.subs[h.r.IntN(len(h.subs))]
+		}
 	}
 	_, err := h.Accept(h.t.Context(), events)
 	require.NoError(h.t, err)
@@ -156,6 +160,9 @@ func TestCountsAddUp(t *testing.T) {
 				h.step()
 			}
 			h.requireHoursAddUp(t)
+			var tests int
+			require.NoError(t, h.read.Get(&tests, "SELECT count(*) FROM deliveries WHERE type = ?", event.Test))
+			require.NotZero(t, tests, "pushes of a sample")
 			require.NoError(t, CheckCounts(t.Context(), h.dir))
 			zones := []*time.Location{nil, time.UTC, zone(t, "Asia/Kolkata"), zone(t, "America/New_York")}
 			for _, by := range []search.Grouping{search.ByNone, search.BySubscription, search.ByClass} {
