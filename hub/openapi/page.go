@@ -171,7 +171,7 @@ func render(s *spec) (page, error) {
 		"text":  text,
 		"kind":  kind,
 		"limit": limits,
-		"css":   func() template.CSS { return template.CSS(style) }, //nolint:gosec // our own file
+		"css":   func() template.CSS { return template.CSS(style) }, // our own file
 		"of":    func(tag string) []route { return byTag[tag] },
 		"resolve": func(r response) response {
 			if r.Ref != "" {
@@ -227,7 +227,7 @@ func text(s string) template.HTML {
 			b.WriteString("<p>" + code.ReplaceAllString(template.HTMLEscapeString(p), "<code>$1</code>") + "</p>")
 		}
 	}
-	return template.HTML(b.String()) //nolint:gosec // escaped above
+	return template.HTML(b.String()) // escaped above
 }
 
 // kind says what a value is, with links to the schemas that have a name.
@@ -235,25 +235,25 @@ func kind(s schema) template.HTML {
 	switch {
 	case s.Ref != "":
 		n := template.HTMLEscapeString(refName(s.Ref))
-		return template.HTML(`<a href="#` + n + `">` + n + `</a>`) //nolint:gosec // escaped above
+		return template.HTML(`<a href="#` + n + `">` + n + `</a>`) // escaped above
 	case len(s.OneOf)+len(s.AnyOf) > 0:
 		var parts []string
 		for _, o := range slices.Concat(s.OneOf, s.AnyOf) {
 			parts = append(parts, string(kind(o)))
 		}
-		return template.HTML(strings.Join(parts, " or ")) //nolint:gosec // of kind
+		return template.HTML(strings.Join(parts, " or ")) // of kind
 	case s.Items != nil:
 		return "array of " + kind(*s.Items)
 	case len(s.Enum) > 0:
-		return template.HTML(template.HTMLEscapeString(words(s.Enum))) //nolint:gosec // escaped
+		return template.HTML(template.HTMLEscapeString(words(s.Enum))) // escaped
 	case s.Const != nil:
-		return template.HTML(template.HTMLEscapeString(fmt.Sprint(s.Const))) //nolint:gosec // escaped
+		return template.HTML(template.HTMLEscapeString(fmt.Sprint(s.Const))) // escaped
 	}
 	switch t := s.Type.(type) {
 	case string:
-		return template.HTML(template.HTMLEscapeString(t)) //nolint:gosec // escaped
+		return template.HTML(template.HTMLEscapeString(t)) // escaped
 	case []any:
-		return template.HTML(template.HTMLEscapeString(words(t))) //nolint:gosec // escaped
+		return template.HTML(template.HTMLEscapeString(words(t))) // escaped
 	}
 	return "any"
 }
