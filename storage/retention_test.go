@@ -63,6 +63,9 @@ func TestRetention(t *testing.T) {
 	last := db.push(t, event.CDRCall, "cdr/2")
 	db.endAll(t, all.No)
 	db.end(t, paused.No, last, refused503(), delivery.Verdict{State: delivery.Exhausted})
+	db.seed(t, func(tx *sqlx.Tx) { // as they are made when first pushed
+		tx.MustExec("INSERT INTO masked_bodies (seq, policy, tenant, bytes) VALUES (?, 1, 1, x'00'), (?, 1, 1, x'00')", held, last)
+	})
 	bodies := func(tenant int64) int { return db.count(t, "bodies WHERE tenant = ?", tenant) }
 	heard := "attempts WHERE header <> '' OR body IS NOT NULL"
 
@@ -72,6 +75,7 @@ func TestRetention(t *testing.T) {
 
 	require.NoError(t, db.Trim(ctx, days(31)))
 	require.Equal(t, 1, bodies(1), "that of the one still to be pushed")
+	require.Equal(t, 1, db.count(t, "masked_bodies"))
 	require.Equal(t, 3, bodies(2), "its tenant keeps them longer")
 	require.Zero(t, db.count(t, heard))
 	require.Equal(t, calls+3, db.count(t, "attempts"), "that there were some stays known")
@@ -103,6 +107,7 @@ func TestRetention(t *testing.T) {
 	db.end(t, paused.No, held, &delivery.Attempt{N: 1, At: 1, StatusCode: 200, Header: "A: b\n", Body: []byte("hush")}, delivery.Verdict{State: delivery.Delivered})
 	require.NoError(t, db.Trim(ctx, days(31)))
 	require.Zero(t, bodies(1))
+	require.Zero(t, db.count(t, "masked_bodies"))
 	require.Zero(t, db.count(t, "kept_bodies"))
 	require.Zero(t, db.count(t, heard))
 	require.Equal(t, 1, db.count(t, "attempts"))
