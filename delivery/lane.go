@@ -48,9 +48,10 @@ type lane struct {
 
 // heldKey is an order key of which one run is ready, in flight or waiting.
 type heldKey struct {
-	holder *Item   // nil while it is being read from the store
-	queue  []*Item // the next of this key, in order
-	behind bool    // more of this key are in the store, after those of queue
+	holder  *Item   // nil while it is being read from the store, or while some leave
+	queue   []*Item // the next of this key, in order
+	behind  bool    // more of this key are in the store, after those of queue
+	leaving int     // gave way and are not recorded so: after a crash they would come again, after their correction
 }
 
 // replaced is a run that gave way to the correction in event by.
@@ -97,7 +98,7 @@ func (l *lane) add(it *Item, now int64) {
 			l.giveWay(it)
 		}
 		if held := l.keys[key]; held != nil {
-			if held.holder == nil && len(held.queue) == 0 && !held.behind {
+			if held.holder == nil && len(held.queue) == 0 && !held.behind && held.leaving == 0 {
 				held.holder = it
 				l.known[it.ID] = true
 				l.place(it, now)
@@ -128,12 +129,14 @@ func (l *lane) giveWay(it *Item) {
 				return false
 			}
 			l.queued--
+			held.leaving++
 			l.replaced = append(l.replaced, replaced{old, it.Seq})
 			return true
 		})
 		if old := held.holder; old != nil && earlier(old) && len(held.queue) == 0 && l.unplace(old) {
 			l.replaced = append(l.replaced, replaced{old, it.Seq})
 			held.holder = nil
+			held.leaving++
 		}
 	}
 	waiting := len(l.waiting)
@@ -253,15 +256,27 @@ func (l *lane) done(it *Item, v Verdict, now int64) {
 		return
 	}
 	delete(l.known, it.ID)
-	if key := l.keyOf(it); key != 0 && v.State != Superseded { // one that gave way holds nothing any more
-		l.release(key, now)
+	key := l.keyOf(it)
+	if key == 0 {
+		return
 	}
+	if v.State == Superseded { // not the holder; but who comes after it waits until it is recorded
+		held := l.keys[key]
+		if held.leaving--; held.leaving > 0 || held.holder != nil {
+			return
+		}
+	}
+	l.release(key, now)
 }
 
 // release lets the next run of the key go.
 func (l *lane) release(key int64, now int64) {
 	held := l.keys[key]
 	if held == nil {
+		return
+	}
+	if held.leaving > 0 { // the last of them lets the next go
+		held.holder = nil
 		return
 	}
 	if len(held.queue) > 0 {

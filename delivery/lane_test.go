@@ -83,9 +83,6 @@ func (m *model) take() {
 	}
 	if m.ordered && it.Key != 0 && !it.Late {
 		for id, other := range m.rows {
-			if slices.ContainsFunc(m.l.replaced, func(r replaced) bool { return r.ID == id }) {
-				continue // will never be sent
-			}
 			if !other.done && other.Key == it.Key && less(id, it.ID) && id.Run == 0 {
 				require.True(m.t, other.AsideAt > 0 && other.AsideAt <= m.now,
 					"%v was given out although %v of its key comes first", it.ID, id)
