@@ -161,14 +161,21 @@ func exporting(t *testing.T, page func(n int) ([]search.Delivery, bool, error)) 
 	return srv.URL, ended
 }
 
-func fetch(t *testing.T, ctx context.Context, url string) *http.Response {
+// reply is an answer whose body is still coming.
+type reply struct {
+	Status int
+	Header http.Header
+	Body   io.Reader
+}
+
+func fetch(t *testing.T, ctx context.Context, url string) reply {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	require.NoError(t, err)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = resp.Body.Close() })
-	return resp
+	return reply{resp.StatusCode, resp.Header, resp.Body}
 }
 
 func TestCellsAreNoFormulas(t *testing.T) {
@@ -212,7 +219,7 @@ func TestExportThatFailsIsCutOff(t *testing.T) {
 		return []search.Delivery{{EventID: "e"}}, true, nil
 	})
 	resp := fetch(t, t.Context(), url)
-	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, 200, resp.Status)
 	_, err := io.ReadAll(resp.Body)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	<-ended
@@ -244,14 +251,14 @@ func TestExportsAtATime(t *testing.T) {
 		return []search.Delivery{{EventID: "e"}}, n == 1, nil
 	})
 	for range 2 {
-		require.Equal(t, 200, fetch(t, t.Context(), url).StatusCode)
+		require.Equal(t, 200, fetch(t, t.Context(), url).Status)
 	}
 	third := fetch(t, t.Context(), url)
 	<-ended
-	require.Equal(t, 429, third.StatusCode)
+	require.Equal(t, 429, third.Status)
 	require.Equal(t, "1", third.Header.Get("Retry-After"))
 	close(release)
 	<-ended
 	<-ended
-	require.Equal(t, 200, fetch(t, t.Context(), url).StatusCode)
+	require.Equal(t, 200, fetch(t, t.Context(), url).Status)
 }
