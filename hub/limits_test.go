@@ -81,7 +81,9 @@ func TestSupersede(t *testing.T) {
 	})
 	h.Send(hubtest.CDR("one", 3))
 	require.Equal(t, 3, r.Wait(t, 3)[2].N())
-	hubtest.Eventually(t, "superseded", func() bool { return len(deliveries(t, h, "state=superseded")) == 1 })
+	hubtest.Eventually(t, "one superseded, its correction delivered", func() bool {
+		return len(deliveries(t, h, "state=superseded")) == 1 && len(deliveries(t, h, "state=pending")) == 1
+	})
 	require.Equal(t, "cdr/one", deliveries(t, h, "state=superseded")[0]["orderKey"])
 	require.Equal(t, "cdr/two", deliveries(t, h, "state=pending")[0]["orderKey"])
 }

@@ -130,17 +130,17 @@ func TestTLS(t *testing.T) {
 		return resp, err
 	}
 	serial := func() int64 {
-		resp, err := get(nil) //nolint:bodyclose // get does
+		resp, err := get(nil)
 		require.NoError(t, err)
 		require.Equal(t, 200, resp.StatusCode)
 		require.Equal(t, 2, resp.ProtoMajor)
 		return resp.TLS.PeerCertificates[0].SerialNumber.Int64()
 	}
 	require.EqualValues(t, 1, serial())
-	resp, err := get(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }) //nolint:bodyclose // get does
+	resp, err := get(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 })
 	require.NoError(t, err)
 	require.EqualValues(t, tls.VersionTLS12, resp.TLS.Version)
-	_, err = get(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }) //nolint:bodyclose // there is no answer
+	_, err = get(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }) // there is no answer
 	require.ErrorContains(t, err, "version")
 
 	// Half replaced, the old one stays; whole, the new one is used.

@@ -207,7 +207,9 @@ var bare = strings.NewReplacer(" ", "", "-", "", ".", "")
 // Numbers in odd places: no digit of the middle is left anywhere.
 func TestMaskedNumbersAreNowhere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.StringMatching(`[1-9][0-9]{10,12}`).Draw(t, "number")
+		// The middle is of digits that nothing else here has: not the ends that stay,
+		// no escape, no country code. So whatever is found of it was left of it.
+		n := rapid.StringMatching(`[1-5]{3}[79]{4,6}[1-5]{4}`).Draw(t, "number")
 		var members []string
 		member := func(name, value string) { members = append(members, strconv.Quote(name)+":"+value) }
 		typ := rapid.SampledFrom([]Type{CDRCall, CDRBotCall, CDRParty, CallRinging, QueueEntered, ChatEnded}).Draw(t, "type")

@@ -304,7 +304,7 @@ func TestRetryAfterDate(t *testing.T) {
 
 func TestReset(t *testing.T) {
 	sv := start(t, Config{Behaviour: Behaviour{Reset: true}})
-	_, err := client.Do(ringing(1, 1, "a").request(t, sv.url)) //nolint:bodyclose // there is no answer
+	_, err := client.Do(ringing(1, 1, "a").request(t, sv.url)) // there is no answer
 	require.True(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF), "%v", err)
 	require.Zero(t, sv.last(t).Status)
 	require.Zero(t, sv.Stats().Taken)
