@@ -1,0 +1,445 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/hub/event"
+)
+
+// fold is a table, or several, kept from the sequence of events: what is in
+// them follows from the events up to its position and from nothing else. A new
+// figure is a new fold, not a change to the way in.
+//
+// Its methods run inside a transaction, which may fail and be made again: they
+// change nothing in memory.
+type fold interface {
+	// name in the table of positions; never changes.
+	name() string
+	// apply events of one tenant, each once, in the order of their numbers. Test
+	// events are not among them, nor those whose body retention took away.
+	apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*event.Event) error
+	// reset takes away rows of one tenant, about jobChunk of them; more: there are
+	// others left.
+	reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error)
+}
+
+// Bounds of one step, hence of the time for which accepts and outcomes wait for it.
+const (
+	foldEvents = 256
+	foldBytes  = 1 << 20
+)
+
+const (
+	foldEvery = 250 * time.Millisecond // between two looks for something new
+	foldSweep = time.Minute            // between two looks at all tenants, also those that others serve
+	// A step that others wait for is followed by a pause of so many times its
+	// length, unless so many events wait that a query would take seconds.
+	foldPause = 9
+	foldLag   = 50_000
+)
+
+// resetting is the position of a fold whose rows are being taken away.
+const resetting = -1
+
+// Folds keeps the folds of a store, each with a position of its own for each
+// tenant: whoever asks about one tenant waits for no other's backlog. What was
+// accepted before a query began is folded before it reads (FoldTo); Run does it
+// ahead of the queries, as far as that disturbs nobody.
+type Folds struct {
+	db  *DB
+	all []fold
+
+	mu    sync.Mutex
+	turns map[int64]chan struct{} // of one, by tenant: who folds
+	done  map[int64]int64         // by tenant: all folds came to this number, or further
+}
+
+// NewFolds of a store that is open.
+func NewFolds(db *DB) *Folds {
+	return &Folds{db: db, all: []fold{}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}}
+}
+
+// FoldTo folds all that is committed of a tenant at its start.
+func (f *Folds) FoldTo(ctx context.Context, tenant int64) error {
+	_, err := f.foldTo(ctx, tenant)
+	return err
+}
+
+// foldTo also says which number that is.
+func (f *Folds) foldTo(ctx context.Context, tenant int64) (to int64, err error) {
+	if to, err = f.horizon(ctx, tenant); err != nil {
+		return 0, fmt.Errorf("fold: %w", err)
+	}
+	for more := true; more; {
+		if more, err = f.step(ctx, tenant, to); err != nil {
+			return 0, fmt.Errorf("fold: %w", err)
+		}
+	}
+	return to, nil
+}
+
+// ask runs fn on one state of the database in which the folds of a tenant hold
+// all that was accepted before.
+func (f *Folds) ask(ctx context.Context, tenant int64, what string, fn func(log) error) error {
+	for whole := false; !whole; {
+		to, err := f.foldTo(ctx, tenant)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if err := f.db.snapshot(ctx, what, func(l log) error {
+			at, err := f.lowest(ctx, l.q, tenant)
+			// Unless somebody rebuilds them just now: then they are folded again.
+			if whole = at >= to; err != nil || !whole {
+				return err
+			}
+			return fn(l)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rebuild makes the folds of a tenant anew from the events that are there: all
+// of them, or those of the names given.
+func (f *Folds) Rebuild(ctx context.Context, tenant int64, names ...string) error {
+	if err := f.reset(ctx, tenant, names); err != nil {
+		return fmt.Errorf("rebuild: %w", err)
+	}
+	return f.FoldTo(ctx, tenant)
+}
+
+// reset puts positions back to the beginning. What is left over when it fails
+// is taken away by the next step.
+func (f *Folds) reset(ctx context.Context, tenant int64, names []string) error {
+	for _, n := range names {
+		if !slices.ContainsFunc(f.all, func(g fold) bool { return g.name() == n }) {
+			return fmt.Errorf("there is no fold %q", n)
+		}
+	}
+	turn, err := f.turn(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	defer turn()
+	f.note(tenant, resetting)
+	return f.transact(ctx, func(tx *sqlx.Tx) error {
+		at, err := f.claim(ctx, tx, tenant)
+		if err != nil {
+			return err
+		}
+		for n := range at {
+			if len(names) > 0 && !slices.Contains(names, n) {
+				continue
+			}
+			if err := setPosition(ctx, tx, n, tenant, resetting); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// turn waits until nobody else in this process folds the tenant's events.
+func (f *Folds) turn(ctx context.Context, tenant int64) (end func(), err error) {
+	f.mu.Lock()
+	t := f.turns[tenant]
+	if t == nil {
+		t = make(chan struct{}, 1)
+		f.turns[tenant] = t
+	}
+	f.mu.Unlock()
+	select {
+	case t <- struct{}{}:
+		return func() { <-t }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// came is the number up to which all folds of a tenant came, as this process knows.
+func (f *Folds) came(tenant int64) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at, ok := f.done[tenant]; ok {
+		return at
+	}
+	return resetting
+}
+
+func (f *Folds) note(tenant, at int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done[tenant] = at
+}
+
+// horizon is a number at or above every event of the tenant that is committed
+// now, and below every one that is not.
+func (f *Folds) horizon(ctx context.Context, tenant int64) (int64, error) {
+	if last := f.db.cache.last(tenant); last > 0 {
+		return last, nil
+	}
+	var last int64
+	err := f.db.read.GetContext(ctx, &last, "SELECT coalesce(max(seq), 0) FROM events WHERE tenant = ?", tenant)
+	return last, err
+}
+
+// step folds the next events of a tenant, up to a number. more: there are
+// others left.
+func (f *Folds) step(ctx context.Context, tenant, to int64) (more bool, err error) {
+	if f.came(tenant) >= to {
+		return false, nil
+	}
+	turn, err := f.turn(ctx, tenant)
+	if err != nil {
+		return false, err
+	}
+	defer turn()
+	from, err := f.lowest(ctx, f.db.read, tenant)
+	if err != nil {
+		return false, err
+	}
+	if from >= to {
+		f.note(tenant, from)
+		return false, nil
+	}
+	var events []*event.Event
+	upTo := from
+	if from != resetting {
+		if events, upTo, err = f.read(ctx, tenant, from, to); err != nil {
+			return false, err
+		}
+	}
+	if err := f.transact(ctx, func(tx *sqlx.Tx) error { return f.advance(ctx, tx, tenant, from, upTo, events) }); err != nil {
+		return false, err
+	}
+	if upTo >= to {
+		f.note(tenant, upTo)
+	}
+	return upTo < to, nil
+}
+
+// advance applies events after from to each fold that has not seen them.
+func (f *Folds) advance(ctx context.Context, tx *sqlx.Tx, tenant, from, upTo int64, events []*event.Event) error {
+	at, err := f.claim(ctx, tx, tenant)
+	if err != nil {
+		return err
+	}
+	for _, g := range f.all {
+		switch was := at[g.name()]; {
+		case was == resetting:
+			more, err := g.reset(ctx, tx, tenant)
+			if err != nil {
+				return fmt.Errorf("reset %s: %w", g.name(), err)
+			}
+			if !more {
+				if err := setPosition(ctx, tx, g.name(), tenant, 0); err != nil {
+					return err
+				}
+			}
+		case was < from, was >= upTo:
+			// Put back since we looked, or another process was here: the next step sees.
+		default:
+			i := slices.IndexFunc(events, func(e *event.Event) bool { return e.Seq > was })
+			if i >= 0 {
+				if err := g.apply(ctx, tx, tenant, events[i:]); err != nil {
+					return fmt.Errorf("%s: %w", g.name(), err)
+				}
+			}
+			if err := setPosition(ctx, tx, g.name(), tenant, upTo); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// transact runs fn in a write transaction.
+func (f *Folds) transact(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
+	return f.db.admin(ctx, "fold", fn)
+}
+
+// positions of a tenant's folds; those that never began are not among them.
+func positions(ctx context.Context, q sqlx.QueryerContext, tenant int64) (map[string]int64, error) {
+	var rows []struct {
+		Name     string `db:"name"`
+		Position int64  `db:"position"`
+	}
+	if err := sqlx.SelectContext(ctx, q, &rows, "SELECT name, position FROM folds WHERE tenant = ?", tenant); err != nil {
+		return nil, fmt.Errorf("positions: %w", err)
+	}
+	at := map[string]int64{}
+	for _, r := range rows {
+		at[r.Name] = r.Position
+	}
+	return at, nil
+}
+
+// lowest position of a tenant's folds; resetting: of one rows are left to take away.
+func (f *Folds) lowest(ctx context.Context, q sqlx.QueryerContext, tenant int64) (int64, error) {
+	at, err := positions(ctx, q, tenant)
+	if err != nil || len(f.all) == 0 {
+		return 0, err
+	}
+	low := at[f.all[0].name()]
+	for _, g := range f.all {
+		low = min(low, at[g.name()])
+	}
+	return low, nil
+}
+
+// claim reads the positions and keeps others from moving them until tx ends.
+func (f *Folds) claim(ctx context.Context, tx *sqlx.Tx, tenant int64) (map[string]int64, error) {
+	at, err := positions(ctx, tx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range f.all {
+		if _, began := at[g.name()]; !began {
+			at[g.name()] = 0
+		}
+	}
+	return at, nil
+}
+
+func setPosition(ctx context.Context, tx *sqlx.Tx, name string, tenant, at int64) error {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO folds (name, tenant, position) VALUES (?, ?, ?)
+		ON CONFLICT (name, tenant) DO UPDATE SET position = excluded.position`, name, tenant, at); err != nil {
+		return fmt.Errorf("position of %s: %w", name, err)
+	}
+	return nil
+}
+
+// read the next events of a tenant in (from, to]: those that folds look at, and
+// the number up to which they are all.
+func (f *Folds) read(ctx context.Context, tenant, from, to int64) (events []*event.Event, upTo int64, err error) {
+	all, here := f.db.cache.after(tenant, from, foldEvents)
+	if !here {
+		if all, err = f.load(ctx, tenant, from, to); err != nil {
+			return nil, 0, err
+		}
+	}
+	upTo, size := from, 0
+	for i, e := range all {
+		if size += len(e.Body); e.Seq > to || i > 0 && size > foldBytes {
+			return events, upTo, nil
+		}
+		upTo = e.Seq
+		if !e.Test && e.Body != nil {
+			events = append(events, e)
+		}
+	}
+	if len(all) < foldEvents {
+		upTo = to // there are no others
+	}
+	return events, upTo, nil
+}
+
+// load the next events of a tenant in (from, to] from the store.
+func (f *Folds) load(ctx context.Context, tenant, from, to int64) ([]*event.Event, error) {
+	rows, err := f.db.read.QueryContext(ctx, `SELECT e.seq, e.id, e.type, e.order_key, e.occurred_at, e.accepted_at, e.test, b.bytes
+		FROM events e LEFT JOIN bodies b ON b.seq = e.seq WHERE e.tenant = ? AND e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?`,
+		tenant, from, to, foldEvents)
+	if err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	defer rows.Close()
+	var events []*event.Event
+	for rows.Next() {
+		e := &event.Event{Tenant: tenant}
+		var body sql.RawBytes
+		if err := rows.Scan(&e.Seq, &e.ID, &e.Type, &e.OrderKey, &e.OccurredAt, &e.AcceptedAt, &e.Test, &body); err != nil {
+			return nil, fmt.Errorf("read events: %w", err)
+		}
+		if body != nil {
+			if e.Body, err = decodeBody(body); err != nil {
+				return nil, fmt.Errorf("read event %d: %w", e.Seq, err)
+			}
+		}
+		events = append(events, e)
+	}
+	return events, rows.Err()
+}
+
+// Run folds what is new until ctx ends, and takes away what retention says.
+func (f *Folds) Run(ctx context.Context) error {
+	tick := time.NewTicker(foldEvery)
+	defer tick.Stop()
+	for sweep := time.Now(); ; {
+		tenants := f.db.cache.lasts()
+		if !time.Now().Before(sweep) {
+			sweep = time.Now().Add(foldSweep)
+			all, err := f.tenants(ctx)
+			if err != nil && ctx.Err() == nil {
+				f.db.log.Error("folds", "err", err)
+			}
+			for _, t := range all {
+				if _, here := tenants[t]; !here {
+					tenants[t] = 0
+				}
+			}
+		}
+		for tenant, last := range tenants {
+			if err := f.ahead(ctx, tenant, last); err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
+				f.db.log.Error("folds", "tenant", tenant, "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (f *Folds) tenants(ctx context.Context) (all []int64, err error) {
+	err = f.db.read.SelectContext(ctx, &all, "SELECT no FROM tenants WHERE deleted_at IS NULL ORDER BY no")
+	return all, err
+}
+
+// ahead folds what is new of a tenant, and rests between steps while others
+// have something to write.
+func (f *Folds) ahead(ctx context.Context, tenant, last int64) error {
+	if last > 0 && f.came(tenant) >= last {
+		return nil
+	}
+	to, err := f.horizon(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	for {
+		began := time.Now()
+		more, err := f.step(ctx, tenant, to)
+		if err != nil || !more {
+			return err
+		}
+		pause := time.Duration(0)
+		if f.db.busy() {
+			pause = time.Since(began)
+			if lag := f.db.cache.last(tenant) - f.came(tenant); lag < foldLag {
+				pause *= foldPause
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// busy says that accepts or outcomes wait for the writer.
+func (db *DB) busy() bool {
+	w := db.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.accepts)+len(w.outcomes) > 0
+}

@@ -1,0 +1,240 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub/event"
+)
+
+// tally is a fold that counts what it is given, and notes the last number.
+type tally struct {
+	as   string
+	fail error // what apply returns, if not nil
+}
+
+func (f *tally) name() string { return f.as }
+
+func (f *tally) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*event.Event) error {
+	for _, e := range events {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO tally (fold, tenant, seq, body) VALUES (?, ?, ?, ?)", f.as, tenant, e.Seq, string(e.Body)); err != nil {
+			return err
+		}
+	}
+	return f.fail
+}
+
+func (f *tally) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (bool, error) {
+	res, err := tx.ExecContext(ctx, `DELETE FROM tally WHERE fold = ? AND tenant = ? AND seq <=
+		(SELECT min(seq) + 99 FROM tally WHERE fold = ? AND tenant = ?)`, f.as, tenant, f.as, tenant)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+// withTallies is a store with nothing but two such folds.
+func withTallies(t testing.TB) (pastDB, *Folds, *tally) {
+	db := withTenants(t)
+	db.exec(t, "CREATE TABLE tally (fold TEXT, tenant BIGINT, seq BIGINT, body TEXT, PRIMARY KEY (fold, tenant, seq))")
+	b := &tally{as: "b"}
+	return db, tallying(db, b), b
+}
+
+func tallying(db pastDB, b *tally) *Folds {
+	f := NewFolds(db.DB)
+	f.all = []fold{&tally{as: "a"}, b}
+	return f
+}
+
+// tallied are the numbers that a fold was given.
+func (db pastDB) tallied(t testing.TB, fold string, tenant int64) (seqs []int64) {
+	t.Helper()
+	require.NoError(t, db.raw.Select(&seqs, db.raw.Rebind("SELECT seq FROM tally WHERE fold = ? AND tenant = ? ORDER BY seq"), fold, tenant))
+	return seqs
+}
+
+// accepted are the numbers of the tenant's events, test pushes aside.
+func (db pastDB) accepted(t testing.TB, tenant int64) (seqs []int64) {
+	t.Helper()
+	require.NoError(t, db.raw.Select(&seqs, db.raw.Rebind("SELECT seq FROM events WHERE tenant = ? AND NOT test ORDER BY seq"), tenant))
+	return seqs
+}
+
+func (db pastDB) position(t testing.TB, fold string, tenant int64) int64 {
+	t.Helper()
+	at, err := positions(t.Context(), db.read, tenant)
+	require.NoError(t, err)
+	return at[fold]
+}
+
+func TestFolds(t *testing.T) {
+	db, f, _ := withTallies(t)
+	ctx := t.Context()
+	require.NoError(t, f.FoldTo(ctx, 1), "of nothing")
+
+	db.push(t, event.CallRinging, "call/1")
+	require.NoError(t, f.FoldTo(ctx, 1))
+	require.Equal(t, db.accepted(t, 1), db.tallied(t, "a", 1))
+	db.acceptMany(t, 1, event.CallRinging, 3*foldEvents+1)
+	db.acceptMany(t, 2, event.CallRinging, 5)
+	_, err := db.Accept(ctx, []*event.Event{{Tenant: 1, Type: event.CDRCall, Test: true, Body: []byte("{}")}})
+	require.NoError(t, err)
+	require.NoError(t, f.FoldTo(ctx, 1))
+	require.Len(t, db.tallied(t, "a", 1), 3*foldEvents+2)
+	require.Equal(t, db.accepted(t, 1), db.tallied(t, "a", 1))
+	require.Equal(t, db.accepted(t, 1), db.tallied(t, "b", 1))
+	require.Empty(t, db.tallied(t, "a", 2), "who asks about one tenant waits for no other")
+	require.Zero(t, db.position(t, "a", 2))
+
+	// Another life of the store knows the events from the store alone.
+	f = tallying(openAgain(t, &db), &tally{as: "b"})
+	db.push(t, event.CallRinging, "call/2")
+	require.NoError(t, f.FoldTo(ctx, 1))
+	require.NoError(t, f.FoldTo(ctx, 2))
+	for _, tenant := range []int64{1, 2} {
+		require.Equal(t, db.accepted(t, tenant), db.tallied(t, "a", tenant))
+	}
+	require.Equal(t, 0, db.count(t, "tally WHERE body NOT IN ('{}', '{\"n\":1}')"))
+
+	// A rebuild of one leaves the other, and gives the same.
+	db.exec(t, "UPDATE tally SET body = 'mark'")
+	require.NoError(t, f.Rebuild(ctx, 1, "b"))
+	require.Equal(t, db.accepted(t, 1), db.tallied(t, "b", 1))
+	require.Zero(t, db.count(t, "tally WHERE fold = 'b' AND tenant = 1 AND body = 'mark'"))
+	require.Equal(t, len(db.accepted(t, 1)), db.count(t, "tally WHERE fold = 'a' AND tenant = 1 AND body = 'mark'"))
+	require.Equal(t, 5, db.count(t, "tally WHERE fold = 'b' AND tenant = 2 AND body = 'mark'"))
+	require.NoError(t, f.Rebuild(ctx, 1))
+	require.Zero(t, db.count(t, "tally WHERE tenant = 1 AND body = 'mark'"))
+	require.Equal(t, db.accepted(t, 1), db.tallied(t, "a", 1))
+	require.Error(t, f.Rebuild(ctx, 1, "c"))
+}
+
+// openAgain closes a store and opens it again.
+func openAgain(t testing.TB, db *pastDB) pastDB {
+	t.Helper()
+	dir := db.cfg.Dir
+	db.close(t)
+	*db = openPastIn(t, dir)
+	return *db
+}
+
+// What fails leaves no trace and is folded later, by all folds alike.
+func TestFoldFails(t *testing.T) {
+	db, f, b := withTallies(t)
+	ctx := t.Context()
+	db.acceptMany(t, 1, event.CallRinging, 10)
+	b.fail = errors.New("out of order")
+	require.ErrorIs(t, f.FoldTo(ctx, 1), b.fail)
+	require.Empty(t, db.tallied(t, "a", 1))
+	b.fail = nil
+	require.NoError(t, f.FoldTo(ctx, 1))
+	require.Equal(t, db.accepted(t, 1), db.tallied(t, "a", 1))
+	require.Equal(t, db.accepted(t, 1), db.tallied(t, "b", 1))
+
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	db.push(t, event.CallRinging, "call/3")
+	require.ErrorIs(t, f.FoldTo(ended, 1), context.Canceled)
+	require.NoError(t, f.FoldTo(ctx, 1))
+	require.Equal(t, db.accepted(t, 1), db.tallied(t, "b", 1))
+}
+
+// Many ask while many are accepted: each answer has all that was accepted
+// before it was asked for, and each event is folded once.
+func TestFoldsRace(t *testing.T) {
+	db, f, _ := withTallies(t)
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- f.Run(ctx) }()
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 40 {
+				seq := db.push(t, event.CallRinging, fmt.Sprintf("call/%d-%d", g, i))
+				if err := f.FoldTo(ctx, 1); err != nil {
+					t.Error(err)
+					return
+				}
+				var n int
+				if err := db.read.Get(&n, db.read.Rebind("SELECT count(*) FROM tally WHERE fold = 'a' AND tenant = 1 AND seq = ?"), seq); err != nil || n != 1 {
+					t.Errorf("event %d is in the fold %d times, %v", seq, n, err)
+				}
+				if g == 0 && i%10 == 9 {
+					if err := f.Rebuild(ctx, 1, "b"); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	stop()
+	require.NoError(t, <-ran)
+	require.Equal(t, db.accepted(t, 1), db.tallied(t, "a", 1))
+	require.Equal(t, db.accepted(t, 1), db.tallied(t, "b", 1))
+}
+
+// The loop folds without being asked, all tenants.
+func TestFoldsRunAhead(t *testing.T) {
+	db, f, _ := withTallies(t)
+	ctx, stop := context.WithCancel(t.Context())
+	db.acceptMany(t, 1, event.CallRinging, 2*foldEvents)
+	f = tallying(openAgain(t, &db), &tally{as: "b"}) // this process knows of none of them
+	ran := make(chan error, 1)
+	go func() { ran <- f.Run(ctx) }()
+	db.acceptMany(t, 2, event.CallRinging, 10)
+	require.Eventually(t, func() bool {
+		return len(db.tallied(t, "b", 1)) == 2*foldEvents && len(db.tallied(t, "b", 2)) == 10
+	}, 20*time.Second, 5*time.Millisecond)
+	stop()
+	require.NoError(t, <-ran)
+}
+
+// The cache gives the tail of a tenant's events as long as it has all of it.
+func TestCacheTail(t *testing.T) {
+	c := newCache(3 * (400 + 10))
+	put := func(tenant int64, seqs ...int64) {
+		for _, s := range seqs {
+			c.put([]*event.Event{{Tenant: tenant, Seq: s, Body: make([]byte, 10)}})
+		}
+	}
+	after := func(tenant, seq int64) []int64 {
+		events, here := c.after(tenant, seq, 2)
+		if !here {
+			return []int64{-1}
+		}
+		seqs := []int64{}
+		for _, e := range events {
+			seqs = append(seqs, e.Seq)
+		}
+		return seqs
+	}
+	require.Equal(t, []int64{-1}, after(1, 100))
+	put(1, 5)
+	put(2, 6)
+	put(1, 8)
+	require.Equal(t, []int64{5, 8}, after(1, 4))
+	require.Equal(t, []int64{-1}, after(1, 3), "there may be a 4 that an earlier process committed")
+	require.Equal(t, []int64{8}, after(1, 5))
+	require.Equal(t, []int64{}, after(1, 8))
+	require.Equal(t, []int64{6}, after(2, 5))
+	put(2, 9) // 5 goes
+	require.Equal(t, []int64{-1}, after(1, 4))
+	require.Equal(t, []int64{8}, after(1, 5))
+	put(2, 10, 11) // 6 and 8 go
+	require.Equal(t, []int64{-1}, after(2, 5))
+	require.Equal(t, []int64{9, 10}, after(2, 6))
+	require.Equal(t, []int64{}, after(1, 8), "there is none after it")
+	require.Equal(t, []int64{-1}, after(1, 7))
+	require.Equal(t, int64(11), c.last(2))
+	require.Equal(t, map[int64]int64{1: 8, 2: 11}, c.lasts())
+}
