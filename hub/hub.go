@@ -38,6 +38,7 @@ type Hub struct {
 	cfg     *settings
 	log     *slog.Logger
 	db      *storage.DB
+	folds   *storage.Folds
 	book    *access.Book
 	lanes   *delivery.Dispatcher
 	sender  *delivery.Sender
@@ -107,6 +108,7 @@ func (h *Hub) open(ctx context.Context) (err error) {
 // wire is the one list of what is plugged into what.
 func (h *Hub) wire() {
 	h.ops.store = h.db
+	h.folds = storage.NewFolds(h.db)
 	h.sender = &delivery.Sender{Allow: h.cfg.allow, TenantAllow: h.tenantAllow, Self: h.self}
 	h.lanes = delivery.NewDispatcher(delivery.Config{
 		Store: h.db, Sender: h.sender, Subs: h.db.Index(), Requests: maxRequests(), Observe: h.observe, Log: h.log,
@@ -277,6 +279,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return h.db.RunJobs(gctx) })
 	g.Go(func() error { return h.db.RunRetention(gctx) })
+	g.Go(func() error { return h.folds.Run(gctx) })
 	g.Go(func() error { return h.housekeeping(gctx) })
 	err := g.Wait()
 	h.sender.CloseIdle()

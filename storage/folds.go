@@ -31,6 +31,14 @@ type fold interface {
 	reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error)
 }
 
+// trimmer is a fold whose rows go when retention takes away the bodies that
+// they came from.
+type trimmer interface {
+	// trim takes away rows of one tenant that come from events below a number,
+	// about jobChunk of them; more: there are others left.
+	trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error)
+}
+
 // Bounds of one step, hence of the time for which accepts and outcomes wait for it.
 const (
 	foldEvents = 256
@@ -64,7 +72,7 @@ type Folds struct {
 
 // NewFolds of a store that is open.
 func NewFolds(db *DB) *Folds {
-	return &Folds{db: db, all: []fold{}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}}
+	return &Folds{db: db, all: []fold{recordFold{}}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}}
 }
 
 // FoldTo folds all that is committed of a tenant at its start.
@@ -378,7 +386,7 @@ func (f *Folds) Run(ctx context.Context) error {
 		if !time.Now().Before(sweep) {
 			sweep = time.Now().Add(foldSweep)
 			all, err := f.tenants(ctx)
-			if err != nil && ctx.Err() == nil {
+			if err = errors.Join(err, f.Trim(ctx)); err != nil && ctx.Err() == nil {
 				f.db.log.Error("folds", "err", err)
 			}
 			for _, t := range all {
@@ -398,6 +406,37 @@ func (f *Folds) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// Trim takes away what came from bodies that retention took away.
+func (f *Folds) Trim(ctx context.Context) error {
+	var tenants []struct {
+		No    int64 `db:"tenant"`
+		Below int64 `db:"payload"`
+	}
+	if err := f.db.read.SelectContext(ctx, &tenants, "SELECT tenant, payload FROM retention"); err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		for _, g := range f.all {
+			old, is := g.(trimmer)
+			for more := is; more; {
+				began := time.Now()
+				if err := f.transact(ctx, func(tx *sqlx.Tx) (err error) {
+					more, err = old.trim(ctx, tx, t.No, t.Below)
+					return err
+				}); err != nil {
+					return fmt.Errorf("%s of tenant %d: %w", g.name(), t.No, err)
+				}
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(time.Since(began)):
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func (f *Folds) tenants(ctx context.Context) (all []int64, err error) {

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 )
@@ -62,62 +61,43 @@ func FacetsOf(e *Event) *Facets {
 		department, queue, thisQueue, from string
 		thisQueues                         []string
 		gateway, ani, dnis                 string
-		s                                  = scan{b: e.Body}
 	)
-	s.space()
-	if s.peek() != '{' {
-		return &f
-	}
-	s.open()
-	for start := true; ; start = false {
-		key := s.key(start)
-		if key == nil {
-			break
-		}
-		at := s.i
-		if !s.skip() {
-			break
-		}
-		tok := s.b[at:s.i]
-		name := key[1 : len(key)-1]
-		if bytes.IndexByte(name, '\\') >= 0 {
-			name = []byte(unescape(key))
-		}
+	for name, tok := range Members(e.Body) {
 		switch string(name) {
 		case "agentUUID":
-			named[itself].UUID = textOf(tok)
+			named[itself].UUID = tok.Text()
 		case "agentID":
-			named[itself].ID = textOf(tok)
+			named[itself].ID = tok.Text()
 		case "belongAgentUUID":
-			named[belong].UUID = textOf(tok)
+			named[belong].UUID = tok.Text()
 		case "belongAgentID":
-			named[belong].ID = textOf(tok)
+			named[belong].ID = tok.Text()
 		case "firstCallAgentUUID":
-			named[firstCall].UUID = textOf(tok)
+			named[firstCall].UUID = tok.Text()
 		case "firstCallAgentID":
-			named[firstCall].ID = textOf(tok)
+			named[firstCall].ID = tok.Text()
 		case "firstAgentUUID":
-			named[first].UUID = textOf(tok)
+			named[first].UUID = tok.Text()
 		case "firstAgentID":
-			named[first].ID = textOf(tok)
+			named[first].ID = tok.Text()
 		case "departmentId":
-			department = textOf(tok)
+			department = tok.Text()
 		case "queueId":
-			queue = textOf(tok)
+			queue = tok.Text()
 		case "thisQueue":
-			thisQueue = textOf(tok)
+			thisQueue = tok.Text()
 		case "fromQueueID":
-			from = textOf(tok)
+			from = tok.Text()
 		case "thisQueues":
 			thisQueues = textsOf(tok)
 		case "gatewayNumber":
-			gateway = textOf(tok)
+			gateway = tok.Text()
 		case "ANI":
-			ani = textOf(tok)
+			ani = tok.Text()
 		case "DNIS":
-			dnis = textOf(tok)
+			dnis = tok.Text()
 		case "callType":
-			f.Direction, _ = ParseDirection(textOf(tok))
+			f.Direction, _ = ParseDirection(tok.Text())
 		}
 	}
 	for _, a := range named {
