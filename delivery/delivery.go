@@ -15,6 +15,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -54,6 +55,11 @@ type ID struct {
 	Sub int64 // number of the subscription
 	Seq int64 // number of the event
 	Run int   // 0: the push itself; each retry by hand another
+}
+
+// Compare orders runs as their rows lie in the store.
+func (a ID) Compare(b ID) int {
+	return cmp.Or(cmp.Compare(a.Sub, b.Sub), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Run, b.Run))
 }
 
 // Item is one pending run as a lane reads it from the store.

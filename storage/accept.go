@@ -1,13 +1,16 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
@@ -22,33 +25,37 @@ type statements struct {
 	known, outcome, reopenedDone *sqlx.Stmt
 }
 
-func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn) error {
+func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in dialect) error {
+	sizes, outcome := in.bulkSizes(), outcomeRow
+	if in == inPostgres {
+		outcome = outcomeArrays
+	}
 	for _, b := range []struct {
 		to     **bulk
 		insert string
 		cols   int
 		tail   string
 	}{
-		{&s.ids, "INSERT INTO event_ids (tenant, id, seq, day, hash) VALUES", 5, "ON CONFLICT DO NOTHING"},
+		{&s.ids, "INSERT INTO event_ids (tenant, id, seq, day, hash) VALUES", 5, "ON CONFLICT (tenant, id) DO NOTHING"},
 		{&s.events, `INSERT INTO events (tenant, seq, id, type, order_key, occurred_at, accepted_at, source, key_id,
 			process, body_hash, size, matched, warnings, traceparent, hops, test) VALUES`, 17, ""},
 		{&s.bodies, "INSERT INTO bodies (seq, tenant, bytes) VALUES", 3, ""},
-		{&s.masked, "INSERT INTO masked_bodies (seq, policy, tenant, bytes) VALUES", 4, "ON CONFLICT DO NOTHING"},
+		{&s.masked, "INSERT INTO masked_bodies (seq, policy, tenant, bytes) VALUES", 4, "ON CONFLICT (seq, policy) DO NOTHING"},
 		{&s.deliveries, `INSERT INTO deliveries (sub, seq, run, order_key, type, version, state, tries, due_at,
 			give_up_at, accepted_at, late, aside_at) VALUES`, 13, ""},
 		{
 			&s.attempts, `INSERT INTO attempts (sub, seq, run, n, at, dns, connect, tls, first, total, remote_ip, status,
 			class, error, header, body, signed_at, random_code, nonce, key_n, version, late, replay, process, epoch) VALUES`, 25,
-			"ON CONFLICT DO NOTHING",
+			"ON CONFLICT (sub, seq, run, n) DO NOTHING",
 		},
 	} {
-		p, err := prepareBulk(ctx, conn, b.insert, b.cols, b.tail)
+		p, err := prepareBulk(ctx, conn, sizes, b.insert, b.cols, b.tail)
 		if err != nil {
 			return fmt.Errorf("prepare %.40s: %w", b.insert, err)
 		}
 		*b.to = p
 	}
-	if err := s.prepareHours(ctx, conn); err != nil {
+	if err := s.prepareHours(ctx, conn, sizes); err != nil {
 		return err
 	}
 	for _, q := range []struct {
@@ -56,8 +63,7 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn) error {
 		sql string
 	}{
 		{&s.known, "SELECT seq, hash FROM event_ids WHERE tenant = ? AND id = ?"},
-		{&s.outcome, `UPDATE deliveries SET state = ?, tries = ?, due_at = ?, first_try_at = ?, done_at = ?, last_status = coalesce(?, last_status),
-			last_error = ?, late = ?, aside_at = ?, superseded_by = ? WHERE sub = ? AND seq = ? AND run = ? AND state = 0`},
+		{&s.outcome, outcome},
 		{&s.reopenedDone, `UPDATE deliveries SET state = ?, done_at = ?, last_status = coalesce(?, last_status), last_error = ?
 			WHERE sub = ? AND seq = ? AND run = 0 AND state = 6`},
 	} {
@@ -77,7 +83,9 @@ func (s *statements) bulks() []*bulk {
 // drop forgets the rows of a transaction that failed.
 func (s *statements) drop() {
 	for _, b := range s.bulks() {
-		b.drop()
+		if b != nil { // there is no connection
+			b.drop()
+		}
 	}
 }
 
@@ -99,15 +107,77 @@ func (s *statements) close() error {
 	return errors.Join(errs...)
 }
 
+// begin a transaction that will store n events: it has the time, numbers for
+// them, and, on PostgreSQL, the word of all processes that no subscription
+// changes before it ends.
+func (k *worker) begin(ctx context.Context, n int) ([]int64, error) {
+	if k.db.in == inSQLite {
+		if _, err := k.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+			return nil, err
+		}
+		k.now, k.version = time.Now().UnixMilli(), k.db.known.get()
+		return k.w.number(k, make([]int64, n)), nil
+	}
+	if n == 0 {
+		_, err := k.conn.ExecContext(ctx, "BEGIN")
+		k.now = time.Now().UnixMilli()
+		return nil, err
+	}
+	// One round trip. Each statement sees what was committed before it began, so
+	// the version is the one that holds under the lock.
+	rows, err := k.conn.QueryContext(ctx, fmt.Sprintf(beginAccept, lockMatching, n))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var seqs pq.Int64Array
+	for more := true; more; more = rows.NextResultSet() {
+		for rows.Next() {
+			if cols, err := rows.Columns(); err != nil || len(cols) < 3 {
+				continue // of the lock
+			}
+			if err := rows.Scan(&k.version, &k.now, &seqs); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if len(seqs) != n {
+		return nil, fmt.Errorf("%d numbers for %d events", len(seqs), n)
+	}
+	return k.w.number(k, seqs), nil
+}
+
+// number notes the numbers and the time of a transaction. SQLite's are made
+// here: its one worker knows the last ones. Those of a transaction that fails are
+// never used again, and the time never falls while numbers grow.
+func (w *writer) number(k *worker, seqs []int64) []int64 {
+	w.last.Lock()
+	defer w.last.Unlock()
+	k.now = max(k.now, w.last.At)
+	w.last.At = k.now
+	for i := range seqs {
+		if k.db.in == inSQLite {
+			seqs[i] = w.last.Seq + 1
+		}
+		w.last.Seq = max(w.last.Seq, seqs[i])
+	}
+	return seqs
+}
+
 // insertEvents writes the events that are new, with their bytes and one
 // pending delivery for each subscription that wants them.
-func (w *writer) insertEvents(ctx context.Context, ops []*acceptOp) error {
+func (k *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64) error {
 	if len(ops) == 0 {
 		return nil
 	}
-	s := &w.stmt
-	now := max(time.Now().UnixMilli(), w.lastAt) // never falls while numbers grow
-	if err := w.numberEvents(ctx, ops, now); err != nil {
+	if err := k.db.catchUp(ctx, k.version); err != nil {
+		return err
+	}
+	s, now := &k.stmt, k.now
+	if err := k.numberEvents(ctx, ops, seqs); err != nil {
 		return err
 	}
 	var wants []*subscriptions.Subscription
@@ -116,7 +186,7 @@ func (w *writer) insertEvents(ctx context.Context, ops []*acceptOp) error {
 			if op.verdicts[i] != ingest.Stored {
 				continue
 			}
-			wants = w.wants(e, wants[:0])
+			wants = k.wants(e, wants[:0])
 			var warnings any
 			if len(e.Warnings) > 0 {
 				b, err := json.Marshal(e.Warnings)
@@ -130,15 +200,15 @@ func (w *writer) insertEvents(ctx context.Context, ops []*acceptOp) error {
 				trace = e.Traceparent
 			}
 			s.events.add(e.Tenant, e.Seq, e.ID, int64(e.Type), e.OrderKey, e.OccurredAt, now, e.Source, e.KeyID,
-				w.db.cfg.Process, e.Hash[:], int64(len(e.Body)), int64(len(wants)), warnings, trace, int64(e.Hops), e.Test)
+				k.db.cfg.Process, e.Hash[:], int64(len(e.Body)), int64(len(wants)), warnings, trace, int64(e.Hops), e.Test)
 			s.bodies.add(e.Seq, e.Tenant, encodeBody(e.Body))
 			key, class := event.Key(e.OrderKey), e.Type.Class()
 			for _, sub := range wants {
 				giveUp := sub.ActiveClock(time.UnixMilli(now)) + sub.GiveUpAfter[class].Milliseconds()
 				s.deliveries.add(sub.No, e.Seq, int64(0), key, int64(e.Type), sub.Version, int64(delivery.Pending), int64(0), int64(0),
 					giveUp, now, false, int64(0))
-				w.pending.add(sub.No, e.Tenant)
-				w.hours.matched(sub.No, now, class)
+				k.delta.add(sub.No, e.Tenant, e.Seq)
+				k.hours.matched(sub.No, now, class)
 			}
 		}
 	}
@@ -152,37 +222,35 @@ func (w *writer) insertEvents(ctx context.Context, ops []*acceptOp) error {
 
 // numberEvents gives each event its number and, where the sender gave none,
 // its id; those whose id is known already get their verdict instead.
-func (w *writer) numberEvents(ctx context.Context, ops []*acceptOp, now int64) error {
-	s, seq := &w.stmt, w.lastSeq
-	named := int64(0)
+func (k *worker) numberEvents(ctx context.Context, ops []*acceptOp, seqs []int64) error {
+	var named []*event.Event
 	for _, op := range ops {
 		for i, e := range op.events {
-			seq++
 			op.verdicts[i] = ingest.Stored
-			e.Seq, e.AcceptedAt = seq, now
-			if !op.named[i] {
-				e.ID = newEventID(now, seq)
-				continue
+			e.Seq, e.AcceptedAt, seqs = seqs[0], k.now, seqs[1:]
+			if op.named[i] {
+				named = append(named, e)
+			} else {
+				e.ID = newEventID(k.now, e.Seq)
 			}
-			named++
-			s.ids.add(e.Tenant, e.ID, seq, now/86_400_000, e.Hash[:])
 		}
 	}
-	inserted, err := s.ids.flush(ctx)
-	if err != nil {
+	// Two transactions with the same ids wait for each other, in this order.
+	slices.SortFunc(named, func(a, b *event.Event) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Seq, b.Seq))
+	})
+	for _, e := range named {
+		k.stmt.ids.add(e.Tenant, e.ID, e.Seq, k.now/dayMS, e.Hash[:])
+	}
+	inserted, err := k.stmt.ids.flush(ctx)
+	if err != nil || inserted == int64(len(named)) {
 		return err
 	}
-	if inserted < named {
-		if err := w.findKnown(ctx, ops); err != nil {
-			return err
-		}
-	}
-	w.lastSeq, w.lastAt = seq, now // numbers of a failed transaction are never used again
-	return nil
+	return k.findKnown(ctx, ops)
 }
 
 // findKnown is the slow path: some id of this batch was there before.
-func (w *writer) findKnown(ctx context.Context, ops []*acceptOp) error {
+func (k *worker) findKnown(ctx context.Context, ops []*acceptOp) error {
 	for _, op := range ops {
 		for i, e := range op.events {
 			if !op.named[i] {
@@ -192,7 +260,7 @@ func (w *writer) findKnown(ctx context.Context, ops []*acceptOp) error {
 				Seq  int64  `db:"seq"`
 				Hash []byte `db:"hash"`
 			}
-			if err := w.stmt.known.GetContext(ctx, &known, e.Tenant, e.ID); err != nil {
+			if err := k.stmt.known.GetContext(ctx, &known, e.Tenant, e.ID); err != nil {
 				return fmt.Errorf("look up event id: %w", err)
 			}
 			switch {
@@ -208,11 +276,11 @@ func (w *writer) findKnown(ctx context.Context, ops []*acceptOp) error {
 }
 
 // wants lists the subscriptions that the event goes to.
-func (w *writer) wants(e *event.Event, into []*subscriptions.Subscription) []*subscriptions.Subscription {
+func (k *worker) wants(e *event.Event, into []*subscriptions.Subscription) []*subscriptions.Subscription {
 	if e.Target == 0 {
-		return w.db.index.Match(e, into)
+		return k.db.index.Match(e, into)
 	}
-	if sub := w.db.index.Get(e.Target); sub != nil && sub.Tenant == e.Tenant {
+	if sub := k.db.index.Get(e.Target); sub != nil && sub.Tenant == e.Tenant {
 		return append(into, sub)
 	}
 	return into

@@ -29,13 +29,18 @@ var itself = access.Caller{KeyID: "hub"}
 // all. fn says what it did; nil: nothing, and there is no row. db.admin is for
 // what the hub does by itself all day long.
 func (db *DB) act(ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (*audit.Deed, error)) error {
-	return db.admin(ctx, what, func(tx *sqlx.Tx) error {
+	return db.actThen(ctx, by, what, fn, nil)
+}
+
+// actThen is act, and calls then after the commit (adminThen).
+func (db *DB) actThen(ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (*audit.Deed, error), then func()) error {
+	return db.adminThen(ctx, what, func(tx *sqlx.Tx) error {
 		d, err := fn(tx)
 		if err != nil || d == nil {
 			return err
 		}
 		return db.writeAudit(context.WithoutCancel(ctx), tx, entry{by, *d, time.Now()})
-	})
+	}, then)
 }
 
 type entry struct {
@@ -44,9 +49,12 @@ type entry struct {
 	at   time.Time
 }
 
-// writeAudit puts rows behind the log's head. The writer is alone, so nobody
-// else moves the head between reading and writing it.
+// writeAudit puts rows behind the log's head. It comes last in a transaction:
+// until that ends no other process may.
 func (db *DB) writeAudit(ctx context.Context, tx *sqlx.Tx, entries ...entry) error {
+	if err := db.lockFor(ctx, tx, lockAudit); err != nil {
+		return err
+	}
 	head, err := db.auditHead(ctx, tx)
 	if err != nil {
 		return err
@@ -218,7 +226,7 @@ func (l log) audit(ctx context.Context, f audit.Filter) (page []audit.Row, next 
 func auditWalk(f audit.Filter) walk {
 	w := walk{table: "audit INDEXED BY audit_tenant", where: "tenant = ?", args: []any{f.Tenant}}
 	if f.Tenant == 0 {
-		w.table, w.where, w.args = "audit INDEXED BY audit_platform", "platform = 1", nil
+		w.table, w.where, w.args = "audit INDEXED BY audit_platform", "platform", nil
 	}
 	var filters []string
 	for column, value := range map[string]string{"action": f.Action, "object": f.Object, "who": f.Who} {

@@ -9,25 +9,24 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// bulk inserts many rows with few statements: prepared ones of 32, 8 and 1 rows.
+// bulk inserts many rows with few statements: prepared ones of some sizes.
 type bulk struct {
-	cols int
-	args []any
-	by   [len(bulkSizes)]*sql.Stmt
+	cols  int
+	args  []any
+	sizes []int // rows of each statement, falling to 1
+	by    []*sql.Stmt
 }
 
-var bulkSizes = [...]int{32, 8, 1}
-
 // prepareBulk: insert is "INSERT … VALUES", tail what follows the rows.
-func prepareBulk(ctx context.Context, conn *sqlx.Conn, insert string, cols int, tail string) (*bulk, error) {
-	b := &bulk{cols: cols}
+func prepareBulk(ctx context.Context, conn *sqlx.Conn, sizes []int, insert string, cols int, tail string) (*bulk, error) {
+	b := &bulk{cols: cols, sizes: sizes}
 	row := "(?" + strings.Repeat(",?", cols-1) + ")"
-	for i, n := range bulkSizes {
+	for _, n := range sizes {
 		stmt, err := conn.PrepareContext(ctx, insert+" "+row+strings.Repeat(","+row, n-1)+" "+tail) //nolint:sqlclosecheck // lives as long as the connection
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, b.close())
 		}
-		b.by[i] = stmt
+		b.by = append(b.by, stmt)
 	}
 	return b, nil
 }
@@ -43,6 +42,8 @@ func (b *bulk) close() error {
 // add one row of cols values.
 func (b *bulk) add(values ...any) { b.args = append(b.args, values...) }
 
+func (b *bulk) rows() int { return len(b.args) / b.cols }
+
 func (b *bulk) drop() {
 	clear(b.args)
 	b.args = b.args[:0]
@@ -51,9 +52,9 @@ func (b *bulk) drop() {
 // flush writes the rows added and returns how many were inserted.
 func (b *bulk) flush(ctx context.Context) (int64, error) {
 	defer b.drop()
-	rows, inserted := len(b.args)/b.cols, int64(0)
+	rows, inserted := b.rows(), int64(0)
 	for at := 0; at < rows; {
-		for i, n := range bulkSizes {
+		for i, n := range b.sizes {
 			if rows-at < n {
 				continue
 			}

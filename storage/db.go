@@ -4,14 +4,18 @@
 // SQLite is written by one goroutine over one connection (writer.go), which
 // commits whatever waits as one transaction; everybody else reads through a
 // pool, each statement a short transaction of its own that sees every commit
-// before it.
+// before it. PostgreSQL is written by a few such goroutines, of any number of
+// processes. Statements are the same for both, in the words that SQLite takes;
+// what differs is in dialect.go, and postgres.go connects.
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -20,6 +24,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/hookline/hookline/delivery"
@@ -41,9 +46,13 @@ const File = "hookline.db"
 // ErrLocked is returned by Open when another process serves the same folder.
 var ErrLocked = errors.New("another hookline process uses this data folder")
 
-// Config of the embedded store. Zero values mean the defaults.
+// Config of a store: embedded in Dir, or, when there is a URL, on PostgreSQL.
+// Zero values mean the defaults.
 type Config struct {
 	Dir        string            // folder of the database and its lock file; made when absent
+	URL        string            // postgres://…; never shown, it may hold a password
+	Writers    int               // connections that commit accepts and outcomes on PostgreSQL; default 3
+	Readers    int               // connections that read; default 8, on PostgreSQL 16
 	Process    string            // name of this process in events and attempts
 	Box        *signing.Box      // seals secrets at rest
 	CacheBytes int               // bodies just committed, kept for their push; default 64 MiB
@@ -67,10 +76,12 @@ type Rows struct{ Sub, From int64 }
 // DB is the store.
 type DB struct {
 	cfg   Config
-	lock  *os.File
-	pool  *sqlx.DB // of one connection, which the writer holds
+	in    dialect
+	lock  *os.File // SQLite's folder
+	pool  *sqlx.DB // of the connections that write; SQLite: one, which the writer holds
 	read  *sqlx.DB
 	index *subscriptions.Index
+	known indexVersion
 	box   *signing.Box
 	cache *cache
 	w     *writer
@@ -86,8 +97,8 @@ const pragmas = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_m
 	"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)" +
 	"&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16384)"
 
-// Open locks the folder, migrates the database, loads what is kept in memory
-// and starts the writer. Close ends it.
+// Open migrates the database, loads what is kept in memory and starts the
+// writer. Close ends it. The embedded store locks its folder before.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 64 << 20
@@ -101,38 +112,70 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
+	db := &DB{cfg: cfg, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes), jobs: make(chan struct{}, 1), notes: notes{turn: make(chan struct{}, 1)}}
+	connect, where := db.openSQLite, cfg.Dir
+	if cfg.URL != "" {
+		db.in, connect, where = inPostgres, db.openPostgres, "PostgreSQL"
 	}
-	lock, err := lockFile(filepath.Join(cfg.Dir, lockName))
+	err := connect(ctx)
+	if err == nil {
+		err = db.load(ctx)
+	}
 	if err != nil {
-		return nil, err
-	}
-	db := &DB{cfg: cfg, lock: lock, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes), jobs: make(chan struct{}, 1), notes: notes{turn: make(chan struct{}, 1)}}
-	if err := db.open(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store in %s: %w", cfg.Dir, err), db.closeFiles())
+		return nil, errors.Join(fmt.Errorf("open store in %s: %w", where, err), db.closeFiles())
 	}
 	return db, nil
 }
 
-func (db *DB) open(ctx context.Context) error {
+func (db *DB) openSQLite(ctx context.Context) (err error) {
+	if err := os.MkdirAll(db.cfg.Dir, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	if db.lock, err = lockFile(filepath.Join(db.cfg.Dir, lockName)); err != nil {
+		return err
+	}
 	dsn := fileURI(filepath.Join(db.cfg.Dir, File)) + "?" + pragmas
 	if db.cfg.MaxPages > 0 {
 		dsn += fmt.Sprintf("&_pragma=max_page_count(%d)", db.cfg.MaxPages)
 	}
-	var err error
 	if db.pool, err = sqlx.Open("sqlite", dsn); err != nil {
 		return err
 	}
 	db.pool.SetMaxOpenConns(1)
-	if err := migrate(ctx, db.pool.DB); err != nil {
+	if err := migrate(ctx, db.pool.DB, goose.DialectSQLite3, migrations.SQLite, "sqlite"); err != nil {
 		return err
 	}
 	if db.read, err = sqlx.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
 		return err
 	}
-	db.read.SetMaxOpenConns(8)
-	db.read.SetMaxIdleConns(8)
+	readers := cmp.Or(db.cfg.Readers, 8)
+	db.read.SetMaxOpenConns(readers)
+	db.read.SetMaxIdleConns(readers)
+	return nil
+}
+
+func (db *DB) openPostgres(ctx context.Context) (err error) {
+	if err := migratePostgres(ctx, db.cfg.URL, db.cfg.Process); err != nil {
+		return err
+	}
+	if db.pool, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "write", statement: writerWait}); err != nil {
+		return err
+	}
+	// The writers, one for changes by admins, one for upkeep.
+	db.cfg.Writers = cmp.Or(db.cfg.Writers, 3)
+	db.pool.SetMaxOpenConns(db.cfg.Writers + 2)
+	db.pool.SetMaxIdleConns(db.cfg.Writers + 2)
+	if db.read, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "read", statement: readerWait, readOnly: true}); err != nil {
+		return err
+	}
+	readers := cmp.Or(db.cfg.Readers, 16)
+	db.read.SetMaxOpenConns(readers)
+	db.read.SetMaxIdleConns(readers)
+	return db.prepareDays(ctx)
+}
+
+// load what is kept in memory, and start.
+func (db *DB) load(ctx context.Context) (err error) {
 	if err := db.checkMasterKey(ctx); err != nil {
 		return err
 	}
@@ -161,7 +204,7 @@ func (db *DB) closeFiles() error {
 		errs = append(errs, db.read.Close())
 	}
 	if db.w != nil {
-		errs = append(errs, db.w.stmt.close(), db.w.conn.Close())
+		errs = append(errs, db.w.close())
 	}
 	if db.pool != nil {
 		errs = append(errs, db.pool.Close())
@@ -175,26 +218,41 @@ func (db *DB) closeFiles() error {
 // Index is the matching index, which the store keeps in step with its commits.
 func (db *DB) Index() *subscriptions.Index { return db.index }
 
-// fullFor is how long a failed commit counts: without work nothing would show
-// that there is space again.
-const fullFor = 5 * time.Second
+// awayFor is how long a refused commit counts: without work nothing would show
+// that the database takes some again.
+const awayFor = 5 * time.Second
 
-// Ping asks the database whether it answers, and whether there was space for
-// the last commit.
+// Ping asks the database whether it answers, and whether it took the last
+// commit.
 func (db *DB) Ping(ctx context.Context) error {
-	if at := db.w.full.Load(); at > 0 && time.Since(time.UnixMilli(at)) < fullFor {
-		return errors.New("no space for the last commit")
+	if at := db.w.away.Load(); at > 0 && time.Since(time.UnixMilli(at)) < awayFor {
+		return errors.New("the last commit was refused, as for want of space")
 	}
 	var one int
 	return db.read.GetContext(ctx, &one, "SELECT 1")
 }
 
-func migrate(ctx context.Context, pool *sql.DB) error {
-	fsys, err := fsSub(migrations.SQLite, "sqlite")
+// migratePostgres may be called by several processes at once: they take turns.
+func migratePostgres(ctx context.Context, url, process string) error {
+	// Connections of its own: a migration may take longer than any statement of ours.
+	pool, err := openPostgres(url, process, pgSettings{name: "migrate"})
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, pool, fsys)
+	defer pool.Close()
+	turns, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	return migrate(ctx, pool.DB, goose.DialectPostgres, migrations.Postgres, "postgres", goose.WithSessionLocker(turns))
+}
+
+func migrate(ctx context.Context, pool *sql.DB, d goose.Dialect, files fs.FS, dir string, options ...goose.ProviderOption) error {
+	fsys, err := fs.Sub(files, dir)
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(d, pool, fsys, options...)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
@@ -213,6 +271,9 @@ func (db *DB) checkMasterKey(ctx context.Context) error {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	if err := db.lockFor(ctx, tx, lockStart); err != nil {
+		return err
+	}
 	err = checkKey(ctx, tx, db.box)
 	if !errors.Is(err, errNoKeyCheck) {
 		return err
@@ -235,6 +296,9 @@ func checkKey(ctx context.Context, q sqlx.QueryerContext, box *signing.Box) erro
 	if errors.Is(err, sql.ErrNoRows) {
 		return errNoKeyCheck
 	}
+	if isNoTable(err) {
+		return fmt.Errorf("no store in this database: %w", fs.ErrNotExist)
+	}
 	if err != nil {
 		return err
 	}
@@ -244,9 +308,12 @@ func checkKey(ctx context.Context, q sqlx.QueryerContext, box *signing.Box) erro
 	return nil
 }
 
-// openReader opens the database of a folder for reading only, also while
-// another process serves it. It makes nothing.
+// openReader opens the database of a folder, or of a URL, for reading only, also
+// while others serve it. It makes nothing.
 func openReader(dir string) (*sqlx.DB, error) {
+	if isURL(dir) {
+		return openPostgres(dir, "", pgSettings{name: "inspect", readOnly: true})
+	}
 	path := filepath.Join(dir, File)
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("no store in %s: %w", dir, err)

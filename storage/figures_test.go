@@ -27,7 +27,7 @@ type history struct {
 }
 
 func newHistory(t *testing.T, seed uint64) *history {
-	h := &history{t: t, r: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), ids: map[int64]string{}}
+	h := &history{t: t, r: rand.New(rand.NewPCG(seed, 1)), dir: newPlace(t), ids: map[int64]string{}}
 	h.pastDB = openPastIn(t, h.dir)
 	h.seed(t, func(tx *sqlx.Tx) {
 		require.NoError(t, insertTenant(t.Context(), tx, 1))
@@ -51,7 +51,7 @@ func (h *history) step() {
 	case 7, 8:
 		h.retryOne()
 	case 9:
-		h.w.lastAt += h.r.Int64N(hourMS) // hours pass; the writer is idle
+		h.w.last.At += h.r.Int64N(hourMS) // hours pass; the writer is idle
 	case 10:
 		if h.r.IntN(3) == 0 || len(h.subs) < 2 {
 			h.subscribeOne()
@@ -84,7 +84,7 @@ func (h *history) acceptSome() {
 // attempt of any class, begun at any time of two days.
 func (h *history) attempt() *delivery.Attempt {
 	a := &delivery.Attempt{
-		At: h.w.lastAt - h.r.Int64N(48*hourMS), Total: time.Duration(h.r.Int64N(1 << h.r.IntN(36))),
+		At: h.w.last.At - h.r.Int64N(48*hourMS), Total: time.Duration(h.r.Int64N(1 << h.r.IntN(36))),
 		StatusCode: 200,
 	}
 	if h.r.IntN(2) == 0 {
@@ -152,7 +152,9 @@ func (h *history) restart() {
 
 // Whatever happens to deliveries, their counts are those of a recount, and
 // every row of stats adds up.
-func TestCountsAddUp(t *testing.T) {
+func TestCountsAddUp(t *testing.T) { eachStore(t, testCountsAddUp) }
+
+func testCountsAddUp(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			h := newHistory(t, seed)
@@ -168,7 +170,7 @@ func TestCountsAddUp(t *testing.T) {
 			for _, by := range []search.Grouping{search.ByNone, search.BySubscription, search.ByClass} {
 				h.requireStats(search.StatsFilter{Tenant: 1, By: by, Days: zones[h.r.IntN(len(zones))]})
 			}
-			rows, err := h.FindStats(t.Context(), search.StatsFilter{Tenant: 2, From: 1, To: h.w.lastAt/hourMS + 1, Limit: 10})
+			rows, err := h.FindStats(t.Context(), search.StatsFilter{Tenant: 2, From: 1, To: h.w.last.At/hourMS + 1, Limit: 10})
 			require.NoError(t, err)
 			require.Empty(t, rows, "another tenant's")
 		})
@@ -185,7 +187,7 @@ func zone(t *testing.T, name string) *time.Location {
 // all happened.
 func (h *history) requireStats(f search.StatsFilter) {
 	h.t.Helper()
-	f.From, f.To, f.Limit = h.w.lastAt/hourMS-60, h.w.lastAt/hourMS+1, 10_000
+	f.From, f.To, f.Limit = h.w.last.At/hourMS-60, h.w.last.At/hourMS+1, 10_000
 	rows, err := h.FindStats(h.t.Context(), f)
 	require.NoError(h.t, err)
 
@@ -269,7 +271,9 @@ func (h *history) requireStats(f search.StatsFilter) {
 }
 
 // The recount finds a count that is off by one, in whatever column.
-func TestMiscountIsFound(t *testing.T) {
+func TestMiscountIsFound(t *testing.T) { eachStore(t, testMiscountIsFound) }
+
+func testMiscountIsFound(t *testing.T) {
 	h := newHistory(t, 7)
 	for range 60 {
 		h.step()
@@ -295,7 +299,9 @@ func TestMiscountIsFound(t *testing.T) {
 }
 
 // Days are those of the zone, also on the days when its clocks change.
-func TestStatsDays(t *testing.T) {
+func TestStatsDays(t *testing.T) { eachStore(t, testStatsDays) }
+
+func testStatsDays(t *testing.T) {
 	db := withTenants(t)
 	s := db.subscribe(t, 1, "")
 	hours := func(day string, z *time.Location) (from, to int64) {
@@ -307,8 +313,8 @@ func TestStatsDays(t *testing.T) {
 	first, _ := hours("2026-03-07", ny)
 	_, last := hours("2026-11-02", ny)
 	db.seed(t, func(tx *sqlx.Tx) {
-		_, err := tx.Exec(`WITH RECURSIVE hours(h) AS (VALUES (?) UNION ALL SELECT h + 1 FROM hours WHERE h < ?)
-			INSERT INTO delivery_hours (sub, hour, class, matched) SELECT ?, h, 0, 1 FROM hours`, first, last-1, s.No)
+		_, err := tx.Exec(`WITH RECURSIVE hours(h) AS (VALUES (CAST(? AS BIGINT)) UNION ALL SELECT h + 1 FROM hours WHERE h < ?)
+			INSERT INTO delivery_hours (sub, hour, class, matched) SELECT CAST(? AS BIGINT), h, 0, 1 FROM hours`, first, last-1, s.No)
 		require.NoError(t, err)
 	})
 	rows, err := db.FindStats(t.Context(), search.StatsFilter{Tenant: 1, From: first, To: last, Days: ny, Limit: 400})
@@ -333,7 +339,9 @@ func TestStatsDays(t *testing.T) {
 	require.ErrorIs(t, err, search.ErrTooManyRows)
 }
 
-func TestHealth(t *testing.T) {
+func TestHealth(t *testing.T) { eachStore(t, testHealth) }
+
+func testHealth(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	s, other := db.subscribe(t, 1, ""), db.subscribe(t, 1, `,"events":["agent.status"]`)
 	base := (time.Now().UnixMilli()/hourMS - 48) * hourMS

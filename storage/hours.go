@@ -1,8 +1,11 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +40,19 @@ type stateHour struct {
 
 type subMinute struct{ sub, minute int64 }
 
+func (a stateHour) compare(b stateHour) int {
+	return cmp.Or(cmp.Compare(a.sub, b.sub), cmp.Compare(a.hour, b.hour), cmp.Compare(a.class, b.class))
+}
+
+// Slots, not minutes: the order of the rows.
+func (a subMinute) compare(b subMinute) int {
+	return cmp.Or(cmp.Compare(a.sub, b.sub), cmp.Compare(a.minute%ringMinutes, b.minute%ringMinutes), cmp.Compare(a.minute, b.minute))
+}
+
+func sortedKeys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
+	return slices.SortedFunc(maps.Keys(m), compare)
+}
+
 type hourDelta struct {
 	states [7]int64 // by delivery.State; Pending counts what was matched
 	search.Tried
@@ -65,21 +81,21 @@ func each(columns, pattern string) string {
 	return strings.Join(names, ", ")
 }
 
-func (s *statements) prepareHours(ctx context.Context, conn *sqlx.Conn) (err error) {
-	if s.hours, err = prepareBulk(ctx, conn, "INSERT INTO delivery_hours ("+hourColumns+") VALUES",
-		strings.Count(hourColumns, ",")+1, "ON CONFLICT DO UPDATE SET "+each(hourCounts, "% = % + excluded.%")); err != nil {
+func (s *statements) prepareHours(ctx context.Context, conn *sqlx.Conn, sizes []int) (err error) {
+	if s.hours, err = prepareBulk(ctx, conn, sizes, "INSERT INTO delivery_hours ("+hourColumns+") VALUES",
+		strings.Count(hourColumns, ",")+1, "ON CONFLICT (sub, hour, class) DO UPDATE SET "+each(hourCounts, "% = delivery_hours.% + excluded.%")); err != nil {
 		return fmt.Errorf("prepare delivery_hours: %w", err)
 	}
 	// What was counted in the row of another minute is over. Should a minute come
 	// when its row is taken by a later one already, nobody asks for it any more.
-	if s.minutes, err = prepareBulk(ctx, conn, "INSERT INTO delivery_minutes (sub, slot, minute, "+minuteCounts+") VALUES",
-		strings.Count(minuteCounts, ",")+4, "ON CONFLICT DO UPDATE SET "+
-			each(minuteCounts, "% = CASE WHEN minute = excluded.minute THEN % ELSE 0 END + excluded.%")+
-			", minute = excluded.minute WHERE excluded.minute >= minute"); err != nil {
+	if s.minutes, err = prepareBulk(ctx, conn, sizes, "INSERT INTO delivery_minutes (sub, slot, minute, "+minuteCounts+") VALUES",
+		strings.Count(minuteCounts, ",")+4, "ON CONFLICT (sub, slot) DO UPDATE SET "+
+			each(minuteCounts, "% = CASE WHEN delivery_minutes.minute = excluded.minute THEN delivery_minutes.% ELSE 0 END + excluded.%")+
+			", minute = excluded.minute WHERE excluded.minute >= delivery_minutes.minute"); err != nil {
 		return fmt.Errorf("prepare delivery_minutes: %w", err)
 	}
-	if s.errors, err = prepareBulk(ctx, conn, "INSERT INTO last_errors (sub, at, seq, accepted_at, status, class, error) VALUES", 7,
-		"ON CONFLICT DO UPDATE SET "+each("at, seq, accepted_at, status, class, error", "% = excluded.%")+" WHERE excluded.at >= at"); err != nil {
+	if s.errors, err = prepareBulk(ctx, conn, sizes, "INSERT INTO last_errors (sub, at, seq, accepted_at, status, class, error) VALUES", 7,
+		"ON CONFLICT (sub) DO UPDATE SET "+each("at, seq, accepted_at, status, class, error", "% = excluded.%")+" WHERE excluded.at >= last_errors.at"); err != nil {
 		return fmt.Errorf("prepare last_errors: %w", err)
 	}
 	return nil
@@ -126,18 +142,27 @@ func (h *hourDeltas) attempt(o *delivery.Outcome) {
 	}
 }
 
+// write comes last in a transaction: until its end these rows are locked, and
+// on PostgreSQL others want them too. All take them in the same order.
 func (h *hourDeltas) write(ctx context.Context, s *statements) error {
-	for k, d := range h.hours {
+	for _, k := range sortedKeys(h.hours, stateHour.compare) {
+		d := h.hours[k]
 		n := &d.states
 		s.hours.add(k.sub, k.hour, int64(k.class), n[delivery.Pending], n[delivery.Delivered], n[delivery.Exhausted],
 			n[delivery.Expired], n[delivery.Cancelled], n[delivery.Superseded])
 		addTried(s.hours, &d.Tried)
 	}
-	for k, t := range h.minutes {
+	minutes := sortedKeys(h.minutes, subMinute.compare)
+	for i, k := range minutes {
+		if i+1 < len(minutes) && minutes[i+1].sub == k.sub && (minutes[i+1].minute-k.minute)%ringMinutes == 0 {
+			continue // outcomes waited for an hour: the later minute takes the row
+		}
+		t := h.minutes[k]
 		s.minutes.add(k.sub, k.minute%ringMinutes, k.minute)
 		addTried(s.minutes, t)
 	}
-	for sub, o := range h.errors {
+	for _, sub := range sortedKeys(h.errors, cmp.Compare[int64]) {
+		o := h.errors[sub]
 		a := o.Attempt
 		s.errors.add(sub, a.At, o.Item.Seq, o.Item.AcceptedAt, int64(a.StatusCode), int64(a.Class), a.Err)
 	}

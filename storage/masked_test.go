@@ -11,7 +11,9 @@ import (
 
 // What was pushed once with a masking is pushed again as the same bytes, even
 // when the code that masks has changed since.
-func TestMaskedBodyIsMadeOnce(t *testing.T) {
+func TestMaskedBodyIsMadeOnce(t *testing.T) { eachStore(t, testMaskedBodyIsMadeOnce) }
+
+func testMaskedBodyIsMadeOnce(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	one, two := db.subscribe(t, 1, ""), db.subscribe(t, 1, "")
 	e := &event.Event{Tenant: 1, Type: event.CDRCall, Body: []byte(`{"customerNumber":"13911110001"}`)}

@@ -16,8 +16,14 @@ type pendingCounts struct {
 	bySub    map[int64]int
 	byTenant map[int64]int
 	tenants  map[int64]int64 // of the subscriptions in bySub
+}
 
-	// of the transaction under way
+func newPendingCounts() pendingCounts {
+	return pendingCounts{bySub: map[int64]int{}, byTenant: map[int64]int{}, tenants: map[int64]int64{}}
+}
+
+// pendingDelta is what a transaction under way does to the counts.
+type pendingDelta struct {
 	plus  map[int64]fresh
 	minus map[int64]int
 }
@@ -26,14 +32,27 @@ type pendingCounts struct {
 type fresh struct {
 	tenant int64
 	n      int
+	lowest int64 // number of an event
 }
 
-func newPendingCounts() pendingCounts {
-	return pendingCounts{
-		bySub: map[int64]int{}, byTenant: map[int64]int{}, tenants: map[int64]int64{},
-		plus: map[int64]fresh{}, minus: map[int64]int{},
-	}
+func newPendingDelta() pendingDelta {
+	return pendingDelta{plus: map[int64]fresh{}, minus: map[int64]int{}}
 }
+
+// add a run of an event. Numbers of later calls are higher.
+func (d *pendingDelta) add(sub, tenant, seq int64) {
+	f, known := d.plus[sub]
+	if !known {
+		f = fresh{tenant: tenant, lowest: seq}
+	}
+	f.n++
+	d.plus[sub] = f
+}
+
+func (d *pendingDelta) done(sub int64) { d.minus[sub]++ }
+
+// drop forgets a transaction that failed.
+func (d *pendingDelta) drop() { clear(d.plus); clear(d.minus) }
 
 func (p *pendingCounts) load(ctx context.Context, conn *sqlx.Conn) error {
 	rows, err := conn.QueryContext(ctx, `SELECT d.sub, s.tenant, d.n FROM
@@ -53,25 +72,24 @@ func (p *pendingCounts) load(ctx context.Context, conn *sqlx.Conn) error {
 	return rows.Err()
 }
 
-func (p *pendingCounts) add(sub, tenant int64) { p.plus[sub] = fresh{tenant, p.plus[sub].n + 1} }
-func (p *pendingCounts) done(sub int64)        { p.minus[sub]++ }
-
-// drop forgets a transaction that failed.
-func (p *pendingCounts) drop() { clear(p.plus); clear(p.minus) }
-
 // apply counts a transaction that was committed and says who has new rows.
-// Commits come in the order of their numbers, so none is below another.
-func (p *pendingCounts) apply() (nudges []Rows) {
+// While commits come in the order of their numbers none is below another; else
+// each says from where on there may be some.
+func (p *pendingCounts) apply(d *pendingDelta, unordered bool) (nudges []Rows) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for sub, f := range p.plus {
+	for sub, f := range d.plus {
 		p.change(sub, f.tenant, f.n)
-		nudges = append(nudges, Rows{Sub: sub})
+		r := Rows{Sub: sub}
+		if unordered {
+			r.From = f.lowest
+		}
+		nudges = append(nudges, r)
 	}
-	for sub, n := range p.minus {
+	for sub, n := range d.minus {
 		p.change(sub, p.tenants[sub], -n)
 	}
-	p.drop()
+	d.drop()
 	return nudges
 }
 

@@ -128,7 +128,7 @@ func deliveryWalk(sub int64, f *search.DeliveryFilter) walk {
 		pick("run = 0 AND state = ?", *f.State)
 	}
 	if f.Types != 0 {
-		pick("(? >> type) & 1 = 1", int64(f.Types))
+		pick("(CAST(? AS BIGINT) >> type) & 1 = 1", int64(f.Types))
 	}
 	if len(filters) == 1 && filters[0] == "run = 0" {
 		// Retries by hand are few: no filter is needed to stay bounded, for
@@ -240,8 +240,8 @@ func (s *story) step(ctx context.Context, n int) error {
 		args = append(args, s.f.Sub)
 	}
 	var found []search.DeliveryCursor
-	if err := sqlx.SelectContext(ctx, s.q, &found, "WITH k(seq) AS (VALUES "+values("(?)", len(seqs))+`)
-		SELECT d.seq, d.sub FROM k CROSS JOIN subscriptions s CROSS JOIN deliveries d ON d.sub = s.no AND d.seq = k.seq AND d.run = 0
+	if err := sqlx.SelectContext(ctx, s.q, &found, "WITH k(seq) AS (VALUES "+bigints(1, len(seqs))+`)
+		SELECT d.seq, d.sub FROM k CROSS JOIN subscriptions s ON true CROSS JOIN deliveries d ON d.sub = s.no AND d.seq = k.seq AND d.run = 0
 		WHERE `+where, args...); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,18 +17,18 @@ import (
 // ErrMiscount is returned by CheckCounts when the counts differ from the rows.
 var ErrMiscount = errors.New("counts differ from what they count")
 
-// CheckCounts recounts all deliveries and attempts of the store in a folder and
-// compares them with delivery_hours, from which health and stats are answered.
+// CheckCounts recounts all deliveries and attempts of the store in a folder, or
+// of a database's URL, and compares them with delivery_hours, from which health and stats are answered.
 // It reads one state of the database, which another process may be using. The
 // error wraps ErrMiscount and names the first ten hours that differ; what
 // retention has removed counts as a difference too.
 func CheckCounts(ctx context.Context, dir string) error {
-	db, err := sqlx.Open("sqlite", "file:"+filepath.Join(dir, "hookline.db")+"?mode=ro&_pragma=query_only(1)&_pragma=busy_timeout(10000)")
+	db, err := openReader(dir)
 	if err != nil {
 		return fmt.Errorf("check counts: %w", err)
 	}
 	defer db.Close()
-	tx, err := db.BeginTxx(ctx, nil)
+	tx, err := db.BeginTxx(ctx, dialectOf(dir).snapshotOptions())
 	if err != nil {
 		return fmt.Errorf("check counts: %w", err)
 	}

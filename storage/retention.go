@@ -186,7 +186,7 @@ func (t *trim) bodies(ctx context.Context, from, end int64) error {
 				return err
 			}
 			for _, seq := range pending {
-				if _, err := tx.ExecContext(ctx, "INSERT INTO kept_bodies (tenant, seq) VALUES (?, ?) ON CONFLICT DO NOTHING", t.tenant, seq); err != nil {
+				if _, err := tx.ExecContext(ctx, "INSERT INTO kept_bodies (tenant, seq) VALUES (?, ?) ON CONFLICT (tenant, seq) DO NOTHING", t.tenant, seq); err != nil {
 					return err
 				}
 			}
@@ -390,8 +390,11 @@ func (t *trim) removeEvents(ctx context.Context, tx *sqlx.Tx, from, to int64) er
 		}
 		from = stop + 1
 	}
-	w := t.db.w // this runs on the writer's goroutine
-	return writeHighMark(ctx, tx, highMark{w.lastSeq, w.lastAt})
+	w := t.db.w
+	w.last.Lock()
+	last := w.last.highMark
+	w.last.Unlock()
+	return writeHighMark(ctx, tx, last)
 }
 
 // highMark is the last event there ever was. Its number is never used again and

@@ -50,7 +50,9 @@ func (db pastDB) endAll(t testing.TB, sub int64) {
 
 // Payload goes first and metadata long after it, tenant by tenant, but never
 // what is still to be pushed.
-func TestRetention(t *testing.T) {
+func TestRetention(t *testing.T) { eachStore(t, testRetention) }
+
+func testRetention(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	db.seed(t, func(tx *sqlx.Tx) {
 		tx.MustExec(`UPDATE tenants SET settings = '{"payloadDays":500,"metadataDays":600}' WHERE no = 2`)
@@ -64,7 +66,7 @@ func TestRetention(t *testing.T) {
 	db.endAll(t, all.No)
 	db.end(t, paused.No, last, refused503(), delivery.Verdict{State: delivery.Exhausted})
 	db.seed(t, func(tx *sqlx.Tx) { // as they are made when first pushed
-		tx.MustExec("INSERT INTO masked_bodies (seq, policy, tenant, bytes) VALUES (?, 1, 1, x'00'), (?, 1, 1, x'00')", held, last)
+		tx.MustExec("INSERT INTO masked_bodies (seq, policy, tenant, bytes) VALUES (?, 1, 1, ?), (?, 1, 1, ?)", held, []byte{0}, last, []byte{0})
 	})
 	bodies := func(tenant int64) int { return db.count(t, "bodies WHERE tenant = ?", tenant) }
 	heard := "attempts WHERE header <> '' OR body IS NOT NULL"
@@ -120,7 +122,9 @@ func TestRetention(t *testing.T) {
 }
 
 // A retry asked for by hand keeps all runs of its delivery.
-func TestRetentionSparesRetries(t *testing.T) {
+func TestRetentionSparesRetries(t *testing.T) { eachStore(t, testRetentionSparesRetries) }
+
+func testRetentionSparesRetries(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	s := db.subscribe(t, 1, "")
 	seq := db.push(t, event.CDRCall, "cdr/1")
@@ -140,24 +144,28 @@ func TestRetentionSparesRetries(t *testing.T) {
 
 // Numbers of events that retention took away are not used again, and time does
 // not run backwards past them: ids and X-Hookline-Sequence depend on it.
-func TestNumbersSurviveRetention(t *testing.T) {
-	dir := t.TempDir()
+func TestNumbersSurviveRetention(t *testing.T) { eachStore(t, testNumbersSurviveRetention) }
+
+func testNumbersSurviveRetention(t *testing.T) {
+	dir := newPlace(t)
 	db := openPastIn(t, dir)
 	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(t.Context(), tx, 1)) })
 	last := db.acceptMany(t, 1, event.CallRinging, 5)
 	require.NoError(t, db.Trim(t.Context(), days(401)))
 	require.Zero(t, db.count(t, "events"))
 	require.Zero(t, db.count(t, "bodies"))
-	at := db.w.lastAt
+	at := db.w.last.At
 	db.close(t)
 
 	db = openPastIn(t, dir)
-	require.Equal(t, at, db.w.lastAt)
+	require.Equal(t, at, db.w.last.At)
 	require.Equal(t, last+1, db.push(t, event.CallRinging, "call/1"))
 }
 
-func TestPendingOfTenant(t *testing.T) {
-	dir := t.TempDir()
+func TestPendingOfTenant(t *testing.T) { eachStore(t, testPendingOfTenant) }
+
+func testPendingOfTenant(t *testing.T) {
+	dir := newPlace(t)
 	db := openPastIn(t, dir)
 	db.seed(t, func(tx *sqlx.Tx) {
 		require.NoError(t, insertTenant(t.Context(), tx, 1))

@@ -106,7 +106,7 @@ func holder(ctx context.Context, tx *sqlx.Tx, sub, key, now int64) (string, erro
 		AcceptedAt int64 `db:"accepted_at"`
 	}
 	err := tx.GetContext(ctx, &by, `SELECT seq, accepted_at FROM deliveries INDEXED BY deliveries_pending_key
-		WHERE sub = ? AND order_key = ? AND state = 0 AND order_key <> 0 AND late = 0 AND (aside_at = 0 OR aside_at > ?)
+		WHERE sub = ? AND order_key = ? AND state = 0 AND order_key <> 0 AND NOT late AND (aside_at = 0 OR aside_at > ?)
 		ORDER BY seq, run LIMIT 1`, sub, key, now)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil

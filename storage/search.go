@@ -31,7 +31,7 @@ type log struct {
 
 // snapshot runs fn on one state of the database.
 func (db *DB) snapshot(ctx context.Context, what string, fn func(log) error) error {
-	tx, err := db.read.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := db.read.BeginTxx(ctx, db.in.snapshotOptions())
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -100,7 +100,7 @@ func eventWalk(f search.EventFilter) walk {
 		w.picks = append(w.picks, *f.Warnings)
 	}
 	if f.Types != 0 {
-		filters = append(filters, "(? >> type) & 1 = 1")
+		filters = append(filters, "(CAST(? AS BIGINT) >> type) & 1 = 1")
 		w.picks = append(w.picks, int64(f.Types))
 	}
 	w.filter = strings.Join(filters, " AND ")
@@ -138,7 +138,7 @@ func (l log) loadEvents(ctx context.Context, tenant int64, seqs []int64) ([]sear
 	for _, s := range seqs {
 		args = append(args, s)
 	}
-	rows, err := l.q.QueryxContext(ctx, "WITH k(seq) AS (VALUES "+values("(?)", len(seqs))+") SELECT "+eventColumns+
+	rows, err := l.q.QueryxContext(ctx, "WITH k(seq) AS (VALUES "+bigints(1, len(seqs))+") SELECT "+eventColumns+
 		` FROM k CROSS JOIN events e ON e.tenant = ? AND e.seq = k.seq CROSS JOIN tenants t ON t.no = e.tenant`, append(args, tenant)...)
 	if err != nil {
 		return nil, err
@@ -273,7 +273,7 @@ func (l log) loadDeliveries(ctx context.Context, tenant int64, places []search.D
 		args = append(args, p.Sub, p.Seq)
 		order[p] = i
 	}
-	rows, err := l.q.QueryxContext(ctx, "WITH k(sub, seq) AS (VALUES "+values("(?,?)", len(places))+`)
+	rows, err := l.q.QueryxContext(ctx, "WITH k(sub, seq) AS (VALUES "+bigints(2, len(places))+`)
 		SELECT d.sub, d.seq, d.run, d.type, d.version, d.state, d.tries, d.due_at, d.accepted_at, COALESCE(d.first_try_at, 0),
 			COALESCE(d.done_at, 0), COALESCE(d.last_status, 0), COALESCE(d.last_error, 0), d.late, COALESCE(d.superseded_by, 0),
 			COALESCE(d.made_by, ''), COALESCE(d.reason, ''), s.id, COALESCE(e.id, ''), COALESCE(e.order_key, '')

@@ -62,7 +62,7 @@ func insertEvent(ctx context.Context, tx *sqlx.Tx, e eventRow) error {
 		warnings = string(b)
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO events (tenant, seq, id, type, order_key, occurred_at, accepted_at, source, key_id, process,
-		body_hash, size, matched, warnings, hops, test) VALUES (?, ?, ?, ?, ?, ?, ?, 'http', 'k', 'p', ?, ?, ?, ?, 0, 0)`,
+		body_hash, size, matched, warnings, hops, test) VALUES (?, ?, ?, ?, ?, ?, ?, 'http', 'k', 'p', ?, ?, ?, ?, 0, false)`,
 		e.Tenant, e.Seq, e.ID, e.Type, e.OrderKey, e.OccurredAt, e.AcceptedAt, e.Hash[:], e.Size, e.Matched, warnings)
 	if err == nil && e.sender {
 		_, err = tx.ExecContext(ctx, "INSERT INTO event_ids (tenant, id, seq, day, hash) VALUES (?, ?, ?, 0, ?)", e.Tenant, e.ID, e.Seq, e.Hash[:])
@@ -90,7 +90,7 @@ func insertRun(ctx context.Context, tx *sqlx.Tx, r runRow) error {
 		doneAt = r.acceptedAt + 5
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO deliveries (sub, seq, run, order_key, type, version, state, tries, due_at, give_up_at, accepted_at,
-		done_at, last_status, last_error, late, aside_at) VALUES (?, ?, ?, ?, ?, 1, ?, ?, 0, 0, ?, ?, ?, ?, 0, 0)`,
+		done_at, last_status, last_error, late, aside_at) VALUES (?, ?, ?, ?, ?, 1, ?, ?, 0, 0, ?, ?, ?, ?, false, 0)`,
 		r.sub, r.seq, r.run, r.key, r.typ, r.state, r.tries, r.acceptedAt, doneAt, r.status, r.class)
 	return err
 }
@@ -102,14 +102,22 @@ type pastDB struct {
 	closed *sync.Once
 }
 
-func openPast(t testing.TB) pastDB { return openPastIn(t, t.TempDir()) }
+func openPast(t testing.TB) pastDB { return openPastIn(t, newPlace(t)) }
 
 func openPastIn(t testing.TB, dir string) pastDB {
 	box, err := signing.NewBox(make([]byte, 32))
 	require.NoError(t, err)
-	db, err := Open(context.Background(), Config{Dir: dir, Box: box, Log: slog.New(slog.DiscardHandler)})
+	cfg := Config{Dir: dir, Box: box, Log: slog.New(slog.DiscardHandler)}
+	openRaw := func() (*sqlx.DB, error) {
+		return sqlx.Open("sqlite", "file:"+filepath.Join(dir, "hookline.db")+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
+	}
+	if isURL(dir) {
+		cfg.Dir, cfg.URL = "", dir
+		openRaw = func() (*sqlx.DB, error) { return openPostgres(dir, "", pgSettings{name: "test"}) }
+	}
+	db, err := Open(context.Background(), cfg)
 	require.NoError(t, err)
-	raw, err := sqlx.Open("sqlite", "file:"+filepath.Join(dir, "hookline.db")+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
+	raw, err := openRaw()
 	require.NoError(t, err)
 	p := pastDB{db, raw, new(sync.Once)}
 	t.Cleanup(func() { p.close(t) })
@@ -262,7 +270,9 @@ var someTypes = rapid.SampledFrom([]event.Mask{0, event.Of(event.CDRCall), event
 
 // All pages together are what a plain filter gives, in order and each once,
 // however the filter is made and however few rows a page may look at.
-func TestFindDeliveries(t *testing.T) {
+func TestFindDeliveries(t *testing.T) { eachStore(t, testFindDeliveries) }
+
+func testFindDeliveries(t *testing.T) {
 	db := openPast(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		p := drawPast(rt, db.raw)
@@ -321,7 +331,9 @@ func lines(ds []search.Delivery) []string {
 	return out
 }
 
-func TestFindEvents(t *testing.T) {
+func TestFindEvents(t *testing.T) { eachStore(t, testFindEvents) }
+
+func testFindEvents(t *testing.T) {
 	db := openPast(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		p := drawPast(rt, db.raw)
@@ -366,7 +378,9 @@ func TestFindEvents(t *testing.T) {
 	})
 }
 
-func TestFindEvent(t *testing.T) {
+func TestFindEvent(t *testing.T) { eachStore(t, testFindEvent) }
+
+func testFindEvent(t *testing.T) {
 	db, ctx := openPast(t), context.Background()
 	mine, likeOurs := newEventID(pastStart, 7), newEventID(pastStart, 7)
 	db.seed(t, func(tx *sqlx.Tx) {
@@ -409,7 +423,9 @@ func TestFindEvent(t *testing.T) {
 	}
 }
 
-func TestFindAttempts(t *testing.T) {
+func TestFindAttempts(t *testing.T) { eachStore(t, testFindAttempts) }
+
+func testFindAttempts(t *testing.T) {
 	db, ctx := openPast(t), context.Background()
 	db.seed(t, func(tx *sqlx.Tx) {
 		require.NoError(t, insertTenant(ctx, tx, 1))
@@ -418,7 +434,7 @@ func TestFindAttempts(t *testing.T) {
 		for _, n := range [][2]int{{0, 1}, {0, 2}, {1, 1}} {
 			_, err := tx.ExecContext(ctx, `INSERT INTO attempts (sub, seq, run, n, at, dns, connect, tls, first, total, remote_ip, status, class, error,
 				header, body, signed_at, random_code, nonce, key_n, version, late, replay, process, epoch)
-				VALUES (1, 5, ?, ?, 100, 1, 2, 3, 4, 5, '192.0.2.1', 503, ?, 'no', 'A: b', x'01', 99, 'abc', x'02', 1, 3, 0, 1, 'p', 0)`, n[0], n[1], delivery.Status)
+				VALUES (1, 5, ?, ?, 100, 1, 2, 3, 4, 5, '192.0.2.1', 503, ?, 'no', 'A: b', ?, 99, 'abc', ?, 1, 3, false, true, 'p', 0)`, n[0], n[1], delivery.Status, []byte{1}, []byte{2})
 			require.NoError(t, err)
 		}
 	})

@@ -12,8 +12,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
@@ -97,19 +95,21 @@ func (db *DB) key(id string, r *keyRowOf) (subscriptions.Key, error) {
 // LoadSubscriptions fills the matching index. Keys of the past are left out.
 func (db *DB) LoadSubscriptions(ctx context.Context) error {
 	return db.snapshot(ctx, "load subscriptions", func(l log) error {
+		var head int64
+		if err := sqlx.GetContext(ctx, l.q, &head, headVersion); err != nil {
+			return err
+		}
+		// Read whole before the subscriptions: a connection answers one question at a time.
+		var keys []keyRowOf
+		if err := sqlx.SelectContext(ctx, l.q, &keys, `SELECT sub, n, app_key, encryption, from_at, until_at FROM subscription_keys
+			WHERE until_at IS NULL OR until_at > ? ORDER BY sub, n`, time.Now().UnixMilli()); err != nil {
+			return err
+		}
 		subs, err := l.q.QueryxContext(ctx, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE s.deleted_at IS NULL ORDER BY s.no")
 		if err != nil {
 			return err
 		}
 		defer subs.Close()
-		keys, err := l.q.QueryxContext(ctx, `SELECT sub, n, app_key, encryption, from_at, until_at FROM subscription_keys
-			WHERE until_at IS NULL OR until_at > ? ORDER BY sub, n`, time.Now().UnixMilli())
-		if err != nil {
-			return err
-		}
-		defer keys.Close()
-		var k keyRowOf
-		more := keys.Next()
 		for subs.Next() {
 			var r subscriptionRow
 			if err := subs.StructScan(&r); err != nil {
@@ -119,17 +119,11 @@ func (db *DB) LoadSubscriptions(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			for ; more; more = keys.Next() {
-				if err := keys.StructScan(&k); err != nil {
-					return err
-				}
-				if k.Sub > s.No {
-					break
-				}
-				if k.Sub < s.No { // of a deleted one
+			for ; len(keys) > 0 && keys[0].Sub <= s.No; keys = keys[1:] {
+				if keys[0].Sub < s.No { // of a deleted one
 					continue
 				}
-				key, err := db.key(s.ID, &k)
+				key, err := db.key(s.ID, &keys[0])
 				if err != nil {
 					return err
 				}
@@ -137,7 +131,11 @@ func (db *DB) LoadSubscriptions(ctx context.Context) error {
 			}
 			db.index.Put(s)
 		}
-		return errors.Join(subs.Err(), keys.Err())
+		if err := subs.Err(); err != nil {
+			return err
+		}
+		db.known.set(head)
+		return nil
 	})
 }
 
@@ -289,22 +287,30 @@ func (db *DB) VersionsAt(ctx context.Context, tenant, at int64) ([]*subscription
 // the subscription before (nil: there was none) and after; after nil: nothing
 // was changed.
 func (db *DB) change(ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (before, after *subscriptions.Subscription, err error)) error {
-	return db.act(context.WithoutCancel(ctx), by, what, func(tx *sqlx.Tx) (*audit.Deed, error) {
-		before, after, err := fn(tx)
+	ctx = context.WithoutCancel(ctx)
+	var before, after *subscriptions.Subscription
+	return db.actThen(ctx, by, what, func(tx *sqlx.Tx) (*audit.Deed, error) {
+		// No event is matched, by any process, from here to the commit.
+		err := db.lockFor(ctx, tx, lockMatching)
+		if err == nil {
+			err = db.catchUpTo(ctx, tx)
+		}
+		if err == nil {
+			before, after, err = fn(tx)
+		}
 		if err != nil || after == nil {
 			return nil, err
 		}
-		db.w.after = func() {
-			if after.DeletedAt != nil {
-				db.index.Remove(after.No)
-			} else {
-				db.index.Put(after)
-			}
-			if db.cfg.Changed != nil {
-				db.cfg.Changed(before, after)
-			}
-		}
 		return subscriptionDeed(before, after), nil
+	}, func() {
+		if after == nil {
+			return
+		}
+		db.index.Put(after)
+		db.known.set(after.Version)
+		if db.cfg.Changed != nil {
+			db.cfg.Changed(before, after)
+		}
 	})
 }
 
@@ -424,11 +430,6 @@ func (db *DB) writeVersion(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Su
 		}
 	}
 	return nil
-}
-
-func isUnique(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
 }
 
 // UpdateSubscription implements admin.SubscriptionStore.

@@ -39,6 +39,11 @@ func records(n int, from *int) []*event.Event {
 
 // BenchmarkAccept commits transactions of so many events of 1 KB, each with a delivery.
 func BenchmarkAccept(b *testing.B) {
+	b.Run("sqlite", benchAccept)
+	b.Run(postgresTest, benchAccept)
+}
+
+func benchAccept(b *testing.B) {
 	for _, n := range []int{1, 64, 256} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			db := withTenants(b)
@@ -56,6 +61,11 @@ func BenchmarkAccept(b *testing.B) {
 
 // BenchmarkRecord commits transactions of so many outcomes: an attempt each, and a delivery done.
 func BenchmarkRecord(b *testing.B) {
+	b.Run("sqlite", benchRecord)
+	b.Run(postgresTest, benchRecord)
+}
+
+func benchRecord(b *testing.B) {
 	for _, n := range []int{1, 64, 256} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			db := withTenants(b)
@@ -98,8 +108,8 @@ func BenchmarkRecord(b *testing.B) {
 				items = items[n:]
 				db.w.mu.Lock() // all of them in one transaction
 				db.w.outcomes = append(db.w.outcomes, outcomes...)
+				signal(db.w.wake)
 				db.w.mu.Unlock()
-				db.w.signal()
 				for range n {
 					require.NoError(b, <-done)
 				}

@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/jmoiron/sqlx"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
@@ -28,17 +24,17 @@ const (
 	maxOutcomes     = 1024
 )
 
-// writer is group commit without a timer: it takes whatever waits, commits it
-// as one transaction, and takes what gathered meanwhile.
+// writer is group commit without a timer: its workers take whatever waits,
+// commit it as one transaction, and take what gathered meanwhile. SQLite has one
+// worker; PostgreSQL a few, and one of its own for changes by admins, which wait
+// for other processes now and then.
 type writer struct {
-	db   *DB
-	conn *sqlx.Conn
-	stmt statements
-
-	wake chan struct{} // of one: something waits
-	end  chan struct{} // closed when the writer is done
-	stat Stats
-	full atomic.Int64 // when the last commit failed for want of space, Unix ms; 0: it did not
+	db      *DB
+	workers []*worker
+	wake    chan struct{} // of as many as take batches: something waits
+	wakeFor chan struct{} // of one: an admin waits; SQLite: the same channel
+	stat    Stats
+	away    atomic.Int64 // when the database last refused a commit, as for want of space, Unix ms; 0: it did not
 
 	mu       sync.Mutex
 	accepts  []*acceptOp
@@ -46,13 +42,14 @@ type writer struct {
 	admins   []*adminOp
 	bytes    int // of the accepts waiting or being committed
 	closing  bool
+	ended    sync.WaitGroup
 
-	// of the writer's goroutine alone
-	lastSeq int64
-	lastAt  int64
 	pending pendingCounts
-	hours   hourDeltas
-	after   func() // set by an admin's fn: what must hold in memory before the next batch is matched
+
+	last struct { // what numbers and times go on from
+		sync.Mutex
+		highMark
+	}
 }
 
 // Stats counts what the writer did, for metrics and benchmarks.
@@ -74,67 +71,76 @@ type acceptOp struct {
 type adminOp struct {
 	what string
 	fn   func(*sqlx.Tx) error
+	then func() // after the commit, before the next batch is matched; may be nil
 	done chan error
 }
 
 func newWriter(ctx context.Context, db *DB) (*writer, error) {
-	conn, err := db.pool.Connx(ctx)
-	if err != nil {
-		return nil, err
+	w := &writer{db: db, pending: newPendingCounts()}
+	batches := 1
+	if db.in == inPostgres {
+		batches = db.cfg.Writers
 	}
-	w := &writer{db: db, conn: conn, wake: make(chan struct{}, 1), end: make(chan struct{})}
-	w.pending = newPendingCounts()
-	w.hours.reset()
-	return w, w.stmt.prepare(ctx, conn)
+	w.wake = make(chan struct{}, batches)
+	for range batches {
+		w.workers = append(w.workers, newWorker(w, w.wake, true, db.in == inSQLite))
+	}
+	w.wakeFor = w.wake
+	if db.in == inPostgres {
+		w.wakeFor = make(chan struct{}, 1)
+		w.workers = append(w.workers, newWorker(w, w.wakeFor, false, true))
+	}
+	for _, k := range w.workers {
+		if !k.batches {
+			continue
+		}
+		if err := k.connect(ctx); err != nil {
+			return nil, errors.Join(err, w.close())
+		}
+	}
+	return w, nil
 }
 
 // load reads what the writer keeps in memory.
-func (w *writer) load(ctx context.Context) error {
-	last, err := lastEvent(ctx, w.conn)
-	if err != nil {
+func (w *writer) load(ctx context.Context) (err error) {
+	if w.last.highMark, err = lastEvent(ctx, w.workers[0].conn); err != nil {
 		return err
 	}
-	w.lastSeq, w.lastAt = last.Seq, last.At
-	return w.pending.load(ctx, w.conn)
+	return w.pending.load(ctx, w.workers[0].conn)
 }
 
-func (w *writer) start() { go w.run() }
+func (w *writer) start() {
+	for _, k := range w.workers {
+		w.ended.Go(k.run)
+	}
+}
 
 // stop commits what waits and ends. What comes later is refused.
 func (w *writer) stop() {
 	w.mu.Lock()
 	w.closing = true
 	w.mu.Unlock()
-	w.signal()
-	<-w.end
-}
-
-func (w *writer) signal() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
+	close(w.wake)
+	if w.wakeFor != w.wake {
+		close(w.wakeFor)
 	}
+	w.ended.Wait()
 }
 
-func (w *writer) run() {
-	defer close(w.end)
-	for range w.wake {
-		for {
-			// Those whom the last commit woke have more to write: they come first,
-			// for a commit of its own costs as much as twenty rows.
-			runtime.Gosched()
-			b := w.take()
-			if b.empty() {
-				break
-			}
-			w.commit(b)
-		}
-		w.mu.Lock()
-		done := w.closing && len(w.accepts)+len(w.outcomes)+len(w.admins) == 0
-		w.mu.Unlock()
-		if done {
-			return
-		}
+// close frees the connections of the workers, once they ended.
+func (w *writer) close() error {
+	var errs []error
+	for _, k := range w.workers {
+		errs = append(errs, k.disconnect())
+	}
+	return errors.Join(errs...)
+}
+
+// signal a worker. Callers hold the lock: the channel is open while nothing closes.
+func signal(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -148,12 +154,23 @@ type batch struct {
 
 func (b batch) empty() bool { return len(b.accepts)+len(b.outcomes) == 0 && b.admin == nil }
 
-func (w *writer) take() (b batch) {
+func (b batch) events() (n int) {
+	for _, op := range b.accepts {
+		n += len(op.events)
+	}
+	return n
+}
+
+// take what waits: of what there is, only what the worker is for.
+func (w *writer) take(batches, admins bool) (b batch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.admins) > 0 {
+	if admins && len(w.admins) > 0 {
 		b.admin = w.admins[0]
 		w.admins = w.admins[1:]
+		return b
+	}
+	if !batches {
 		return b
 	}
 	n, events := 0, 0
@@ -167,123 +184,17 @@ func (w *writer) take() (b batch) {
 	return b
 }
 
-// commit makes the batch durable, or, should it fail, finds out what can be.
-func (w *writer) commit(b batch) {
-	if b.admin != nil {
-		err := w.commitAdmin(b.admin)
-		if isFull(err) {
-			w.full.Store(time.Now().UnixMilli())
-			err = fmt.Errorf("%w: %w", ingest.ErrBusy, err)
-		}
-		b.admin.done <- err
-		return
-	}
-	began := time.Now()
-	err := w.try(b)
-	if err == nil {
-		w.committed(b, time.Since(began))
-		return
-	}
-	w.stat.Failures.Add(1)
-	w.hours.reset()
-	w.pending.drop()
-	w.stmt.drop()
-	switch {
-	case isFull(err):
-		w.withoutSpace(b, err)
-	case len(b.accepts) > 0 && len(b.outcomes) > 0:
-		w.commit(batch{outcomes: b.outcomes})
-		w.commit(batch{accepts: b.accepts})
-	case len(b.accepts) > 1:
-		w.commit(batch{accepts: b.accepts[:len(b.accepts)/2]})
-		w.commit(batch{accepts: b.accepts[len(b.accepts)/2:]})
-	case len(b.outcomes) > 1:
-		w.commit(batch{outcomes: b.outcomes[:len(b.outcomes)/2]})
-		w.commit(batch{outcomes: b.outcomes[len(b.outcomes)/2:]})
-	case len(b.accepts) == 1:
-		w.finish(b.accepts, fmt.Errorf("accept: %w", err))
-	default:
-		o := b.outcomes[0]
-		w.db.log.Error("outcome cannot be recorded", "sub", o.Item.Sub, "seq", o.Item.Seq, "err", err)
-		o.Done(err)
-	}
-}
-
-// withoutSpace: nothing can be written now. Accepts are refused; outcomes stay,
-// and with them their slots, until there is space.
-func (w *writer) withoutSpace(b batch, err error) {
-	w.full.Store(time.Now().UnixMilli())
-	w.finish(b.accepts, fmt.Errorf("%w: %w", ingest.ErrBusy, err))
-	if len(b.outcomes) == 0 {
-		return
-	}
+// putBack lets outcomes wait at the head of the queue again; false: it is too
+// late for that, the writer is closing.
+func (w *writer) putBack(outcomes []*delivery.Outcome) bool {
 	w.mu.Lock()
-	closing := w.closing
-	if !closing {
-		w.outcomes = append(b.outcomes, w.outcomes...)
+	defer w.mu.Unlock()
+	if w.closing {
+		return false
 	}
-	w.mu.Unlock()
-	if closing { // they will be sent again after the next start
-		for _, o := range b.outcomes {
-			o.Done(err)
-		}
-		return
-	}
-	w.db.log.Error("no space to record outcomes, trying again", "outcomes", len(b.outcomes), "err", err)
-	time.Sleep(250 * time.Millisecond) // the writer has nothing better to do: nobody can write
-}
-
-func (w *writer) try(b batch) error {
-	ctx := context.Background() // a commit is never cancelled half way
-	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	err := w.recordOutcomes(ctx, b.outcomes)
-	if err == nil {
-		err = w.insertEvents(ctx, b.accepts)
-	}
-	if err == nil {
-		err = w.hours.write(ctx, &w.stmt)
-	}
-	if err == nil {
-		if _, err = w.conn.ExecContext(ctx, "COMMIT"); err == nil {
-			return nil
-		}
-	}
-	// After some errors SQLite has rolled back by itself; then this one says so.
-	_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
-	return err
-}
-
-// committed tells everybody who waits.
-func (w *writer) committed(b batch, took time.Duration) {
-	w.full.Store(0)
-	var fresh []*event.Event
-	events := 0
-	for _, op := range b.accepts {
-		events += len(op.events)
-		for i, e := range op.events {
-			if op.verdicts[i] == ingest.Stored {
-				fresh = append(fresh, e)
-			}
-		}
-	}
-	w.db.cache.put(fresh)
-	nudges := w.pending.apply()
-	w.hours.reset()
-	w.stat.Commits.Add(1)
-	w.stat.Events.Add(int64(len(fresh)))
-	w.stat.Outcomes.Add(int64(len(b.outcomes)))
-	w.finish(b.accepts, nil)
-	for _, o := range b.outcomes {
-		o.Done(nil)
-	}
-	if len(nudges) > 0 {
-		w.db.cfg.Nudge(nudges)
-	}
-	if w.db.cfg.Committed != nil {
-		w.db.cfg.Committed(events, len(b.outcomes), took)
-	}
+	w.outcomes = append(outcomes, w.outcomes...)
+	signal(w.wake)
+	return true
 }
 
 func (w *writer) finish(ops []*acceptOp, err error) {
@@ -297,29 +208,17 @@ func (w *writer) finish(ops []*acceptOp, err error) {
 	w.mu.Unlock()
 }
 
-func (w *writer) commitAdmin(op *adminOp) error {
-	w.after = nil
-	tx, err := w.conn.BeginTxx(context.Background(), nil)
-	if err != nil {
-		return fmt.Errorf("%s: begin: %w", op.what, err)
-	}
-	if err := op.fn(tx); err != nil {
-		_ = tx.Rollback() // the first error is the one that matters
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%s: commit: %w", op.what, err)
-	}
-	if w.after != nil {
-		w.after()
-	}
-	return nil
+// admin runs fn in a write transaction of its own. Events accepted after it
+// returns are matched with what it changed. When another process got in its way
+// fn is run again.
+func (db *DB) admin(ctx context.Context, what string, fn func(tx *sqlx.Tx) error) error {
+	return db.adminThen(ctx, what, fn, nil)
 }
 
-// admin runs fn in a write transaction of its own. Events accepted after it
-// returns are matched with what it changed.
-func (db *DB) admin(ctx context.Context, what string, fn func(tx *sqlx.Tx) error) error {
-	op := &adminOp{what: what, fn: fn, done: make(chan error, 1)}
+// adminThen is admin, and calls then after the commit, before the next change
+// and, on SQLite, before the next event is matched.
+func (db *DB) adminThen(ctx context.Context, what string, fn func(tx *sqlx.Tx) error, then func()) error {
+	op := &adminOp{what: what, fn: fn, then: then, done: make(chan error, 1)}
 	w := db.w
 	w.mu.Lock()
 	if w.closing {
@@ -331,8 +230,8 @@ func (db *DB) admin(ctx context.Context, what string, fn func(tx *sqlx.Tx) error
 		return fmt.Errorf("%s: %w", what, ingest.ErrBusy)
 	}
 	w.admins = append(w.admins, op)
+	signal(w.wakeFor)
 	w.mu.Unlock()
-	w.signal()
 	select {
 	case err := <-op.done:
 		return err
@@ -364,8 +263,8 @@ func (db *DB) Accept(ctx context.Context, events []*event.Event) ([]ingest.Verdi
 	}
 	w.bytes += op.bytes
 	w.accepts = append(w.accepts, op)
+	signal(w.wake)
 	w.mu.Unlock()
-	w.signal()
 	// Once queued it will be committed: whoever sent it must hear so, however
 	// long that takes. The writer always answers.
 	return op.verdicts, <-op.done
@@ -381,21 +280,9 @@ func (db *DB) Record(o *delivery.Outcome) {
 		return
 	}
 	w.outcomes = append(w.outcomes, o)
+	signal(w.wake)
 	w.mu.Unlock()
-	w.signal()
 }
 
 // Stats of the writer.
 func (db *DB) Stats() *Stats { return &db.w.stat }
-
-func isFull(err error) bool {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code() & 0xff {
-	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
-		return true
-	}
-	return false
-}

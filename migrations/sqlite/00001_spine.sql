@@ -299,7 +299,7 @@ CREATE TABLE audit (
     hash      BLOB NOT NULL
 );
 CREATE INDEX audit_tenant ON audit (tenant, seq);
-CREATE INDEX audit_platform ON audit (seq) WHERE platform = 1;
+CREATE INDEX audit_platform ON audit (seq) WHERE platform;
 
 CREATE TABLE shards (
     shard      INTEGER PRIMARY KEY,

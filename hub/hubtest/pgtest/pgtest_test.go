@@ -1,4 +1,4 @@
-package hubtest
+package pgtest
 
 import (
 	"database/sql"
@@ -9,17 +9,17 @@ import (
 )
 
 // The server is real, survives a crash, and each test has a database of its own.
-func TestPostgresServer(t *testing.T) {
-	s, err := StartPostgres()
+func TestServer(t *testing.T) {
+	s, err := Start()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
-	t.Setenv(PostgresVariable, s.URL)
-	a, err := sql.Open("postgres", Postgres(t))
+	t.Setenv(Variable, s.URL)
+	a, err := sql.Open("postgres", Database(t))
 	require.NoError(t, err)
 	defer a.Close()
 	_, err = a.ExecContext(t.Context(), "CREATE TABLE x (n int); INSERT INTO x VALUES (1)")
 	require.NoError(t, err)
-	b, err := sql.Open("postgres", Postgres(t))
+	b, err := sql.Open("postgres", Database(t))
 	require.NoError(t, err)
 	defer b.Close()
 	_, err = b.ExecContext(t.Context(), "SELECT * FROM x")

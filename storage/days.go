@@ -1,0 +1,109 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+)
+
+// On PostgreSQL the number of an event begins with the day of its acceptance,
+// counted from 1970 by the server's clock in UTC; the lower dayBits count the
+// events of that day. Each morning the first process to notice moves the sequence
+// on. So a day is a range of numbers: what is partitioned by number is
+// partitioned by day, whoever knows a number knows the partition, and "newest
+// first" is one partition after the other. A few events around midnight may bear
+// the day before, and a day with more than 2^32 events would take numbers of the
+// next; neither does any harm.
+const (
+	dayBits   = 32
+	daysAhead = 2 // partitions made before they are needed
+)
+
+// dayTables are partitioned by day.
+var dayTables = []string{"events", "bodies", "masked_bodies", "attempts"}
+
+func partition(table string, day int64) string {
+	return table + "_" + time.UnixMilli(day*dayMS).UTC().Format("20060102")
+}
+
+// prepareDays makes the partitions of today and of the days to come, and then
+// lets today's numbers begin. Any number of processes may call it at once.
+func (db *DB) prepareDays(ctx context.Context) error {
+	today, reached, err := db.day(ctx)
+	if err != nil {
+		return err
+	}
+	for day := today; day <= today+daysAhead; day++ {
+		for _, table := range dayTables {
+			if err := db.makePartition(ctx, table, day); err != nil {
+				return fmt.Errorf("partition %s: %w", partition(table, day), err)
+			}
+		}
+	}
+	if reached >= today {
+		return nil
+	}
+	tx, err := db.pool.BeginTxx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin day: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	if err := db.lockFor(ctx, tx, lockDays); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "SELECT setval('event_seq', ?) FROM event_seq WHERE last_value < ?", today<<dayBits, today<<dayBits); err != nil {
+		return fmt.Errorf("begin day: %w", err)
+	}
+	return tx.Commit()
+}
+
+// day is today by the server's clock, and the day that numbers have reached.
+func (db *DB) day(ctx context.Context) (today, reached int64, err error) {
+	err = db.pool.QueryRowxContext(ctx, "SELECT floor(extract(epoch FROM clock_timestamp()) / 86400)::bigint, last_value FROM event_seq").Scan(&today, &reached)
+	if err != nil {
+		return 0, 0, fmt.Errorf("day of numbers: %w", err)
+	}
+	return today, reached >> dayBits, nil
+}
+
+// makePartition of a day, unless it is there. It is made apart and then
+// attached, which keeps nobody from reading or writing the other partitions.
+func (db *DB) makePartition(ctx context.Context, table string, day int64) error {
+	name := partition(table, day)
+	if there, err := db.hasTable(ctx, db.pool, name); err != nil || there {
+		return err
+	}
+	tx, err := db.pool.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	if err := db.lockFor(ctx, tx, lockDays); err != nil {
+		return err
+	}
+	if there, err := db.hasTable(ctx, tx, name); err != nil || there {
+		return err
+	}
+	for _, stmt := range []string{
+		"CREATE TABLE " + name + " (LIKE " + table + " INCLUDING ALL)",
+		fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%d) TO (%d)", table, name, day<<dayBits, (day+1)<<dayBits),
+	} {
+		if _, err := tx.ExecContext(ctx, stmt); err != nil {
+			if pq.As(err, pqerror.CheckViolation) != nil {
+				// Nobody made it in time: the rest has rows of that day already, and keeps them.
+				db.log.Warn("partition comes too late", "table", name)
+				return nil
+			}
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+func (db *DB) hasTable(ctx context.Context, q sqlx.QueryerContext, name string) (there bool, err error) {
+	return there, sqlx.GetContext(ctx, q, &there, "SELECT to_regclass(?) IS NOT NULL", name)
+}

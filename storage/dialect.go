@@ -1,0 +1,195 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// dialect is the database that a store is in. Statements are written once, in
+// the words that SQLite takes; translate turns them into PostgreSQL's. What
+// differs by more than words stands side by side in this file.
+type dialect uint8
+
+const (
+	inSQLite dialect = iota
+	inPostgres
+)
+
+// dialectOf a folder, or the URL of a database.
+func dialectOf(where string) dialect {
+	if isURL(where) {
+		return inPostgres
+	}
+	return inSQLite
+}
+
+// The lengths of INSERT statements that are prepared. Over a socket a statement
+// costs a round trip, inside the process next to nothing.
+func (d dialect) bulkSizes() []int {
+	if d == inPostgres {
+		return []int{128, 16, 4, 1}
+	}
+	return []int{32, 8, 1}
+}
+
+// outcomes says what becomes of runs. The row-wise form takes one run, the other
+// arrays of them and answers with those that were still pending.
+const (
+	outcomeRow = `UPDATE deliveries SET state = ?, tries = ?, due_at = ?, first_try_at = ?, done_at = ?, last_status = coalesce(?, last_status),
+		last_error = ?, late = ?, aside_at = ?, superseded_by = ? WHERE sub = ? AND seq = ? AND run = ? AND state = 0`
+	outcomeArrays = `UPDATE deliveries d SET state = v.state, tries = v.tries, due_at = v.due_at, first_try_at = v.first_try_at,
+			done_at = v.done_at, last_status = coalesce(v.last_status, d.last_status), last_error = v.last_error, late = v.late,
+			aside_at = v.aside_at, superseded_by = v.superseded_by
+		FROM (SELECT * FROM unnest(?::int[], ?::int[], ?::bigint[], ?::bigint[], ?::bigint[], ?::int[], ?::int[], ?::bool[], ?::bigint[], ?::bigint[],
+				?::bigint[], ?::bigint[], ?::int[])
+			AS u(state, tries, due_at, first_try_at, done_at, last_status, last_error, late, aside_at, superseded_by, sub, seq, run)) v
+		WHERE d.sub = v.sub AND d.seq = v.seq AND d.run = v.run AND d.state = 0
+		RETURNING d.sub, d.seq, d.run`
+)
+
+// beginAccept opens a transaction that stores events; of the lock and of so many
+// events. It answers with the version of the subscriptions, the server's time in
+// Unix ms, which is the same for all processes, and the numbers of the events.
+const beginAccept = `BEGIN; SELECT pg_advisory_xact_lock_shared(%d);
+	SELECT (SELECT COALESCE(max(version), 0) FROM subscription_versions) AS version, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+		ARRAY(SELECT nextval('event_seq') FROM generate_series(1, %d)) AS seqs`
+
+// translated statements by their text; those longer than maxTranslated are
+// lists of values of many lengths, and are made each time.
+var translated sync.Map
+
+const maxTranslated = 4 << 10
+
+// translate makes a statement in SQLite's words one of PostgreSQL's:
+//
+//	?, ?3                → $1, $3
+//	INDEXED BY name      → nothing: the planner knows the index too
+//	CROSS JOIN t ON …    → JOIN t ON …: in SQLite it keeps the order of the tables
+//
+// No statement of ours has a question mark in a literal.
+func translate(query string) string {
+	if t, ok := translated.Load(query); ok {
+		return t.(string)
+	}
+	t := toPostgres(query)
+	if len(query) <= maxTranslated {
+		translated.Store(query, t)
+	}
+	return t
+}
+
+func toPostgres(query string) string {
+	const indexed, cross = " INDEXED BY ", "CROSS JOIN "
+	var b strings.Builder
+	b.Grow(len(query) + 64)
+	for n := 0; ; {
+		at := strings.IndexAny(query, "? C")
+		if at < 0 {
+			b.WriteString(query)
+			return b.String()
+		}
+		b.WriteString(query[:at])
+		query = query[at:]
+		switch {
+		case query[0] == '?':
+			query = query[1:]
+			b.WriteByte('$')
+			if query != "" && isDigit(query[0]) {
+				continue
+			}
+			n++
+			b.WriteString(strconv.Itoa(n))
+		case strings.HasPrefix(query, indexed):
+			query = query[len(indexed):]
+			end := strings.IndexFunc(query, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') })
+			if end < 0 {
+				end = len(query)
+			}
+			query = query[end:]
+		case strings.HasPrefix(query, cross):
+			query = query[len("CROSS "):]
+			b.WriteString("JOIN ")
+			query = query[len("JOIN "):]
+		default:
+			b.WriteByte(query[0])
+			query = query[1:]
+		}
+	}
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// What processes take turns at, on PostgreSQL. SQLite has one process and one writer.
+const (
+	lockStart    = 0x686f6f6b00 + iota // make what a new store needs
+	lockMatching                       // change a subscription; shared: match events
+	lockAudit                          // write rows behind the head of the audit log
+	lockDays                           // make and drop partitions, move on to a new day
+)
+
+// lockFor waits until no other transaction is at something, and keeps them from
+// it until tx ends.
+func (db *DB) lockFor(ctx context.Context, tx *sqlx.Tx, what int64) error {
+	if db.in == inSQLite {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", what); err != nil {
+		return fmt.Errorf("wait for other processes: %w", err)
+	}
+	return nil
+}
+
+// snapshotOptions of a transaction that sees one state of the database.
+func (d dialect) snapshotOptions() *sql.TxOptions {
+	if d == inPostgres {
+		return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+	}
+	return &sql.TxOptions{ReadOnly: true}
+}
+
+// bigints is a list of n rows of numbers for VALUES. The first row says what
+// they are: PostgreSQL would take them for text.
+func bigints(cols, n int) string {
+	first := "(CAST(? AS BIGINT)" + strings.Repeat(",CAST(? AS BIGINT)", cols-1) + ")"
+	return first + strings.Repeat(",(?"+strings.Repeat(",?", cols-1)+")", n-1)
+}
+
+// unavailable says that the database cannot take anything now, whatever it is:
+// it is full, cannot be reached, or is being stopped.
+func unavailable(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false // who asked went away
+	}
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return pgUnavailable(err)
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+		return true
+	}
+	return false
+}
+
+// isNoTable says that PostgreSQL does not know a table. In SQLite there is no file then.
+func isNoTable(err error) bool { return pq.As(err, pqerror.UndefinedTable) != nil }
+
+// isUnique says that a row was refused because there is one like it.
+func isUnique(err error) bool {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+	}
+	return pq.As(err, pqerror.UniqueViolation) != nil
+}
