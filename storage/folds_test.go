@@ -185,10 +185,10 @@ func TestFoldsRace(t *testing.T) {
 
 // The loop folds without being asked, all tenants.
 func TestFoldsRunAhead(t *testing.T) {
-	db, f, _ := withTallies(t)
+	db, _, _ := withTallies(t)
 	ctx, stop := context.WithCancel(t.Context())
 	db.acceptMany(t, 1, event.CallRinging, 2*foldEvents)
-	f = tallying(openAgain(t, &db), &tally{as: "b"}) // this process knows of none of them
+	f := tallying(openAgain(t, &db), &tally{as: "b"}) // this process knows of none of them
 	ran := make(chan error, 1)
 	go func() { ran <- f.Run(ctx) }()
 	db.acceptMany(t, 2, event.CallRinging, 10)
