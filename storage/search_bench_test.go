@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"flag"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -17,8 +18,8 @@ import (
 
 var benchRows = flag.Int("past-rows", 500_000, "deliveries in the log that BenchmarkLog reads, over 100 subscriptions")
 
-// BenchmarkLog reads pages of a long log of 100 subscriptions.
-
+// BenchmarkLog reads pages of a long log of 100 subscriptions, with an attempt
+// for each delivery.
 func BenchmarkLog(b *testing.B) {
 	const subs = 100
 	db, ctx := openPast(b), context.Background()
@@ -40,6 +41,12 @@ func BenchmarkLog(b *testing.B) {
 			SELECT s.no, e.seq, 0, e.seq / 12, e.type, 1, iif((e.seq * 5 + s.no / 20) % 1000 = 0, 2, 1), 1, 0, 0, e.accepted_at, e.accepted_at, e.accepted_at,
 				iif((e.seq * 5 + s.no / 20) % 1000 = 0, 503, 200), iif((e.seq * 5 + s.no / 20) % 1000 = 0, 8, 0), 0, 0
 			FROM subscriptions s CROSS JOIN events e ON e.tenant = 1 AND s.no % 20 = e.seq % 20`)
+		require.NoError(b, err)
+		_, err = tx.ExecContext(ctx, `INSERT INTO attempts (sub, seq, run, n, at, dns, connect, tls, first, total, remote_ip, status, class,
+				header, signed_at, random_code, key_n, version, late, replay, process, epoch)
+			SELECT sub, seq, 0, 1, accepted_at, 0, 0, 0, 900, 1000, '127.0.0.1', last_status, last_error,
+				'Content-Length: 2' || char(10) || 'Date: Fri, 20 Nov 2026 05:45:52 GMT' || char(10), accepted_at, '0123456789abcdef', 1, 1, 0, 0, 'p', 0
+			FROM deliveries`)
 		require.NoError(b, err)
 	})
 	end := int64(pastStart) + int64(*benchRows)/5
@@ -68,6 +75,17 @@ func BenchmarkLog(b *testing.B) {
 			})
 		})
 	}
+	b.Run("attempts", func(b *testing.B) {
+		seq := int64(0)
+		benchPages(b, func() error {
+			seq = (seq+999_983)%(int64(*benchRows)/5) + 1 // here and there
+			found, err := db.FindAttempts(ctx, 1, seq%20+20, seq, search.AttemptPlace{}, 50)
+			if err == nil && len(found) != 1 {
+				err = fmt.Errorf("%d attempts of event %d", len(found), seq)
+			}
+			return err
+		})
+	})
 	for _, c := range []struct {
 		name string
 		f    search.EventFilter

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -477,4 +478,9 @@ func BenchmarkLoadSubscriptions(b *testing.B) {
 		require.NoError(b, db.LoadSubscriptions(b.Context()))
 		require.Equal(b, n, db.index.Len())
 	}
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	b.ReportMetric(float64(m.HeapAlloc)/(1<<20), "heap-MiB") // of the whole process, with nothing else in it
+	runtime.KeepAlive(db.index)
 }
