@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
@@ -44,15 +45,13 @@ func (c *ServeCmd) Run(ctx context.Context, s streams) (err error) {
 	if err := checkEnvironment(os.Environ()); err != nil {
 		return err
 	}
-	// Half of the memory is garbage most of the time: collect less often, unless
-	// the operator knows better.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(300)
-	}
 	log := newLogger(c.Config, s.err)
 	h, err := hub.New(ctx, c.Config, log)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" { // else the operator knows better
+		collectLess()
 	}
 	if first := h.First(); first != nil {
 		if err := printFirst(s.out, first, c.JSON); err != nil {
@@ -74,6 +73,18 @@ func startProfile(path string) (stop func() error, err error) {
 		pprof.StopCPUProfile()
 		return f.Close()
 	}, nil
+}
+
+// collectLess lets garbage take up to three times what lives, but no more than
+// 128 MiB at rest: with little in memory most of the time would go into
+// collecting; with a hundred thousand subscriptions the memory would.
+func collectLess() {
+	const garbage = 128 << 20
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	debug.SetGCPercent(int(min(max(garbage*100/(m.HeapAlloc+1), 50), 300)))
+	debug.FreeOSMemory() // what loading took
 }
 
 // MigrateCmd brings the store to this version's schema, without serving.
