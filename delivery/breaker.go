@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"errors"
-	"math"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -66,7 +65,7 @@ func (b *breaker) make(wait time.Duration) *gobreaker.TwoStepCircuitBreaker[stru
 
 // openWait is how long the n-th opening in a row lasts.
 func openWait(n int) time.Duration {
-	return min(time.Duration(float64(openFirst)*math.Pow(2, float64(min(n, 30)-1))), openLongest)
+	return min(openFirst<<min(n-1, 10), openLongest) // a shift without bound would overflow, and be no wait at all
 }
 
 // forceOpen opens the breaker for a time: the only way to give gobreaker a state.
