@@ -14,6 +14,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/problem"
 )
 
@@ -28,7 +29,9 @@ type Routes struct {
 	OpenAPI http.Handler // the document of this API
 	Docs    http.Handler // the same to read
 	Metrics http.Handler // nil: served on an address of its own
-	Log     *slog.Logger // default slog.Default()
+	// Dialects are the vendors' APIs; each knows its own callers and errors.
+	Dialects []dialect.Dialect
+	Log      *slog.Logger // default slog.Default()
 }
 
 // route is one line of the table.
@@ -124,18 +127,32 @@ func (h *Routes) Handler() http.Handler {
 	m := httprouter.New()
 	m.RedirectTrailingSlash, m.RedirectFixedPath = false, false
 	m.HandleMethodNotAllowed, m.HandleOPTIONS = true, true // both set Allow
-	m.NotFound = refusal(http.StatusNotFound, "there is nothing at this path")
-	m.MethodNotAllowed = refusal(http.StatusMethodNotAllowed, "this path has no such method; see the header Allow")
+	m.NotFound = h.refusal(http.StatusNotFound, "there is nothing at this path")
+	m.MethodNotAllowed = h.refusal(http.StatusMethodNotAllowed, "this path has no such method; see the header Allow")
 	for _, rt := range h.table() {
 		m.Handle(rt.method, rt.path, h.guard(rt))
+	}
+	for _, d := range h.Dialects {
+		for _, rt := range d.Routes() {
+			m.Handle(rt.Method, rt.Path, rt.Handle)
+		}
 	}
 	return h.outermost(m)
 }
 
-func refusal(status int, detail string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		problem.Write(w, problem.Details{Status: status, Detail: detail})
-	})
+func (h *Routes) refusal(status int, detail string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.refuse(w, r, status, detail) })
+}
+
+// refuse answers what no handler does, in the shape of whose path it is.
+func (h *Routes) refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
+	for _, d := range h.Dialects {
+		if d.Owns(r.URL.Path) {
+			d.Refuse(w, r, status, detail)
+			return
+		}
+	}
+	problem.Write(w, problem.Details{Status: status, Detail: detail})
 }
 
 // guard lets through to a route those whom it is for.
@@ -205,7 +222,7 @@ func (h *Routes) outermost(next http.Handler) http.Handler {
 			if w.began {
 				panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 			}
-			problem.Write(w, problem.Details{Status: http.StatusInternalServerError, Detail: "the hub could not do this; its log says why under request " + id})
+			h.refuse(w, r, http.StatusInternalServerError, "the hub could not do this; its log says why under request "+id)
 		}()
 		next.ServeHTTP(w, r)
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/ingest"
 )
 
 // fold is a table, or several, kept from the sequence of events: what is in
@@ -190,20 +191,55 @@ func (f *Folds) note(tenant, at int64) {
 }
 
 // horizon is a number at or above every event of the tenant that is committed
-// now, and below every one that is not.
-func (f *Folds) horizon(ctx context.Context, tenant int64) (int64, error) {
+// now, and below every one that is not, also later.
+func (f *Folds) horizon(ctx context.Context, tenant int64) (last int64, err error) {
+	if f.db.in == inPostgres {
+		if err := f.db.read.GetContext(ctx, &last, "SELECT last_value FROM event_seq"); err != nil {
+			return 0, err
+		}
+		return last, f.settle(ctx)
+	}
+	// Its one writer commits in the order of numbers.
 	if last := f.db.cache.last(tenant); last > 0 {
 		return last, nil
 	}
-	var last int64
-	err := f.db.read.GetContext(ctx, &last, "SELECT coalesce(max(seq), 0) FROM events WHERE tenant = ?", tenant)
+	err = f.db.read.GetContext(ctx, &last, "SELECT coalesce(max(seq), 0) FROM events WHERE tenant = ?", tenant)
 	return last, err
+}
+
+// openAccepts are the transactions that store events and have not ended: each
+// takes this lock before its numbers, and gives it back after all can see them.
+const openAccepts = `SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND classid = ? AND objid = ? AND objsubid = 1
+	AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND mode = 'ShareLock' AND granted`
+
+// settle waits until every transaction that may have taken a number before now
+// has ended: on PostgreSQL a lower number can be committed after a higher one.
+// Those that begin meanwhile are not waited for, nor kept waiting.
+func (f *Folds) settle(ctx context.Context) error {
+	const hi, lo = lockMatching >> 32, lockMatching & (1<<32 - 1)
+	var open []string
+	if err := f.db.read.SelectContext(ctx, &open, openAccepts, int64(hi), int64(lo)); err != nil {
+		return err
+	}
+	for pause := time.Millisecond; len(open) > 0; pause = min(2*pause, 50*time.Millisecond) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		var left []string
+		if err := f.db.read.SelectContext(ctx, &left, openAccepts, int64(hi), int64(lo)); err != nil {
+			return err
+		}
+		open = slices.DeleteFunc(open, func(t string) bool { return !slices.Contains(left, t) })
+	}
+	return nil
 }
 
 // step folds the next events of a tenant, up to a number. more: there are
 // others left.
 func (f *Folds) step(ctx context.Context, tenant, to int64) (more bool, err error) {
-	if f.came(tenant) >= to {
+	if f.db.in == inSQLite && f.came(tenant) >= to { // elsewhere another process may have put positions back
 		return false, nil
 	}
 	turn, err := f.turn(ctx, tenant)
@@ -270,9 +306,38 @@ func (f *Folds) advance(ctx context.Context, tx *sqlx.Tx, tenant, from, upTo int
 	return nil
 }
 
-// transact runs fn in a write transaction.
-func (f *Folds) transact(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
-	return f.db.admin(ctx, "fold", fn)
+// transact runs fn in a write transaction: of SQLite's writer, or, on
+// PostgreSQL, of a connection beside the writers'.
+func (f *Folds) transact(ctx context.Context, fn func(tx *sqlx.Tx) error) (err error) {
+	if f.db.in == inSQLite {
+		return f.db.admin(ctx, "fold", fn)
+	}
+	for range conflictTries {
+		if err = f.try(ctx, fn); !isConflict(err) {
+			break
+		}
+	}
+	if err != nil && unavailable(err) {
+		err = fmt.Errorf("%w: %w", ingest.ErrBusy, err)
+	}
+	return err
+}
+
+func (f *Folds) try(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
+	tx, err := f.db.pool.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	// What a crash of the server takes away is folded again: rows and positions
+	// go together.
+	if _, err := tx.ExecContext(ctx, "SET LOCAL synchronous_commit = off"); err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // positions of a tenant's folds; those that never began are not among them.
@@ -306,16 +371,17 @@ func (f *Folds) lowest(ctx context.Context, q sqlx.QueryerContext, tenant int64)
 
 // claim reads the positions and keeps others from moving them until tx ends.
 func (f *Folds) claim(ctx context.Context, tx *sqlx.Tx, tenant int64) (map[string]int64, error) {
-	at, err := positions(ctx, tx, tenant)
-	if err != nil {
-		return nil, err
-	}
-	for _, g := range f.all {
-		if _, began := at[g.name()]; !began {
-			at[g.name()] = 0
+	for _, g := range f.all { // no row, no lock on it
+		if _, err := tx.ExecContext(ctx, "INSERT INTO folds (name, tenant, position) VALUES (?, ?, 0) ON CONFLICT (name, tenant) DO NOTHING", g.name(), tenant); err != nil {
+			return nil, fmt.Errorf("positions: %w", err)
 		}
 	}
-	return at, nil
+	if f.db.in == inPostgres {
+		if _, err := tx.ExecContext(ctx, "SELECT 1 FROM folds WHERE tenant = ? ORDER BY name FOR UPDATE", tenant); err != nil {
+			return nil, fmt.Errorf("positions: %w", err)
+		}
+	}
+	return positions(ctx, tx, tenant)
 }
 
 func setPosition(ctx context.Context, tx *sqlx.Tx, name string, tenant, at int64) error {
@@ -330,7 +396,7 @@ func setPosition(ctx context.Context, tx *sqlx.Tx, name string, tenant, at int64
 // the number up to which they are all.
 func (f *Folds) read(ctx context.Context, tenant, from, to int64) (events []*event.Event, upTo int64, err error) {
 	all, here := f.db.cache.after(tenant, from, foldEvents)
-	if !here {
+	if !here || f.db.in == inPostgres { // where others commit too
 		if all, err = f.load(ctx, tenant, from, to); err != nil {
 			return nil, 0, err
 		}

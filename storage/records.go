@@ -112,8 +112,8 @@ func callRow(scope search.Scope, e *event.Event) []any {
 		}
 	}
 	return []any{
-		e.Tenant, int64(scope), storable(callID), start, e.Seq, callType, storable(dialType), result, hangup, transfers, consults,
-		storable(customer), storable(gateway), storable(firstAgent), barred(departments),
+		e.Tenant, int64(scope), callID, start, e.Seq, callType, dialType, result, hangup, transfers, consults,
+		customer, gateway, firstAgent, barred(departments),
 	}
 }
 
@@ -149,13 +149,8 @@ func partyRow(scope search.Scope, e *event.Event) []any {
 		}
 	}
 	return []any{
-		e.Tenant, int64(scope), storable(callID), storable(partyID), e.Seq, start, storable(uuid), storable(id), role == 2 && result == 3, barred(departments),
+		e.Tenant, int64(scope), callID, partyID, e.Seq, start, uuid, id, role == 2 && result == 3, barred(departments),
 	}
-}
-
-// storable is a text as every database takes it.
-func storable(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // barred is a list as a text in which |item| is found.
@@ -163,7 +158,7 @@ func barred(items []string) string {
 	if len(items) == 0 {
 		return ""
 	}
-	return storable("|" + strings.Join(items, "|") + "|")
+	return "|" + strings.Join(items, "|"+"|")
 }
 
 // latest keeps one row of each key, the last to be added.
@@ -220,7 +215,7 @@ func callConditions(f *search.CallFilter) (where string, args []any) {
 	and("c.start_at >= ?", max(f.From, 1))
 	and("c.start_at < ?", f.To)
 	if f.CallID != "" {
-		and("c.call_id = ?", storable(f.CallID))
+		and("c.call_id = ?", f.CallID)
 	}
 	for _, by := range []struct {
 		column, value string
@@ -228,17 +223,17 @@ func callConditions(f *search.CallFilter) (where string, args []any) {
 		switch {
 		case by.value == "":
 		case f.To-f.From <= aWeek:
-			and("EXISTS (SELECT 1 FROM party_records p WHERE p.tenant = c.tenant AND p.scope = c.scope AND p.call_id = c.call_id AND p."+by.column+" = ?)", storable(by.value))
+			and("EXISTS (SELECT 1 FROM party_records p WHERE p.tenant = c.tenant AND p.scope = c.scope AND p.call_id = c.call_id AND p."+by.column+" = ?)", by.value)
 		default:
 			and("c.call_id IN (SELECT p.call_id FROM party_records p WHERE p.tenant = ? AND p.scope = ? AND p."+by.column+" = ? AND p."+by.column+" <> '')",
-				f.Tenant, int64(f.Scope), storable(by.value))
+				f.Tenant, int64(f.Scope), by.value)
 		}
 	}
 	for _, by := range []struct {
 		column, value string
 	}{{"customer", f.Customer}, {"gateway", f.Gateway}, {"dial_type", f.DialType}} {
 		if by.value != "" {
-			and("c."+by.column+" = ?", storable(by.value))
+			and("c."+by.column+" = ?", by.value)
 		}
 	}
 	for _, by := range []struct {
@@ -270,7 +265,7 @@ func callConditions(f *search.CallFilter) (where string, args []any) {
 		if len(f.DepartmentAgents) > 0 {
 			cond += " OR c.first_agent IN (" + values("?", len(f.DepartmentAgents)) + ")"
 			for _, a := range f.DepartmentAgents {
-				is = append(is, storable(a))
+				is = append(is, a)
 			}
 		}
 		and(cond+")", is...)
@@ -327,7 +322,7 @@ func (l log) callsWith(ctx context.Context, of *search.CallFilter) (page []searc
 func (f *Folds) FindCall(ctx context.Context, tenant int64, scope search.Scope, callID string) (call *search.Record, parties []search.Record, err error) {
 	err = f.ask(ctx, tenant, "find call", func(l log) error {
 		found, err := l.records(ctx, callType(scope), `SELECT c.seq, b.bytes FROM call_records c JOIN bodies b ON b.seq = c.seq
-			WHERE c.tenant = ? AND c.scope = ? AND c.call_id = ?`, tenant, int64(scope), storable(callID))
+			WHERE c.tenant = ? AND c.scope = ? AND c.call_id = ?`, tenant, int64(scope), callID)
 		if err != nil {
 			return err
 		}
@@ -335,7 +330,7 @@ func (f *Folds) FindCall(ctx context.Context, tenant int64, scope search.Scope, 
 			call = &found[0]
 		}
 		parties, err = l.records(ctx, partyType(scope), `SELECT p.seq, b.bytes FROM party_records p JOIN bodies b ON b.seq = p.seq
-			WHERE p.tenant = ? AND p.scope = ? AND p.call_id = ? ORDER BY p.start_at, p.party_id`, tenant, int64(scope), storable(callID))
+			WHERE p.tenant = ? AND p.scope = ? AND p.call_id = ? ORDER BY p.start_at, p.party_id`, tenant, int64(scope), callID)
 		return err
 	})
 	if err == nil && call == nil && len(parties) == 0 {

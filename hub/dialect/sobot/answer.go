@@ -1,0 +1,109 @@
+package sobot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/search"
+)
+
+// envelope of every answer, in the order of the document.
+type envelope struct {
+	APIVersion string `json:"apiVersion"`
+	Status     string `json:"status"`
+	Message    string `json:"message"`
+	Code       int    `json:"code"`
+	Reason     string `json:"reason"`
+	Kind       string `json:"kind"`
+	Data       any    `json:"data"`
+}
+
+// failure has two of them the other way round. The document shows none: this is
+// our contract's.
+type failure struct {
+	APIVersion string `json:"apiVersion"`
+	Status     string `json:"status"`
+	Code       int    `json:"code"`
+	Message    string `json:"message"`
+	Reason     string `json:"reason"`
+	Kind       string `json:"kind"`
+	Data       any    `json:"data"`
+}
+
+const apiVersion = "6.2"
+
+func succeed(w http.ResponseWriter, kind string, data any) error {
+	return write(w, http.StatusOK, envelope{apiVersion, "Success", "", http.StatusOK, "OK", kind, data})
+}
+
+func write(w http.ResponseWriter, status int, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json;charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // the caller went away: nobody is left to tell
+	return nil
+}
+
+// problem is why a request is refused: HTTP status, reason code, and a text that
+// begins with the parameter's name where there is one.
+type problem struct {
+	Status int
+	Reason string
+	Text   string
+}
+
+func (p *problem) Error() string { return p.Reason + ": " + p.Text }
+
+// bad is a parameter that cannot be taken.
+func bad(reason, param, text string) *problem {
+	return &problem{http.StatusBadRequest, reason, param + ": " + text}
+}
+
+// Refuse implements dialect.Dialect.
+func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	reasons := map[int]string{
+		http.StatusNotFound: "NOT_FOUND", http.StatusMethodNotAllowed: "METHOD_NOT_ALLOWED", http.StatusInternalServerError: "INTERNAL",
+	}
+	a.fail(w, r, &problem{status, reasons[status], text})
+}
+
+// fail answers an error: a problem, one of access, or the hub's own trouble.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var p *problem
+	var slow *access.SlowDown
+	switch {
+	case errors.As(err, &p):
+	case errors.As(err, &slow):
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(slow.After.Seconds())))))
+		p = &problem{http.StatusTooManyRequests, "TOO_MANY_REQUESTS", err.Error()}
+	case errors.Is(err, access.ErrNoCredential), errors.Is(err, access.ErrCredential):
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		p = &problem{http.StatusUnauthorized, "UNAUTHORIZED", err.Error()}
+	case errors.Is(err, access.ErrSuspended), errors.Is(err, access.ErrQueryRole):
+		p = &problem{http.StatusForbidden, "FORBIDDEN", err.Error()}
+	case errors.Is(err, search.ErrNotFound):
+		p = &problem{http.StatusNotFound, "NOT_FOUND", err.Error()}
+	case errors.Is(err, ingest.ErrBusy), errors.Is(err, context.DeadlineExceeded):
+		a.log().Error("query", "path", r.URL.Path, "err", err)
+		w.Header().Set("Retry-After", "1")
+		p = &problem{http.StatusServiceUnavailable, "UNAVAILABLE", "the hub cannot answer this now"}
+	case r.Context().Err() != nil:
+		return // nobody is left to hear it
+	default:
+		a.log().Error("query", "path", r.URL.Path, "err", err)
+		p = &problem{http.StatusInternalServerError, "INTERNAL", "the hub could not do this; its log says why"}
+	}
+	if err := write(w, p.Status, failure{apiVersion, "Fail", p.Status, p.Text, p.Reason, "Error", nil}); err != nil {
+		a.log().Error("answer", "err", err)
+	}
+}

@@ -1,0 +1,283 @@
+package sobot
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/search"
+)
+
+// kind is how a field of a record is shown. A text that is absent is "", a
+// number or a time null.
+type kind uint8
+
+const (
+	text    kind = iota
+	integer      // the examples show some as texts: they are integers, as the tables say
+	counter      // an integer, 0 when absent
+	instant      // Unix ms
+	amount       // money, at most 2 decimals
+	flag         // false when absent
+	cause        // a text, "0" when absent
+	data         // custom data: the object, also when it was sent as a text that holds it
+)
+
+// field of a talk list.
+type field struct {
+	name string
+	kind kind
+	from []string                       // names in the record, the first that is given counts; none: name
+	or   func(r row) (n int64, ok bool) // a number that follows from others where it is absent
+}
+
+// row is a record, read once.
+type row map[string]event.Value
+
+func newRow(body []byte) row {
+	r := row{}
+	for name, v := range event.Members(body) {
+		r[string(name)] = v
+	}
+	return r
+}
+
+// Main Customer Talk List: the table of the document, then what only the
+// examples have. mainDialType is a filter and in no list: it is shown all the
+// same. lastAgent… and belongAgent… are one agent, the last who answered; the
+// lists have both sets.
+var callFields = []field{
+	{name: "callID"},
+	{name: "callType", kind: integer},
+	{name: "mainDialType"},
+	{name: "screenNumber"},
+	{name: "customerNumber"},
+	{name: "encryptCustomerNumber"},
+	{name: "areaPrefix"},
+	{name: "areaCode"},
+	{name: "areaProvince"},
+	{name: "areaCity"},
+	{name: "customerId"},
+	{name: "gatewayNumber"},
+	{name: "startTime", kind: instant},
+	{name: "alertTime", kind: instant},
+	{name: "answerTime", kind: instant},
+	{name: "bridgeTime", kind: instant},
+	{name: "endTime", kind: instant},
+	{name: "alertDuration", kind: integer},
+	{name: "accumAgentRingingDuration", kind: integer},
+	{name: "duration", kind: integer, or: seconds("bridgeTime", "endTime")},
+	{name: "totalDuration", kind: integer, or: seconds("startTime", "endTime")},
+	{name: "callResult", kind: integer},
+	{name: "earlyDetectCause", kind: cause},
+	{name: "reasonOfNotAnswer"},
+	{name: "hangupDisposition", kind: integer},
+	{name: "attachedData", kind: data},
+	{name: "recordUrl"},
+	{name: "platformId"},
+	{name: "companyId"},
+	{name: "feeSeconds", kind: integer, or: seconds("answerTime", "endTime")},
+	{name: "feeMinutes", kind: integer, or: feeMinutes},
+	{name: "firstRouteId"},
+	{name: "firstRouteName"},
+	{name: "belongAgentUUID", from: []string{"belongAgentUUID", "lastAgentUUID"}},
+	{name: "belongAgentID", from: []string{"belongAgentID", "lastAgentID"}},
+	{name: "belongAgentName", from: []string{"belongAgentName", "lastAgentName"}},
+	{name: "belongAgentDN", from: []string{"belongAgentDN", "lastAgentDN"}},
+	{name: "belongAgentPhoneType", from: []string{"belongAgentPhoneType", "lastAgentPhoneType"}}, // a text, unlike the others
+	{name: "belongAgentPSTN", from: []string{"belongAgentPSTN", "lastAgentPstn"}},
+	{name: "transferCount", kind: counter},
+	{name: "consultCount", kind: counter},
+	{name: "callerNumber"},
+	{name: "callerAgentUUID"},
+	{name: "callerDN"},
+	{name: "calleeNumber"},
+	{name: "calleeAgentUUID"},
+	{name: "calleeDN"},
+	{name: "firstCallAgentUUID"},
+	{name: "firstCallAgentID"},
+	{name: "firstCallAgentName"},
+	{name: "firstAgentUUID"},
+	{name: "firstAgentID"},
+	{name: "firstAgentName"},
+	{name: "firstAgentDN"},
+	{name: "firstAgentPhoneType", kind: counter},
+	{name: "firstAgentPstn"},
+	{name: "lastAgentUUID", from: []string{"lastAgentUUID", "belongAgentUUID"}},
+	{name: "lastAgentName", from: []string{"lastAgentName", "belongAgentName"}},
+	{name: "lastAgentID", from: []string{"lastAgentID", "belongAgentID"}},
+	{name: "lastAgentDN", from: []string{"lastAgentDN", "belongAgentDN"}},
+	{name: "lastAgentPhoneType", kind: counter, from: []string{"lastAgentPhoneType", "belongAgentPhoneType"}},
+	{name: "lastAgentPstn", from: []string{"lastAgentPstn", "belongAgentPSTN"}},
+	{name: "sourceType", kind: counter},
+	{name: "sourceId"},
+	{name: "sourceCode"},
+	{name: "sourceRecordSubId"},
+	{name: "sourceRecordSubCode"},
+	{name: "sourceRecordMainId"},
+	{name: "sourceRecordMainCode"},
+	{name: "departmentId"},
+	{name: "chargeDepartmentId"},
+	{name: "fee", kind: amount},
+	{name: "numberType", kind: integer},
+}
+
+// Sub Agent Talk List: the table of the document, then what only the examples
+// have. phoneType, twice in an example, is there once.
+var partyFields = []field{
+	{name: "callID"},
+	{name: "callType", kind: integer},
+	{name: "partyId"},
+	{name: "dialType", kind: integer, or: is(1)}, // a first call, and below an agent, unless it says otherwise
+	{name: "agentRole", kind: integer, or: is(2)},
+	{name: "agentType", kind: integer, or: agentType},
+	{name: "phoneType", kind: counter},
+	{name: "callResult", kind: integer},
+	{name: "hangupDisposition", kind: integer},
+	{name: "companyId"},
+	{name: "belongAgentFlag", kind: flag, from: []string{"belongAgentFlag", "lastAgentFlag"}},
+	{name: "agentUUID"},
+	{name: "agentID"},
+	{name: "agentName"},
+	{name: "agentDN"},
+	{name: "DNIS"},
+	{name: "gatewayNumber"},
+	{name: "startTime", kind: instant},
+	{name: "alertTime", kind: instant},
+	{name: "answerTime", kind: instant},
+	{name: "bridgeTime", kind: instant},
+	{name: "endTime", kind: instant},
+	{name: "afterworkEndTime", kind: instant},
+	{name: "duration", kind: integer, or: seconds("bridgeTime", "endTime")},
+	{name: "totalDuration", kind: integer, or: seconds("startTime", "endTime")},
+	{name: "feeSeconds", kind: integer, or: seconds("answerTime", "endTime")},
+	{name: "feeMinutes", kind: integer, or: feeMinutes},
+	{name: "fee", kind: amount},
+	{name: "platformId"},
+	{name: "earlyDetectCause", kind: cause},
+	{name: "departmentId"},
+	{name: "chargeDepartmentId"},
+	{name: "numberType", kind: integer},
+	{name: "fromAgentUUID"},
+	{name: "fromAgentID"},
+	{name: "fromAgentName"},
+	{name: "lastAgentFlag", kind: flag, from: []string{"lastAgentFlag", "belongAgentFlag"}},
+}
+
+// seconds between two times, rounded up: real records round so.
+func seconds(from, to string) func(row) (int64, bool) {
+	return func(r row) (int64, bool) {
+		a, b := r.instant(from), r.instant(to)
+		if a == 0 || b < a {
+			return 0, false
+		}
+		return (b - a + 999) / 1000, true
+	}
+}
+
+// feeMinutes are begun minutes of feeSeconds.
+func feeMinutes(r row) (int64, bool) {
+	n, ok := r.value("feeSeconds").Int()
+	if !ok {
+		n, ok = seconds("answerTime", "endTime")(r)
+	}
+	return (max(n, 0) + 59) / 60, ok
+}
+
+func is(n int64) func(row) (int64, bool) { return func(row) (int64, bool) { return n, true } }
+
+// agentType: 0 the agent is known by work no., 1 by UUID.
+func agentType(r row) (int64, bool) {
+	if r.text("agentUUID") != "" {
+		return 1, true
+	}
+	return 0, true
+}
+
+// value of the first of the names that is given; null: none is.
+func (r row) value(names ...string) event.Value {
+	for _, name := range names {
+		if v, ok := r[name]; ok && v[0] != 'n' && (v[0] != '"' || v.Text() != "") {
+			return v
+		}
+	}
+	return event.Value("null")
+}
+
+func (r row) text(names ...string) string { return r.value(names...).Text() }
+
+func (r row) instant(name string) int64 { return r.value(name).Time() }
+
+// show appends a record with the fields of a talk list.
+func (r row) show(out []byte, fields []field) []byte {
+	for i, f := range fields {
+		if out = append(out, ','); i == 0 {
+			out[len(out)-1] = '{'
+		}
+		out = append(strconv.AppendQuote(out, f.name), ':')
+		out = r.field(out, f)
+	}
+	return append(out, '}')
+}
+
+func (r row) field(out []byte, f field) []byte {
+	v := r.value(f.name)
+	if len(f.from) > 0 {
+		v = r.value(f.from...)
+	}
+	switch f.kind {
+	case instant:
+		if t := v.Time(); t > 0 {
+			return strconv.AppendInt(out, t, 10)
+		}
+	case integer, counter:
+		n, ok := v.Int()
+		if !ok && f.or != nil {
+			n, ok = f.or(r)
+		}
+		if ok || f.kind == counter {
+			return strconv.AppendInt(out, n, 10)
+		}
+	case amount:
+		if n, ok := v.Number(); ok {
+			return strconv.AppendFloat(out, math.Round(n*100)/100, 'f', -1, 64)
+		}
+	case flag:
+		b, _ := v.Bool()
+		return strconv.AppendBool(out, b)
+	case cause:
+		s := v.Text()
+		if s == "" {
+			s = "0"
+		}
+		return appendText(out, s)
+	case data:
+		return appendData(out, v)
+	default:
+		return appendText(out, v.Text())
+	}
+	return append(out, "null"...)
+}
+
+func appendText(out []byte, s string) []byte {
+	raw, err := json.Marshal(s)
+	if err != nil { // of a string there is none
+		return append(out, `""`...)
+	}
+	return append(out, raw...)
+}
+
+// appendData shows custom data as JSON where it is some, {} when there is none.
+func appendData(out []byte, v event.Value) []byte {
+	s := search.AttachedText(v)
+	switch {
+	case s == "":
+		return append(out, "{}"...)
+	case s[0] == '{' || s[0] == '[':
+		if json.Valid([]byte(s)) {
+			return append(out, s...)
+		}
+	}
+	return appendText(out, s)
+}

@@ -1,0 +1,200 @@
+package sobot
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones must not depend on the machine
+	"unicode/utf8"
+
+	"github.com/hookline/hookline/hub/event"
+)
+
+// maxBody of a request, in bytes.
+const maxBody = 1 << 20
+
+// params of a request: those of its JSON body by name. Methods read one each,
+// in the order of the document's table, and the first that cannot be taken is
+// the problem of the request.
+//
+// Blanks around a text are dropped; what is missing, null or an empty text is
+// not given; members that nobody asks for are ignored.
+type params struct {
+	values map[string]event.Value
+	err    error
+}
+
+// readBody reads the parameters of a POST.
+func readBody(w http.ResponseWriter, r *http.Request) (*params, error) {
+	if ct := r.Header.Get("Content-Type"); ct != "" {
+		mt, _, err := mime.ParseMediaType(ct)
+		if err != nil || mt != "application/json" {
+			return nil, &problem{http.StatusUnsupportedMediaType, "BODY_INVALID", "body: must be application/json"}
+		}
+	}
+	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
+		return nil, &problem{http.StatusUnsupportedMediaType, "BODY_INVALID", "body: must not be encoded"}
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &problem{http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", fmt.Sprintf("body: must not be larger than %d bytes", maxBody)}
+	case err != nil:
+		return nil, bad("BODY_INVALID", "body", "could not be read to its end")
+	}
+	return parseBody(raw)
+}
+
+func parseBody(raw []byte) (*params, error) {
+	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' || !json.Valid(raw) || !utf8.Valid(raw) {
+		return nil, bad("BODY_INVALID", "body", "must be a JSON object")
+	}
+	p := &params{values: map[string]event.Value{}}
+	for name, v := range event.Members(raw) {
+		p.values[string(name)] = v
+	}
+	return p, nil
+}
+
+// zone reads the header timezoneid; nil: it is not given.
+func zone(r *http.Request) (*time.Location, error) {
+	name := strings.Trim(r.Header.Get("timezoneid"), " \t")
+	if name == "" {
+		return nil, nil //nolint:nilnil // not given is no error
+	}
+	if loc, ok := loadZone(name); ok {
+		return loc, nil
+	}
+	return nil, bad("PARAM_VALUE", "timezoneid", "must be a name of the IANA time zone database, such as Asia/Singapore")
+}
+
+func loadZone(name string) (*time.Location, bool) {
+	if name == "" || name == "Local" || len(name) > 64 { // Go takes these for UTC and for the machine's
+		return nil, false
+	}
+	loc, err := time.LoadLocation(name)
+	return loc, err == nil
+}
+
+// given finds the value of the first of the names that has one.
+func (p *params) given(names ...string) (name string, v event.Value) {
+	for _, name := range names {
+		v, ok := p.values[name]
+		if ok && v[0] != 'n' && (v[0] != '"' || v.Text() != "") {
+			return name, v
+		}
+	}
+	return names[0], nil
+}
+
+func (p *params) refuse(reason, param, text string) {
+	if p.err == nil {
+		p.err = bad(reason, param, text)
+	}
+}
+
+// required is whether a value is there; a problem when it is not.
+func (p *params) required(name string, v event.Value) bool {
+	if v == nil {
+		p.refuse("PARAM_REQUIRED", name, "is required")
+	}
+	return v != nil
+}
+
+// integer reads a value: a JSON integer, or a text of its digits.
+func (p *params) integer(name string, v event.Value) (int64, bool) {
+	n, ok := v.Int()
+	if !ok {
+		p.refuse("PARAM_TYPE", name, "must be an integer")
+	}
+	return n, ok
+}
+
+// page is a required integer from 1 on, under one of its names.
+func (p *params) page(most int64, names ...string) int64 {
+	name, v := p.given(names...)
+	if !p.required(name, v) {
+		return 0
+	}
+	n, ok := p.integer(name, v)
+	if ok && (n < 1 || n > most) {
+		p.refuse("PARAM_VALUE", name, fmt.Sprintf("must be 1 to %d", most))
+	}
+	return n
+}
+
+// instant is a required time in Unix ms.
+func (p *params) instant(name string) int64 {
+	_, v := p.given(name)
+	if !p.required(name, v) {
+		return 0
+	}
+	n, ok := p.integer(name, v)
+	if ok && (n < 0 || n > lastInstant) {
+		p.refuse("PARAM_VALUE", name, "must be a time in Unix milliseconds")
+	}
+	return n
+}
+
+// lastInstant is the end of the year 9999.
+const lastInstant = 253_402_300_799_999
+
+// code is an integer that must be one of some; not given: the first of them is
+// not among what a client may say, it is what holds then.
+func (p *params) code(name string, absent int64, allowed ...int64) int64 {
+	_, v := p.given(name)
+	if v == nil {
+		return absent
+	}
+	n, ok := p.integer(name, v)
+	if ok && !slices.Contains(allowed, n) {
+		p.refuse("PARAM_VALUE", name, "must be one of "+list(allowed))
+	}
+	return n
+}
+
+func list(codes []int64) string {
+	texts := make([]string, len(codes))
+	for i, c := range codes {
+		texts[i] = strconv.FormatInt(c, 10)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// maxText is the most bytes of a text.
+const maxText = 4096
+
+// text is a text, or an integer that stands for its digits; "": not given.
+func (p *params) text(name string) string {
+	_, v := p.given(name)
+	if v == nil {
+		return ""
+	}
+	s := v.Text()
+	switch {
+	case s == "":
+		p.refuse("PARAM_TYPE", name, "must be a string")
+	case len(s) > maxText:
+		p.refuse("PARAM_VALUE", name, fmt.Sprintf("must not be longer than %d bytes", maxText))
+	}
+	return s
+}
+
+// word is a text that must be one of some. The document lists them with a
+// semicolon behind each, which clients copy.
+func (p *params) word(name string, allowed ...string) string {
+	s := strings.TrimRight(p.text(name), "; ")
+	if s != "" && !slices.Contains(allowed, s) {
+		p.refuse("PARAM_VALUE", name, "must be one of "+strings.Join(allowed, ", "))
+	}
+	return s
+}

@@ -1,0 +1,231 @@
+package sobot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/search"
+)
+
+// Bounds of a list of records. The document names none.
+const (
+	maxPageSize = 1000
+	maxRows     = 100_000 // pageNum * pageSize
+	maxSpan     = 366 * 24 * 60 * 60 * 1000
+)
+
+// page is the data of a list in pages.
+type page struct {
+	CurrPage int64           `json:"currPage"`
+	PageSize int64           `json:"pageSize"`
+	Total    int             `json:"total"`
+	List     json.RawMessage `json:"list"`
+}
+
+// searchCalls is S1, "Query Main Talk List": main records by startTime
+// (startTime ≤ t < endTime), newest first.
+func (a *API) searchCalls(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
+	if _, err := zone(r); err != nil { // its times have no zone
+		return err
+	}
+	p, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	q, err := readSearch(p)
+	if err != nil {
+		return err
+	}
+	q.filter.Tenant = c.Tenant
+	if q.filter.Department != "" && a.DepartmentAgents != nil {
+		q.filter.DepartmentAgents = a.DepartmentAgents(c.Tenant, q.filter.Department)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
+	defer cancel()
+	records, total, err := a.Records.FindCalls(ctx, q.filter)
+	if err != nil {
+		return err
+	}
+	out := []byte{'['}
+	for i, rec := range records {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = a.showCall(out, c, rec, q.hide)
+	}
+	return succeed(w, "MainCDRInfo", page{q.pageNum, q.pageSize, total, append(out, ']')})
+}
+
+// query is what S1 asks for.
+type query struct {
+	filter            search.CallFilter
+	hide              bool
+	pageNum, pageSize int64
+}
+
+// amountCodes of transferCount and consultCount: 1 none, 2 some.
+var amountCodes = []search.Amount{search.Any, search.None, search.Some}
+
+func readSearch(p *params) (q query, err error) {
+	f := &q.filter
+	f.From, f.To = p.instant("startTime"), p.instant("endTime")
+	q.pageNum = p.page(maxRows, "pageNum", "currPage")
+	q.pageSize = p.page(maxPageSize, "pageSize")
+	f.CallID = p.text("callID")
+	q.hide = p.hideNumber()
+	p.text("operator") // says who asks, not what for
+	agent := p.text("agent")
+	if p.code("agentType", 0, 0, 1) == 1 {
+		f.AgentUUID = agent
+	} else {
+		f.AgentID = agent
+	}
+	f.Customer = p.text("customerNumber")
+	f.Gateway = p.text("gatewayNumber")
+	f.CallType = p.code("callType", 0, 1, 2, 3)
+	f.DialType = p.word("mainDialType", "Inbound", "RegularMakeCall", "ClickToCallback", "TwoWayToPSTN", "Internal", "PreviewOutbound", "PredictiveOutbound")
+	// The parameter's table lists 4 to 9, 21 and 22, the records' example 1 to 9.
+	f.CallResult = p.code("callResult", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 21, 22)
+	f.Hangup = p.code("hangupDisposition", 0, 1, 2, 3)
+	f.Attached = p.attached()
+	agents := p.code("agentCount", 0, 1, 2, 3)
+	transfers := p.code("transferCount", 0, 1, 2)
+	consults := p.code("consultCount", 0, 1, 2)
+	f.Department = p.text("departmentId")
+	switch {
+	case p.err != nil:
+	case f.To <= f.From:
+		p.refuse("RANGE_INVALID", "endTime", "must be after startTime")
+	case f.To-f.From > maxSpan:
+		p.refuse("RANGE_TOO_LARGE", "endTime", "must not be more than 366 days after startTime")
+	case q.pageNum*q.pageSize > maxRows:
+		p.refuse("PARAM_VALUE", "pageNum", "pageNum * pageSize must not be more than 100000")
+	}
+	if p.err != nil {
+		return q, p.err
+	}
+	f.Agents = []search.Amount{search.Any, search.None, search.One, search.Several}[agents]
+	f.Transfers, f.Consults = amountCodes[transfers], amountCodes[consults]
+	f.Offset, f.Limit = int((q.pageNum-1)*q.pageSize), int(q.pageSize)
+	return q, nil
+}
+
+// hideNumber says whether customers' numbers are masked: 0 is the default, which
+// is plain as 2 is.
+func (p *params) hideNumber() bool { return p.code("hideNumber", 0, 0, 1, 2) == 1 }
+
+// attached reads attachedData: a text, or the object itself.
+func (p *params) attached() *search.Attached {
+	_, v := p.given("attachedData")
+	switch {
+	case v == nil:
+		return nil
+	case v[0] == '{':
+		return search.ParseAttached(string(v))
+	}
+	if s := p.text("attachedData"); s != "" {
+		return search.ParseAttached(s)
+	}
+	return nil
+}
+
+// listParties is S2, "Query Sub Agent Talk List": the party records of a call,
+// by startTime.
+func (a *API) listParties(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) error {
+	if _, err := zone(r); err != nil {
+		return err
+	}
+	call, parties, err := a.find(r.Context(), c, strings.Trim(ps.ByName("callID"), " \t\r\n"))
+	if err != nil {
+		return err
+	}
+	return succeed(w, "PartyCDRInfo", struct {
+		List json.RawMessage `json:"list"`
+	}{a.showParties(call, parties, false)})
+}
+
+// findCall is S3, "Query Main and Sub Talk Lists". The table has call and
+// parties, the example a list that is no JSON: the table holds.
+func (a *API) findCall(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
+	if _, err := zone(r); err != nil {
+		return err
+	}
+	p, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	_, given := p.given("callID")
+	p.required("callID", given)
+	callID := p.text("callID")
+	hide := p.hideNumber()
+	if p.err != nil {
+		return p.err
+	}
+	call, parties, err := a.find(r.Context(), c, callID)
+	if err != nil {
+		return err
+	}
+	if call == nil { // it still goes on, or its record is lost
+		return unknownCall
+	}
+	return succeed(w, "JSONObject", struct {
+		Call    json.RawMessage `json:"call"`
+		Parties json.RawMessage `json:"parties"`
+	}{a.showCall(nil, c, *call, hide), a.showParties(call, parties, hide)})
+}
+
+var unknownCall = &problem{http.StatusNotFound, "NOT_FOUND", "callID: there is no such call"}
+
+func (a *API) find(ctx context.Context, c access.Caller, callID string) (*search.Record, []search.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTime)
+	defer cancel()
+	call, parties, err := a.Records.FindCall(ctx, c.Tenant, search.Telemarketing, callID)
+	if errors.Is(err, search.ErrNotFound) {
+		return nil, nil, unknownCall
+	}
+	return call, parties, err
+}
+
+// showCall appends a main record. With its numbers masked it says which customer
+// it was in encryptCustomerNumber.
+func (a *API) showCall(out []byte, c access.Caller, rec search.Record, hide bool) []byte {
+	if !hide {
+		return newRow(rec.Body).show(out, callFields)
+	}
+	r := newRow(event.Partial.Body(rec.Type, rec.Body))
+	if number := newRow(rec.Body).text("customerNumber"); number != "" && a.SealNumber != nil {
+		r["encryptCustomerNumber"] = appendText(nil, a.SealNumber(c.CompanyID, number))
+	}
+	return r.show(out, callFields)
+}
+
+// showParties is a list of party records. One that does not say its callType has
+// that of its call.
+func (a *API) showParties(call *search.Record, parties []search.Record, hide bool) json.RawMessage {
+	out := []byte{'['}
+	callType := event.Value("null")
+	if call != nil {
+		callType = newRow(call.Body).value("callType")
+	}
+	for i, rec := range parties {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		if hide {
+			rec.Body = event.Partial.Body(rec.Type, rec.Body)
+		}
+		r := newRow(rec.Body)
+		if _, ok := r.value("callType").Int(); !ok {
+			r["callType"] = callType
+		}
+		out = r.show(out, partyFields)
+	}
+	return append(out, ']')
+}

@@ -1,0 +1,51 @@
+package sobot
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
+)
+
+// prefixes of the reports' paths: that of the document (Telemarketing), and that
+// of its twin for Call Center V6, which asks and answers the same.
+var prefixes = []string{"/callservice/tm/tm-reports", "/callservice/v6/cc-reports"}
+
+// handler answers a caller that may query.
+type handler func(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) error
+
+// Routes implements dialect.Dialect.
+func (a *API) Routes() (routes []dialect.Route) {
+	for _, p := range prefixes {
+		for _, rt := range []struct {
+			method, path string
+			handle       handler
+		}{
+			{"POST", "/maincdrs/_search", a.searchCalls},
+			{"GET", "/maincdrs/:callID/partycdrs", a.listParties},
+			{"POST", "/cdrs/_search", a.findCall},
+		} {
+			routes = append(routes, dialect.Route{Method: rt.method, Path: p + rt.path, Handle: a.guard(rt.handle)})
+		}
+	}
+	return routes
+}
+
+// Owns implements dialect.Dialect.
+func (a *API) Owns(path string) bool { return strings.HasPrefix(path, "/callservice/") }
+
+// guard lets those through who may query, and answers what the handler refuses.
+func (a *API) guard(h handler) httprouter.Handle {
+	return func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
+		c, err := a.caller(r)
+		if err == nil {
+			err = h(w, r, c, ps)
+		}
+		if err != nil {
+			a.fail(w, r, err)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+// Package sobot answers the queries of Sobot's call-centre "Data Service API":
+// the paths, parameters, envelopes and field names of its document, so that a
+// client of it works with Hookline. Where the document is silent or contradicts
+// itself, the comment beside the code says what holds.
+package sobot
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
+	"github.com/hookline/hookline/hub/search"
+)
+
+var _ dialect.Dialect = (*API)(nil)
+
+// API holds what the handlers need.
+type API struct {
+	// Caller finds out who makes a request; the errors are those of access.
+	Caller  func(r *http.Request) (access.Caller, error)
+	Records search.Records
+	// SealNumber is how encryptCustomerNumber shows a number of a tenant.
+	SealNumber func(companyID, number string) string
+	// DepartmentAgents are the agentUUIDs that the tenant's directory has in a
+	// department; may be nil.
+	DepartmentAgents func(tenant int64, department string) []string
+	Log              *slog.Logger // default slog.Default()
+}
+
+func (a *API) log() *slog.Logger {
+	if a.Log != nil {
+		return a.Log
+	}
+	return slog.Default()
+}
+
+// queryTime bounds a query.
+const queryTime = 30 * time.Second
