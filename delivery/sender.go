@@ -254,6 +254,10 @@ func (s *Sender) transport(tenant int64) *http.Transport {
 	return t
 }
 
+// Transport is the guarded way to the outside that a tenant's pushes take, for
+// what else is asked there on the tenant's behalf. It follows no redirects.
+func (s *Sender) Transport(tenant int64) http.RoundTripper { return s.transport(tenant) }
+
 func (s *Sender) newTransport(own []netip.Prefix) *http.Transport {
 	guard := NewGuard(append(append([]netip.Prefix(nil), s.Allow...), own...))
 	guard.Self = s.Self

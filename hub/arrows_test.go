@@ -20,10 +20,10 @@ const module = "github.com/hookline/hookline"
 
 // layers of the tree, lowest first. A package imports from lower layers only.
 var layers = [][]string{
-	{"hub/event", "hub/access", "hub/audit", "hub/problem", "hub/openapi", "signing", "migrations", "docs/*", "hub/hubtest/pgtest"}, // they import nothing of ours
+	{"hub/event", "hub/access", "hub/audit", "hub/directory", "hub/problem", "hub/openapi", "signing", "migrations", "docs/*", "hub/hubtest/pgtest"}, // they import nothing of ours
 	{"subscriptions"},
 	{"delivery"},
-	{"hub/ingest", "hub/search", "hub/tail", "hub/live", "hub/report"},
+	{"hub/ingest", "hub/recording", "hub/search", "hub/tail", "hub/live", "hub/report"},
 	{"hub/dialect"}, // what dialects share
 	{"hub/admin", "hub/console", "hub/dialect/*"},
 	{"storage"}, // it may know everybody's types

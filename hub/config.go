@@ -30,6 +30,7 @@ type Config struct {
 	AllowNetworks   []string      `env:"HOOKLINE_ALLOW_NETWORKS" help:"CIDRs that pushes may reach although private; 'loopback' for 127.0.0.0/8 and ::1."`
 	RequireHTTPS    bool          `env:"HOOKLINE_REQUIRE_HTTPS" name:"require-https" help:"Refuse callback URLs with http."`
 	PublicURL       string        `name:"public-url" env:"HOOKLINE_PUBLIC_URL" help:"Where others reach the hub, as behind a proxy: https://host[:port][/path]. Callback URLs there are refused."`
+	BlobURL         string        `name:"blob-url" env:"HOOKLINE_BLOB_URL" help:"Where recordings are kept: file:///folder, or s3://bucket?region=…; default: the folder recordings in the data folder."`
 	TrustedProxies  []string      `env:"HOOKLINE_TRUSTED_PROXIES" help:"CIDRs whose X-Forwarded-For is believed."`
 	Log             string        `env:"HOOKLINE_LOG" enum:"text,json," default:"" help:"text or json; default: text on a terminal, else json."`
 	LogLevel        string        `env:"HOOKLINE_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
@@ -85,6 +86,9 @@ func (c Config) check() (*settings, error) {
 	}
 	if s.public, err = c.publicURL(); err != nil {
 		return nil, fmt.Errorf("HOOKLINE_PUBLIC_URL: %w", err)
+	}
+	if err := checkBlobURL(c.BlobURL); err != nil {
+		return nil, fmt.Errorf("HOOKLINE_BLOB_URL: %w", err)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return nil, errors.New("HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY go together")

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"gocloud.dev/blob"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hookline/hookline/delivery"
@@ -27,6 +28,7 @@ import (
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/openapi"
+	"github.com/hookline/hookline/hub/recording"
 	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage"
@@ -48,6 +50,8 @@ type Hub struct {
 	tail    tail.Feed
 	ingest  *ingest.Handler
 	api     *openapi.Document
+	blobs   *blob.Bucket
+	records *recording.Library
 	listen  net.Listener
 	scrape  net.Listener // of /metrics; nil: on the same listener
 	tls     *tls.Config  // of listen; nil: plain http
@@ -101,6 +105,12 @@ func (h *Hub) open(ctx context.Context) (err error) {
 	if err := h.bind(ctx); err != nil {
 		return err
 	}
+	if err := h.book.SyncApps(ctx, h.db.LoadApps); err != nil {
+		return err
+	}
+	if h.blobs, err = h.cfg.openBlobs(ctx); err != nil {
+		return err
+	}
 	h.wire()
 	return nil
 }
@@ -110,6 +120,7 @@ func (h *Hub) wire() {
 	h.ops.store = h.db
 	h.folds = storage.NewFolds(h.db)
 	h.sender = &delivery.Sender{Allow: h.cfg.allow, TenantAllow: h.tenantAllow, Self: h.self}
+	h.records = h.library()
 	h.lanes = delivery.NewDispatcher(delivery.Config{
 		Store: h.db, Sender: h.sender, Subs: h.db.Index(), Requests: maxRequests(), Observe: h.observe, Log: h.log,
 	})
@@ -132,10 +143,14 @@ func (h *Hub) observe(r delivery.Report) {
 
 func (h *Hub) routes() http.Handler {
 	r := &Routes{
-		Auth: &access.Authenticator{Book: h.book, Trusted: h.cfg.trusted},
+		Auth: &access.Authenticator{
+			Book: h.book, Trusted: h.cfg.trusted,
+			Tokens: &access.Tokens{Key: h.cfg.box.Subkey(signing.LabelToken), Book: h.book, Signs: h.db},
+		},
 		API: &admin.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db, Events: h.db, Book: h.book, Log: h.log,
 			Audit: h.db, Tail: &h.tail,
+			Apps: h.db, Directory: h.db, Recordings: h.records, PublicURL: h.cfg.publicBase(),
 			Rules:   h.rules,
 			Facets:  h.db.Index().Facets,
 			Cursors: admin.Cursors{Key: h.cfg.box.Subkey(signing.LabelCursor)},
@@ -159,8 +174,7 @@ func (h *Hub) scrapeHandler() http.Handler {
 
 // rules by which a tenant's subscriptions are checked.
 func (h *Hub) rules(tenant int64) subscriptions.Rules {
-	guard := delivery.NewGuard(append(append([]netip.Prefix(nil), h.cfg.allow...), h.tenantAllow(tenant)...))
-	guard.Self = h.self
+	guard := h.guard(tenant)
 	allowECB := false
 	if t := h.book.Tenant(tenant); t != nil {
 		allowECB, _ = t.Settings["allowECB"].(bool)
@@ -280,6 +294,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.db.RunJobs(gctx) })
 	g.Go(func() error { return h.db.RunRetention(gctx) })
 	g.Go(func() error { return h.folds.Run(gctx) })
+	g.Go(func() error { return h.records.Run(gctx) })
 	g.Go(func() error { return h.housekeeping(gctx) })
 	err := g.Wait()
 	h.sender.CloseIdle()
@@ -370,6 +385,9 @@ func (h *Hub) Close() error {
 	}
 	if h.db != nil {
 		errs = append(errs, h.db.Close())
+	}
+	if h.blobs != nil {
+		errs = append(errs, h.blobs.Close())
 	}
 	return errors.Join(errs...)
 }

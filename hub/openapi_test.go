@@ -159,6 +159,9 @@ func (r *reader) ask(status int, method, path, key string, body any, params ...s
 		if media = "application/x-ndjson"; bytes.HasPrefix(b, []byte{0x1f, 0x8b}) {
 			headers = append(headers, "Content-Encoding", "gzip")
 		}
+		if bytes.HasPrefix(b, []byte("ID3")) {
+			media = "audio/mpeg"
+		}
 	}
 	headers = append(headers, "Content-Type", media)
 	a := r.Do(method, target, key, body, headers...)
@@ -223,7 +226,7 @@ func id(t *testing.T, a hubtest.Answer) string { return a.JSON(t)["id"].(string)
 
 // What the hub really answers is what the document says, and no more.
 func TestAnswersAreAsDocumented(t *testing.T) {
-	for _, media := range []string{"text/html", "application/x-ndjson"} {
+	for _, media := range []string{"text/html", "application/x-ndjson", "audio/mpeg"} {
 		openapi3filter.RegisterBodyDecoder(media, openapi3filter.PlainBodyDecoder)
 		t.Cleanup(func() { openapi3filter.UnregisterBodyDecoder(media) })
 	}
@@ -378,6 +381,42 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		r.ask(204, "DELETE", "/v1/subscriptions/{id}", owner, nil, sub)
 		r.ask(404, "DELETE", "/v1/subscriptions/{id}", owner, nil, sub)
 		r.ask(200, "GET", "/v1/subscriptions/{id}/versions", owner, nil, sub)
+	})
+
+	t.Run("apps, directory, recordings", func(t *testing.T) {
+		r.t = t
+		app := r.ask(201, "POST", "/v1/apps", owner, `{"kind":"sobot","name":"crm"}`)
+		require.Contains(t, app.JSON(t), "appSecret")
+		r.ask(422, "POST", "/v1/apps", owner, `{"kind":"x"}`)
+		r.ask(403, "POST", "/v1/apps", auditor, `{"kind":"sobot"}`)
+		r.ask(200, "GET", "/v1/apps?limit=1", owner, nil)
+		r.ask(204, "DELETE", "/v1/apps/{id}", owner, nil, id(t, app))
+		r.ask(404, "DELETE", "/v1/apps/{id}", owner, nil, id(t, app))
+
+		r.ask(200, "PUT", "/v1/directory", owner, `{"agents":[{"agentUUID":"u-1","agentID":"1001","departmentIds":["d-1"],"maxConcurrentChats":-1}],"departments":[{"departmentId":"d-1","siteId":1}],
+			"groups":[{"groupId":"g-1","name":"g"}],"queues":[{"queueId":"q-1","media":"chat"}]}`)
+		r.ask(422, "PUT", "/v1/directory", owner, `{"agents":[{}]}`)
+		r.ask(413, "PUT", "/v1/directory", owner, `{"agents":[`+strings.Repeat(`{},`, 10_000)+`{}]}`)
+		for kind, key := range map[string]string{"agents": "u-1", "departments": "d-1", "groups": "g-1", "queues": "q-1"} {
+			r.ask(200, "GET", "/v1/directory/{kind}?limit=1", owner, nil, kind)
+			o := r.ask(200, "GET", "/v1/directory/{kind}/{id}", owner, nil, kind, key)
+			r.is(strings.ToUpper(kind[:1])+kind[1:len(kind)-1], o.Body)
+			r.ask(200, "PUT", "/v1/directory/{kind}/{id}", owner, `{}`, kind, key)
+			r.ask(204, "DELETE", "/v1/directory/{kind}/{id}", owner, nil, kind, key)
+			r.ask(404, "GET", "/v1/directory/{kind}/{id}", owner, nil, kind, key)
+		}
+		r.ask(404, "GET", "/v1/directory/{kind}", owner, nil, "teams")
+		r.ask(422, "PUT", "/v1/directory/{kind}/{id}", owner, `{"agentUUID":"u-2"}`, "agents", "u-1")
+
+		r.ask(200, "PUT", "/v1/recordings/{id}", owner, []byte("ID3 sound"), "r-1")
+		r.ask(200, "PUT", "/v1/recordings/{id}", owner, `{"sourceUrl":"`+strings.Replace(sink.URL, "http", "https", 1)+`"}`, "r-2")
+		r.ask(422, "PUT", "/v1/recordings/{id}", owner, `{"sourceUrl":"http://x.example"}`, "r-2")
+		r.ask(415, "PUT", "/v1/recordings/{id}", owner, []byte("\n"), "r-2")
+		r.ask(200, "GET", "/v1/recordings/{id}", owner, nil, "r-1")
+		r.ask(200, "HEAD", "/v1/recordings/{id}", owner, nil, "r-1")
+		r.ask(404, "GET", "/v1/recordings/{id}", owner, nil, "r-3")
+		r.ask(502, "GET", "/v1/recordings/{id}", owner, nil, "r-2")
+		r.ask(204, "DELETE", "/v1/recordings/{id}", owner, nil, "r-2")
 	})
 
 	for _, l := range hub.Table() {

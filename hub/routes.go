@@ -107,6 +107,21 @@ func (h *Routes) table() []route {
 		{"GET", "/v1/exports/deliveries", only(owner, auditor), api.ExportDeliveries},
 		{"GET", "/v1/tail", only(owner, auditor), api.TailAttempts},
 		{"GET", "/v1/audit", only(platform, owner, auditor), api.ListAudit},
+
+		{"POST", "/v1/apps", only(owner), api.CreateApp},
+		{"GET", "/v1/apps", only(owner), api.ListApps},
+		{"DELETE", "/v1/apps/:id", only(owner), api.DeleteApp},
+
+		{"PUT", "/v1/directory", only(owner), api.PutDirectory},
+		{"GET", "/v1/directory/:kind", only(owner), api.ListObjects},
+		{"PUT", "/v1/directory/:kind/:id", only(owner), api.PutObject},
+		{"GET", "/v1/directory/:kind/:id", only(owner), api.GetObject},
+		{"DELETE", "/v1/directory/:kind/:id", only(owner), api.DeleteObject},
+
+		{"PUT", "/v1/recordings/:id", only(owner), api.PutRecording},
+		{"GET", "/v1/recordings/:id", only(owner, access.Query), api.GetRecording},
+		{"HEAD", "/v1/recordings/:id", only(owner, access.Query), api.GetRecording},
+		{"DELETE", "/v1/recordings/:id", only(owner), api.DeleteRecording},
 	}
 	if h.Metrics != nil {
 		t = append(t, route{"GET", "/metrics", anyone, plain(h.Metrics)})

@@ -86,6 +86,7 @@ type DB struct {
 	cache *cache
 	w     *writer
 	notes notes
+	dir   directories
 	log   *slog.Logger
 
 	jobs chan struct{} // of one: a job waits for RunJobs
@@ -185,6 +186,10 @@ func (db *DB) load(ctx context.Context) (err error) {
 	if err := db.LoadSubscriptions(ctx); err != nil {
 		return err
 	}
+	if err := db.FollowDirectory(ctx); err != nil {
+		return err
+	}
+	db.index.Departments = db.dir.book.Departments
 	if err := db.w.load(ctx); err != nil {
 		return err
 	}

@@ -99,4 +99,10 @@ type Caller struct {
 	PII       bool
 	Strict    bool // the tenant's setting validation: "strict"
 	IP        string
+
+	// Of a token; KeyID is then the id of its app.
+	Token     TokenKind // "": a key
+	AgentUUID string    // of an agent token; one of both may be ""
+	AgentID   string
+	Until     time.Time // it expires
 }

@@ -31,43 +31,59 @@ func (e *SlowDown) Error() string {
 type Authenticator struct {
 	Book    *Book
 	Trusted []netip.Prefix   // proxies whose X-Forwarded-For is believed
+	Tokens  *Tokens          // for AuthenticateVendor; nil: only keys
 	Now     func() time.Time // default time.Now
 	failed  failures
+}
+
+func (a *Authenticator) now() time.Time {
+	if a.Now != nil {
+		return a.Now()
+	}
+	return time.Now()
 }
 
 // Authenticate reads the credential of r: "Authorization: Bearer hk_…", or,
 // where inQuery allows it and there is no such header, ?key= with a key of role
 // ingest. The error is one of the above.
 func (a *Authenticator) Authenticate(r *http.Request, inQuery bool) (Caller, error) {
-	now := time.Now
-	if a.Now != nil {
-		now = a.Now
-	}
 	text, fromURL, err := credential(r, inQuery)
+	c, err := a.judge(r, err, func(now time.Time) (Caller, error) { return a.Book.Lookup(text, now) })
+	if err == nil && fromURL && c.Role != Ingest {
+		return Caller{}, ErrQueryRole
+	}
+	return c, err
+}
+
+// judge lets look find the caller of r's credential, unless reading that one
+// failed with err, and counts wrong ones.
+func (a *Authenticator) judge(r *http.Request, err error, look func(now time.Time) (Caller, error)) (Caller, error) {
 	if errors.Is(err, ErrNoCredential) {
 		return Caller{}, err // nothing was guessed: not counted
 	}
-	ip := ClientIP(r, a.Trusted)
 	var c Caller
 	if err == nil {
-		c, err = a.Book.Lookup(text, now())
+		c, err = look(a.now())
 	}
 	if errors.Is(err, ErrCredential) {
-		if wait := a.failed.count(ip, now()); wait > 0 {
-			return Caller{}, &SlowDown{After: wait}
-		}
-		return Caller{}, err
+		return Caller{}, a.Wrong(r)
 	}
 	if err != nil {
 		return Caller{}, err
 	}
-	if fromURL && c.Role != Ingest {
-		return Caller{}, ErrQueryRole
-	}
-	if ip.IsValid() {
+	if ip := ClientIP(r, a.Trusted); ip.IsValid() {
 		c.IP = ip.String()
 	}
 	return c, nil
+}
+
+// Wrong counts a wrong credential of r's address: ErrCredential, or a *SlowDown
+// when there were too many.
+func (a *Authenticator) Wrong(r *http.Request) error {
+	if wait := a.failed.count(ClientIP(r, a.Trusted), a.now()); wait > 0 {
+		return &SlowDown{After: wait}
+	}
+	return ErrCredential
 }
 
 // credential finds the text of the key in r.

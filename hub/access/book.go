@@ -17,6 +17,8 @@ type Book struct {
 	numbers  map[string]int64  // companyId -> number
 	keys     map[[32]byte]*entry
 	hashes   map[string][32]byte // key id -> hash
+	apps     map[string]*App     // by id; replaced as a whole
+	syncing  sync.Mutex          // of apps
 	usedMu   sync.Mutex
 	used     []*entry // used since the last Flush
 	flushing sync.Mutex
@@ -157,10 +159,14 @@ func (b *Book) Lookup(text string, now time.Time) (Caller, error) {
 	return c, nil
 }
 
-// Holds says whether the key of a caller is still good for what it was let in
-// for: not revoked, not expired, its tenant not suspended. For what goes on for
-// longer than a request.
+// Holds says whether the key or token of a caller is still good for what it was
+// let in for: not revoked, not expired, its tenant not suspended. For what goes
+// on for longer than a request.
 func (b *Book) Holds(c Caller, now time.Time) bool {
+	if c.Token != "" {
+		_, _, err := b.App(c.KeyID)
+		return err == nil && now.Before(c.Until)
+	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	hash, ok := b.hashes[c.KeyID]

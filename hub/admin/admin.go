@@ -18,6 +18,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/recording"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/subscriptions"
@@ -30,9 +31,12 @@ type Handler func(w http.ResponseWriter, r *http.Request, c access.Caller, ps ht
 type API struct {
 	Tenants TenantStore
 	Keys    KeyStore
+	Apps    AppStore
 	Book    *access.Book // changes of tenants and keys hold here from the moment they are answered
 	Cursors Cursors
 
+	Directory     DirectoryStore
+	Recordings    *recording.Library
 	Subscriptions SubscriptionStore
 	Search        search.Store
 	Facets        func(*event.Event) *event.Facets // what the filters of subscriptions look at
@@ -42,6 +46,8 @@ type API struct {
 	Tail          *tail.Feed
 	Events        ingest.Store                           // takes test pushes
 	Rules         func(tenant int64) subscriptions.Rules // what a tenant's subscriptions may be; Now is set here
+
+	PublicURL string // base of links, without a slash at its end; "": they begin with one
 
 	Now  func() time.Time // default time.Now
 	Log  *slog.Logger     // default slog.Default()

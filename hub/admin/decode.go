@@ -36,7 +36,9 @@ func decode(w http.ResponseWriter, r *http.Request, dst any) error {
 }
 
 // body reads the bytes of a JSON body.
-func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func body(w http.ResponseWriter, r *http.Request) ([]byte, error) { return bodyUpTo(w, r, maxBody) }
+
+func bodyUpTo(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if ct := r.Header.Get("Content-Type"); ct != "" {
 		mt, _, err := mime.ParseMediaType(ct)
 		if err != nil || mt != "application/json" && mt != "application/merge-patch+json" {
@@ -46,11 +48,11 @@ func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
 		return nil, problem.New(http.StatusUnsupportedMediaType, "the body must not be encoded")
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, problem.New(http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB")
+		return nil, problem.New(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d MiB", most>>20))
 	case err != nil:
 		return nil, problem.New(http.StatusBadRequest, "the body could not be read to its end")
 	}

@@ -34,6 +34,13 @@ const (
 	DeliveryView       = "delivery.view"
 	DeliveryExport     = "delivery.export"
 	EventView          = "event.view"
+	AppCreate          = "app.create"
+	AppDelete          = "app.delete"
+	DirectoryPut       = "directory.put" // of many: how many
+	DirectoryDelete    = "directory.delete"
+	RecordingPut       = "recording.put"
+	RecordingDelete    = "recording.delete"
+	RecordingView      = "recording.view"
 )
 
 // Row of the log.

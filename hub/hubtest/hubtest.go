@@ -111,6 +111,7 @@ func logWriter(testing.TB) io.Writer {
 
 // Answer of the hub to a request.
 type Answer struct {
+	Method string // of the request
 	Status int
 	Header http.Header
 	Body   []byte
@@ -170,7 +171,7 @@ func (h *Hub) Try(method, path, key string, body any, headers ...string) (Answer
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
-	return Answer{resp.StatusCode, resp.Header, raw}, err
+	return Answer{method, resp.StatusCode, resp.Header, raw}, err
 }
 
 // Subscribe makes a subscription of the demo tenant. Fields come in pairs.

@@ -1,0 +1,242 @@
+// Package directory holds what events do not say: names, departments, groups,
+// skills and capacity of a tenant's agents and queues, kept through the API. It
+// imports nothing of ours.
+package directory
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Kind of an object, as it is called in URLs.
+type Kind string
+
+// Kinds in the order of the contract.
+const (
+	Agents      Kind = "agents"
+	Departments Kind = "departments"
+	Groups      Kind = "groups"
+	Queues      Kind = "queues"
+)
+
+// Kinds that there are.
+var Kinds = []Kind{Agents, Departments, Groups, Queues}
+
+// Bounds of an object.
+const (
+	MaxText        = 256  // characters of a text
+	MaxDescription = 2000 // characters
+	MaxList        = 1000 // ids in a list
+	MaxChats       = 1_000_000
+)
+
+// Object is one of *Agent, *Department, *Group and *Queue. Those in a Directory
+// never change.
+type Object interface {
+	Kind() Kind
+	// Key is the object's id, unique in its tenant and kind.
+	Key() string
+	setKey(string)
+	check(*checker)
+}
+
+// New is an object of a kind with the defaults of the contract; nil: there is no
+// such kind.
+func New(k Kind) Object {
+	switch k {
+	case Agents:
+		return &Agent{
+			DepartmentIDs: []string{}, GroupIDs: []string{}, QueueIDs: []string{},
+			MaxConcurrentChats: 1, ClientType: "Unknown", SIPStatus: "offline",
+		}
+	case Departments:
+		return &Department{IsAvailableInLiveChat: true, IsAvailableInTicketingAndMessaging: true}
+	case Groups:
+		return &Group{}
+	case Queues:
+		return &Queue{}
+	}
+	return nil
+}
+
+// Agent is a person who takes calls and chats.
+type Agent struct {
+	AgentUUID          string   `json:"agentUUID"`
+	AgentID            string   `json:"agentID"` // the work number
+	AgentName          string   `json:"agentName"`
+	Email              string   `json:"email"`
+	DepartmentIDs      []string `json:"departmentIds"`
+	GroupIDs           []string `json:"groupIds"`
+	QueueIDs           []string `json:"queueIds"`
+	MaxConcurrentChats int      `json:"maxConcurrentChats"` // -1: no bound
+	PhoneType          int      `json:"phoneType"`          // 0 none, 1 web, 2 WeChat, 3 PSTN, 4 SIP, 5 app
+	ThisDN             string   `json:"thisDN"`
+	ClientType         string   `json:"clientType"` // Web, Android, IOS, Unknown
+	MicPermission      bool     `json:"micPermission"`
+	SIPStatus          string   `json:"sipStatus"`   // online, offline
+	ChatAgentID        string   `json:"chatAgentId"` // the GUID that Comm100's clients know
+}
+
+// Department groups agents and chats.
+type Department struct {
+	DepartmentID                       string `json:"departmentId"`
+	Name                               string `json:"name"`
+	Description                        string `json:"description"`
+	GUID                               string `json:"guid"` // that Comm100's clients know
+	SiteID                             int    `json:"siteId"`
+	IsAvailableInLiveChat              bool   `json:"isAvailableInLiveChat"`
+	IsAvailableInTicketingAndMessaging bool   `json:"isAvailableInTicketingAndMessaging"`
+}
+
+// Group of agents.
+type Group struct {
+	GroupID string `json:"groupId"`
+	Name    string `json:"name"`
+}
+
+// Queue is a queue of calls or a skill of chats.
+type Queue struct {
+	QueueID      string `json:"queueId"`
+	Name         string `json:"name"`
+	Media        string `json:"media"` // call, chat; "": events say
+	DepartmentID string `json:"departmentId"`
+	GroupID      string `json:"groupId"`
+	Strategy     string `json:"strategy"`
+}
+
+// The objects' kinds, keys and fields.
+func (*Agent) Kind() Kind      { return Agents }
+func (*Department) Kind() Kind { return Departments }
+func (*Group) Kind() Kind      { return Groups }
+func (*Queue) Kind() Kind      { return Queues }
+
+func (a *Agent) Key() string      { return a.AgentUUID }
+func (d *Department) Key() string { return d.DepartmentID }
+func (g *Group) Key() string      { return g.GroupID }
+func (q *Queue) Key() string      { return q.QueueID }
+
+func (a *Agent) setKey(id string)      { a.AgentUUID = id }
+func (d *Department) setKey(id string) { d.DepartmentID = id }
+func (g *Group) setKey(id string)      { g.GroupID = id }
+func (q *Queue) setKey(id string)      { q.QueueID = id }
+
+// keyFields name the key of each kind.
+var keyFields = map[Kind]string{Agents: "agentUUID", Departments: "departmentId", Groups: "groupId", Queues: "queueId"}
+
+// KeyField is the name of the field that holds the key of a kind.
+func (k Kind) KeyField() string { return keyFields[k] }
+
+// Problem is what is wrong with a field of an object.
+type Problem struct{ Field, Message string }
+
+// Check says what is wrong with an object whose key was given as id ("": only in
+// the object), and makes its texts and lists tidy: blanks around texts go, and
+// ids that come twice. nil: nothing is wrong.
+func Check(o Object, id string) []Problem {
+	c := &checker{}
+	field := o.Kind().KeyField()
+	switch key := strings.TrimSpace(o.Key()); {
+	case key == "" && id == "":
+		c.bad(field, "is required")
+	case key == "":
+		o.setKey(id)
+	case id != "" && key != id:
+		c.bad(field, fmt.Sprintf("is %q, and the path says %q", cut(key), cut(id)))
+	default:
+		o.setKey(key)
+	}
+	if key := o.Key(); len(c.problems) == 0 && (utf8.RuneCountInString(key) > 128 || strings.ContainsFunc(key, unicode.IsControl) || strings.ContainsAny(key, "/|")) {
+		c.bad(field, "must be at most 128 characters, without / and | and control characters")
+	}
+	o.check(c)
+	return c.problems
+}
+
+func cut(s string) string {
+	if utf8.RuneCountInString(s) > 40 {
+		return string([]rune(s)[:40]) + "…"
+	}
+	return s
+}
+
+type checker struct{ problems []Problem }
+
+func (c *checker) bad(field, message string) {
+	c.problems = append(c.problems, Problem{field, message})
+}
+
+func (c *checker) text(field string, s *string, most int) {
+	*s = strings.TrimSpace(*s)
+	if utf8.RuneCountInString(*s) > most || strings.ContainsRune(*s, 0) {
+		c.bad(field, fmt.Sprintf("must be at most %d characters, and none of them NUL", most))
+	}
+}
+
+func (c *checker) list(field string, ids *[]string) {
+	if len(*ids) > MaxList {
+		c.bad(field, fmt.Sprintf("must be at most %d ids", MaxList))
+		return
+	}
+	seen := make(map[string]bool, len(*ids))
+	tidy := []string{} // never null
+	for i, id := range *ids {
+		c.text(fmt.Sprintf("%s[%d]", field, i), &id, MaxText)
+		switch {
+		case id == "":
+			c.bad(fmt.Sprintf("%s[%d]", field, i), "must not be empty")
+		case !seen[id]:
+			seen[id] = true
+			tidy = append(tidy, id)
+		}
+	}
+	*ids = tidy
+}
+
+func (c *checker) number(field string, n, least, most int) {
+	if n < least || n > most {
+		c.bad(field, fmt.Sprintf("must be from %d to %d", least, most))
+	}
+}
+
+func (c *checker) oneOf(field, s string, words ...string) {
+	for _, w := range words {
+		if s == w {
+			return
+		}
+	}
+	c.bad(field, fmt.Sprintf("must be one of %q", words))
+}
+
+func (a *Agent) check(c *checker) {
+	c.text("agentID", &a.AgentID, MaxText)
+	c.text("agentName", &a.AgentName, MaxText)
+	c.text("email", &a.Email, MaxText)
+	c.list("departmentIds", &a.DepartmentIDs)
+	c.list("groupIds", &a.GroupIDs)
+	c.list("queueIds", &a.QueueIDs)
+	c.number("maxConcurrentChats", a.MaxConcurrentChats, -1, MaxChats)
+	c.number("phoneType", a.PhoneType, 0, 5)
+	c.text("thisDN", &a.ThisDN, MaxText)
+	c.oneOf("clientType", a.ClientType, "Web", "Android", "IOS", "Unknown")
+	c.oneOf("sipStatus", a.SIPStatus, "online", "offline")
+	c.text("chatAgentId", &a.ChatAgentID, MaxText)
+}
+
+func (d *Department) check(c *checker) {
+	c.text("name", &d.Name, MaxText)
+	c.text("description", &d.Description, MaxDescription)
+	c.text("guid", &d.GUID, MaxText)
+	c.number("siteId", d.SiteID, 0, 1<<31-1)
+}
+
+func (g *Group) check(c *checker) { c.text("name", &g.Name, MaxText) }
+
+func (q *Queue) check(c *checker) {
+	c.text("name", &q.Name, MaxText)
+	c.oneOf("media", q.Media, "", "call", "chat")
+	c.text("departmentId", &q.DepartmentID, MaxText)
+	c.text("groupId", &q.GroupID, MaxText)
+	c.text("strategy", &q.Strategy, MaxText)
+}

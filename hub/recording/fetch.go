@@ -1,0 +1,104 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// fetching is a fetch under way, for which all wait who want the recording.
+type fetching struct {
+	done chan struct{}
+	r    *Recording
+	err  error
+}
+
+// fetchOnce gives r with its bytes, which are fetched once however many ask.
+func (l *Library) fetchOnce(ctx context.Context, r *Recording) (*Recording, error) {
+	name := fmt.Sprintf("%d/%s/%d", r.Tenant, r.ID, r.UpdatedAt.UnixMilli())
+	l.mu.Lock()
+	f := l.fetching[name]
+	if f == nil {
+		if !l.slots.TryAcquire(1) {
+			l.mu.Unlock()
+			return nil, ErrBusy
+		}
+		f = &fetching{done: make(chan struct{})}
+		l.fetching[name] = f
+		go func() {
+			// Whoever asked first may leave: the others still want it.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTime)
+			defer cancel()
+			f.r, f.err = l.fetch(ctx, *r)
+			l.slots.Release(1)
+			l.mu.Lock()
+			delete(l.fetching, name)
+			l.mu.Unlock()
+			close(f.done)
+		}()
+	}
+	l.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.r, f.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// fetch the bytes of r from its source, at most MaxSize.
+func (l *Library) fetch(ctx context.Context, r Recording) (*Recording, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Source, nil)
+	if err != nil { // it was checked when it was given
+		return nil, fmt.Errorf("source of recording %s is no URL", r.ID)
+	}
+	// RoundTrip, not Do: a redirect is an answer like any other, and not followed.
+	resp, err := l.Fetch(r.Tenant).RoundTrip(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w does not answer: %s", ErrSource, reason(err, req.URL))
+	}
+	defer resp.Body.Close()
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // "" when it cannot be read
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("%w answers with status %d", ErrSource, resp.StatusCode)
+	case media == "text/html", media == "application/json": // a log-in page or an error; sound is called anything
+		return nil, fmt.Errorf("%w answers with %s", ErrSource, media)
+	}
+	err = l.write(ctx, &r, resp.Body)
+	switch {
+	case errors.Is(err, ErrTooLarge), errors.Is(err, ErrEmpty):
+		return nil, fmt.Errorf("%w: %w", ErrSource, err)
+	case errors.Is(err, ErrRead):
+		return nil, fmt.Errorf("%w breaks off: %s", ErrSource, reason(err, req.URL))
+	case err != nil:
+		return nil, err
+	}
+	kept, err := l.Store.FetchedRecording(ctx, &r)
+	if err != nil {
+		return nil, err // Sweep deletes the blob
+	}
+	if kept {
+		return &r, nil
+	}
+	// Somebody put or fetched another one meanwhile: that one counts.
+	l.drop(r.Blob)
+	now, err := l.Store.FindRecording(ctx, r.Tenant, r.ID)
+	if err == nil && now.Blob == "" {
+		return nil, ErrBusy // it was registered anew: ask again
+	}
+	return now, err
+}
+
+// reason says what went wrong without the source's query, which may hold a secret.
+func reason(err error, source *url.URL) string {
+	msg := err.Error()
+	if source.RawQuery != "" {
+		msg = strings.ReplaceAll(msg, source.RawQuery, "…")
+	}
+	return msg[:min(len(msg), 300)]
+}

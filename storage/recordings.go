@@ -1,0 +1,206 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/audit"
+	"github.com/hookline/hookline/hub/recording"
+)
+
+var _ recording.Store = (*DB)(nil)
+
+type recordingRow struct {
+	Tenant    int64  `db:"tenant"`
+	ID        string `db:"id"`
+	Source    []byte `db:"source"`
+	Blob      string `db:"blob"`
+	Size      int64  `db:"size"`
+	Hash      []byte `db:"hash"`
+	CreatedAt int64  `db:"created_at"`
+	UpdatedAt int64  `db:"updated_at"`
+}
+
+const recordingColumns = `tenant, id, source, blob, size, hash, created_at, updated_at`
+
+// sourceOf is what the sealed source of a recording is for.
+func sourceOf(tenant int64, id string) string {
+	return "recording/" + strconv.FormatInt(tenant, 10) + "/" + id
+}
+
+func (db *DB) recording(row *recordingRow) (*recording.Recording, error) {
+	r := &recording.Recording{
+		Tenant: row.Tenant, ID: row.ID, Blob: row.Blob, Size: row.Size,
+		CreatedAt: time.UnixMilli(row.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(row.UpdatedAt).UTC(),
+	}
+	copy(r.Hash[:], row.Hash)
+	if len(row.Source) > 0 {
+		source, err := db.box.Open(sourceOf(row.Tenant, row.ID), row.Source)
+		if err != nil {
+			return nil, fmt.Errorf("source of recording %s: %w", row.ID, err)
+		}
+		r.Source = string(source)
+	}
+	return r, nil
+}
+
+func findRecording(ctx context.Context, q sqlx.QueryerContext, tenant int64, id string) (*recordingRow, error) {
+	var row recordingRow
+	err := sqlx.GetContext(ctx, q, &row, `SELECT `+recordingColumns+` FROM recordings WHERE tenant = ? AND id = ?`, tenant, id)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, recording.ErrNotFound
+	case err != nil:
+		return nil, fmt.Errorf("find recording %s: %w", id, err)
+	}
+	return &row, nil
+}
+
+// FindRecording implements recording.Store.
+func (db *DB) FindRecording(ctx context.Context, tenant int64, id string) (*recording.Recording, error) {
+	row, err := findRecording(ctx, db.read, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	return db.recording(row)
+}
+
+// NoteBlob implements recording.Store.
+func (db *DB) NoteBlob(ctx context.Context, blob string) error {
+	return db.admin(ctx, "note blob", func(tx *sqlx.Tx) error { return loosen(ctx, tx, blob) })
+}
+
+func loosen(ctx context.Context, tx *sqlx.Tx, blob string) error {
+	if blob == "" {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO loose_blobs (blob, since) VALUES (?, ?)`, blob, time.Now().UnixMilli()); err != nil {
+		return fmt.Errorf("note blob %s: %w", blob, err)
+	}
+	return nil
+}
+
+func forget(ctx context.Context, tx *sqlx.Tx, blob string) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM loose_blobs WHERE blob = ?`, blob); err != nil {
+		return fmt.Errorf("forget blob %s: %w", blob, err)
+	}
+	return nil
+}
+
+// recordingNote is what the audit log says of a recording.
+type recordingNote struct {
+	Source string `json:"source"` // upload, url: the URL may hold a secret
+	Size   int64  `json:"size,omitempty"`
+}
+
+func noteOf(row *recordingRow) any {
+	switch {
+	case row == nil:
+		return nil
+	case len(row.Source) > 0:
+		return recordingNote{"url", row.Size}
+	}
+	return recordingNote{"upload", row.Size}
+}
+
+// PutRecording implements recording.Store.
+func (db *DB) PutRecording(ctx context.Context, by access.Caller, r *recording.Recording) (before string, err error) {
+	ctx = context.WithoutCancel(ctx) // the bytes are there already
+	now := time.Now().UnixMilli()
+	row := recordingRow{Tenant: r.Tenant, ID: r.ID, Blob: r.Blob, Size: r.Size, Hash: r.Hash[:], CreatedAt: now, UpdatedAt: now}
+	if r.Source != "" {
+		row.Source = db.box.Seal(sourceOf(r.Tenant, r.ID), []byte(r.Source))
+	}
+	err = db.act(ctx, by, "put recording", func(tx *sqlx.Tx) (*audit.Deed, error) {
+		old, err := findRecording(ctx, tx, r.Tenant, r.ID)
+		if err != nil && !errors.Is(err, recording.ErrNotFound) {
+			return nil, err
+		}
+		before = ""
+		if old != nil {
+			before, row.CreatedAt = old.Blob, old.CreatedAt
+			row.UpdatedAt = max(now, old.UpdatedAt+1) // tells one put from the next
+		}
+		if err := errors.Join(loosen(ctx, tx, before), forget(ctx, tx, r.Blob)); err != nil {
+			return nil, err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO recordings (`+recordingColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (tenant, id) DO UPDATE SET source = excluded.source, blob = excluded.blob, size = excluded.size,
+				hash = excluded.hash, updated_at = excluded.updated_at`,
+			row.Tenant, row.ID, row.Source, row.Blob, row.Size, row.Hash, row.CreatedAt, row.UpdatedAt); err != nil {
+			return nil, fmt.Errorf("put recording %s: %w", r.ID, err)
+		}
+		return &audit.Deed{Tenant: r.Tenant, Action: audit.RecordingPut, Object: "recording/" + r.ID, Before: noteOf(old), After: noteOf(&row)}, nil
+	})
+	r.CreatedAt, r.UpdatedAt = time.UnixMilli(row.CreatedAt).UTC(), time.UnixMilli(row.UpdatedAt).UTC()
+	return before, err
+}
+
+// FetchedRecording implements recording.Store.
+func (db *DB) FetchedRecording(ctx context.Context, r *recording.Recording) (kept bool, err error) {
+	ctx = context.WithoutCancel(ctx)
+	err = db.admin(ctx, "fetched recording", func(tx *sqlx.Tx) error {
+		done, err := tx.ExecContext(ctx, `UPDATE recordings SET blob = ?, size = ?, hash = ? WHERE tenant = ? AND id = ? AND blob = '' AND updated_at = ?`,
+			r.Blob, r.Size, r.Hash[:], r.Tenant, r.ID, r.UpdatedAt.UnixMilli())
+		if err != nil {
+			return fmt.Errorf("fetched recording %s: %w", r.ID, err)
+		}
+		n, err := done.RowsAffected()
+		if err != nil {
+			return fmt.Errorf("fetched recording %s: %w", r.ID, err)
+		}
+		if kept = n > 0; !kept {
+			return nil
+		}
+		return forget(ctx, tx, r.Blob)
+	})
+	return kept && err == nil, err
+}
+
+// DeleteRecording implements recording.Store.
+func (db *DB) DeleteRecording(ctx context.Context, by access.Caller, tenant int64, id string) (blob string, err error) {
+	ctx = context.WithoutCancel(ctx)
+	err = db.act(ctx, by, "delete recording", func(tx *sqlx.Tx) (*audit.Deed, error) {
+		old, err := findRecording(ctx, tx, tenant, id)
+		if err != nil {
+			return nil, err
+		}
+		blob = old.Blob
+		if err := loosen(ctx, tx, blob); err != nil {
+			return nil, err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM recordings WHERE tenant = ? AND id = ?`, tenant, id); err != nil {
+			return nil, fmt.Errorf("delete recording %s: %w", id, err)
+		}
+		return &audit.Deed{Tenant: tenant, Action: audit.RecordingDelete, Object: "recording/" + id, Before: noteOf(old)}, nil
+	})
+	return blob, err
+}
+
+// LooseBlobs implements recording.Store.
+func (db *DB) LooseBlobs(ctx context.Context, at time.Time, limit int) ([]string, error) {
+	var blobs []string
+	if err := db.read.SelectContext(ctx, &blobs, `SELECT blob FROM loose_blobs WHERE since < ? ORDER BY since LIMIT ?`, at.UnixMilli(), limit); err != nil {
+		return nil, fmt.Errorf("loose blobs: %w", err)
+	}
+	return blobs, nil
+}
+
+// ForgetBlobs implements recording.Store.
+func (db *DB) ForgetBlobs(ctx context.Context, blobs []string) error {
+	return db.admin(ctx, "forget blobs", func(tx *sqlx.Tx) error {
+		for _, b := range blobs {
+			if err := forget(ctx, tx, b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
