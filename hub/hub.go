@@ -142,11 +142,12 @@ func (h *Hub) observe(r delivery.Report) {
 }
 
 func (h *Hub) routes() http.Handler {
+	auth := &access.Authenticator{
+		Book: h.book, Trusted: h.cfg.trusted,
+		Tokens: &access.Tokens{Key: h.cfg.box.Subkey(signing.LabelToken), Book: h.book, Signs: h.db},
+	}
 	r := &Routes{
-		Auth: &access.Authenticator{
-			Book: h.book, Trusted: h.cfg.trusted,
-			Tokens: &access.Tokens{Key: h.cfg.box.Subkey(signing.LabelToken), Book: h.book, Signs: h.db},
-		},
+		Auth: auth,
 		API: &admin.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db, Events: h.db, Book: h.book, Log: h.log,
 			Audit: h.db, Tail: &h.tail,
@@ -162,6 +163,7 @@ func (h *Hub) routes() http.Handler {
 		Docs:    http.HandlerFunc(h.api.ServePage),
 		Log:     h.log,
 	}
+	r.Dialects = h.dialects(auth, r.API)
 	if h.scrape == nil {
 		r.Metrics = h.scrapeHandler()
 	}

@@ -44,6 +44,16 @@ func (d *Directory) Groups() []*Group { return sorted(d.groups) }
 // Queues by queueId.
 func (d *Directory) Queues() []*Queue { return sorted(d.queues) }
 
+// InDepartment are the agentUUIDs of a department's agents, in no order.
+func (d *Directory) InDepartment(id string) (agents []string) {
+	for uuid, a := range d.agents {
+		if slices.Contains(a.DepartmentIDs, id) {
+			agents = append(agents, uuid)
+		}
+	}
+	return agents
+}
+
 func sorted[T Object](m map[string]T) []T {
 	return slices.SortedFunc(maps.Values(m), func(a, b T) int { return cmp.Compare(a.Key(), b.Key()) })
 }

@@ -36,6 +36,31 @@ type failure struct {
 	Data       any    `json:"data"`
 }
 
+// reportEnvelope is that of the reports and their schemes (S12 to S15), in the
+// order of the document.
+type reportEnvelope struct {
+	APIVersion string   `json:"apiVersion"`
+	Status     string   `json:"status"`
+	Code       int      `json:"code"`
+	Message    string   `json:"message"`
+	Reason     string   `json:"reason"`
+	Kind       string   `json:"kind"`
+	MetaData   metaData `json:"metaData"`
+	Data       any      `json:"data"`
+}
+
+// metaData is empty: what is answered was made by nobody at no time.
+type metaData struct {
+	CreatorID    string `json:"creatorId"`
+	CreationTime int64  `json:"creationTime"`
+	UpdateUserID string `json:"updateUserId"`
+	UpdatedTime  int64  `json:"updatedTime"`
+}
+
+func succeedReport(w http.ResponseWriter, kind string, data any) error {
+	return write(w, http.StatusOK, reportEnvelope{apiVersion, "Success", http.StatusOK, "", "OK", kind, metaData{}, data})
+}
+
 const apiVersion = "6.2"
 
 func succeed(w http.ResponseWriter, kind string, data any) error {
@@ -77,8 +102,20 @@ func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int, text st
 	a.fail(w, r, &problem{status, reasons[status], text})
 }
 
-// fail answers an error: a problem, one of access, or the hub's own trouble.
+// fail answers an error.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := a.problemOf(w, r, err)
+	if p == nil {
+		return // nobody is left to hear it
+	}
+	if err := write(w, p.Status, failure{apiVersion, "Fail", p.Status, p.Text, p.Reason, "Error", nil}); err != nil {
+		a.log().Error("answer", "err", err)
+	}
+}
+
+// problemOf an error: a problem, one of access, or the hub's own trouble. It sets
+// the headers that go with it. nil: the caller went away.
+func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *problem {
 	var p *problem
 	var slow *access.SlowDown
 	switch {
@@ -89,7 +126,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, access.ErrNoCredential), errors.Is(err, access.ErrCredential):
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		p = &problem{http.StatusUnauthorized, "UNAUTHORIZED", err.Error()}
-	case errors.Is(err, access.ErrSuspended), errors.Is(err, access.ErrQueryRole):
+	case errors.Is(err, access.ErrSuspended), errors.Is(err, access.ErrQueryRole), errors.Is(err, access.ErrTokenInURL):
 		p = &problem{http.StatusForbidden, "FORBIDDEN", err.Error()}
 	case errors.Is(err, search.ErrNotFound):
 		p = &problem{http.StatusNotFound, "NOT_FOUND", err.Error()}
@@ -98,12 +135,10 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", "1")
 		p = &problem{http.StatusServiceUnavailable, "UNAVAILABLE", "the hub cannot answer this now"}
 	case r.Context().Err() != nil:
-		return // nobody is left to hear it
+		return nil
 	default:
 		a.log().Error("query", "path", r.URL.Path, "err", err)
 		p = &problem{http.StatusInternalServerError, "INTERNAL", "the hub could not do this; its log says why"}
 	}
-	if err := write(w, p.Status, failure{apiVersion, "Fail", p.Status, p.Text, p.Reason, "Error", nil}); err != nil {
-		a.log().Error("answer", "err", err)
-	}
+	return p
 }

@@ -27,15 +27,26 @@ func (a *API) Routes() (routes []dialect.Route) {
 			{"POST", "/maincdrs/_search", a.searchCalls},
 			{"GET", "/maincdrs/:callID/partycdrs", a.listParties},
 			{"POST", "/cdrs/_search", a.findCall},
+			{"GET", "/gateway_number/check_plan", a.checkPlan},
 		} {
 			routes = append(routes, dialect.Route{Method: rt.method, Path: p + rt.path, Handle: a.guard(rt.handle)})
 		}
 	}
-	return routes
+	return append(routes,
+		dialect.Route{Method: "GET", Path: recordingPath, Handle: a.guard(a.getRecording)},
+		dialect.Route{Method: "HEAD", Path: recordingPath, Handle: a.guard(a.getRecording)},
+
+		// What stands in the request signs it: no other credential is asked for.
+		dialect.Route{Method: "POST", Path: "/tokens/company", Handle: a.companyToken},
+		dialect.Route{Method: "POST", Path: "/tokens/agent", Handle: a.agentToken},
+		dialect.Route{Method: "GET", Path: "/api/get_token", Handle: a.oldToken},
+	)
 }
 
 // Owns implements dialect.Dialect.
-func (a *API) Owns(path string) bool { return strings.HasPrefix(path, "/callservice/") }
+func (a *API) Owns(path string) bool {
+	return strings.HasPrefix(path, "/callservice/") || strings.HasPrefix(path, "/tokens/") || path == "/api/get_token"
+}
 
 // guard lets those through who may query, and answers what the handler refuses.
 func (a *API) guard(h handler) httprouter.Handle {

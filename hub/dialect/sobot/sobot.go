@@ -19,8 +19,18 @@ var _ dialect.Dialect = (*API)(nil)
 // API holds what the handlers need.
 type API struct {
 	// Caller finds out who makes a request; the errors are those of access.
-	Caller  func(r *http.Request) (access.Caller, error)
+	Caller func(r *http.Request) (access.Caller, error)
+	// StreamCaller is Caller where an agent token may come as ?token=: browsers'
+	// EventSource sends no headers.
+	StreamCaller func(r *http.Request) (access.Caller, error)
+	Tokens       *access.Tokens
+	// Wrong counts a request whose sign was wrong: access.ErrCredential, or a
+	// *access.SlowDown when there were too many from its address.
+	Wrong   func(r *http.Request) error
 	Records search.Records
+	// Listen answers with a recording of the caller's tenant. After an error, one
+	// of the recording package or unexpected, nothing has been answered.
+	Listen func(w http.ResponseWriter, r *http.Request, c access.Caller, id string) error
 	// SealNumber is how encryptCustomerNumber shows a number of a tenant.
 	SealNumber func(companyID, number string) string
 	// DepartmentAgents are the agentUUIDs that the tenant's directory has in a

@@ -1,0 +1,28 @@
+package sobot
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/recording"
+)
+
+// recordingPath is S8, where the recordUrl of a record leads.
+const recordingPath = "/callservice/v6/cc-audios/recordings/:id"
+
+// getRecording is S8, GET and HEAD …/recordings/{id}: "Return MP3 speech flow".
+// The document says nothing of ranges; players need them.
+func (a *API) getRecording(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) error {
+	err := a.Listen(w, r, c, ps.ByName("id"))
+	switch {
+	case errors.Is(err, recording.ErrNotFound):
+		return &problem{http.StatusNotFound, "NOT_FOUND", "there is no such recording"}
+	case errors.Is(err, recording.ErrSource), errors.Is(err, recording.ErrBusy):
+		w.Header().Set("Retry-After", "1")
+		return &problem{http.StatusServiceUnavailable, "UNAVAILABLE", err.Error()}
+	}
+	return err
+}
