@@ -17,6 +17,9 @@ import (
 // with it a backup is all that a thief needs, and without it, or the key kept
 // elsewhere, it is of no use.
 func Backup(ctx context.Context, cfg Config, dest string, withKey bool) (err error) {
+	if cfg.DatabaseURL != "" {
+		return errors.New("the store is on PostgreSQL: back it up with pg_dump, or with what backs up the server, and keep HOOKLINE_MASTER_KEY apart")
+	}
 	s, err := cfg.readExisting()
 	if err != nil {
 		return err

@@ -19,13 +19,14 @@ const DemoCompany = "demo"
 // starter is who makes the first credentials.
 var starter = access.Caller{KeyID: "hookline serve", Role: access.Platform}
 
-// bootstrap makes the first credentials on an empty store, and sees to it that
-// the platform key that the operator set is known.
+// bootstrap loads the credentials, makes the first ones on an empty store, and
+// sees to it that the platform key that the operator set is known.
 func (h *Hub) bootstrap(ctx context.Context) error {
 	tenants, keys, err := h.db.LoadAccess(ctx)
 	if err != nil {
 		return err
 	}
+	h.book.Replace(tenants, keys)
 	if text := h.cfg.PlatformKey; text != "" {
 		if err := h.platformKey(ctx, text); err != nil {
 			return fmt.Errorf("HOOKLINE_PLATFORM_KEY: %w", err)

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -25,6 +26,7 @@ type Config struct {
 	TLSKey          string        `name:"tls-key" env:"HOOKLINE_TLS_KEY" help:"Key file (PEM) of the certificate."`
 	MetricsAddr     string        `env:"HOOKLINE_METRICS_ADDR" help:"Address of /metrics; default: the listen address while that is loopback, else 127.0.0.1:9090."`
 	Data            string        `env:"HOOKLINE_DATA" default:"./data" help:"Folder of the embedded store and the master key."`
+	DatabaseURL     string        `name:"database-url" env:"HOOKLINE_DATABASE_URL" help:"postgres://user:password@host:5432/database?sslmode=…: the store is there, for any number of processes, and HOOKLINE_MASTER_KEY must be given. Better as a variable: others can read a flag."`
 	MasterKey       string        `env:"HOOKLINE_MASTER_KEY" help:"32 bytes, base64 or hex, that seal secrets at rest; default: a file in the data folder, made at first start."`
 	PlatformKey     string        `env:"HOOKLINE_PLATFORM_KEY" help:"The platform key, hk_platform_ and 16 to 128 letters, digits and hyphens; default: made and printed once at first start."`
 	AllowNetworks   []string      `env:"HOOKLINE_ALLOW_NETWORKS" help:"CIDRs that pushes may reach although private; 'loopback' for 127.0.0.0/8 and ::1."`
@@ -87,6 +89,14 @@ func (c Config) check() (*settings, error) {
 	if s.public, err = c.publicURL(); err != nil {
 		return nil, fmt.Errorf("HOOKLINE_PUBLIC_URL: %w", err)
 	}
+	if c.DatabaseURL != "" {
+		if _, err := storage.ParseURL(c.DatabaseURL); err != nil {
+			return nil, fmt.Errorf("HOOKLINE_DATABASE_URL: %w", err)
+		}
+		if c.MasterKey == "" {
+			return nil, errNoMasterKey
+		}
+	}
 	if err := checkBlobURL(c.BlobURL); err != nil {
 		return nil, fmt.Errorf("HOOKLINE_BLOB_URL: %w", err)
 	}
@@ -98,6 +108,11 @@ func (c Config) check() (*settings, error) {
 	}
 	return s, nil
 }
+
+var errNoMasterKey = errors.New("HOOKLINE_MASTER_KEY must be given with HOOKLINE_DATABASE_URL: all processes of a database need the same, and none can make it for the others (openssl rand -base64 32)")
+
+// store is the folder or the database that holds everything.
+func (c Config) store() string { return cmp.Or(c.DatabaseURL, c.Data) }
 
 func (c Config) publicURL() (*url.URL, error) {
 	if c.PublicURL == "" {
@@ -131,6 +146,9 @@ func (c Config) keyFile() string { return filepath.Join(c.Data, "master.key") }
 
 // findMasterKey is the one given, else the one in the data folder; fs.ErrNotExist.
 func (c Config) findMasterKey() ([]byte, error) {
+	if c.DatabaseURL != "" && c.MasterKey == "" {
+		return nil, errNoMasterKey
+	}
 	if c.MasterKey != "" {
 		key, err := signing.ParseMasterKey(c.MasterKey)
 		if err != nil {

@@ -88,18 +88,14 @@ func (h *Hub) open(ctx context.Context) (err error) {
 		return err
 	}
 	h.db, err = storage.Open(ctx, storage.Config{
-		Dir: h.cfg.Data, Process: processName(), Box: h.cfg.box, MaxPages: h.cfg.MaxPages, Nudge: h.pipe.Nudge, Log: h.log,
+		Dir: h.cfg.Data, URL: h.cfg.DatabaseURL, Process: processName(), Box: h.cfg.box, MaxPages: h.cfg.MaxPages, Nudge: h.pipe.Nudge, Log: h.log,
 		Committed: h.metrics.committed, Changed: h.ops.Changed,
 	})
 	if err != nil {
 		return err
 	}
-	tenants, keys, err := h.db.LoadAccess(ctx)
-	if err != nil {
-		return err
-	}
-	h.book.Replace(tenants, keys)
-	if err := h.bootstrap(ctx); err != nil {
+	// Of several processes that start on an empty store one makes the first keys.
+	if err := h.db.Alone(ctx, func() error { return h.bootstrap(ctx) }); err != nil {
 		return err
 	}
 	if err := h.bind(ctx); err != nil {
@@ -295,6 +291,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return h.db.RunJobs(gctx) })
 	g.Go(func() error { return h.db.RunRetention(gctx) })
+	g.Go(func() error { return h.db.RunUpkeep(gctx) })
 	g.Go(func() error { return h.folds.Run(gctx) })
 	g.Go(func() error { return h.records.Run(gctx) })
 	g.Go(func() error { return h.housekeeping(gctx) })
@@ -417,7 +414,7 @@ func Migrate(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	db, err := storage.Open(ctx, storage.Config{Dir: s.Data, Process: processName(), Box: s.box, Log: log})
+	db, err := storage.Open(ctx, storage.Config{Dir: s.Data, URL: s.DatabaseURL, Process: processName(), Box: s.box, Log: log})
 	if err != nil {
 		return err
 	}

@@ -2,26 +2,17 @@ package hub
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage"
 )
 
-// VerifyAudit checks the chain of the audit log in a data folder, also of a hub
-// that is serving, and says how many rows it has. masterKey "": that of the
-// folder. It changes and makes nothing. An error names the first row that is
-// not as it was written, or says what cannot be read.
-func VerifyAudit(ctx context.Context, data, masterKey string) (rows int64, err error) {
-	cfg := Config{Data: data, MasterKey: masterKey}
-	if masterKey == "" { // masterKey() would make one
-		if _, err := os.Stat(filepath.Join(data, "master.key")); err != nil {
-			return 0, fmt.Errorf("master key: %w", err)
-		}
-	}
-	master, err := cfg.masterKey()
+// VerifyAudit checks the chain of the audit log of the store of cfg, also while
+// hubs serve it, and says how many rows it has. Of cfg it takes where the store
+// is, and the master key. It changes and makes nothing. An error names the first
+// row that is not as it was written, or says what cannot be read.
+func VerifyAudit(ctx context.Context, cfg Config) (rows int64, err error) {
+	master, err := cfg.findMasterKey()
 	if err != nil {
 		return 0, err
 	}
@@ -29,5 +20,5 @@ func VerifyAudit(ctx context.Context, data, masterKey string) (rows int64, err e
 	if err != nil {
 		return 0, err
 	}
-	return storage.VerifyAudit(ctx, data, box)
+	return storage.VerifyAudit(ctx, cfg.store(), box)
 }

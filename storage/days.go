@@ -3,6 +3,8 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -22,6 +24,10 @@ const (
 	dayBits   = 32
 	daysAhead = 2 // partitions made before they are needed
 )
+
+// stepDays are the partitions that one page of the log looks at, of each index a
+// lock: the server has room for a few thousand of them.
+const stepDays = 31
 
 // dayTables are partitioned by day.
 var dayTables = []string{"events", "bodies", "masked_bodies", "attempts"}
@@ -44,8 +50,8 @@ func (db *DB) prepareDays(ctx context.Context) error {
 			}
 		}
 	}
-	if reached >= today {
-		return nil
+	if err := db.noteDays(ctx); err != nil || reached >= today {
+		return err
 	}
 	tx, err := db.pool.BeginTxx(ctx, nil)
 	if err != nil {
@@ -59,6 +65,32 @@ func (db *DB) prepareDays(ctx context.Context) error {
 		return fmt.Errorf("begin day: %w", err)
 	}
 	return tx.Commit()
+}
+
+// daysOf a table that have a partition, oldest first.
+func (db *DB) daysOf(ctx context.Context, table string) ([]int64, error) {
+	var names []string
+	if err := db.pool.SelectContext(ctx, &names, `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+		WHERE i.inhparent = to_regclass(?)`, table); err != nil {
+		return nil, fmt.Errorf("partitions of %s: %w", table, err)
+	}
+	var days []int64
+	for _, name := range names {
+		if at, err := time.Parse("20060102", strings.TrimPrefix(name, table+"_")); err == nil { // the rest has no day
+			days = append(days, at.UnixMilli()/dayMS)
+		}
+	}
+	slices.Sort(days)
+	return days, nil
+}
+
+// noteDays remembers where the days begin.
+func (db *DB) noteDays(ctx context.Context) error {
+	days, err := db.daysOf(ctx, "events")
+	if err == nil && len(days) > 0 {
+		db.firstSeq.Store(days[0] << dayBits)
+	}
+	return err
 }
 
 // day is today by the server's clock, and the day that numbers have reached.

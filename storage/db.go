@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -82,6 +83,9 @@ type DB struct {
 	read  *sqlx.DB
 	index *subscriptions.Index
 	known indexVersion
+
+	firstSeq atomic.Int64 // number from which on there are partitions for days
+
 	box   *signing.Box
 	cache *cache
 	w     *writer

@@ -52,7 +52,7 @@ const (
 			done_at = v.done_at, last_status = coalesce(v.last_status, d.last_status), last_error = v.last_error, late = v.late,
 			aside_at = v.aside_at, superseded_by = v.superseded_by
 		FROM (SELECT * FROM unnest(?::int[], ?::int[], ?::bigint[], ?::bigint[], ?::bigint[], ?::int[], ?::int[], ?::bool[], ?::bigint[], ?::bigint[],
-				?::bigint[], ?::bigint[], ?::int[])
+				?::bigint[], ?::bigint[], ?::bigint[])
 			AS u(state, tries, due_at, first_try_at, done_at, last_status, last_error, late, aside_at, superseded_by, sub, seq, run)) v
 		WHERE d.sub = v.sub AND d.seq = v.seq AND d.run = v.run AND d.state = 0
 		RETURNING d.sub, d.seq, d.run`
@@ -64,6 +64,25 @@ const (
 const beginAccept = `BEGIN; SELECT pg_advisory_xact_lock_shared(%d);
 	SELECT (SELECT COALESCE(max(version), 0) FROM subscription_versions) AS version, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
 		ARRAY(SELECT nextval('event_seq') FROM generate_series(1, %d)) AS seqs`
+
+// countPending counts the pending runs of each subscription that has some.
+// SQLite does so at its start; recountPending is for PostgreSQL, where it is asked
+// again and again. It finds the subscriptions by leaps through the index.
+const (
+	countPending = `SELECT d.sub, s.tenant, d.n FROM
+		(SELECT sub, count(*) AS n FROM deliveries WHERE state = 0 GROUP BY sub) d JOIN subscriptions s ON s.no = d.sub`
+	recountPending = `WITH RECURSIVE leap(sub) AS (
+			(SELECT sub FROM deliveries WHERE state = 0 ORDER BY sub LIMIT 1)
+			UNION ALL
+			SELECT (SELECT d.sub FROM deliveries d WHERE d.state = 0 AND d.sub > leap.sub ORDER BY d.sub LIMIT 1) FROM leap WHERE leap.sub IS NOT NULL)
+		SELECT s.no, s.tenant, greatest(1,
+			(SELECT COALESCE(sum(h.matched - h.delivered - h.exhausted - h.expired - h.cancelled - h.superseded), 0) FROM delivery_hours h
+				WHERE h.sub = s.no AND h.hour >= oldest.accepted_at / 3600000 - 1)
+			+ (SELECT count(*) FROM deliveries r JOIN deliveries f ON f.sub = r.sub AND f.seq = r.seq AND f.run = 0 AND f.state = 1
+				WHERE r.sub = s.no AND r.state = 0 AND r.run > 0))
+		FROM leap JOIN subscriptions s ON s.no = leap.sub
+			JOIN LATERAL (SELECT accepted_at FROM deliveries WHERE state = 0 AND sub = leap.sub ORDER BY seq, run LIMIT 1) oldest ON true`
+)
 
 // translated statements by their text; those longer than maxTranslated are
 // lists of values of many lengths, and are made each time.
@@ -135,6 +154,7 @@ const (
 	lockStart    = 0x686f6f6b00 + iota // make what a new store needs
 	lockMatching                       // change a subscription; shared: match events
 	lockAudit                          // write rows behind the head of the audit log
+	lockAlone                          // make the first credentials
 	lockDays                           // make and drop partitions, move on to a new day
 )
 
@@ -148,6 +168,40 @@ func (db *DB) lockFor(ctx context.Context, tx *sqlx.Tx, what int64) error {
 		return fmt.Errorf("wait for other processes: %w", err)
 	}
 	return nil
+}
+
+// Alone runs fn while no other process runs what it gives to Alone.
+func (db *DB) Alone(ctx context.Context, fn func() error) error {
+	if db.in == inSQLite {
+		return fn()
+	}
+	tx, err := db.pool.BeginTxx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("wait for other processes: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it held the lock, and nothing else
+	if err := db.lockFor(ctx, tx, lockAlone); err != nil {
+		return err
+	}
+	return fn()
+}
+
+// acceptSkew bounds by how much an event may have been accepted before one with a
+// lower number, in ms. SQLite's writer is alone. On PostgreSQL number and time
+// come from the server in one statement, and a process may stall in between.
+func (d dialect) acceptSkew() int64 {
+	if d == inPostgres {
+		return 5000
+	}
+	return 0
+}
+
+// keepRow is the end of a SELECT whose rows stay until the transaction ends.
+func (d dialect) keepRow() string {
+	if d == inPostgres {
+		return " FOR KEY SHARE"
+	}
+	return ""
 }
 
 // snapshotOptions of a transaction that sees one state of the database.

@@ -406,7 +406,7 @@ func TestFiguresPlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	s := db.subscribe(t, 1, "")
 	e := &explainer{DB: db.read, t: t, seen: map[string]bool{}, sorts: true}
-	l := log{e, 10}
+	l := log{in: db.in, q: e, rows: 10}
 	for _, by := range []search.Grouping{search.ByNone, search.BySubscription, search.ByClass} {
 		require.NoError(t, l.addStats(ctx, nil, search.StatsFilter{Tenant: 1, By: by, Limit: 10}, span{low: 1, below: 2, unit: 60}))
 	}

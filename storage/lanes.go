@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -109,6 +110,7 @@ func (db *DB) loadMasked(ctx context.Context, items []*delivery.Item, m event.Ma
 func (db *DB) loadEvents(ctx context.Context, items []*delivery.Item) error {
 	missing := map[int64][]*delivery.Item{}
 	var args []any
+	low, high := int64(math.MaxInt64), int64(0)
 	for _, i := range items {
 		if i.Event == nil {
 			i.Event = db.cache.get(i.Seq)
@@ -116,6 +118,7 @@ func (db *DB) loadEvents(ctx context.Context, items []*delivery.Item) error {
 		if i.Event == nil {
 			if missing[i.Seq] == nil {
 				args = append(args, i.Seq)
+				low, high = min(low, i.Seq), max(high, i.Seq)
 			}
 			missing[i.Seq] = append(missing[i.Seq], i)
 		}
@@ -126,7 +129,7 @@ func (db *DB) loadEvents(ctx context.Context, items []*delivery.Item) error {
 	rows, err := db.read.QueryContext(ctx, `SELECT e.tenant, t.company_id, e.seq, e.id, e.type, e.order_key, e.occurred_at,
 		e.accepted_at, e.traceparent, e.hops, e.test, b.bytes
 		FROM bodies b JOIN events e ON e.tenant = b.tenant AND e.seq = b.seq JOIN tenants t ON t.no = b.tenant
-		WHERE b.seq IN (?`+strings.Repeat(",?", len(args)-1)+")", args...)
+		WHERE b.seq IN (?`+strings.Repeat(",?", len(args)-1)+") AND e.seq BETWEEN ? AND ?", append(args, low, high)...)
 	if err != nil {
 		return fmt.Errorf("load events: %w", err)
 	}

@@ -1,16 +1,11 @@
 package storage
 
-import (
-	"context"
-	"fmt"
-	"sync"
-
-	"github.com/jmoiron/sqlx"
-)
+import "sync"
 
 // pendingCounts knows how many runs are pending, by subscription and by tenant,
 // without asking the database. It may count one that is about to be committed,
-// or was just ended; it never misses one that is there.
+// or was just ended. An embedded store never misses one that is there; with
+// several processes those of the others come in with the next recount.
 type pendingCounts struct {
 	mu       sync.Mutex
 	bySub    map[int64]int
@@ -54,24 +49,6 @@ func (d *pendingDelta) done(sub int64) { d.minus[sub]++ }
 // drop forgets a transaction that failed.
 func (d *pendingDelta) drop() { clear(d.plus); clear(d.minus) }
 
-func (p *pendingCounts) load(ctx context.Context, conn *sqlx.Conn) error {
-	rows, err := conn.QueryContext(ctx, `SELECT d.sub, s.tenant, d.n FROM
-		(SELECT sub, count(*) AS n FROM deliveries WHERE state = 0 GROUP BY sub) d JOIN subscriptions s ON s.no = d.sub`)
-	if err != nil {
-		return fmt.Errorf("count pending: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var sub, tenant int64
-		var n int
-		if err := rows.Scan(&sub, &tenant, &n); err != nil {
-			return fmt.Errorf("count pending: %w", err)
-		}
-		p.change(sub, tenant, n)
-	}
-	return rows.Err()
-}
-
 // apply counts a transaction that was committed and says who has new rows.
 // While commits come in the order of their numbers none is below another; else
 // each says from where on there may be some.
@@ -111,18 +88,6 @@ func (p *pendingCounts) Change(sub, tenant int64, by int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.change(sub, tenant, by)
-}
-
-// subsOf lists the tenant's subscriptions that have pending runs.
-func (p *pendingCounts) subsOf(tenant int64) (subs []int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for sub, t := range p.tenants {
-		if t == tenant {
-			subs = append(subs, sub)
-		}
-	}
-	return subs
 }
 
 // PendingOf is how many runs of a tenant's deliveries are pending.

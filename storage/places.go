@@ -82,6 +82,9 @@ func (l log) newMerge(ctx context.Context, f *search.DeliveryFilter, low, below 
 			continue
 		}
 		w := deliveryWalk(sub, f)
+		if filter, picks := l.in.accepted(f.From, f.To); filter != "" {
+			w.narrow(filter, picks...)
+		}
 		w.low, w.below = low, newest.Int64+1
 		if f.After != nil && sub >= f.After.Sub {
 			w.below = min(w.below, f.After.Seq)
@@ -239,10 +242,14 @@ func (s *story) step(ctx context.Context, n int) error {
 		where += " AND s.no = ?"
 		args = append(args, s.f.Sub)
 	}
+	times, picks := s.in.accepted(s.f.From, s.f.To)
+	if times != "" {
+		times = " AND d." + strings.ReplaceAll(times, "AND ", "AND d.")
+	}
 	var found []search.DeliveryCursor
 	if err := sqlx.SelectContext(ctx, s.q, &found, "WITH k(seq) AS (VALUES "+bigints(1, len(seqs))+`)
 		SELECT d.seq, d.sub FROM k CROSS JOIN subscriptions s ON true CROSS JOIN deliveries d ON d.sub = s.no AND d.seq = k.seq AND d.run = 0
-		WHERE `+where, args...); err != nil {
+		WHERE `+where+times, append(args, picks...)...); err != nil {
 		return err
 	}
 	slices.SortFunc(found, func(a, b search.DeliveryCursor) int {

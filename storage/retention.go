@@ -93,7 +93,7 @@ func (t *trim) run(ctx context.Context, payload, metadata int64) error {
 	if err := t.kept(ctx); err != nil {
 		return err
 	}
-	end, err := (log{q: t.db.read}).seqAt(ctx, t.tenant, metadata)
+	end, err := t.before(ctx, metadata)
 	if err != nil {
 		return err
 	}
@@ -107,6 +107,15 @@ func (t *trim) run(ctx context.Context, payload, metadata int64) error {
 		}
 	}
 	return t.events(ctx, end)
+}
+
+// before is a number below which all of the tenant's events were accepted before
+// ms, and at most a few from there on. On PostgreSQL whole days go at once.
+func (t *trim) before(ctx context.Context, ms int64) (int64, error) {
+	if t.db.in == inPostgres {
+		return ms / dayMS << dayBits, nil
+	}
+	return log{q: t.db.read}.seqAt(ctx, t.tenant, ms)
 }
 
 // chunk runs fn in a write transaction of its own, then rests for as long as
@@ -132,7 +141,7 @@ func (t *trim) payload(ctx context.Context, ms int64) (int64, error) {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, err
 	}
-	end, err := (log{q: t.db.read}).seqAt(ctx, t.tenant, ms)
+	end, err := t.before(ctx, ms)
 	if err != nil {
 		return 0, err
 	}
@@ -190,7 +199,7 @@ func (t *trim) bodies(ctx context.Context, from, end int64) error {
 					return err
 				}
 			}
-			const old = ` WHERE seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3
+			const old = ` WHERE seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3
 				EXCEPT SELECT seq FROM kept_bodies WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)`
 			if _, err := tx.ExecContext(ctx, "DELETE FROM bodies"+old, t.tenant, from, to); err != nil {
 				return err
@@ -207,17 +216,9 @@ func (t *trim) bodies(ctx context.Context, from, end int64) error {
 
 // pending lists the events in [from, to) that are still to be pushed to somebody.
 func (t *trim) pending(ctx context.Context, tx *sqlx.Tx, from, to int64) ([]int64, error) {
-	var all []int64
-	for _, sub := range t.db.w.pending.subsOf(t.tenant) {
-		var seqs []int64
-		if err := tx.SelectContext(ctx, &seqs, `SELECT DISTINCT seq FROM deliveries INDEXED BY deliveries_pending
-			WHERE sub = ? AND state = 0 AND seq >= ? AND seq < ?`, sub, from, to); err != nil {
-			return nil, err
-		}
-		all = append(all, seqs...)
-	}
-	slices.Sort(all)
-	return slices.Compact(all), nil
+	var seqs []int64
+	return seqs, tx.SelectContext(ctx, &seqs, `SELECT DISTINCT d.seq FROM subscriptions s CROSS JOIN deliveries d INDEXED BY deliveries_pending
+		ON d.sub = s.no AND d.state = 0 AND d.seq >= ? AND d.seq < ? WHERE s.tenant = ? ORDER BY d.seq`, from, to, t.tenant)
 }
 
 // answers takes away what receivers said to the attempts of [from, end).
@@ -379,8 +380,8 @@ func (t *trim) removeEvents(ctx context.Context, tx *sqlx.Tx, from, to int64) er
 	for _, stop := range append(pending, to) {
 		for _, stmt := range []string{
 			`DELETE FROM event_ids WHERE tenant = ?1 AND id IN (SELECT id FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)`,
-			"DELETE FROM bodies WHERE seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)",
-			"DELETE FROM masked_bodies WHERE seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)",
+			"DELETE FROM bodies WHERE seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)",
+			"DELETE FROM masked_bodies WHERE seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)",
 			"DELETE FROM kept_bodies WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3",
 			"DELETE FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3",
 		} {

@@ -31,7 +31,7 @@ func (db *DB) RetryDelivery(ctx context.Context, tenant, sub, seq int64, force b
 		if s.DeletedAt != nil {
 			return nil, &admin.Conflict{Reason: "its subscription was deleted"}
 		}
-		id, err := addRetry(ctx, tx, s.Subscription, seq, force, by.KeyID, time.Now())
+		id, err := addRetry(ctx, db.in, tx, s.Subscription, seq, force, by.KeyID, time.Now())
 		return &audit.Deed{Action: audit.DeliveryRetry, Tenant: tenant, Object: "delivery/" + id, After: map[string]bool{"force": force}}, err
 	})
 	if err != nil {
@@ -51,7 +51,7 @@ type runOf struct {
 }
 
 // addRetry adds a pending run to a delivery and gives the public id of that.
-func addRetry(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64, force bool, by string, now time.Time) (id string, err error) {
+func addRetry(ctx context.Context, in dialect, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64, force bool, by string, now time.Time) (id string, err error) {
 	var runs []runOf
 	if err := tx.SelectContext(ctx, &runs, "SELECT run, state, type, order_key, accepted_at FROM deliveries WHERE sub = ? AND seq = ? ORDER BY run", s.No, seq); err != nil {
 		return "", fmt.Errorf("find delivery: %w", err)
@@ -64,12 +64,13 @@ func addRetry(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription, s
 			return "", &admin.Conflict{Reason: "a run of it is pending already"}
 		}
 	}
-	var body bool
-	if err := tx.GetContext(ctx, &body, "SELECT EXISTS (SELECT 1 FROM bodies WHERE seq = ?)", seq); err != nil {
-		return "", fmt.Errorf("find body: %w", err)
-	}
-	if !body {
+	var body int64
+	err = tx.GetContext(ctx, &body, "SELECT seq FROM bodies WHERE seq = ?"+in.keepRow(), seq)
+	if errors.Is(err, sql.ErrNoRows) {
 		return "", &admin.Conflict{Reason: "the body of its event is past retention"}
+	}
+	if err != nil {
+		return "", fmt.Errorf("find body: %w", err)
 	}
 	first, ms := runs[0], now.UnixMilli()
 	id = delivery.PublicID(s.No, seq, first.AcceptedAt)

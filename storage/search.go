@@ -25,8 +25,10 @@ const DefaultPageRows = 40_000
 
 // log is the database as one page of the log sees it.
 type log struct {
-	q    sqlx.QueryerContext
-	rows int // how many the page may look at
+	in    dialect
+	q     sqlx.QueryerContext
+	rows  int   // how many the page may look at
+	first int64 // number from which on there are days, on PostgreSQL
 }
 
 // snapshot runs fn on one state of the database.
@@ -36,7 +38,7 @@ func (db *DB) snapshot(ctx context.Context, what string, fn func(log) error) err
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // nothing was written
-	if err := fn(log{tx, cmp.Or(db.cfg.PageRows, DefaultPageRows)}); err != nil {
+	if err := fn(log{in: db.in, q: tx, rows: cmp.Or(db.cfg.PageRows, DefaultPageRows), first: db.firstSeq.Load()}); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
@@ -59,6 +61,9 @@ func (l log) events(ctx context.Context, f search.EventFilter) (page []search.Ev
 	if f.Before > 0 {
 		w.below = min(w.below, f.Before)
 	}
+	if err := l.bound(ctx, &w, f.From, f.To); err != nil {
+		return nil, 0, err
+	}
 	// One more than asked for says whether another page follows.
 	seqs, err := w.step(ctx, l.q, l.rows, f.Limit+1)
 	if err != nil {
@@ -72,6 +77,23 @@ func (l log) events(ctx context.Context, f search.EventFilter) (page []search.Ev
 	}
 	page, err = l.loadEvents(ctx, f.Tenant, seqs)
 	return page, next, err
+}
+
+// bound a walk over events to what the numbers do not say: on PostgreSQL times
+// exactly, and how many partitions a page looks at.
+func (l log) bound(ctx context.Context, w *walk, from, to int64) error {
+	if l.in == inSQLite {
+		return nil
+	}
+	if filter, picks := l.in.accepted(from, to); filter != "" {
+		w.narrow(filter, picks...)
+	}
+	var last int64
+	if err := sqlx.GetContext(ctx, l.q, &last, "SELECT last_value FROM event_seq"); err != nil {
+		return fmt.Errorf("last event: %w", err)
+	}
+	w.below, w.span, w.first = min(w.below, last+1), stepDays<<dayBits, l.first
+	return nil
 }
 
 // eventWalk chooses the index that leaves least to look at.
@@ -139,7 +161,8 @@ func (l log) loadEvents(ctx context.Context, tenant int64, seqs []int64) ([]sear
 		args = append(args, s)
 	}
 	rows, err := l.q.QueryxContext(ctx, "WITH k(seq) AS (VALUES "+bigints(1, len(seqs))+") SELECT "+eventColumns+
-		` FROM k CROSS JOIN events e ON e.tenant = ? AND e.seq = k.seq CROSS JOIN tenants t ON t.no = e.tenant`, append(args, tenant)...)
+		` FROM k CROSS JOIN events e ON e.tenant = ? AND e.seq = k.seq AND e.seq BETWEEN ? AND ? CROSS JOIN tenants t ON t.no = e.tenant`,
+		append(args, tenant, slices.Min(seqs), slices.Max(seqs))...)
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +274,7 @@ func (l log) eventDeliveries(ctx context.Context, tenant, seq int64) (ds []searc
 
 // FindDelivery implements search.Store.
 func (db *DB) FindDelivery(ctx context.Context, tenant, sub, seq int64) (*search.Delivery, error) {
-	ds, err := log{q: db.read}.loadDeliveries(ctx, tenant, []search.DeliveryCursor{{Seq: seq, Sub: sub}})
+	ds, err := log{in: db.in, q: db.read}.loadDeliveries(ctx, tenant, []search.DeliveryCursor{{Seq: seq, Sub: sub}})
 	if err != nil {
 		return nil, fmt.Errorf("find delivery: %w", err)
 	}
@@ -269,7 +292,9 @@ func (l log) loadDeliveries(ctx context.Context, tenant int64, places []search.D
 	}
 	args := make([]any, 0, 2*len(places)+1)
 	order := make(map[search.DeliveryCursor]int, len(places))
+	low, high := places[0].Seq, places[0].Seq
 	for i, p := range places {
+		low, high = min(low, p.Seq), max(high, p.Seq)
 		args = append(args, p.Sub, p.Seq)
 		order[p] = i
 	}
@@ -279,7 +304,7 @@ func (l log) loadDeliveries(ctx context.Context, tenant int64, places []search.D
 			COALESCE(d.made_by, ''), COALESCE(d.reason, ''), s.id, COALESCE(e.id, ''), COALESCE(e.order_key, '')
 		FROM k CROSS JOIN subscriptions s ON s.no = k.sub AND s.tenant = ?
 			CROSS JOIN deliveries d ON d.sub = k.sub AND d.seq = k.seq
-			LEFT JOIN events e ON e.tenant = s.tenant AND e.seq = d.seq`, append(args, tenant)...)
+			LEFT JOIN events e ON e.tenant = s.tenant AND e.seq = d.seq AND e.seq BETWEEN ? AND ?`, append(args, tenant, low, high)...)
 	if err != nil {
 		return nil, err
 	}

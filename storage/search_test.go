@@ -34,6 +34,9 @@ type past struct {
 
 const pastStart = 1_700_000_000_000
 
+// pastSeq is where numbers of that day begin on PostgreSQL.
+const pastSeq = pastStart / dayMS << dayBits
+
 func insertTenant(ctx context.Context, tx *sqlx.Tx, no int64) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO tenants (no, company_id, name, timezone, settings, limits, allow_networks, version, created_at, updated_at)
 		VALUES (?, ?, '', 'UTC', '{}', '{}', '[]', 1, 0, 0)`, no, fmt.Sprint("company-", no))
@@ -163,7 +166,7 @@ func makePast(rt require.TestingT, db *sqlx.DB, seed uint64, subs, events int) *
 		require.NoError(rt, insertSub(ctx, tx, no+1, p.tenantOf[no+1], deleted))
 	}
 	types := []event.Type{event.CDRCall, event.CallRinging, event.AgentStatus}
-	seq, at := int64(0), int64(pastStart)
+	seq, at := int64(pastSeq), int64(pastStart)
 	for range events {
 		seq += 1 + r.Int64N(3)
 		at += r.Int64N(3) * 10
@@ -303,7 +306,7 @@ func testFindDeliveries(t *testing.T) {
 				}
 				return c
 			})
-			l := log{db.read, rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows")}
+			l := log{in: db.in, q: db.read, rows: rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows"), first: db.firstSeq.Load()}
 			var got []search.Delivery
 			for pages := 0; ; pages++ {
 				require.Less(rt, pages, 1000, "the pages do not end")
@@ -354,7 +357,7 @@ func testFindEvents(t *testing.T) {
 					within(e.AcceptedAt, f.From, f.To)
 			})
 			slices.Reverse(want)
-			l := log{db.read, rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows")}
+			l := log{in: db.in, q: db.read, rows: rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows"), first: db.firstSeq.Load()}
 			var got []search.Event
 			for pages := 0; ; pages++ {
 				require.Less(rt, pages, 1000, "the pages do not end")
@@ -504,7 +507,7 @@ func TestSearchPlans(t *testing.T) {
 	db := openPast(t)
 	makePast(t, db.raw, 1, 12, 100) // some rows of everything
 	e := &explainer{DB: db.read, t: t, seen: map[string]bool{}}
-	l, ctx, yesNo := log{e, 10}, context.Background(), []*bool{nil, new(true), new(false)}
+	l, ctx, yesNo := log{in: db.in, q: e, rows: 10, first: db.firstSeq.Load()}, context.Background(), []*bool{nil, new(true), new(false)}
 	ask := func(types event.Mask, key string) {
 		for _, matched := range yesNo {
 			for _, warnings := range yesNo {
@@ -529,7 +532,7 @@ func TestSearchPlans(t *testing.T) {
 	ask(0, "")
 	ask(event.Of(event.CDRCall), "")
 	ask(0, "call/0")
-	_, err := l.eventDeliveries(ctx, 1, 3)
+	_, err := l.eventDeliveries(ctx, 1, pastSeq+3)
 	require.NoError(t, err)
 	require.Greater(t, len(e.seen), 50)
 }

@@ -21,18 +21,24 @@ type walk struct {
 	picks  []any  // the filter's arguments
 	below  int64  // rows at or above it are done with
 	low    int64  // the lowest of interest
-	done   bool   // nothing is left above low
+	span   int64  // how many numbers a step may cross above first; 0: any
+	first  int64
+	done   bool // nothing is left above low
 }
 
 // step returns the next event numbers, at most limit, downwards, each once,
 // out of at most look rows.
 func (w *walk) step(ctx context.Context, q sqlx.QueryerContext, look, limit int) ([]int64, error) {
-	floor, whole := w.low, true
+	low, whole := w.low, true
+	if w.span > 0 && w.below-w.span > max(w.first, w.low) {
+		low, whole = w.below-w.span, false
+	}
+	floor := low
 	if w.filter != "" {
 		err := sqlx.GetContext(ctx, q, &floor, "SELECT seq FROM "+w.table+" WHERE "+w.where+
-			" AND seq < ? AND seq >= ? ORDER BY seq DESC LIMIT 1 OFFSET ?", slices.Concat(w.args, []any{w.below, w.low, look - 1})...)
+			" AND seq < ? AND seq >= ? ORDER BY seq DESC LIMIT 1 OFFSET ?", slices.Concat(w.args, []any{w.below, low, look - 1})...)
 		if errors.Is(err, sql.ErrNoRows) {
-			floor = w.low
+			floor = low
 		} else if err != nil {
 			return nil, err
 		} else {
@@ -61,6 +67,14 @@ func (w *walk) step(ctx context.Context, q sqlx.QueryerContext, look, limit int)
 	return unique(rows), nil
 }
 
+// narrow the filter further.
+func (w *walk) narrow(filter string, picks ...any) {
+	if w.filter != "" {
+		filter = w.filter + " AND " + filter
+	}
+	w.filter, w.picks = filter, append(w.picks, picks...)
+}
+
 // unique drops repetitions out of a sorted slice, in place.
 func unique(seqs []int64) []int64 {
 	kept := seqs[:0]
@@ -72,45 +86,69 @@ func unique(seqs []int64) []int64 {
 	return kept
 }
 
-// seqRange is the range [low, below) of event numbers of a tenant accepted at
-// from <= t < to, Unix ms; 0 is open. accepted_at never falls while seq grows.
+// seqRange is a range [low, below) of event numbers of a tenant that holds all
+// accepted at from <= t < to, Unix ms; 0 is open. In SQLite it holds no others.
 func (l log) seqRange(ctx context.Context, tenant, from, to int64) (low, below int64, err error) {
 	low, below = 1, math.MaxInt64
 	if from > 0 {
-		if low, err = l.seqAt(ctx, tenant, from); err != nil {
+		if low, err = l.seqAt(ctx, tenant, from-l.in.acceptSkew()); err != nil {
 			return 0, 0, err
 		}
 	}
 	if to > 0 {
-		if below, err = l.seqAt(ctx, tenant, to); err != nil {
+		if below, err = l.seqAt(ctx, tenant, to+l.in.acceptSkew()); err != nil {
 			return 0, 0, err
 		}
 	}
 	return low, below, nil
 }
 
+// accepted is the filter for the times that a range of numbers may exceed.
+func (d dialect) accepted(from, to int64) (filter string, picks []any) {
+	if d == inSQLite || from <= 0 && to <= 0 {
+		return "", nil
+	}
+	if to <= 0 {
+		to = math.MaxInt64
+	}
+	return "accepted_at >= ? AND accepted_at < ?", []any{from, to}
+}
+
 // seqAt finds by bisection the number from which on the tenant's events were
-// accepted at or after ms.
+// accepted at or after ms: accepted_at never falls while numbers grow, give or
+// take the skew of the dialect.
 func (l log) seqAt(ctx context.Context, tenant, ms int64) (int64, error) {
-	var lo, hi int64
-	err := l.q.QueryRowxContext(ctx, `SELECT
-		COALESCE((SELECT seq FROM events WHERE tenant = ? ORDER BY seq LIMIT 1), 0),
-		COALESCE((SELECT seq FROM events WHERE tenant = ? ORDER BY seq DESC LIMIT 1) + 1, 0)`, tenant, tenant).Scan(&lo, &hi)
+	lo, hi, err := l.seqsAround(ctx, tenant, ms)
 	if err != nil {
 		return 0, fmt.Errorf("range of events: %w", err)
 	}
 	for lo < hi {
 		mid := lo + (hi-lo)/2
 		var seq, at int64
-		err := l.q.QueryRowxContext(ctx, "SELECT seq, accepted_at FROM events WHERE tenant = ? AND seq >= ? ORDER BY seq LIMIT 1", tenant, mid).Scan(&seq, &at)
-		if err != nil {
-			return 0, fmt.Errorf("event at %d: %w", ms, err)
-		}
-		if at >= ms {
+		err := l.q.QueryRowxContext(ctx, "SELECT seq, accepted_at FROM events WHERE tenant = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT 1",
+			tenant, mid, hi).Scan(&seq, &at)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
 			hi = mid
-		} else {
+		case err != nil:
+			return 0, fmt.Errorf("event at %d: %w", ms, err)
+		case at >= ms:
+			hi = mid
+		default:
 			lo = seq + 1
 		}
 	}
 	return lo, nil
+}
+
+// seqsAround is where to look for an event accepted at ms.
+func (l log) seqsAround(ctx context.Context, tenant, ms int64) (lo, hi int64, err error) {
+	if l.in == inPostgres { // its number says the day, or the one before it
+		day := ms / dayMS
+		return max(0, day-1) << dayBits, (day + 2) << dayBits, nil
+	}
+	err = l.q.QueryRowxContext(ctx, `SELECT
+		COALESCE((SELECT seq FROM events WHERE tenant = ? ORDER BY seq LIMIT 1), 0),
+		COALESCE((SELECT seq FROM events WHERE tenant = ? ORDER BY seq DESC LIMIT 1) + 1, 0)`, tenant, tenant).Scan(&lo, &hi)
+	return lo, hi, err
 }

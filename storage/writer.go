@@ -106,7 +106,7 @@ func (w *writer) load(ctx context.Context) (err error) {
 	if w.last.highMark, err = lastEvent(ctx, w.workers[0].conn); err != nil {
 		return err
 	}
-	return w.pending.load(ctx, w.workers[0].conn)
+	return w.pending.recount(ctx, w.workers[0].conn, w.db.in)
 }
 
 func (w *writer) start() {

@@ -26,18 +26,19 @@ import (
 // VerifyCmd checks what somebody may have changed.
 type VerifyCmd struct {
 	Push  VerifyPushCmd  `cmd:"" help:"Check the signatures of a captured push, and open it."`
-	Audit VerifyAuditCmd `cmd:"" help:"Check the audit log of a data folder, also while a hub serves it."`
+	Audit VerifyAuditCmd `cmd:"" help:"Check the audit log of a store, also while hubs serve it."`
 }
 
 // VerifyAuditCmd checks the chain of the audit log.
 type VerifyAuditCmd struct {
-	Data      string `env:"HOOKLINE_DATA" default:"./data" help:"Folder of the store and the master key."`
-	MasterKey string `env:"HOOKLINE_MASTER_KEY" help:"The hub's master key; default: the file in the data folder."`
+	Data        string `env:"HOOKLINE_DATA" default:"./data" help:"Folder of the store and the master key."`
+	DatabaseURL string `name:"database-url" env:"HOOKLINE_DATABASE_URL" help:"The store is on PostgreSQL, there."`
+	MasterKey   string `env:"HOOKLINE_MASTER_KEY" help:"The hub's master key; default: the file in the data folder."`
 }
 
 // Run fails naming the first row that is not as it was written.
 func (c *VerifyAuditCmd) Run(ctx context.Context, s streams) error {
-	rows, err := hub.VerifyAudit(ctx, c.Data, c.MasterKey)
+	rows, err := hub.VerifyAudit(ctx, hub.Config{Data: c.Data, DatabaseURL: c.DatabaseURL, MasterKey: c.MasterKey})
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func TestAudit(t *testing.T) {
 	require.Empty(t, list(t, h, h.Owner, "/v1/audit?to="+made["at"].(string)+"&action=subscription.create", 50))
 	require.Len(t, list(t, h, h.Owner, "/v1/audit?from="+made["at"].(string)+"&action=subscription.create", 50), 1)
 
-	rows, err := hub.VerifyAudit(t.Context(), data, "")
+	rows, err := hub.VerifyAudit(t.Context(), hub.Config{Data: data})
 	require.NoError(t, err, "while the hub serves")
 	require.Greater(t, rows, int64(len(got)))
 }

@@ -51,6 +51,9 @@ func StartLogging(t testing.TB, log *slog.Logger, change ...func(*hub.Config)) *
 		Addr: "127.0.0.1:0", Data: t.TempDir(), PlatformKey: PlatformKey, AllowNetworks: []string{"loopback"},
 		ShutdownTimeout: 10 * time.Second,
 	}}
+	if os.Getenv(StoreVariable) == "postgres" {
+		OnPostgres(t)(&h.cfg)
+	}
 	for _, f := range change {
 		f(&h.cfg)
 	}

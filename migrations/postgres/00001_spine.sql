@@ -157,7 +157,7 @@ CREATE INDEX subscription_versions_sub ON subscription_versions (sub, version);
 
 CREATE TABLE subscription_keys (
     sub        BIGINT NOT NULL,
-    n          INTEGER NOT NULL,
+    n          BIGINT NOT NULL,
     app_key    BYTEA NOT NULL,
     encryption BYTEA NOT NULL,
     from_at    BIGINT NOT NULL,
@@ -169,7 +169,7 @@ CREATE TABLE subscription_keys (
 CREATE TABLE deliveries (
     sub           BIGINT NOT NULL,
     seq           BIGINT NOT NULL,
-    run           INTEGER NOT NULL,
+    run           BIGINT NOT NULL,
     order_key     BIGINT NOT NULL,
     type          INTEGER NOT NULL,
     version       BIGINT NOT NULL,
@@ -193,13 +193,14 @@ CREATE INDEX deliveries_pending ON deliveries (sub, seq, run) WHERE state = 0;
 CREATE INDEX deliveries_pending_key ON deliveries (sub, order_key, seq, run) WHERE state = 0 AND order_key <> 0;
 CREATE INDEX deliveries_waiting ON deliveries (sub, seq, run) WHERE state = 0 AND tries > 0;
 CREATE INDEX deliveries_trouble ON deliveries (sub, seq) WHERE state > 1 OR last_error > 0;
+CREATE INDEX deliveries_again ON deliveries (sub, seq) WHERE state = 0 AND run > 0;
 CREATE INDEX deliveries_runs ON deliveries (sub, seq) WHERE run > 0;
 
 CREATE TABLE attempts (
     sub          BIGINT NOT NULL,
     seq          BIGINT NOT NULL,
-    run          INTEGER NOT NULL,
-    n            INTEGER NOT NULL,
+    run          BIGINT NOT NULL,
+    n            BIGINT NOT NULL,
     at           BIGINT NOT NULL,
     dns          BIGINT NOT NULL,
     connect      BIGINT NOT NULL,
