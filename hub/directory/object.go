@@ -5,6 +5,7 @@ package directory
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -201,12 +202,9 @@ func (c *checker) number(field string, n, least, most int) {
 }
 
 func (c *checker) oneOf(field, s string, words ...string) {
-	for _, w := range words {
-		if s == w {
-			return
-		}
+	if !slices.Contains(words, s) {
+		c.bad(field, fmt.Sprintf("must be one of %q", words))
 	}
-	c.bad(field, fmt.Sprintf("must be one of %q", words))
 }
 
 func (a *Agent) check(c *checker) {

@@ -135,7 +135,7 @@ func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *prob
 		w.Header().Set("Retry-After", "1")
 		p = &problem{http.StatusServiceUnavailable, "UNAVAILABLE", "the hub cannot answer this now"}
 	case r.Context().Err() != nil:
-		return nil
+		return nil //nolint:nilerr // nobody is left to hear of it
 	default:
 		a.log().Error("query", "path", r.URL.Path, "err", err)
 		p = &problem{http.StatusInternalServerError, "INTERNAL", "the hub could not do this; its log says why"}
