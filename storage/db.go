@@ -67,7 +67,10 @@ type Config struct {
 	// Changed is told of every subscription that was made, changed (before is
 	// not nil) or deleted, after the commit; must not block; may be nil.
 	Changed func(before, after *subscriptions.Subscription)
-	Log     *slog.Logger
+	// Owner says what this process believes of the shard of a subscription; nil:
+	// it owns all. Outcomes of others are not recorded.
+	Owner func(sub int64) Ownership
+	Log   *slog.Logger
 }
 
 // Rows says that a subscription has new pending rows. From > 0: some may have

@@ -108,9 +108,9 @@ func (k *worker) commit(b batch) {
 		return
 	}
 	began := time.Now()
-	err := k.try(b)
+	err := k.try(&b)
 	for tries := 1; isConflict(err) && tries < conflictTries; tries++ {
-		err = k.try(b)
+		err = k.try(&b)
 	}
 	if err == nil {
 		k.committed(b, time.Since(began))
@@ -164,7 +164,7 @@ func (k *worker) refused(b batch, err error) {
 	time.Sleep(awayPause)
 }
 
-func (k *worker) try(b batch) error {
+func (k *worker) try(b *batch) error {
 	ctx := context.Background() // a commit is never cancelled half way
 	err := k.connect(ctx)
 	if err == nil {
@@ -178,12 +178,14 @@ func (k *worker) try(b batch) error {
 	return err
 }
 
-func (k *worker) transact(ctx context.Context, b batch) error {
+func (k *worker) transact(ctx context.Context, b *batch) error {
 	seqs, err := k.begin(ctx, b.events())
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	err = k.recordOutcomes(ctx, b.outcomes)
+	if err = k.fence(ctx, b); err == nil {
+		err = k.recordOutcomes(ctx, b.outcomes)
+	}
 	if err == nil {
 		err = k.insertEvents(ctx, b.accepts, seqs)
 	}

@@ -58,6 +58,7 @@ type Stats struct {
 	Events   atomic.Int64
 	Outcomes atomic.Int64
 	Failures atomic.Int64
+	Fenced   atomic.Int64 // outcomes of shards that another process owns by now
 }
 
 type acceptOp struct {
