@@ -126,6 +126,20 @@ func (f *Folds) Rebuild(ctx context.Context, tenant int64, names ...string) erro
 	return f.FoldTo(ctx, tenant)
 }
 
+// RebuildAll is Rebuild of every tenant.
+func (f *Folds) RebuildAll(ctx context.Context, names ...string) error {
+	all, err := f.tenants(ctx)
+	if err != nil {
+		return fmt.Errorf("rebuild: %w", err)
+	}
+	for _, t := range all {
+		if err := f.Rebuild(ctx, t, names...); err != nil {
+			return fmt.Errorf("tenant %d: %w", t, err)
+		}
+	}
+	return nil
+}
+
 // reset puts positions back to the beginning. What is left over when it fails
 // is taken away by the next step.
 func (f *Folds) reset(ctx context.Context, tenant int64, names []string) error {

@@ -1,0 +1,65 @@
+package sobot
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/hookline/hookline/hub/search"
+)
+
+// Whatever a client sends is a query within the bounds, or a problem that says 400.
+func FuzzSearch(f *testing.F) {
+	for _, s := range []string{
+		`{"startTime": 1, "endTime": 2, "pageNum": 1, "pageSize": 1000, "callType": "2", "attachedData": "{\"a\": 1}"}`,
+		`{"startTime": "1", "endTime": 31622400001, "currPage": " 7 ", "pageSize": 15, "agent": 1001, "agentType": 1, "mainDialType": "Internal;"}`,
+		`{"startTime": null, "a": {"b": [1, 2e9, "\ud800"]}}`, `{"attachedData": {}}`, `[]`, ``, "{\"callID\": \"\\u0000\"}",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		p, err := parseBody(raw)
+		var q query
+		if err == nil {
+			q, err = readSearch(p)
+		}
+		if err != nil {
+			var bad *problem
+			if !errors.As(err, &bad) || bad.Status != 400 || bad.Text == "" {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		of := q.filter
+		if of.Limit < 1 || of.Limit > maxPageSize || of.Offset < 0 || of.Offset+of.Limit > maxRows || of.To <= of.From || of.To-of.From > maxSpan {
+			t.Fatalf("%+v", of)
+		}
+		if of.Attached != nil {
+			of.Attached.Matches(raw)
+		}
+	})
+}
+
+// Whatever a record holds, it is shown as JSON, with all of its fields.
+func FuzzShow(f *testing.F) {
+	for _, s := range []string{
+		`{"callID": "\ud800", "startTime": "12", "fee": 1e300, "attachedData": "{\"a\": 1}", "duration": -1, "lastAgentFlag": "true"}`,
+		`{"attachedData": "{", "fee": "1.005", "answerTime": 1, "endTime": 9223372036854775807, "feeSeconds": -9223372036854775808}`,
+		`{"attachedData": [1, {"a": "<"}], "earlyDetectCause": null, "phoneType": ""}`, `{"attachedData": "text"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if !json.Valid(body) {
+			return // the gate lets no such body in
+		}
+		for _, fields := range [][]field{callFields, partyFields} {
+			out := newRow(body).show(nil, fields)
+			var shown map[string]any
+			if err := json.Unmarshal(out, &shown); err != nil || len(shown) != len(fields) {
+				t.Fatalf("%d fields, %v: %s", len(shown), err, out)
+			}
+		}
+		search.ParseAttached(string(body)).Matches(body)
+	})
+}

@@ -1,0 +1,12 @@
+package sobot_test
+
+import (
+	"testing"
+
+	"github.com/hookline/hookline/hub/hubtest"
+)
+
+// eachStore runs a test against a hub on each database.
+func eachStore(t *testing.T, test func(t *testing.T, h *hubtest.Hub)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, hubtest.Start(t)) })
+}
