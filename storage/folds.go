@@ -69,11 +69,12 @@ type Folds struct {
 	mu    sync.Mutex
 	turns map[int64]chan struct{} // of one, by tenant: who folds
 	done  map[int64]int64         // by tenant: all folds came to this number, or further
+	cold  map[int64]int64         // by tenant: up to this number events are read from the store
 }
 
 // NewFolds of a store that is open.
 func NewFolds(db *DB) *Folds {
-	return &Folds{db: db, all: []fold{recordFold{}}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}}
+	return &Folds{db: db, all: []fold{recordFold{}}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}}
 }
 
 // FoldTo folds all that is committed of a tenant at its start.
@@ -154,6 +155,7 @@ func (f *Folds) reset(ctx context.Context, tenant int64, names []string) error {
 	}
 	defer turn()
 	f.note(tenant, resetting)
+	f.chill(tenant, f.db.cache.last(tenant))
 	return f.transact(ctx, func(tx *sqlx.Tx) error {
 		at, err := f.claim(ctx, tx, tenant)
 		if err != nil {
@@ -202,6 +204,20 @@ func (f *Folds) note(tenant, at int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.done[tenant] = at
+}
+
+// chill has a tenant's events up to a number read from the store: a rebuild is
+// made of what is there, while the cache may hold what retention took away.
+func (f *Folds) chill(tenant, upTo int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cold[tenant] = max(f.cold[tenant], upTo)
+}
+
+func (f *Folds) isCold(tenant, from int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return from < f.cold[tenant]
 }
 
 // horizon is a number at or above every event of the tenant that is committed
@@ -410,7 +426,7 @@ func setPosition(ctx context.Context, tx *sqlx.Tx, name string, tenant, at int64
 // the number up to which they are all.
 func (f *Folds) read(ctx context.Context, tenant, from, to int64) (events []*event.Event, upTo int64, err error) {
 	all, here := f.db.cache.after(tenant, from, foldEvents)
-	if !here || f.db.in == inPostgres { // where others commit too
+	if !here || f.isCold(tenant, from) || f.db.in == inPostgres { // where others commit too
 		if all, err = f.load(ctx, tenant, from, to); err != nil {
 			return nil, 0, err
 		}

@@ -278,26 +278,30 @@ var amounts = [...]string{search.None: " = 0", search.One: " = 1", search.Severa
 // FindCalls implements search.Records.
 func (f *Folds) FindCalls(ctx context.Context, of search.CallFilter) (page []search.Record, total int, err error) {
 	err = f.ask(ctx, of.Tenant, "find calls", func(l log) error {
-		if of.Attached != nil {
-			page, total, err = l.callsWith(ctx, &of)
-			return err
-		}
-		where, args := callConditions(&of)
-		if err := sqlx.GetContext(ctx, l.q, &total, "SELECT count(*) FROM call_records c WHERE "+where, args...); err != nil || total <= of.Offset {
-			return err
-		}
-		page, err = l.records(ctx, callType(of.Scope), `SELECT c.seq, b.bytes FROM
-			(SELECT c.seq, c.start_at, c.call_id FROM call_records c WHERE `+where+` ORDER BY c.start_at DESC, c.call_id LIMIT ? OFFSET ?) c
-			JOIN bodies b ON b.seq = c.seq ORDER BY c.start_at DESC, c.call_id`, append(args, of.Limit, of.Offset)...)
+		page, total, err = l.calls(ctx, &of)
 		return err
 	})
+	return page, total, err
+}
+
+func (l log) calls(ctx context.Context, of *search.CallFilter) (page []search.Record, total int, err error) {
+	if of.Attached != nil {
+		return l.callsWith(ctx, of)
+	}
+	where, args := callConditions(of)
+	if err := sqlx.GetContext(ctx, l.q, &total, "SELECT count(*) FROM call_records c WHERE "+where, args...); err != nil || total <= of.Offset {
+		return nil, total, err
+	}
+	page, err = l.records(ctx, callType(of.Scope), `SELECT k.seq, b.bytes FROM
+		(SELECT c.seq, c.start_at, c.call_id FROM call_records c WHERE `+where+` ORDER BY c.start_at DESC, c.call_id LIMIT ? OFFSET ?) k
+		CROSS JOIN bodies b ON b.seq = k.seq ORDER BY k.start_at DESC, k.call_id`, append(args, of.Limit, of.Offset)...)
 	return page, total, err
 }
 
 // callsWith looks into the body of every record that the rest of the filter picks.
 func (l log) callsWith(ctx context.Context, of *search.CallFilter) (page []search.Record, total int, err error) {
 	where, args := callConditions(of)
-	rows, err := l.q.QueryxContext(ctx, "SELECT c.seq, b.bytes FROM call_records c JOIN bodies b ON b.seq = c.seq WHERE "+where+" ORDER BY c.start_at DESC, c.call_id", args...)
+	rows, err := l.q.QueryxContext(ctx, "SELECT c.seq, b.bytes FROM call_records c CROSS JOIN bodies b ON b.seq = c.seq WHERE "+where+" ORDER BY c.start_at DESC, c.call_id", args...)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -321,21 +325,26 @@ func (l log) callsWith(ctx context.Context, of *search.CallFilter) (page []searc
 // FindCall implements search.Records.
 func (f *Folds) FindCall(ctx context.Context, tenant int64, scope search.Scope, callID string) (call *search.Record, parties []search.Record, err error) {
 	err = f.ask(ctx, tenant, "find call", func(l log) error {
-		found, err := l.records(ctx, callType(scope), `SELECT c.seq, b.bytes FROM call_records c JOIN bodies b ON b.seq = c.seq
-			WHERE c.tenant = ? AND c.scope = ? AND c.call_id = ?`, tenant, int64(scope), callID)
-		if err != nil {
-			return err
-		}
-		if len(found) > 0 {
-			call = &found[0]
-		}
-		parties, err = l.records(ctx, partyType(scope), `SELECT p.seq, b.bytes FROM party_records p JOIN bodies b ON b.seq = p.seq
-			WHERE p.tenant = ? AND p.scope = ? AND p.call_id = ? ORDER BY p.start_at, p.party_id`, tenant, int64(scope), callID)
+		call, parties, err = l.call(ctx, tenant, scope, callID)
 		return err
 	})
 	if err == nil && call == nil && len(parties) == 0 {
 		err = search.ErrNotFound
 	}
+	return call, parties, err
+}
+
+func (l log) call(ctx context.Context, tenant int64, scope search.Scope, callID string) (call *search.Record, parties []search.Record, err error) {
+	found, err := l.records(ctx, callType(scope), `SELECT c.seq, b.bytes FROM call_records c CROSS JOIN bodies b ON b.seq = c.seq
+		WHERE c.tenant = ? AND c.scope = ? AND c.call_id = ?`, tenant, int64(scope), callID)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(found) > 0 {
+		call = &found[0]
+	}
+	parties, err = l.records(ctx, partyType(scope), `SELECT p.seq, b.bytes FROM party_records p CROSS JOIN bodies b ON b.seq = p.seq
+		WHERE p.tenant = ? AND p.scope = ? AND p.call_id = ? ORDER BY p.start_at, p.party_id`, tenant, int64(scope), callID)
 	return call, parties, err
 }
 
