@@ -252,12 +252,12 @@ func TestFullDisk(t *testing.T) {
 	close(answer)
 	require.Equal(t, accepted, len(inState(t, h, "pending")))
 	waitRefusals(t, h, 3) // each a round of the writer, which tries the outcomes first
-	require.Len(t, r.Pushes(), 8)
+	require.Equal(t, 8, len(r.Pushes()))
 	require.Equal(t, accepted, len(inState(t, h, "pending")))
 
 	space.exec("DELETE FROM filler")
 	hubtest.Eventually(t, "all delivered", func() bool { return len(inState(t, h, "delivered")) == accepted })
-	require.Len(t, r.Pushes(), accepted, "the answers given while the disk was full were kept: nothing comes twice")
+	require.Equal(t, accepted, len(r.Pushes()), "the answers given while the disk was full were kept: nothing comes twice")
 	require.Equal(t, http.StatusAccepted, h.Do("POST", "/v1/events", owner, full("e", accepted)).Status)
 	require.Equal(t, http.StatusOK, h.Do("GET", "/readyz", "", nil).Status)
 	for n := range accepted + 1 {
@@ -329,7 +329,7 @@ func TestStartOnFullDisk(t *testing.T) {
 	require.Equal(t, http.StatusOK, h.Do("GET", "/v1/events/e-0", owner, nil).Status)
 	r.Wait(t, 2)
 	h.Stop()
-	require.Len(t, r.Pushes(), 2)
+	require.Equal(t, 2, len(r.Pushes()))
 	h = hubtest.Start(t, func(c *hub.Config) { c.Data = dir })
 	h.Owner = owner
 	hubtest.Eventually(t, "delivered", func() bool { return len(inState(t, h, "delivered")) == 1 })
@@ -391,5 +391,5 @@ func TestSameIDInParallel(t *testing.T) {
 	}
 	require.Len(t, ids, 15)
 	hubtest.Eventually(t, "all recorded", func() bool { return len(inState(t, h, "pending")) == 0 })
-	require.Len(t, r.Pushes(), 15)
+	require.Equal(t, 15, len(r.Pushes()))
 }
