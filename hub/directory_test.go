@@ -6,9 +6,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
@@ -183,4 +185,23 @@ func TestDirectoryDepartmentsInFilters(t *testing.T) {
 	require.False(t, send(`"agentUUID":"u-1"`))
 	put(t, h, otherTenant(t, h), "/v1/directory/agents/u-1", `{"departmentIds":["sales"]}`)
 	require.False(t, send(`"agentUUID":"u-1"`), "another tenant's directory")
+}
+
+// What is put on one process holds on another within 5 s.
+func TestDirectoryOfTwoProcesses(t *testing.T) {
+	database := hubtest.Postgres(t)
+	on := func(c *hub.Config) { c.DatabaseURL, c.MasterKey = database, strings.Repeat("0", 64) }
+	one := hubtest.Start(t, on)
+	sink := hubtest.NewReceiver(t)
+	one.Subscribe(sink.URL, "filter", map[string]any{"departmentIds": []string{"sales"}})
+	two := hubtest.Start(t, on)
+	two.Owner = one.Owner
+	put(t, one, one.Owner, "/v1/directory/agents/u-1", `{"departmentIds":["sales"]}`)
+	began, n := time.Now(), 0
+	hubtest.Eventually(t, "the other process matches with it", func() bool {
+		n++
+		id := two.Send(fmt.Sprintf(`{"type":"agent.status","data":{"startTime":%d,"agentUUID":"u-1"}}`, 1637068256419+n))[0]
+		return len(two.Do("GET", "/v1/events/"+id, two.Owner, nil).JSON(t)["deliveries"].([]any)) == 1
+	})
+	require.Less(t, time.Since(began), 5*time.Second)
 }
