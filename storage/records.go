@@ -198,10 +198,6 @@ func upsert(ctx context.Context, tx *sqlx.Tx, insert string, rows [][]any, tail 
 	return nil
 }
 
-// aWeek is the longest range in which records are asked one by one about their
-// parties; of a longer one the parties are found first.
-const aWeek = 7 * dayMS
-
 // callConditions of a filter, custom data aside.
 func callConditions(f *search.CallFilter) (where string, args []any) {
 	and := func(cond string, values ...any) {
@@ -220,11 +216,7 @@ func callConditions(f *search.CallFilter) (where string, args []any) {
 	for _, by := range []struct {
 		column, value string
 	}{{"agent_uuid", f.AgentUUID}, {"agent_id", f.AgentID}} {
-		switch {
-		case by.value == "":
-		case f.To-f.From <= aWeek:
-			and("EXISTS (SELECT 1 FROM party_records p WHERE p.tenant = c.tenant AND p.scope = c.scope AND p.call_id = c.call_id AND p."+by.column+" = ?)", by.value)
-		default:
+		if by.value != "" { // found first: one agent has few calls of many
 			and("c.call_id IN (SELECT p.call_id FROM party_records p WHERE p.tenant = ? AND p.scope = ? AND p."+by.column+" = ? AND p."+by.column+" <> '')",
 				f.Tenant, int64(f.Scope), by.value)
 		}
@@ -244,18 +236,17 @@ func callConditions(f *search.CallFilter) (where string, args []any) {
 			and("c."+by.column+" = ?", by.value)
 		}
 	}
-	for _, by := range []struct {
-		counted string
-		amount  search.Amount
-	}{
-		{`(SELECT count(DISTINCT CASE WHEN p.agent_uuid <> '' THEN p.agent_uuid ELSE '#' || p.agent_id END) FROM party_records p
-			WHERE p.tenant = c.tenant AND p.scope = c.scope AND p.call_id = c.call_id AND p.answered)`, f.Agents},
-		{"c.transfers", f.Transfers},
-		{"c.consults", f.Consults},
-	} {
-		if cond := amounts[by.amount]; cond != "" {
-			and(by.counted + cond)
-		}
+	if cond := amounts[f.Agents]; cond != "" {
+		// Which of them is lowest and which highest says whether there are several.
+		and(`(SELECT CASE WHEN min(a) IS NULL THEN 0 WHEN min(a) = max(a) THEN 1 ELSE 2 END FROM
+			(SELECT CASE WHEN p.agent_uuid <> '' THEN p.agent_uuid ELSE '#' || p.agent_id END AS a FROM party_records p
+			WHERE p.tenant = c.tenant AND p.scope = c.scope AND p.call_id = c.call_id AND p.answered) AS answered)` + cond)
+	}
+	if cond := amounts[f.Transfers]; cond != "" {
+		and("c.transfers" + cond)
+	}
+	if cond := amounts[f.Consults]; cond != "" {
+		and("c.consults" + cond)
 	}
 	if f.Department != "" {
 		bar := barred([]string{f.Department})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/hookline/hookline/hub/event"
@@ -81,6 +82,7 @@ type CallFilter struct {
 type Attached struct {
 	text   string
 	object map[string]any // nil: text may stand anywhere in the data
+	words  [][]byte       // that stand in every body with such an object and without escapes
 }
 
 // ParseAttached reads a filter: a JSON object, whose every key must be in the
@@ -91,12 +93,37 @@ func ParseAttached(s string) *Attached {
 	a := &Attached{text: s}
 	if v, ok := decodeJSON([]byte(s)).(map[string]any); ok {
 		a.object = v
+		for k, v := range v {
+			a.need(k)
+			if s, ok := v.(string); ok {
+				a.need(s)
+			}
+		}
 	}
 	return a
 }
 
+// need notes a text, unless JSON may write it in several ways.
+func (a *Attached) need(s string) {
+	for _, r := range s {
+		if r < ' ' || r > '~' || strings.ContainsRune(`"\\/<>&`, r) {
+			return
+		}
+	}
+	a.words = append(a.words, []byte(`"`+s+`"`))
+}
+
+// rulesOut says that a body surely does not match, without reading it.
+func (a *Attached) rulesOut(body []byte) bool {
+	return len(a.words) > 0 && bytes.IndexByte(body, '\\') < 0 &&
+		slices.ContainsFunc(a.words, func(w []byte) bool { return !bytes.Contains(body, w) })
+}
+
 // Matches says whether the body of a main record has data that the filter picks.
 func (a *Attached) Matches(body []byte) bool {
+	if a.rulesOut(body) {
+		return false
+	}
 	var data event.Value
 	for name, v := range event.Members(body) {
 		if string(name) == "attachedData" {

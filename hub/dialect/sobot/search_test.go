@@ -44,7 +44,7 @@ type day struct {
 
 // simulateDay sends a day of a contact centre, some of its records corrected.
 func simulateDay(t *testing.T, h *hubtest.Hub) *day {
-	c, err := simulate.New(simulate.Config{Seed: 7, Agents: 12, CallsPerHour: 30, Start: time.UnixMilli(1_700_006_400_000), Duration: 24 * time.Hour})
+	c, err := simulate.New(simulate.Config{Seed: 7, Agents: 12, CallsPerHour: 15, Start: time.UnixMilli(1_700_006_400_000), Duration: 24 * time.Hour})
 	require.NoError(t, err)
 	var lines []string
 	var again []simulate.Envelope
@@ -104,7 +104,7 @@ func simulateDay(t *testing.T, h *hubtest.Hub) *day {
 		}
 		d.parties[call][e.Data.text("partyId")] = e.Data
 	}
-	require.Greater(t, len(d.calls), 500)
+	require.Greater(t, len(d.calls), 250)
 	return d
 }
 
