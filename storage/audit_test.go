@@ -424,7 +424,7 @@ func TestWhoChangesWithoutARow(t *testing.T) {
 		"actThen", "Note", // they write the rows
 		"RecordKeyUse", "SetHold", "transact", // what happened, and what folds make of it, not what somebody set
 		"UseSign", "NoteBlob", "ForgetBlobs", "FetchedRecording", // what the hub itself must remember
-		"runDelete", "chunk", // chunks of a deletion that has its row; retention, which follows from settings that have theirs
+		"runDelete", "chunk", "dropDay", // chunks of a deletion that has its row; retention, which follows from settings that have theirs
 	}
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)

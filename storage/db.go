@@ -169,9 +169,10 @@ func (db *DB) openPostgres(ctx context.Context) (err error) {
 	if db.pool, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "write", statement: writerWait}); err != nil {
 		return err
 	}
-	// The writers, one for changes by admins, one for upkeep.
+	// The writers, and one each for changes by admins, upkeep, retention and what
+	// comes now and then.
 	db.cfg.Writers = cmp.Or(db.cfg.Writers, 3)
-	db.pool.SetMaxOpenConns(db.cfg.Writers + 2)
+	db.pool.SetMaxOpenConns(db.cfg.Writers + 4)
 	db.pool.SetMaxIdleConns(db.cfg.Writers + 2)
 	if db.read, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "read", statement: readerWait, readOnly: true}); err != nil {
 		return err

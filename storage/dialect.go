@@ -151,11 +151,12 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // What processes take turns at, on PostgreSQL. SQLite has one process and one writer.
 const (
-	lockStart    = 0x686f6f6b00 + iota // make what a new store needs
-	lockMatching                       // change a subscription; shared: match events
-	lockAudit                          // write rows behind the head of the audit log
-	lockAlone                          // make the first credentials
-	lockDays                           // make and drop partitions, move on to a new day
+	lockStart     = 0x686f6f6b00 + iota // make what a new store needs
+	lockMatching                        // change a subscription; shared: match events
+	lockAudit                           // write rows behind the head of the audit log
+	lockRetention                       // take away what is old
+	lockAlone                           // make the first credentials
+	lockDays                            // make and drop partitions, move on to a new day
 )
 
 // lockFor waits until no other transaction is at something, and keeps them from
@@ -183,6 +184,25 @@ func (db *DB) Alone(ctx context.Context, fn func() error) error {
 	if err := db.lockFor(ctx, tx, lockAlone); err != nil {
 		return err
 	}
+	return fn()
+}
+
+// onlyOne runs fn unless another process is at the same thing.
+func (db *DB) onlyOne(ctx context.Context, what int64, fn func() error) error {
+	if db.in == inSQLite {
+		return fn()
+	}
+	// A lock of the session: no transaction stays open meanwhile.
+	conn, err := db.pool.Connx(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var mine bool
+	if err := conn.GetContext(ctx, &mine, "SELECT pg_try_advisory_lock(?)", what); err != nil || !mine {
+		return err
+	}
+	defer conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(?)", what) //nolint:errcheck // it ends with the connection
 	return fn()
 }
 

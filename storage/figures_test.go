@@ -155,7 +155,7 @@ func (h *history) restart() {
 func TestCountsAddUp(t *testing.T) { eachStore(t, testCountsAddUp) }
 
 func testCountsAddUp(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range fewer(t, uint64(4), 2) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			h := newHistory(t, seed)
 			for range 100 {
@@ -402,10 +402,12 @@ func testHealth(t *testing.T) {
 }
 
 // No figure is read from end to end of a table.
-func TestFiguresPlans(t *testing.T) {
+func TestFiguresPlans(t *testing.T) { eachStore(t, testFiguresPlans) }
+
+func testFiguresPlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	s := db.subscribe(t, 1, "")
-	e := &explainer{DB: db.read, t: t, seen: map[string]bool{}, sorts: true}
+	e := &explainer{DB: db.read, in: db.in, t: t, seen: map[string]bool{}, sorts: true}
 	l := log{in: db.in, q: e, rows: 10}
 	for _, by := range []search.Grouping{search.ByNone, search.BySubscription, search.ByClass} {
 		require.NoError(t, l.addStats(ctx, nil, search.StatsFilter{Tenant: 1, By: by, Limit: 10}, span{low: 1, below: 2, unit: 60}))

@@ -58,7 +58,9 @@ func (db *DB) Trim(ctx context.Context, now time.Time) error {
 	if err := db.read.SelectContext(ctx, &tenants, "SELECT no, settings FROM tenants ORDER BY no"); err != nil {
 		return fmt.Errorf("retention: %w", err)
 	}
-	for _, row := range tenants {
+	trims := make([]trim, len(tenants))
+	payload, metadata := now.UnixMilli(), now.UnixMilli() // before it nobody keeps any
+	for i, row := range tenants {
 		days := struct {
 			Payload  int64 `json:"payloadDays"`
 			Metadata int64 `json:"metadataDays"`
@@ -66,34 +68,48 @@ func (db *DB) Trim(ctx context.Context, now time.Time) error {
 		if err := json.Unmarshal(row.Settings, &days); err != nil {
 			return fmt.Errorf("retention: settings of tenant %d: %w", row.No, err)
 		}
-		t := trim{db: db, tenant: row.No}
-		if err := t.run(ctx, now.UnixMilli()-days.Payload*dayMS, now.UnixMilli()-days.Metadata*dayMS); err != nil {
-			return fmt.Errorf("retention of tenant %d: %w", row.No, err)
-		}
+		trims[i] = trim{db: db, tenant: row.No, before: now.UnixMilli() - days.Payload*dayMS, beforeMeta: now.UnixMilli() - days.Metadata*dayMS}
+		payload, metadata = min(payload, trims[i].before), min(metadata, trims[i].beforeMeta)
 	}
-	return nil
+	if len(trims) == 0 {
+		return nil
+	}
+	return db.onlyOne(ctx, lockRetention, func() error {
+		if db.in == inPostgres {
+			if err := db.dropDays(ctx, payload, min(payload, metadata)); err != nil {
+				return fmt.Errorf("retention: %w", err)
+			}
+		}
+		for i := range trims {
+			if err := trims[i].run(ctx); err != nil {
+				return fmt.Errorf("retention of tenant %d: %w", trims[i].tenant, err)
+			}
+		}
+		return nil
+	})
 }
 
-// trim is one pass over one tenant.
+// trim is one pass over one tenant: it takes away payload accepted before one
+// time, Unix ms, and metadata accepted before another.
 type trim struct {
-	db     *DB
-	tenant int64
-	subs   []int64 // all it ever had
+	db                 *DB
+	tenant             int64
+	before, beforeMeta int64
+	subs               []int64 // all it ever had
 }
 
-// run takes away payload accepted before one time and metadata accepted before another, Unix ms.
-func (t *trim) run(ctx context.Context, payload, metadata int64) error {
+func (t *trim) run(ctx context.Context) error {
 	if err := t.db.read.SelectContext(ctx, &t.subs, "SELECT no FROM subscriptions WHERE tenant = ? ORDER BY no", t.tenant); err != nil {
 		return err
 	}
-	below, err := t.payload(ctx, payload)
+	below, err := t.payload(ctx)
 	if err != nil {
 		return err
 	}
 	if err := t.kept(ctx); err != nil {
 		return err
 	}
-	end, err := t.before(ctx, metadata)
+	end, err := t.end(ctx, t.beforeMeta)
 	if err != nil {
 		return err
 	}
@@ -102,16 +118,16 @@ func (t *trim) run(ctx context.Context, payload, metadata int64) error {
 		if err := t.deliveries(ctx, sub, end); err != nil {
 			return err
 		}
-		if err := t.hours(ctx, sub, metadata/hourMS); err != nil {
+		if err := t.hours(ctx, sub, t.beforeMeta/hourMS); err != nil {
 			return err
 		}
 	}
 	return t.events(ctx, end)
 }
 
-// before is a number below which all of the tenant's events were accepted before
-// ms, and at most a few from there on. On PostgreSQL whole days go at once.
-func (t *trim) before(ctx context.Context, ms int64) (int64, error) {
+// end is the number below which the tenant's events were accepted before ms. On
+// PostgreSQL whole days go at once.
+func (t *trim) end(ctx context.Context, ms int64) (int64, error) {
 	if t.db.in == inPostgres {
 		return ms / dayMS << dayBits, nil
 	}
@@ -133,15 +149,15 @@ func (t *trim) chunk(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
 	}
 }
 
-// payload takes away bytes of events accepted before ms, and says from which
-// number on they are still there.
-func (t *trim) payload(ctx context.Context, ms int64) (int64, error) {
+// payload takes away bytes of events, and says from which number on they are
+// still there.
+func (t *trim) payload(ctx context.Context) (int64, error) {
 	var from int64
 	err := t.db.read.GetContext(ctx, &from, "SELECT payload FROM retention WHERE tenant = ?", t.tenant)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, err
 	}
-	end, err := t.before(ctx, ms)
+	end, err := t.end(ctx, t.before)
 	if err != nil {
 		return 0, err
 	}
@@ -183,7 +199,12 @@ func (t *trim) after(ctx context.Context, from, end int64, n int) (int64, error)
 
 // bodies takes away those of the events in [from, end), but for those that are
 // still to be pushed.
-func (t *trim) bodies(ctx context.Context, from, end int64) error {
+func (t *trim) bodies(ctx context.Context, from, end int64) (err error) {
+	if t.db.in == inPostgres {
+		if from, err = t.rest(ctx, from, end); err != nil {
+			return err
+		}
+	}
 	for from < end {
 		to, err := t.after(ctx, from, end, jobChunk)
 		if err != nil {
@@ -204,8 +225,10 @@ func (t *trim) bodies(ctx context.Context, from, end int64) error {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM bodies"+old, t.tenant, from, to); err != nil {
 				return err
 			}
-			_, err = tx.ExecContext(ctx, "DELETE FROM masked_bodies"+old, t.tenant, from, to)
-			return err
+			if _, err := tx.ExecContext(ctx, "DELETE FROM masked_bodies"+old, t.tenant, from, to); err != nil {
+				return err
+			}
+			return t.stillPending(ctx, tx, from, to, pending)
 		}); err != nil {
 			return err
 		}
@@ -219,6 +242,24 @@ func (t *trim) pending(ctx context.Context, tx *sqlx.Tx, from, to int64) ([]int6
 	var seqs []int64
 	return seqs, tx.SelectContext(ctx, &seqs, `SELECT DISTINCT d.seq FROM subscriptions s CROSS JOIN deliveries d INDEXED BY deliveries_pending
 		ON d.sub = s.no AND d.state = 0 AND d.seq >= ? AND d.seq < ? WHERE s.tenant = ? ORDER BY d.seq`, from, to, t.tenant)
+}
+
+// stillPending fails when more is pending than there was: of an event whose body
+// is taken away somebody may have asked for a retry, on PostgreSQL.
+func (t *trim) stillPending(ctx context.Context, tx *sqlx.Tx, from, to int64, was []int64) error {
+	if t.db.in == inSQLite {
+		return nil
+	}
+	now, err := t.pending(ctx, tx, from, to)
+	if err != nil {
+		return err
+	}
+	for _, seq := range now {
+		if _, known := slices.BinarySearch(was, seq); !known {
+			return fmt.Errorf("a retry of event %d was asked for: it comes first", seq)
+		}
+	}
+	return nil
 }
 
 // answers takes away what receivers said to the attempts of [from, end).
@@ -273,7 +314,7 @@ func (t *trim) kept(ctx context.Context) error {
 					return err
 				}
 			}
-			return nil
+			return t.stillPending(ctx, tx, low, end, pending)
 		}); err != nil {
 			return err
 		}
@@ -391,7 +432,11 @@ func (t *trim) removeEvents(ctx context.Context, tx *sqlx.Tx, from, to int64) er
 		}
 		from = stop + 1
 	}
-	w := t.db.w
+	return t.db.w.noteLast(ctx, tx)
+}
+
+// noteLast writes the high mark before events go that carry it.
+func (w *writer) noteLast(ctx context.Context, tx *sqlx.Tx) error {
 	w.last.Lock()
 	last := w.last.highMark
 	w.last.Unlock()

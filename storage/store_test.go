@@ -1,8 +1,13 @@
 package storage
 
 import (
+	"flag"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
 )
@@ -19,6 +24,26 @@ func (db pastDB) either(sqlite, postgres string) string {
 		return postgres
 	}
 	return sqlite
+}
+
+// fewer of something on PostgreSQL, where each statement is a round trip.
+func fewer[N int | uint64](t testing.TB, sqlite, postgres N) N {
+	if strings.Contains(t.Name(), "/"+postgresTest) {
+		return postgres
+	}
+	return sqlite
+}
+
+// checkRapidly is rapid.Check.
+func checkRapidly(t *testing.T, prop func(*rapid.T)) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks").Value
+	all := checks.String()
+	n, err := strconv.Atoi(all)
+	require.NoError(t, err)
+	require.NoError(t, checks.Set(strconv.Itoa(fewer(t, n, n/4))))
+	defer func() { require.NoError(t, checks.Set(all)) }()
+	rapid.Check(t, prop)
 }
 
 const postgresTest = "postgres"
