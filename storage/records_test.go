@@ -95,9 +95,12 @@ func testRecordScopes(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for range 2 {
-		_, total, err = f.FindCalls(ctx, search.CallFilter{Tenant: 1, From: 5000, To: 5001, Offset: 2499, Limit: 10})
+		page, total, err := f.FindCalls(ctx, search.CallFilter{Tenant: 1, From: 5000, To: 5001, Offset: 2498, Limit: 10})
 		require.NoError(t, err)
 		require.Equal(t, 2500, total)
+		require.Len(t, page, 2, "those of one time are in the order of their callIDs")
+		require.Contains(t, string(page[0].Body), `"4-98"`)
+		require.Contains(t, string(page[1].Body), `"4-99"`)
 		require.NoError(t, f.Rebuild(ctx, 1, "records"))
 	}
 }

@@ -172,7 +172,7 @@ func TestCorrection(t *testing.T) {
 		return a.JSON(t)["data"].(map[string]any)
 	}
 	h.Send(`{"type": "cdr.call", "data": {"callID": "c", "startTime": 1500, "callType": 3, "customerNumber": "13812345678", "callResult": 7, "attachedData": "{\"tel\": \"13812345678\"}"}}`,
-		`{"type": "cdr.party", "data": {"callID": "c", "partyId": "p"}}`)
+		`{"type": "cdr.party", "data": {"callID": "c", "partyId": "p", "agentRole": 4, "DNIS": "13912345678"}}`)
 	d := find(`{"callID": "c", "hideNumber": 1}`)
 	call := d["call"].(map[string]any)
 	require.Equal(t, "138****5678", call["customerNumber"])
@@ -180,7 +180,10 @@ func TestCorrection(t *testing.T) {
 	sealed := call["encryptCustomerNumber"]
 	require.NotEmpty(t, sealed)
 	require.InDelta(t, 3, d["parties"].([]any)[0].(map[string]any)["callType"], 0)
-	require.Equal(t, "13812345678", find(`{"callID": "c", "hideNumber": 2}`)["call"].(map[string]any)["customerNumber"])
+	require.Equal(t, "139****5678", d["parties"].([]any)[0].(map[string]any)["DNIS"], "a third party is reached there")
+	d = find(`{"callID": "c", "hideNumber": 2}`)
+	require.Equal(t, "13812345678", d["call"].(map[string]any)["customerNumber"])
+	require.Equal(t, "13912345678", d["parties"].([]any)[0].(map[string]any)["DNIS"])
 
 	h.Send(`{"type": "cdr.call", "data": {"callID": "c", "startTime": 1600, "callResult": 8, "customerNumber": "13812345678"}}`)
 	call = find(`{"callID": "c", "hideNumber": 1}`)["call"].(map[string]any)
