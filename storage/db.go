@@ -169,11 +169,11 @@ func (db *DB) openPostgres(ctx context.Context) (err error) {
 	if db.pool, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "write", statement: writerWait}); err != nil {
 		return err
 	}
-	// The writers, and one each for changes by admins, upkeep, retention and what
-	// comes now and then.
+	// The writers, one each for changes by admins, upkeep, retention and what comes
+	// now and then, and two for folds.
 	db.cfg.Writers = cmp.Or(db.cfg.Writers, 3)
-	db.pool.SetMaxOpenConns(db.cfg.Writers + 4)
-	db.pool.SetMaxIdleConns(db.cfg.Writers + 2)
+	db.pool.SetMaxOpenConns(db.cfg.Writers + 6)
+	db.pool.SetMaxIdleConns(db.cfg.Writers + 4)
 	if db.read, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "read", statement: readerWait, readOnly: true}); err != nil {
 		return err
 	}
