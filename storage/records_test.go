@@ -122,12 +122,14 @@ func callFilters(from, to int64) map[string]search.CallFilter {
 }
 
 // No question about records reads a table from end to end.
-func TestRecordPlans(t *testing.T) {
+func TestRecordPlans(t *testing.T) { eachStore(t, testRecordPlans) }
+
+func testRecordPlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	db.cdr(t, event.CDRCall, "cdr/a", `{"callID": "a", "startTime": 1000}`)
 	require.NoError(t, NewFolds(db.DB).FoldTo(ctx, 1))
-	e := &explainer{DB: db.read, t: t, seen: map[string]bool{}, sorts: true}
-	l := log{q: e}
+	e := &explainer{DB: db.read, in: db.in, t: t, seen: map[string]bool{}, sorts: true}
+	l := log{in: db.in, q: e}
 	for _, f := range callFilters(1, 2000) {
 		_, _, err := l.calls(ctx, &f)
 		require.NoError(t, err)

@@ -75,7 +75,7 @@ func simulateDay(t *testing.T, h *hubtest.Hub) *day {
 		default:
 			delete(r, "startTime")
 		}
-		e.ID, e.Data, err = fmt.Sprint("again-", i), nil, nil
+		e.ID = fmt.Sprint("again-", i)
 		e.Data, err = json.Marshal(r)
 		require.NoError(t, err)
 		lines = append(lines, string(e.AppendJSON(nil)))
