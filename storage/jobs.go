@@ -101,16 +101,15 @@ func (db *DB) runDelete(ctx context.Context, j job) error {
 	db.index.Remove(of.Sub)
 	for {
 		ended := 0
-		if err := db.admin(ctx, "cancel deliveries", func(tx *sqlx.Tx) (err error) {
+		if err := db.adminThen(ctx, "cancel deliveries", func(tx *sqlx.Tx) (err error) {
 			if ended, err = cancelPending(ctx, tx, of.Sub, time.Now().UnixMilli()); err != nil || ended == jobChunk {
 				return err
 			}
 			_, err = tx.ExecContext(ctx, "UPDATE jobs SET state = 'done', updated_at = ? WHERE id = ?", time.Now().UnixMilli(), j.ID)
 			return err
-		}); err != nil {
+		}, func() { db.w.pending.Change(of.Sub, j.Tenant, -ended) }); err != nil {
 			return err
 		}
-		db.w.pending.Change(of.Sub, j.Tenant, -ended)
 		if ended < jobChunk {
 			return nil
 		}
