@@ -261,8 +261,7 @@ func isNoTable(err error) bool { return pq.As(err, pqerror.UndefinedTable) != ni
 
 // isUnique says that a row was refused because there is one like it.
 func isUnique(err error) bool {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
 	}
 	return pq.As(err, pqerror.UniqueViolation) != nil
