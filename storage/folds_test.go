@@ -162,9 +162,9 @@ func testFoldsRace(t *testing.T) {
 	ran := make(chan error, 1)
 	go func() { ran <- f.Run(ctx) }()
 	var wg sync.WaitGroup
-	for g := range 6 {
+	for g := range 4 {
 		wg.Go(func() {
-			for i := range 20 {
+			for i := range 12 {
 				seq := db.push(t, event.CallRinging, fmt.Sprintf("call/%d-%d", g, i))
 				if err := f.FoldTo(ctx, 1); err != nil {
 					t.Error(err)
@@ -174,7 +174,7 @@ func testFoldsRace(t *testing.T) {
 				if err := db.read.Get(&n, db.read.Rebind("SELECT count(*) FROM tally WHERE fold = 'a' AND tenant = 1 AND seq = ?"), seq); err != nil || n != 1 {
 					t.Errorf("event %d is in the fold %d times, %v", seq, n, err)
 				}
-				if g == 0 && i%10 == 9 {
+				if g == 0 && i%5 == 4 {
 					if err := f.Rebuild(ctx, 1, "b"); err != nil {
 						t.Error(err)
 					}
@@ -251,9 +251,9 @@ func testFoldsOfTwoProcesses(t *testing.T) {
 		pastDB
 		*Folds
 	}{{db, f}, {other, tallying(other, &tally{as: "b"})}} {
-		for g := range 3 {
+		for g := range 2 {
 			wg.Go(func() {
-				for n := range 30 {
+				for n := range 15 {
 					seq := of.push(t, event.CallRinging, fmt.Sprintf("call/%d-%d-%d", i, g, n))
 					err := of.ask(ctx, 1, "ask", func(l log) error {
 						var n int
@@ -262,7 +262,7 @@ func testFoldsOfTwoProcesses(t *testing.T) {
 						}
 						return nil
 					})
-					if err == nil && g == 0 && n%10 == 9 {
+					if err == nil && g == 0 && n%5 == 4 {
 						err = of.Rebuild(ctx, 1, "b")
 					}
 					if err != nil {
@@ -275,7 +275,7 @@ func testFoldsOfTwoProcesses(t *testing.T) {
 	}
 	wg.Wait()
 	require.NoError(t, f.FoldTo(ctx, 1))
-	require.Len(t, db.accepted(t, 1), 2*3*30)
+	require.Len(t, db.accepted(t, 1), 2*2*15)
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "a", 1))
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "b", 1))
 }

@@ -85,7 +85,7 @@ func testRecordScopes(t *testing.T) {
 	_, total, err = f.FindCalls(ctx, search.CallFilter{Tenant: 2, From: 1, To: 3000, Limit: 10})
 	require.NoError(t, err)
 	require.Zero(t, total, "another tenant")
-	for i := range 5 {
+	for i := range 3 {
 		events := make([]*event.Event, 500)
 		for n := range events {
 			id := fmt.Sprintf("%d-%d", i, n)
@@ -95,12 +95,12 @@ func testRecordScopes(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for range 2 {
-		page, total, err := f.FindCalls(ctx, search.CallFilter{Tenant: 1, From: 5000, To: 5001, Offset: 2498, Limit: 10})
+		page, total, err := f.FindCalls(ctx, search.CallFilter{Tenant: 1, From: 5000, To: 5001, Offset: 1498, Limit: 10})
 		require.NoError(t, err)
-		require.Equal(t, 2500, total)
+		require.Equal(t, 1500, total)
 		require.Len(t, page, 2, "those of one time are in the order of their callIDs")
-		require.Contains(t, string(page[0].Body), `"4-98"`)
-		require.Contains(t, string(page[1].Body), `"4-99"`)
+		require.Contains(t, string(page[0].Body), `"2-98"`)
+		require.Contains(t, string(page[1].Body), `"2-99"`)
 		require.NoError(t, f.Rebuild(ctx, 1, "records"))
 	}
 }
