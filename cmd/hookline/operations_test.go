@@ -1,0 +1,55 @@
+package main
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub"
+)
+
+var update = flag.Bool("update", false, "write the settings into docs/operations.md")
+
+const operationsPage = "../../docs/operations.md"
+
+// The table of settings is the one that the code has.
+func TestOperationsHasTheSettings(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("| variable | default | meaning |\n|---|---|---|\n")
+	for field := range reflect.TypeFor[hub.Config]().Fields() {
+		if _, hidden := field.Tag.Lookup("hidden"); hidden {
+			continue
+		}
+		standard := field.Tag.Get("default")
+		if field.Type.Kind() == reflect.Bool {
+			standard = cmp.Or(standard, "false")
+		}
+		if standard != "" {
+			standard = "`" + standard + "`"
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", field.Tag.Get("env"), standard, strings.ReplaceAll(field.Tag.Get("help"), "|", `\|`))
+	}
+	text, err := os.ReadFile(operationsPage)
+	require.NoError(t, err)
+	block := regexp.MustCompile(`(?s)(<!-- settings: [^\n]* -->\n)(.*)(<!-- /settings -->)`)
+	require.Regexp(t, block, string(text))
+	want := block.ReplaceAllFunc(text, func(b []byte) []byte {
+		m := block.FindSubmatch(b)
+		return fmt.Appendf(nil, "%s%s%s", m[1], table.String(), m[3])
+	})
+	if *update {
+		require.NoError(t, os.WriteFile(operationsPage, want, 0o644))
+		return
+	}
+	require.Equal(t, string(want), string(text), "go test ./cmd/hookline -run Operations -update")
+	for _, name := range regexp.MustCompile(`HOOKLINE_[A-Z_]+`).FindAllString(string(text), -1) {
+		require.NoError(t, checkEnvironment([]string{name + "="}))
+	}
+}
