@@ -37,6 +37,7 @@ type Config struct {
 	Log             string        `env:"HOOKLINE_LOG" enum:"text,json," default:"" help:"text or json; default: text on a terminal, else json."`
 	LogLevel        string        `env:"HOOKLINE_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	ShutdownTimeout time.Duration `env:"HOOKLINE_SHUTDOWN_TIMEOUT" default:"20s" help:"Bound of the graceful stop."`
+	TestClock       bool          `name:"test-clock" env:"HOOKLINE_TEST_CLOCK" help:"For tests, on loopback only: the header X-Hookline-Now (Unix ms) is the now of a query."`
 	MaxPages        int           `env:"HOOKLINE_MAX_PAGES" hidden:"" help:"Bound of the database in pages, to rehearse a full disk."`
 }
 

@@ -1,7 +1,10 @@
 package hub
 
 import (
+	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
@@ -16,7 +19,8 @@ func (h *Hub) dialects(auth *access.Authenticator, api *admin.API) []dialect.Dia
 			Caller:       func(r *http.Request) (access.Caller, error) { return auth.AuthenticateVendor(r, false) },
 			StreamCaller: func(r *http.Request) (access.Caller, error) { return auth.AuthenticateVendor(r, true) },
 			Tokens:       auth.Tokens, Wrong: auth.Wrong,
-			Records: h.folds, Listen: api.Listen,
+			Records: h.folds, History: h.folds, Listen: api.Listen,
+			Now: h.now, Zone: h.zone, Directory: h.db.Directory().Of,
 			SealNumber: func(companyID, number string) string { return h.cfg.box.Numbers(companyID).Seal(number) },
 			DepartmentAgents: func(tenant int64, department string) []string {
 				return h.db.Directory().Of(tenant).InDepartment(department)
@@ -24,4 +28,35 @@ func (h *Hub) dialects(auth *access.Authenticator, api *admin.API) []dialect.Dia
 			Log: h.log,
 		},
 	}
+}
+
+// now is Unix ms: the moment that a query is about. Tests may set it.
+func (h *Hub) now(r *http.Request) (int64, error) {
+	const header = "X-Hookline-Now"
+	given := r.Header.Values(header)
+	if !h.cfg.TestClock || len(given) == 0 {
+		return time.Now().UnixMilli(), nil
+	}
+	ms, err := strconv.ParseInt(given[0], 10, 64)
+	if err != nil || len(given) > 1 || ms < 0 || ms > lastInstant {
+		return 0, errors.New(header + ": must be a time in Unix milliseconds")
+	}
+	return ms, nil
+}
+
+// lastInstant is the end of the year 9999.
+const lastInstant = 253_402_300_799_999
+
+// zone of a tenant; nil: it has none.
+func (h *Hub) zone(tenant int64) *time.Location {
+	t := h.book.Tenant(tenant)
+	if t == nil || t.Timezone == "" {
+		return nil
+	}
+	loc, err := time.LoadLocation(t.Timezone)
+	if err != nil { // checked when it was set
+		h.log.Error("time zone of tenant", "tenant", t.CompanyID, "err", err)
+		return nil
+	}
+	return loc
 }

@@ -227,6 +227,9 @@ func (h *Hub) bind(ctx context.Context) (err error) {
 	if h.listen, err = lc.Listen(ctx, "tcp", h.cfg.Addr); err != nil {
 		return fmt.Errorf("HOOKLINE_ADDR: %w", err)
 	}
+	if h.cfg.TestClock && !isLoopback(h.listen.Addr()) {
+		return errors.New("HOOKLINE_TEST_CLOCK is for tests: it needs HOOKLINE_ADDR on loopback")
+	}
 	addr := h.cfg.MetricsAddr
 	if addr == "" && !isLoopback(h.listen.Addr()) {
 		addr = "127.0.0.1:9090"

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/hookline/hookline/hub/search"
 )
@@ -61,5 +62,39 @@ func FuzzShow(f *testing.F) {
 			}
 		}
 		search.ParseAttached(string(body)).Matches(body)
+	})
+}
+
+// Whatever a client sends to S9 is a query within the bounds, or a problem that says 400.
+func FuzzHistory(f *testing.F) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range []string{
+		`{"startTime": " 2022-07-07 01 : 00 ", "endTime": "2022-07-07 23:59", "pageNum": 1, "pageSize": 15, "agent": "1001,=1002;", "loginStatus": [1, "2"]}`,
+		`{"startTime": "2023-03-26 02:30", "endTime": "2023-10-29 02:30", "pageNum": 1, "pageSize": 15, "departmentId": "[\"a\"]", "workStatus": "5,6"}`,
+		`{"startTime": "9999-12-31 23:59", "endTime": "9999-12-31 23:59", "pageNum": 1, "pageSize": 15, "agent": [null, "", 1]}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		p, err := parseBody(raw)
+		var q historyQuery
+		if err == nil {
+			q, err = readHistory(p, berlin)
+		}
+		if err != nil {
+			var bad *problem
+			if !errors.As(err, &bad) || bad.Status != 400 || bad.Text == "" {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		of := q.filter
+		if of.Limit < 1 || of.Limit > maxPageSize || of.Offset < 0 || of.Offset+of.Limit > maxRows || of.To <= of.From || of.To-of.From > maxSpan+60_000 ||
+			len(q.agents) > maxItems || len(q.departments) > maxItems || len(of.Login) > len(loginCodes) {
+			t.Fatalf("%+v", of)
+		}
 	})
 }

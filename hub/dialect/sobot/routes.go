@@ -27,6 +27,7 @@ func (a *API) Routes() (routes []dialect.Route) {
 			{"POST", "/maincdrs/_search", a.searchCalls},
 			{"GET", "/maincdrs/:callID/partycdrs", a.listParties},
 			{"POST", "/cdrs/_search", a.findCall},
+			{"POST", "/agent-histories/_search", a.searchHistory},
 			{"GET", "/gateway_number/check_plan", a.checkPlan},
 		} {
 			routes = append(routes, dialect.Route{Method: rt.method, Path: p + rt.path, Handle: a.guard(rt.handle)})

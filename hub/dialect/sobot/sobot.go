@@ -11,6 +11,8 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/dialect"
+	"github.com/hookline/hookline/hub/directory"
+	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/search"
 )
 
@@ -28,6 +30,14 @@ type API struct {
 	// *access.SlowDown when there were too many from its address.
 	Wrong   func(r *http.Request) error
 	Records search.Records
+	History live.History
+	// Now is Unix ms: the moment that a query is about. An error is a header that
+	// cannot be read. nil: the clock.
+	Now func(r *http.Request) (int64, error)
+	// Zone of a tenant where a request names none; nil: Asia/Singapore, the document's.
+	Zone func(tenant int64) *time.Location
+	// Directory of a tenant; nil: all are empty.
+	Directory func(tenant int64) *directory.Directory
 	// Listen answers with a recording of the caller's tenant. After an error, one
 	// of the recording package or unexpected, nothing has been answered.
 	Listen func(w http.ResponseWriter, r *http.Request, c access.Caller, id string) error
@@ -48,3 +58,35 @@ func (a *API) log() *slog.Logger {
 
 // queryTime bounds a query.
 const queryTime = 30 * time.Second
+
+func (a *API) now(r *http.Request) (int64, error) {
+	if a.Now == nil {
+		return time.Now().UnixMilli(), nil
+	}
+	now, err := a.Now(r)
+	if err != nil {
+		return 0, &problem{http.StatusBadRequest, "PARAM_VALUE", err.Error()}
+	}
+	return now, nil
+}
+
+func (a *API) directory(tenant int64) *directory.Directory {
+	if a.Directory == nil {
+		return &directory.Directory{}
+	}
+	return a.Directory(tenant)
+}
+
+// zone of a request, else that of its tenant.
+func (a *API) zone(r *http.Request, c access.Caller) (*time.Location, error) {
+	loc, err := zone(r)
+	if err != nil || loc != nil {
+		return loc, err
+	}
+	if a.Zone != nil {
+		if loc = a.Zone(c.Tenant); loc != nil {
+			return loc, nil
+		}
+	}
+	return time.LoadLocation("Asia/Singapore")
+}

@@ -1,0 +1,385 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/live"
+)
+
+var _ live.History = (*Folds)(nil)
+
+// agentFold keeps the agents that events name and the history of their states. A
+// status that comes late takes its place in it.
+type agentFold struct{}
+
+func (agentFold) name() string { return "agents" }
+
+// period within which something changed.
+type period struct{ first, last int64 }
+
+func (agentFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*event.Event) error {
+	var seen namings
+	statuses := map[string]map[int64]live.Status{} // by agent and start
+	for _, e := range events {
+		for _, n := range live.Namings(e) {
+			seen.add(&n, e.Seq)
+		}
+		if e.Type != event.AgentStatus {
+			continue
+		}
+		s := live.ReadStatus(e)
+		key := live.AgentKey(s.UUID, s.AgentID)
+		if statuses[key] == nil {
+			statuses[key] = map[int64]live.Status{}
+		}
+		if was, there := statuses[key][s.Start]; !there || s.Created >= was.Created {
+			statuses[key][s.Start] = s
+		}
+	}
+	if err := seen.write(ctx, tx, tenant); err != nil {
+		return err
+	}
+	var rows [][]any
+	changed := map[string]period{}
+	for agent, all := range statuses {
+		for start, s := range all {
+			rows = append(rows, []any{tenant, agent, start, s.Created, s.Seq, s.ID, s.Login, s.Reason, s.Work, s.CallID, s.CallType})
+		}
+		starts := slices.Sorted(maps.Keys(all))
+		changed[agent] = period{starts[0], starts[len(starts)-1]}
+	}
+	if err := upsert(ctx, tx, `INSERT INTO agent_statuses (tenant, agent, start_at, created_at, seq, id, login, reason, work, call_id, call_type) VALUES`, rows,
+		`ON CONFLICT (tenant, agent, start_at) DO UPDATE SET created_at = excluded.created_at, seq = excluded.seq, id = excluded.id,
+			login = excluded.login, reason = excluded.reason, work = excluded.work, call_id = excluded.call_id, call_type = excluded.call_type
+			WHERE excluded.created_at >= agent_statuses.created_at`); err != nil {
+		return err
+	}
+	return stretchAll(ctx, tx, tenant, changed)
+}
+
+func (agentFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
+	for _, by := range []struct{ table, column string }{{"agent_stretches", "start_at"}, {"agent_statuses", "seq"}, {"seen_agents", "seq"}} {
+		left, err := cut(ctx, tx, by.table, by.column, tenant)
+		if err != nil {
+			return false, err
+		}
+		more = more || left
+	}
+	return more, nil
+}
+
+// cut takes away about jobChunk rows of a table, the least of a column first.
+func cut(ctx context.Context, tx *sqlx.Tx, table, column string, tenant int64) (more bool, err error) {
+	to := int64(live.Open)
+	err = tx.GetContext(ctx, &to, "SELECT "+column+" FROM "+table+" WHERE tenant = ? ORDER BY "+column+" LIMIT 1 OFFSET ?", tenant, jobChunk-1)
+	if more = err == nil; !more && !errors.Is(err, sql.ErrNoRows) {
+		return false, fmt.Errorf("%s: %w", table, err)
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE tenant = ? AND "+column+" <= ?", tenant, to); err != nil {
+		return false, fmt.Errorf("%s: %w", table, err)
+	}
+	return more, nil
+}
+
+// trim takes away statuses of events below a number, and then those agents whom
+// no event names that is left.
+func (agentFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
+	var old []struct {
+		Agent string `db:"agent"`
+		Start int64  `db:"start_at"`
+		Seq   int64  `db:"seq"`
+	}
+	if err := tx.SelectContext(ctx, &old, "SELECT agent, start_at, seq FROM agent_statuses WHERE tenant = ? AND seq < ? ORDER BY seq LIMIT ?",
+		tenant, below, jobChunk); err != nil {
+		return false, fmt.Errorf("old statuses: %w", err)
+	}
+	if len(old) == 0 {
+		_, err := tx.ExecContext(ctx, "DELETE FROM seen_agents WHERE tenant = ? AND seq < ?", tenant, below)
+		return false, err
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM agent_statuses WHERE tenant = ? AND seq <= ?", tenant, old[len(old)-1].Seq); err != nil {
+		return false, fmt.Errorf("old statuses: %w", err)
+	}
+	changed := map[string]period{}
+	for _, s := range old {
+		in, there := changed[s.Agent]
+		if !there {
+			in = period{s.Start, s.Start}
+		}
+		changed[s.Agent] = period{min(in.first, s.Start), max(in.last, s.Start)}
+	}
+	return true, stretchAll(ctx, tx, tenant, changed)
+}
+
+// namings is what a step's events say of agents.
+type namings struct{ all map[string]*naming }
+
+type naming struct {
+	uuid         string
+	id, name, dn dated[string]
+	phone        dated[int64]
+	first        int64
+	seq          int64
+}
+
+// dated is a value and its time: the newest that is not empty counts, of equal
+// times the last to arrive.
+type dated[T comparable] struct {
+	is T
+	at int64
+}
+
+func (d *dated[T]) hear(v T, at int64) {
+	var empty T
+	if v != empty && (d.is == empty || at >= d.at) {
+		d.is, d.at = v, at
+	}
+}
+
+func (s *namings) add(n *live.Naming, seq int64) {
+	if s.all == nil {
+		s.all = map[string]*naming{}
+	}
+	a := s.all[n.Key()]
+	if a == nil {
+		a = &naming{uuid: n.UUID}
+		s.all[n.Key()] = a
+	}
+	a.id.hear(n.AgentID, n.At)
+	a.name.hear(n.Name, n.At)
+	a.dn.hear(n.DN, n.At)
+	a.phone.hear(n.PhoneType, n.At)
+	if n.At > 0 && (a.first == 0 || n.At < a.first) {
+		a.first = n.At
+	}
+	a.seq = seq
+}
+
+func (s *namings) write(ctx context.Context, tx *sqlx.Tx, tenant int64) error {
+	var rows [][]any
+	for _, key := range slices.Sorted(maps.Keys(s.all)) {
+		a := s.all[key]
+		rows = append(rows, []any{tenant, key, a.uuid, a.id.is, a.id.at, a.name.is, a.name.at, a.dn.is, a.dn.at, a.phone.is, a.phone.at, a.first, a.seq})
+	}
+	newer := func(value, at, empty string) string {
+		when := " = CASE WHEN excluded." + value + " <> " + empty + " AND (seen_agents." + value + " = " + empty + " OR excluded." + at + " >= seen_agents." + at + ") THEN excluded."
+		return value + when + value + " ELSE seen_agents." + value + " END, " + at + when + at + " ELSE seen_agents." + at + " END, "
+	}
+	return upsert(ctx, tx, `INSERT INTO seen_agents (tenant, agent, uuid, id, id_at, name, name_at, dn, dn_at, phone_type, phone_at, first_at, seq) VALUES`, rows,
+		`ON CONFLICT (tenant, agent) DO UPDATE SET `+newer("id", "id_at", "''")+newer("name", "name_at", "''")+newer("dn", "dn_at", "''")+newer("phone_type", "phone_at", "0")+
+			`first_at = CASE WHEN excluded.first_at > 0 AND (seen_agents.first_at = 0 OR excluded.first_at < seen_agents.first_at) THEN excluded.first_at
+				ELSE seen_agents.first_at END, seq = excluded.seq`)
+}
+
+// stretch is a row of agent_stretches.
+type stretch struct {
+	live.State
+	Start int64  `db:"start_at"`
+	End   int64  `db:"end_at"`
+	ID    string `db:"id"`
+}
+
+// status is a row of agent_statuses.
+type status struct {
+	Start  int64  `db:"start_at"`
+	ID     string `db:"id"`
+	Login  *int64 `db:"login"`
+	Reason *int64 `db:"reason"`
+	Work   *int64 `db:"work"`
+}
+
+// statusPage is how many statuses are read at a time.
+const statusPage = 256
+
+func stretchAll(ctx context.Context, tx *sqlx.Tx, tenant int64, changed map[string]period) error {
+	for _, agent := range slices.Sorted(maps.Keys(changed)) {
+		if err := restretch(ctx, tx, tenant, agent, changed[agent]); err != nil {
+			return fmt.Errorf("history of %s: %w", agent, err)
+		}
+	}
+	return nil
+}
+
+// restretch makes an agent's stretches anew from the first status that changed to
+// where they are again as they were: most often the last status is the only one.
+func restretch(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, changed period) error {
+	before, err := stretchAt(ctx, tx, tenant, agent, changed.first-1)
+	if err != nil {
+		return err
+	}
+	made := []stretch{}
+	if before != nil {
+		made = append(made, *before)
+	}
+	end, until := int64(live.Open), int64(live.Open)
+	for from, more := changed.first, true; more; {
+		var page []status
+		if err := tx.SelectContext(ctx, &page, `SELECT start_at, id, login, reason, work FROM agent_statuses
+			WHERE tenant = ? AND agent = ? AND start_at >= ? ORDER BY start_at LIMIT ?`, tenant, agent, from, statusPage); err != nil {
+			return err
+		}
+		more = len(page) == statusPage
+		for _, s := range page {
+			from = s.Start + 1
+			var was live.State
+			if len(made) > 0 {
+				was = made[len(made)-1].State
+			}
+			is := (&live.Status{Login: s.Login, Reason: s.Reason, Work: s.Work}).After(was)
+			if len(made) == 0 || is != was {
+				if len(made) > 0 {
+					made[len(made)-1].End = s.Start
+				}
+				made = append(made, stretch{State: is, Start: s.Start, ID: s.ID})
+			}
+			if s.Start <= changed.last {
+				continue
+			}
+			old, err := stretchAt(ctx, tx, tenant, agent, s.Start)
+			if err != nil {
+				return err
+			}
+			if old != nil && old.State == is { // from here on all is as it was
+				end, until, more = old.End, s.Start, false
+				break
+			}
+		}
+	}
+	if len(made) > 0 {
+		made[len(made)-1].End = end
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM agent_stretches WHERE tenant = ? AND agent = ? AND start_at >= ? AND start_at <= ?",
+		tenant, agent, changed.first, until); err != nil {
+		return err
+	}
+	var rows [][]any
+	for _, s := range made {
+		rows = append(rows, []any{tenant, agent, s.Start, s.End, s.ID, s.Login, s.Reason, s.Work})
+	}
+	return upsert(ctx, tx, "INSERT INTO agent_stretches (tenant, agent, start_at, end_at, id, login, reason, work) VALUES", rows,
+		"ON CONFLICT (tenant, agent, start_at) DO UPDATE SET end_at = excluded.end_at")
+}
+
+// stretchAt is the one that an agent is in at a time; nil: none.
+func stretchAt(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, at int64) (*stretch, error) {
+	var s stretch
+	err := tx.GetContext(ctx, &s, `SELECT start_at, end_at, id, login, reason, work FROM agent_stretches
+		WHERE tenant = ? AND agent = ? AND start_at <= ? ORDER BY start_at DESC LIMIT 1`, tenant, agent, at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil //nolint:nilnil // none is no error
+	}
+	return &s, err
+}
+
+// seenAgent is what a row of seen_agents says.
+type seenAgent struct {
+	Agent     string `db:"agent"`
+	UUID      string `db:"uuid"`
+	AgentID   string `db:"agent_id"`
+	Name      string `db:"name"`
+	DN        string `db:"dn"`
+	PhoneType int64  `db:"phone_type"`
+}
+
+func (a *seenAgent) agent() live.Agent {
+	return live.Agent{Key: a.Agent, UUID: a.UUID, AgentID: a.AgentID, Name: a.Name, DN: a.DN, PhoneType: a.PhoneType}
+}
+
+const seenColumns = "a.agent, a.uuid, a.id AS agent_id, a.name, a.dn, a.phone_type"
+
+// FindStretches implements live.History.
+func (f *Folds) FindStretches(ctx context.Context, of live.HistoryFilter) (page []live.Stretch, total int, err error) {
+	err = f.ask(ctx, of.Tenant, "find statuses", func(l log) error {
+		page, total, err = l.stretches(ctx, &of, f.db.in)
+		return err
+	})
+	return page, total, err
+}
+
+func (l log) stretches(ctx context.Context, of *live.HistoryFilter, in dialect) (page []live.Stretch, total int, err error) {
+	also, extra := "", []any{}
+	for _, by := range []struct {
+		column string
+		codes  []int64
+	}{{"login", of.Login}, {"reason", of.Reason}, {"work", of.Work}} {
+		if len(by.codes) > 0 {
+			also += " AND s." + by.column + " IN (" + values("?", len(by.codes)) + ")"
+			for _, c := range by.codes {
+				extra = append(extra, c)
+			}
+		}
+	}
+	if of.Agents != nil {
+		keys, err := l.pick(ctx, of)
+		if err != nil || len(keys) == 0 {
+			return nil, 0, err
+		}
+		also += " AND s.agent IN (" + in.items() + ")"
+		list, err := json.Marshal(keys)
+		if err != nil {
+			return nil, 0, err
+		}
+		extra = append(extra, string(list))
+	}
+	// Those that begin in the range, and of each agent the one it was in before.
+	// One that lasts does so until now: it reaches into no range that is to come.
+	last := int64(live.Open)
+	if of.Now <= of.From {
+		last--
+	}
+	within := `FROM agent_stretches s WHERE s.tenant = ? AND s.start_at >= ? AND s.start_at < ?` + also
+	across := `FROM seen_agents b JOIN agent_stretches s ON s.tenant = b.tenant AND s.agent = b.agent AND s.start_at =
+			(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent AND x.start_at < ?)
+		WHERE b.tenant = ? AND s.end_at > ? AND s.end_at <= ?` + also
+	args := slices.Concat([]any{of.Tenant, of.From, of.To}, extra, []any{of.From, of.Tenant, of.From, last}, extra)
+	if err := sqlx.GetContext(ctx, l.q, &total, "SELECT (SELECT count(*) "+within+") + (SELECT count(*) "+across+")", args...); err != nil || total <= of.Offset {
+		return nil, total, err
+	}
+	const columns = "SELECT s.tenant, s.agent, s.start_at, s.end_at, s.id, s.login, s.reason, s.work "
+	var rows []struct {
+		stretch
+		seenAgent
+	}
+	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT s.start_at, s.end_at, s.id, s.login, s.reason, s.work, "+seenColumns+" FROM ("+
+		"SELECT * FROM ("+columns+within+" UNION ALL "+columns+across+") u ORDER BY start_at, agent LIMIT ? OFFSET ?) s "+
+		"JOIN seen_agents a ON a.tenant = s.tenant AND a.agent = s.agent ORDER BY s.start_at, s.agent",
+		append(args, of.Limit, of.Offset)...); err != nil {
+		return nil, 0, err
+	}
+	for _, r := range rows {
+		page = append(page, live.Stretch{State: r.State, Agent: r.agent(), ID: r.ID, Start: r.Start, End: r.End})
+	}
+	return page, total, nil
+}
+
+// pick asks the filter which agents it wants.
+func (l log) pick(ctx context.Context, of *live.HistoryFilter) ([]string, error) {
+	var seen []seenAgent
+	if err := sqlx.SelectContext(ctx, l.q, &seen, "SELECT "+seenColumns+" FROM seen_agents a WHERE a.tenant = ?", of.Tenant); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(seen, func(a, b seenAgent) int { return cmp.Compare(a.Agent, b.Agent) })
+	agents := make([]live.Agent, len(seen))
+	for i := range seen {
+		agents[i] = seen[i].agent()
+	}
+	return of.Agents(agents), nil
+}
+
+// items is a subquery of the texts in one argument, a JSON list of them.
+func (d dialect) items() string {
+	if d == inPostgres {
+		return "SELECT jsonb_array_elements_text(CAST(? AS jsonb))"
+	}
+	return "SELECT value FROM json_each(?)"
+}
