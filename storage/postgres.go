@@ -262,7 +262,18 @@ func pgUnavailable(err error) bool {
 		}
 		return false
 	}
+	return isLost(err)
+}
+
+// isLost says that there is no connection any more.
+func isLost(err error) bool {
 	var netErr net.Error
+	if errors.As(err, &netErr) {
+		return true
+	}
+	if e := pq.As(err); e != nil {
+		return e.Code.Class() == "57" && e.Code != pqerror.QueryCanceled // it was ended, with the server or alone
+	}
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &netErr)
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }

@@ -108,7 +108,14 @@ type pastDB struct {
 
 func openPast(t testing.TB) pastDB { return openPastIn(t, newPlace(t)) }
 
-func openPastIn(t testing.TB, dir string) pastDB {
+func openPastIn(t testing.TB, dir string) pastDB { return openPastWith(t, dir, func(*Config) {}) }
+
+// openPastAs opens the store as one process of several.
+func openPastAs(t testing.TB, dir, process string) pastDB {
+	return openPastWith(t, dir, func(c *Config) { c.Process = process })
+}
+
+func openPastWith(t testing.TB, dir string, change func(*Config)) pastDB {
 	box, err := signing.NewBox(make([]byte, 32))
 	require.NoError(t, err)
 	cfg := Config{Dir: dir, Box: box, Log: slog.New(slog.DiscardHandler)}
@@ -119,6 +126,7 @@ func openPastIn(t testing.TB, dir string) pastDB {
 		cfg.Dir, cfg.URL = "", dir
 		openRaw = func() (*sqlx.DB, error) { return openPostgres(dir, "", pgSettings{name: "test"}) }
 	}
+	change(&cfg)
 	db, err := Open(context.Background(), cfg)
 	require.NoError(t, err)
 	raw, err := openRaw()

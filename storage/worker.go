@@ -39,6 +39,7 @@ type worker struct {
 const (
 	awayPause     = 250 * time.Millisecond // nobody can write
 	conflictTries = 5                      // of one transaction, before it counts as refused
+	poolTries     = 5                      // to find a connection in the pool that lives
 )
 
 func newWorker(w *writer, wake <-chan struct{}, batches, admins bool) *worker {
@@ -47,16 +48,20 @@ func newWorker(w *writer, wake <-chan struct{}, batches, admins bool) *worker {
 	return k
 }
 
-// connect takes a connection, unless there is one.
+// connect takes a connection, unless there is one. Those that lie in the pool may
+// have died there.
 func (k *worker) connect(ctx context.Context) (err error) {
-	if k.conn != nil {
-		return nil
-	}
-	if k.conn, err = k.db.pool.Connx(ctx); err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	if err := k.stmt.prepare(ctx, k.conn, k.db.in); err != nil {
-		return errors.Join(err, k.disconnect())
+	for tries := 0; k.conn == nil; tries++ {
+		if k.conn, err = k.db.pool.Connx(ctx); err != nil {
+			return fmt.Errorf("connect: %w", err)
+		}
+		if err = k.stmt.prepare(ctx, k.conn, k.db.in); err == nil {
+			return nil
+		}
+		err = errors.Join(err, k.disconnect())
+		if !isLost(err) || tries == poolTries {
+			return err
+		}
 	}
 	return nil
 }
@@ -101,6 +106,9 @@ func (k *worker) run() {
 // succeeded once, but the answer to it was lost.
 var errRecorded = errors.New("attempts were recorded before")
 
+// errNotBegun: the transaction did not even begin.
+var errNotBegun = errors.New("begin")
+
 // commit makes the batch durable, or, should it fail, finds out what can be.
 func (k *worker) commit(b batch) {
 	if b.admin != nil {
@@ -109,6 +117,10 @@ func (k *worker) commit(b batch) {
 	}
 	began := time.Now()
 	err := k.try(&b)
+	if errors.Is(err, errNotBegun) && isLost(err) { // while nobody wrote anything
+		_ = k.disconnect() // it is lost
+		err = k.try(&b)
+	}
 	for tries := 1; isConflict(err) && tries < conflictTries; tries++ {
 		err = k.try(&b)
 	}
@@ -181,7 +193,7 @@ func (k *worker) try(b *batch) error {
 func (k *worker) transact(ctx context.Context, b *batch) error {
 	seqs, err := k.begin(ctx, b.events())
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("%w: %w", errNotBegun, err)
 	}
 	if err = k.fence(ctx, b); err == nil {
 		err = k.recordOutcomes(ctx, b.outcomes)
