@@ -66,7 +66,7 @@ func Examine(ctx context.Context, cfg Config, callback string) []Finding {
 	d.settings = s
 	d.configuration()
 	d.certificate()
-	if d.folder() {
+	if cfg.DatabaseURL == "" && d.folder() {
 		d.disk()
 	}
 	d.masterKey()
@@ -256,9 +256,15 @@ func (d *doctor) masterKey() {
 
 func (d *doctor) store(ctx context.Context) {
 	const check = "store"
-	c, err := storage.Inspect(ctx, d.cfg.Data, d.settings.box)
+	c, err := storage.Inspect(ctx, d.cfg.store(), d.settings.box)
 	d.condition = c
+	if c.Server != nil {
+		d.server(c.Server)
+	}
 	switch {
+	case err != nil && d.cfg.DatabaseURL != "":
+		d.fail(check, err.Error(), "HOOKLINE_DATABASE_URL must name a database that its user may use, and the server let this machine in")
+		return
 	case err != nil:
 		d.fail(check, err.Error(), "the hub must be able to read "+d.cfg.Data)
 		return
@@ -273,6 +279,9 @@ func (d *doctor) store(ctx context.Context) {
 		return
 	}
 	d.ok(check, fmt.Sprintf("sound; %s, schema %d", size(c.Bytes), c.Schema))
+	if c.Server != nil {
+		return
+	}
 	if c.WALBytes > bigLog {
 		d.warn("write-ahead log", size(c.WALBytes), "something reads the store for very long, as a backup does; if it stays, restart the hub")
 	} else {
@@ -280,6 +289,37 @@ func (d *doctor) store(ctx context.Context) {
 	}
 	if ahead := time.Until(time.UnixMilli(c.LastAt)); ahead > clockDrift {
 		d.warn("latest event", fmt.Sprintf("was accepted %s in the future", ahead.Round(time.Second)), "the clock was set back; times are true again once it has caught up")
+	}
+}
+
+// Bounds of the server.
+const (
+	oldestServer = 140000 // what the driver supports
+	connections  = 23     // of one process: writers, readers, upkeep, jobs, ownership
+)
+
+// server judges the PostgreSQL that the store is on.
+func (d *doctor) server(s *storage.Server) {
+	const check = "PostgreSQL"
+	detail := "version " + s.Version
+	switch {
+	case s.Numeric < oldestServer:
+		d.fail(check, detail, "use PostgreSQL 14 or later")
+	case s.ReadOnly:
+		d.fail(check, detail+", read only", "name the primary: this server, or database, takes no writes")
+	case !s.Durable:
+		d.warn(check, detail+"; fsync, full_page_writes or synchronous_commit is off", "set them to on: an event that was accepted may be lost with the machine")
+	default:
+		d.ok(check, detail)
+	}
+	if ahead := s.Ahead.Abs(); ahead > clockDrift {
+		d.warn("server clock", fmt.Sprintf("%s away from this machine's", ahead.Round(time.Millisecond)), "run an NTP client on both")
+	}
+	detail = fmt.Sprintf("%d of %d connections in use; a hub takes up to %d", s.Connections, s.Most, connections)
+	if s.Most-s.Connections < connections {
+		d.warn("connections", detail, "raise max_connections, or see who holds them")
+	} else {
+		d.ok("connections", detail)
 	}
 }
 
@@ -294,7 +334,7 @@ func (d *doctor) addresses(ctx context.Context) {
 			_ = l.Close() // it was only tried
 			d.ok(a.check, a.addr+" is free")
 		case d.condition.Served && errors.Is(err, syscall.EADDRINUSE):
-			d.ok(a.check, a.addr+" is taken, and the data folder served: the hub runs")
+			d.ok(a.check, a.addr+" is taken, and the store served: the hub runs")
 		default:
 			d.fail(a.check, err.Error(), "choose another address, or stop what uses it")
 		}

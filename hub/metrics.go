@@ -98,6 +98,8 @@ func (m *metrics) watch(db *storage.DB, d *delivery.Dispatcher) {
 	st := db.Stats()
 	counter("hookline_store_commits_total", "Commits.", st.Commits.Load)
 	counter("hookline_store_events_total", "Events stored.", st.Events.Load)
+	counter("hookline_store_conflicts_total", "Transactions made anew because another process got in their way.", st.Conflicts.Load)
+	counter("hookline_store_fenced_total", "Outcomes not recorded because another process owns their shard by now.", st.Fenced.Load)
 	counter("hookline_store_failures_total", "Commits that failed and were tried again or refused.", st.Failures.Load)
 }
 

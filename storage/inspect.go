@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -18,18 +19,35 @@ import (
 // Condition of a store, as one who does not serve it finds it.
 type Condition struct {
 	Exists   bool
-	Served   bool // a process holds the folder's lock
+	Served   bool // a process holds the folder's lock, or is connected
 	Bytes    int64
 	WALBytes int64 // of the write-ahead log
 	Schema   int64 // number of the last migration
 	Key      error // not nil: it was sealed with another master key, or says none
 	Damage   error // not nil: what the integrity check found
 	LastAt   int64 // Unix ms: when it accepted its latest event; 0: none
+
+	Server *Server // nil: an embedded store
 }
 
-// Inspect looks at the store of a folder without changing it, also while it is
-// served. The integrity check reads the whole file. box nil: the key is not compared.
+// Server is the PostgreSQL that a store is on.
+type Server struct {
+	Version     string
+	Numeric     int           // e.g. 150004
+	ReadOnly    bool          // a standby, or set so
+	Durable     bool          // a commit that was answered survives a crash of the machine
+	Ahead       time.Duration // of our clock
+	Connections int           // in use, of all that connect to it
+	Most        int           // that it allows
+}
+
+// Inspect looks at the store of a folder, or of a database's URL, without changing
+// it, also while it is served. The integrity check of an embedded store reads the
+// whole file. box nil: the key is not compared.
 func Inspect(ctx context.Context, dir string, box *signing.Box) (c Condition, err error) {
+	if isURL(dir) {
+		return inspectServer(ctx, dir, box)
+	}
 	path := filepath.Join(dir, File)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,16 +80,54 @@ func Inspect(ctx context.Context, dir string, box *signing.Box) (c Condition, er
 	if box != nil {
 		c.Key = checkKey(ctx, read, box)
 	}
-	if err := read.GetContext(ctx, &c.Schema, "SELECT max(version_id) FROM goose_db_version"); err != nil {
-		return c, fmt.Errorf("schema: %w", err)
+	return c, c.read(ctx, read, 0)
+}
+
+// read what every store has. from is a number that the latest event is not below.
+func (c *Condition) read(ctx context.Context, q *sqlx.DB, from int64) error {
+	if err := q.GetContext(ctx, &c.Schema, "SELECT max(version_id) FROM goose_db_version"); err != nil {
+		return fmt.Errorf("schema: %w", err)
 	}
 	// The latest event of each tenant: one seek each.
 	var at sql.NullInt64
-	if err := read.GetContext(ctx, &at, `SELECT max((SELECT accepted_at FROM events WHERE tenant = no ORDER BY seq DESC LIMIT 1)) FROM tenants`); err != nil {
-		return c, fmt.Errorf("latest event: %w", err)
+	if err := q.GetContext(ctx, &at, `SELECT max((SELECT accepted_at FROM events WHERE tenant = no AND seq >= ? ORDER BY seq DESC LIMIT 1)) FROM tenants`, from); err != nil {
+		return fmt.Errorf("latest event: %w", err)
 	}
 	c.LastAt = at.Int64
-	return c, nil
+	return nil
+}
+
+func inspectServer(ctx context.Context, url string, box *signing.Box) (c Condition, err error) {
+	// Not as a reader: whether others may write is one of the questions.
+	read, err := openPostgres(url, "", pgSettings{name: "inspect", statement: readerWait})
+	if err != nil {
+		return c, err
+	}
+	defer read.Close()
+	s := &Server{}
+	var now int64
+	if err := read.QueryRowxContext(ctx, `SELECT current_setting('server_version'), current_setting('server_version_num')::int,
+			pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
+			current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on' AND current_setting('synchronous_commit') <> 'off',
+			(extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+			(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'), current_setting('max_connections')::int,
+			pg_database_size(current_database()), to_regclass('meta') IS NOT NULL,
+			EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'hookline write %')`).
+		Scan(&s.Version, &s.Numeric, &s.ReadOnly, &s.Durable, &now, &s.Connections, &s.Most, &c.Bytes, &c.Exists, &c.Served); err != nil {
+		return c, fmt.Errorf("ask the server: %w", err)
+	}
+	c.Server, s.Ahead = s, time.Until(time.UnixMilli(now))
+	if !c.Exists {
+		return c, nil
+	}
+	if box != nil {
+		c.Key = checkKey(ctx, read, box)
+	}
+	var last int64
+	if err := read.GetContext(ctx, &last, "SELECT last_value FROM event_seq"); err != nil {
+		return c, fmt.Errorf("latest event: %w", err)
+	}
+	return c, c.read(ctx, read, (last>>dayBits-1)<<dayBits)
 }
 
 // quickCheck reads the whole database; the error says what is damaged.

@@ -186,6 +186,7 @@ func TestSameIDElsewhere(t *testing.T) {
 	require.EqualValues(t, 20*30, stored.Load())
 	require.EqualValues(t, 7*20*30, known.Load())
 	require.Equal(t, 20*30, stores[0].count(t, "events"))
+	require.Zero(t, stores[0].Stats().Conflicts.Load()+stores[1].Stats().Conflicts.Load(), "they wait for each other in one order")
 }
 
 // A change holds for the next event, whichever process takes it.

@@ -122,6 +122,7 @@ func (k *worker) commit(b batch) {
 		err = k.try(&b)
 	}
 	for tries := 1; isConflict(err) && tries < conflictTries; tries++ {
+		k.w.stat.Conflicts.Add(1)
 		err = k.try(&b)
 	}
 	if err == nil {
@@ -250,6 +251,7 @@ func (k *worker) committed(b batch, took time.Duration) {
 func (k *worker) commitAdmin(op *adminOp) error {
 	err := k.tryAdmin(op)
 	for tries := 1; isConflict(err) && tries < conflictTries; tries++ {
+		k.w.stat.Conflicts.Add(1)
 		err = k.tryAdmin(op)
 	}
 	switch {

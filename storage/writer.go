@@ -54,11 +54,12 @@ type writer struct {
 
 // Stats counts what the writer did, for metrics and benchmarks.
 type Stats struct {
-	Commits  atomic.Int64
-	Events   atomic.Int64
-	Outcomes atomic.Int64
-	Failures atomic.Int64
-	Fenced   atomic.Int64 // outcomes of shards that another process owns by now
+	Commits   atomic.Int64
+	Events    atomic.Int64
+	Outcomes  atomic.Int64
+	Failures  atomic.Int64
+	Conflicts atomic.Int64 // transactions made anew because another got in their way
+	Fenced    atomic.Int64 // outcomes of shards that another process owns by now
 }
 
 type acceptOp struct {
