@@ -116,7 +116,7 @@ func TestOperationsHasMetricsAndLog(t *testing.T) {
 	}
 
 	var fields []string
-	for _, line := range strings.Split(strings.TrimSpace(log.String()), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(log.String()), "\n") {
 		var attempt map[string]any
 		require.NoError(t, json.Unmarshal([]byte(line), &attempt), line)
 		if attempt["msg"] == "attempt" {

@@ -90,7 +90,7 @@ func secrets(t *testing.T) map[string]string {
 	require.NotNil(t, format)
 	values := []string{strings.Repeat("0a", 24), strings.Repeat("A", 43) + "=", strings.Repeat("0b", 24)} // as openssl rand does
 	made := map[string]string{}
-	for _, line := range strings.Split(strings.TrimSuffix(string(format[1]), `\n`), `\n`) {
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(format[1]), `\n`), `\n`) {
 		name, value, _ := strings.Cut(line, "=")
 		made[name] = strings.Replace(value, "%s", values[len(made)], 1)
 	}
@@ -212,7 +212,7 @@ func TestDockerfile(t *testing.T) {
 	require.NotContains(t, image, "\nRUN ", "there is no shell")
 
 	env := map[string]string{}
-	for _, kv := range strings.Fields(regexp.MustCompile(`(?m)^ENV (.*)$`).FindStringSubmatch(image)[1]) {
+	for kv := range strings.FieldsSeq(regexp.MustCompile(`(?m)^ENV (.*)$`).FindStringSubmatch(image)[1]) {
 		name, value, _ := strings.Cut(kv, "=")
 		env[name] = value
 	}
