@@ -71,6 +71,7 @@ awk -v seconds=$(($(date +%s) - began)) -v code="$code" '
 		if (skipped) printf "\nskipped, which counts as failed:\n%s", skips
 		ok = code == 0 && !skipped && !fails
 		if (code == 124 || code == 137) print "\nthe tests took longer than they may"
+		printf "\ntests: %d passed, %d failed, %d skipped\n", passed, fails, skipped
 		printf "\nmake test: %s: %d packages, %d tests passed, %d failed, %d skipped, %d s\n", ok ? "ok" : "FAILED", packages, passed, fails, skipped, seconds
 		exit !ok
 	}' "$log"
