@@ -69,7 +69,7 @@ func (agentFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []
 
 func (agentFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
 	for _, by := range []struct{ table, column string }{{"agent_stretches", "start_at"}, {"agent_statuses", "seq"}, {"seen_agents", "seq"}} {
-		left, err := cut(ctx, tx, by.table, by.column, tenant)
+		left, err := cut(ctx, tx, by.table, by.column, tenant, live.Open)
 		if err != nil {
 			return false, err
 		}
@@ -78,12 +78,19 @@ func (agentFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more boo
 	return more, nil
 }
 
-// cut takes away about jobChunk rows of a table, the least of a column first.
-func cut(ctx context.Context, tx *sqlx.Tx, table, column string, tenant int64) (more bool, err error) {
-	to := int64(live.Open)
-	err = tx.GetContext(ctx, &to, "SELECT "+column+" FROM "+table+" WHERE tenant = ? ORDER BY "+column+" LIMIT 1 OFFSET ?", tenant, jobChunk-1)
-	if more = err == nil; !more && !errors.Is(err, sql.ErrNoRows) {
+// cut takes away about jobChunk rows of a table whose column is below a number,
+// the least first.
+func cut(ctx context.Context, tx *sqlx.Tx, table, column string, tenant, below int64) (more bool, err error) {
+	var to int64
+	err = tx.GetContext(ctx, &to, "SELECT "+column+" FROM "+table+" WHERE tenant = ? AND "+column+" < ? ORDER BY "+column+" LIMIT 1 OFFSET ?",
+		tenant, below, jobChunk-1)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		to = below - 1
+	case err != nil:
 		return false, fmt.Errorf("%s: %w", table, err)
+	default:
+		more = true
 	}
 	if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE tenant = ? AND "+column+" <= ?", tenant, to); err != nil {
 		return false, fmt.Errorf("%s: %w", table, err)
@@ -187,6 +194,33 @@ type stretch struct {
 	Start int64  `db:"start_at"`
 	End   int64  `db:"end_at"`
 	ID    string `db:"id"`
+	// Since when each code is what it is.
+	LoginAt  int64 `db:"login_at"`
+	ReasonAt int64 `db:"reason_at"`
+	WorkAt   int64 `db:"work_at"`
+}
+
+// next is the stretch that begins at a status.
+func (s *stretch) next(is live.State, st *status) stretch {
+	n := stretch{State: is, Start: st.Start, ID: st.ID, LoginAt: st.Start, ReasonAt: st.Start, WorkAt: st.Start}
+	if s == nil {
+		return n
+	}
+	if is.Login == s.Login {
+		n.LoginAt = s.LoginAt
+	}
+	if is.Reason == s.Reason {
+		n.ReasonAt = s.ReasonAt
+	}
+	if is.Work == s.Work {
+		n.WorkAt = s.WorkAt
+	}
+	return n
+}
+
+// like says whether what follows the two is the same.
+func (s *stretch) like(o *stretch) bool {
+	return s.State == o.State && s.LoginAt == o.LoginAt && s.ReasonAt == o.ReasonAt && s.WorkAt == o.WorkAt
 }
 
 // status is a row of agent_statuses.
@@ -232,15 +266,18 @@ func restretch(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, cha
 		for _, s := range page {
 			from = s.Start + 1
 			var was live.State
+			var last *stretch
 			if len(made) > 0 {
-				was = made[len(made)-1].State
+				last = &made[len(made)-1]
+				was = last.State
 			}
 			is := (&live.Status{Login: s.Login, Reason: s.Reason, Work: s.Work}).After(was)
-			if len(made) == 0 || is != was {
-				if len(made) > 0 {
-					made[len(made)-1].End = s.Start
+			if last == nil || is != was {
+				next := last.next(is, &s)
+				if last != nil {
+					last.End = s.Start
 				}
-				made = append(made, stretch{State: is, Start: s.Start, ID: s.ID})
+				made = append(made, next)
 			}
 			if s.Start <= changed.last {
 				continue
@@ -249,7 +286,7 @@ func restretch(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, cha
 			if err != nil {
 				return err
 			}
-			if old != nil && old.State == is { // from here on all is as it was
+			if old != nil && old.like(&made[len(made)-1]) { // from here on all is as it was
 				end, until, more = old.End, s.Start, false
 				break
 			}
@@ -264,16 +301,16 @@ func restretch(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, cha
 	}
 	var rows [][]any
 	for _, s := range made {
-		rows = append(rows, []any{tenant, agent, s.Start, s.End, s.ID, s.Login, s.Reason, s.Work})
+		rows = append(rows, []any{tenant, agent, s.Start, s.End, s.ID, s.Login, s.Reason, s.Work, s.LoginAt, s.ReasonAt, s.WorkAt})
 	}
-	return upsert(ctx, tx, "INSERT INTO agent_stretches (tenant, agent, start_at, end_at, id, login, reason, work) VALUES", rows,
+	return upsert(ctx, tx, "INSERT INTO agent_stretches (tenant, agent, start_at, end_at, id, login, reason, work, login_at, reason_at, work_at) VALUES", rows,
 		"ON CONFLICT (tenant, agent, start_at) DO UPDATE SET end_at = excluded.end_at")
 }
 
 // stretchAt is the one that an agent is in at a time; nil: none.
 func stretchAt(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, at int64) (*stretch, error) {
 	var s stretch
-	err := tx.GetContext(ctx, &s, `SELECT start_at, end_at, id, login, reason, work FROM agent_stretches
+	err := tx.GetContext(ctx, &s, `SELECT start_at, end_at, id, login, reason, work, login_at, reason_at, work_at FROM agent_stretches
 		WHERE tenant = ? AND agent = ? AND start_at <= ? ORDER BY start_at DESC LIMIT 1`, tenant, agent, at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil //nolint:nilnil // none is no error

@@ -74,7 +74,7 @@ type Folds struct {
 
 // NewFolds of a store that is open.
 func NewFolds(db *DB) *Folds {
-	return &Folds{db: db, all: []fold{recordFold{}, agentFold{}}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}}
+	return &Folds{db: db, all: []fold{recordFold{}, agentFold{}, callFold{}}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}}
 }
 
 // FoldTo folds all that is committed of a tenant at its start.

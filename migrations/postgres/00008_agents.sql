@@ -48,6 +48,21 @@ CREATE TABLE agent_stretches (
     login    BIGINT NOT NULL,
     reason   BIGINT NOT NULL,
     work     BIGINT NOT NULL,
+    login_at  BIGINT NOT NULL, -- since when the code is what it is
+    reason_at BIGINT NOT NULL,
+    work_at   BIGINT NOT NULL,
     PRIMARY KEY (tenant, agent, start_at)
 );
 CREATE INDEX agent_stretches_time ON agent_stretches (tenant, start_at, agent);
+
+-- What events and records say of each call (hub/live), as JSON.
+CREATE TABLE live_calls (
+    tenant  BIGINT NOT NULL,
+    call_id TEXT COLLATE "C" NOT NULL,
+    last_at BIGINT NOT NULL, -- the latest of its times
+    seq     BIGINT NOT NULL, -- of the last event about it
+    facts   BYTEA NOT NULL,
+    PRIMARY KEY (tenant, call_id)
+);
+CREATE INDEX live_calls_time ON live_calls (tenant, last_at);
+CREATE INDEX live_calls_seq ON live_calls (tenant, seq);

@@ -48,6 +48,21 @@ CREATE TABLE agent_stretches (
     login    INTEGER NOT NULL,
     reason   INTEGER NOT NULL,
     work     INTEGER NOT NULL,
+    login_at  INTEGER NOT NULL, -- since when the code is what it is
+    reason_at INTEGER NOT NULL,
+    work_at   INTEGER NOT NULL,
     PRIMARY KEY (tenant, agent, start_at)
 ) WITHOUT ROWID;
 CREATE INDEX agent_stretches_time ON agent_stretches (tenant, start_at, agent);
+
+-- What events and records say of each call (hub/live), as JSON.
+CREATE TABLE live_calls (
+    tenant  INTEGER NOT NULL,
+    call_id TEXT NOT NULL,
+    last_at INTEGER NOT NULL, -- the latest of its times
+    seq     INTEGER NOT NULL, -- of the last event about it
+    facts   BLOB NOT NULL,
+    PRIMARY KEY (tenant, call_id)
+) WITHOUT ROWID;
+CREATE INDEX live_calls_time ON live_calls (tenant, last_at);
+CREATE INDEX live_calls_seq ON live_calls (tenant, seq);

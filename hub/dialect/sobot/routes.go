@@ -34,6 +34,7 @@ func (a *API) Routes() (routes []dialect.Route) {
 		}
 	}
 	return append(routes,
+		dialect.Route{Method: "GET", Path: metricsPath, Handle: a.guard(a.getMetrics)},
 		dialect.Route{Method: "GET", Path: recordingPath, Handle: a.guard(a.getRecording)},
 		dialect.Route{Method: "HEAD", Path: recordingPath, Handle: a.guard(a.getRecording)},
 

@@ -31,6 +31,7 @@ type API struct {
 	Wrong   func(r *http.Request) error
 	Records search.Records
 	History live.History
+	Live    live.Store
 	// Now is Unix ms: the moment that a query is about. An error is a header that
 	// cannot be read. nil: the clock.
 	Now func(r *http.Request) (int64, error)

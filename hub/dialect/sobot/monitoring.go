@@ -1,0 +1,344 @@
+package sobot
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/live"
+)
+
+// metricsPath is S11.
+const metricsPath = "/callservice/v6/webmsg/monitoring/agents-metrics"
+
+// agentMetrics is a row of S11, "Agent list". The document's example lacks
+// agentID and clientType, which its table has.
+type agentMetrics struct {
+	AgentUUID       string `json:"agentUUID"`
+	AgentID         string `json:"agentID"`
+	AgentName       string `json:"agentName"`
+	PhoneType       int64  `json:"phoneType"`
+	ThisDN          string `json:"thisDN"`
+	LoginStatus     int64  `json:"agentLoginStatus"`
+	WorkStatus      int64  `json:"agentWorkStatus"`
+	BusyReason      int64  `json:"agentBusyReasonCode"`
+	WorkChanged     int64  `json:"lastWorkStatusChangedTime"`
+	LoginChanged    int64  `json:"lastLoginStatusChangedTime"`
+	CustomerNumber  string `json:"customerNumber"`
+	CustomerPrivacy string `json:"customerPrivacyNumber"` // always ""
+	CallType        int64  `json:"callType"`
+	counters
+	ClientType string `json:"clientType"`
+}
+
+// counters of today.
+type counters struct {
+	InboundEstablished  int64 `json:"inboundEstablishedCallsCountToday"`
+	InboundAbandoned    int64 `json:"inboundAbandonCallsCountToday"`
+	Outbound            int64 `json:"outboundCallsCountToday"`
+	OutboundEstablished int64 `json:"outboundEstablishedCallsCountToday"`
+}
+
+// summary is agentsSummary: the four counters of its table, and the other call
+// monitoring indicators, which no endpoint names but the document's increments do.
+type summary struct {
+	counters
+	Inbound     int64 `json:"inboundCallsCount"`
+	Outbound    int64 `json:"outboundCallsCount"`
+	Login       int64 `json:"loginAgentsCount"`
+	Online      int64 `json:"onlineAgentsCount"`
+	Busy        int64 `json:"busyAgentsCount"`
+	SysLock     int64 `json:"sysLockAgentsCount"`
+	Logout      int64 `json:"logoutAgentsCount"`
+	InCall      int64 `json:"inCallAgentsCount"`
+	Ready       int64 `json:"readyAgentsCount"`
+	Busying     int64 `json:"busyingAgentsCount"`
+	Dialing     int64 `json:"dialingAgentsCount"`
+	Ringing     int64 `json:"ringingAgentsCount"`
+	Established int64 `json:"establishedAgentsCount"`
+	Held        int64 `json:"heldAgentsCount"`
+	ACW         int64 `json:"acwAgentsCount"`
+	SysLocking  int64 `json:"sysLockingAgentsCount"`
+}
+
+// metricsPage is the body of S11: no envelope.
+type metricsPage struct {
+	MessageID     string      `json:"MessageID"`
+	CompanyID     string      `json:"companyId"`
+	CreationTime  int64       `json:"creationTime"`
+	AgentsSummary summary     `json:"agentsSummary"`
+	AgentsMetrics metricsList `json:"agentsMetrics"`
+}
+
+type metricsList struct {
+	PageNum  int64          `json:"pageNum"`
+	PageSize int64          `json:"pageSize"`
+	Total    int            `json:"total"`
+	List     []agentMetrics `json:"list"`
+}
+
+// watched is what S11 asks for.
+type watched struct {
+	departments       []string
+	agents            []string
+	agentType         int64 // 0: agents are work numbers, 1: UUIDs
+	work, busy, login []int64
+	sort              string
+	down              bool
+	pageNum, pageSize int64
+}
+
+// getMetrics is S11, "View Agent Indicator". Its Idempotency-Key changes nothing:
+// each request is answered anew.
+func (a *API) getMetrics(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
+	loc, err := a.zone(r, c)
+	if err != nil {
+		return err
+	}
+	now, err := a.now(r)
+	if err != nil {
+		return err
+	}
+	q, err := readMetrics(r, c)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
+	defer cancel()
+	m := today(now, loc)
+	seen, calls, err := a.Live.FindLive(ctx, c.Tenant, m.Since())
+	if err != nil {
+		return err
+	}
+	board := live.NewBoard(m, seen, calls, a.directory(c.Tenant))
+	list, sum := q.show(&board)
+	return write(w, http.StatusOK, metricsPage{"EventAgentsMetricsWatch", c.CompanyID, now, sum, list})
+}
+
+// today is the day of a moment on the wall of a zone: it may have 23 or 25 hours.
+func today(now int64, loc *time.Location) live.Moment {
+	y, mo, d := time.UnixMilli(now).In(loc).Date()
+	midnight := func(d int) int64 { return atWall(time.Date(y, mo, d, 0, 0, 0, 0, time.UTC), loc).UnixMilli() }
+	return live.Moment{Now: now, From: midnight(d), To: midnight(d + 1)}
+}
+
+func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {
+	// The document's sets end in a semicolon, which Go refuses in a query.
+	values, err := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "%3B"))
+	if err != nil {
+		return q, bad("PARAM_VALUE", "query", "is malformed")
+	}
+	p := &params{}
+	key := r.Header.Get("Idempotency-Key")
+	if key == "" {
+		key = values.Get("idempotencyKey") // of browsers, which set no header
+	}
+	if key == "" {
+		return q, bad("PARAM_REQUIRED", "Idempotency-Key", "is required")
+	}
+	if len(key) != 36 || uuid.Validate(key) != nil {
+		return q, bad("PARAM_VALUE", "Idempotency-Key", "must be a UUID")
+	}
+	q.departments = p.queryTexts(values, "departmentIds")
+	q.agentType = p.queryInt(values, "agentType", 0, 0, 1)
+	q.agents = p.queryTexts(values, "agents")
+	q.work = p.queryCodes(values, "agentWorkStatuses", workCodes)
+	q.busy = p.queryCodes(values, "agentBusyReasonCodes", reasonCodes)
+	q.login = p.queryCodes(values, "agentLoginStatuses", loginCodes)
+	q.sort, q.down = p.querySort(values)
+	pageNum := "pageNum"
+	if values.Get(pageNum) == "" {
+		pageNum = "currPage"
+	}
+	q.pageNum = p.queryInt(values, pageNum, 1, 1, maxRows)
+	q.pageSize = p.queryInt(values, "pageSize", 15, 1, maxPageSize)
+	if p.err == nil && q.pageNum*q.pageSize > maxRows {
+		p.refuse("PARAM_VALUE", pageNum, "pageNum * pageSize must not be more than 100000")
+	}
+	if c.Token == access.CompanyToken && strings.TrimSpace(values.Get("operatorUserId")) == "" {
+		p.refuse("PARAM_REQUIRED", "operatorUserId", "is required with a company token")
+	}
+	if strings.TrimSpace(values.Get("product")) == "" {
+		p.refuse("PARAM_REQUIRED", "product", "is required")
+	}
+	p.queryInt(values, "delay", 1000, 0, 60_000) // between increments, of which there are none here
+	if p.err != nil {
+		return q, p.err
+	}
+	return q, nil
+}
+
+// queryTexts is a set: x=a,b or x[]=a&x[]=b or x=a&x=b.
+func (p *params) queryTexts(values url.Values, name string) (all []string) {
+	seen := map[string]bool{}
+	for _, v := range slices.Concat(values[name], values[name+"[]"]) {
+		for item := range strings.SplitSeq(strings.TrimRight(v, "; "), ",") {
+			// The document writes agents=1001,=1002.
+			if item = strings.TrimSpace(strings.TrimLeft(strings.TrimSpace(item), "=")); item != "" && !seen[item] {
+				seen[item] = true
+				all = append(all, item)
+			}
+		}
+	}
+	if len(all) > maxItems {
+		p.refuse("PARAM_VALUE", name, fmt.Sprintf("must not have more than %d items", maxItems))
+		return nil
+	}
+	return all
+}
+
+func (p *params) queryCodes(values url.Values, name string, allowed []int64) (all []int64) {
+	for _, s := range p.queryTexts(values, name) {
+		n, err := strconv.ParseInt(s, 10, 64)
+		switch {
+		case err != nil:
+			p.refuse("PARAM_TYPE", name, "must be integers")
+		case !slices.Contains(allowed, n):
+			p.refuse("PARAM_VALUE", name, "must be of "+list(allowed))
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+func (p *params) queryInt(values url.Values, name string, absent, least, most int64) int64 {
+	s := strings.TrimSpace(values.Get(name))
+	if s == "" {
+		return absent
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case err != nil:
+		p.refuse("PARAM_TYPE", name, "must be an integer")
+	case n < least || n > most:
+		p.refuse("PARAM_VALUE", name, fmt.Sprintf("must be %d to %d", least, most))
+	}
+	return n
+}
+
+// orders are the keys of sort; nil: the default order alone. agentNumber is the
+// document's default and no field: it is the agentID.
+var orders = map[string]func(a, b *agentMetrics) int{
+	"agentNumber": nil, "agentID": nil,
+	"agentName":                          func(a, b *agentMetrics) int { return cmp.Compare(a.AgentName, b.AgentName) },
+	"agentWorkStatus":                    func(a, b *agentMetrics) int { return cmp.Compare(a.WorkStatus, b.WorkStatus) },
+	"agentLoginStatus":                   func(a, b *agentMetrics) int { return cmp.Compare(a.LoginStatus, b.LoginStatus) },
+	"lastWorkStatusChangedTime":          func(a, b *agentMetrics) int { return cmp.Compare(a.WorkChanged, b.WorkChanged) },
+	"inboundEstablishedCallsCountToday":  func(a, b *agentMetrics) int { return cmp.Compare(a.InboundEstablished, b.InboundEstablished) },
+	"inboundAbandonCallsCountToday":      func(a, b *agentMetrics) int { return cmp.Compare(a.InboundAbandoned, b.InboundAbandoned) },
+	"outboundCallsCountToday":            func(a, b *agentMetrics) int { return cmp.Compare(a.Outbound, b.Outbound) },
+	"outboundEstablishedCallsCountToday": func(a, b *agentMetrics) int { return cmp.Compare(a.OutboundEstablished, b.OutboundEstablished) },
+}
+
+func (p *params) querySort(values url.Values) (key string, down bool) {
+	key, way, _ := strings.Cut(strings.TrimSpace(values.Get("sort")), ",")
+	key, way = cmp.Or(strings.TrimSpace(key), "agentNumber"), cmp.Or(strings.TrimSpace(way), "asc")
+	if _, known := orders[key]; !known || way != "asc" && way != "desc" {
+		p.refuse("PARAM_VALUE", "sort", "must be a field of the list that can be sorted by, a comma, and asc or desc")
+	}
+	return key, way == "desc"
+}
+
+// byNumber is the default order: agentIDs of digits by value, then the others,
+// those without one last; equal ones by agentUUID.
+func byNumber(a, b *agentMetrics) int {
+	return cmp.Or(compareNumbers(a.AgentID, b.AgentID), cmp.Compare(a.AgentUUID, b.AgentUUID))
+}
+
+func compareNumbers(a, b string) int {
+	kind := func(s string) int {
+		switch {
+		case s == "":
+			return 2
+		case strings.Trim(s, "0123456789") == "":
+			return 0
+		}
+		return 1
+	}
+	if by := cmp.Compare(kind(a), kind(b)); by != 0 || kind(a) != 0 {
+		return cmp.Or(by, cmp.Compare(a, b))
+	}
+	x, y := strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y))
+}
+
+// show the page of a board that is asked for, and the summary of all pages.
+func (q *watched) show(b *live.Board) (metricsList, summary) {
+	var rows []*agentMetrics
+	sum := summary{Inbound: b.Inbound, Outbound: b.Outbound}
+	for i := range b.Rows {
+		r := &b.Rows[i]
+		row := &agentMetrics{
+			AgentUUID: r.UUID, AgentID: r.AgentID, AgentName: r.Name, PhoneType: r.PhoneType, ThisDN: r.DN,
+			LoginStatus: r.Login, WorkStatus: r.Work, BusyReason: r.Reason, WorkChanged: r.WorkAt, LoginChanged: r.LoginAt,
+			CustomerNumber: r.Number, CallType: r.CallType, counters: counters(r.Counters), ClientType: r.ClientType,
+		}
+		if q.wants(row, r.Departments) {
+			rows = append(rows, row)
+			sum.add(row)
+		}
+	}
+	slices.SortFunc(rows, func(x, y *agentMetrics) int {
+		by := 0
+		if order := orders[q.sort]; order != nil {
+			by = order(x, y)
+		} else if q.down {
+			by = compareNumbers(x.AgentID, y.AgentID)
+		}
+		if q.down {
+			by = -by
+		}
+		return cmp.Or(by, byNumber(x, y))
+	})
+	out := metricsList{PageNum: q.pageNum, PageSize: q.pageSize, Total: len(rows), List: []agentMetrics{}}
+	from := min(int((q.pageNum-1)*q.pageSize), len(rows))
+	for _, row := range rows[from:min(from+int(q.pageSize), len(rows))] {
+		out.List = append(out.List, *row)
+	}
+	return out, sum
+}
+
+func (q *watched) wants(r *agentMetrics, departments []string) bool {
+	is := r.AgentID
+	if q.agentType == 1 {
+		is = r.AgentUUID
+	}
+	among := func(set []int64, code int64) bool { return len(set) == 0 || slices.Contains(set, code) }
+	return (len(q.agents) == 0 || slices.Contains(q.agents, is)) &&
+		(len(q.departments) == 0 || slices.ContainsFunc(departments, func(d string) bool { return slices.Contains(q.departments, d) })) &&
+		among(q.work, r.WorkStatus) && among(q.busy, r.BusyReason) && among(q.login, r.LoginStatus)
+}
+
+func (s *summary) add(r *agentMetrics) {
+	s.InboundEstablished += r.InboundEstablished
+	s.InboundAbandoned += r.InboundAbandoned
+	s.counters.Outbound += r.Outbound
+	s.OutboundEstablished += r.OutboundEstablished
+	for code, n := range map[int64]*int64{1: &s.Online, 2: &s.Busy, 98: &s.SysLock} {
+		if r.LoginStatus == code {
+			*n++
+			s.Login++
+		}
+	}
+	if r.LoginStatus != 1 && r.LoginStatus != 2 && r.LoginStatus != 98 {
+		s.Logout++
+	}
+	for code, n := range map[int64]*int64{1: &s.Ready, 2: &s.Busying, 4: &s.ACW, 5: &s.Dialing, 6: &s.Ringing, 7: &s.Established, 8: &s.Held, 98: &s.SysLocking} {
+		if r.WorkStatus == code {
+			*n++
+		}
+	}
+	if r.WorkStatus >= 5 && r.WorkStatus <= 8 {
+		s.InCall++
+	}
+}

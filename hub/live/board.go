@@ -1,0 +1,184 @@
+package live
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hookline/hookline/hub/directory"
+)
+
+// Store has what the boards are made of.
+type Store interface {
+	// FindLive gives the agents that events name, and the calls of which some time
+	// is not before since, Unix ms, from all that was accepted before it is asked.
+	FindLive(ctx context.Context, tenant, since int64) ([]Seen, []*Call, error)
+}
+
+// StaleCall is after how long without an event a call is over, in ms.
+const StaleCall = 12 * 60 * 60 * 1000
+
+// Seen is an agent with what its statuses say.
+type Seen struct {
+	Agent
+	Known
+}
+
+// Known of an agent, from its last status.
+type Known struct {
+	State
+
+	First    int64  `db:"first_at"` // Unix ms of the earliest event that names it
+	Statuses bool   `db:"statuses"` // it had some
+	LoginAt  int64  `db:"login_at"` // since when each code is what it is
+	ReasonAt int64  `db:"reason_at"`
+	WorkAt   int64  `db:"work_at"`
+	CallID   string `db:"call_id"`
+	CallType int64  `db:"call_type"`
+}
+
+// Row of a board.
+type Row struct {
+	Seen
+	Counters
+
+	ClientType  string
+	Departments []string
+	Number      string // of the customer of the current call
+}
+
+// Board is all agents at a moment.
+type Board struct {
+	Rows              []Row // in no order
+	Inbound, Outbound int64 // calls that go on
+}
+
+// Moment that a board is about, in Unix ms; From <= t < To is its day.
+type Moment struct{ Now, From, To int64 }
+
+// Since when calls matter to a board.
+func (m Moment) Since() int64 { return min(m.From, m.Now-StaleCall) }
+
+// legs are what a call that goes on has of one agent.
+type leg struct {
+	call  *Call
+	work  int64
+	since int64
+}
+
+// workRank is the order in which states count that changed at one time.
+var workRank = []int64{7, 8, 6, 5}
+
+func (l *leg) before(o *leg) bool {
+	if l.since != o.since {
+		return l.since > o.since
+	}
+	return slices.Index(workRank, l.work) < slices.Index(workRank, o.work)
+}
+
+// NewBoard makes the board of a moment.
+func NewBoard(m Moment, seen []Seen, calls []*Call, d *directory.Directory) Board {
+	var b Board
+	counts := map[string]*Counters{}
+	legs := map[string]*leg{}   // by agent, of the party that changed last
+	freed := map[string]int64{} // by agent, when its last party was released
+	byID := map[string]*Call{}
+	for _, c := range calls {
+		byID[c.ID] = c
+		c.Count(m.From, m.To, counts)
+		goesOn := c.Live(m.Now, StaleCall)
+		if goesOn {
+			switch c.Direction() {
+			case 2:
+				b.Inbound++
+			case 3:
+				b.Outbound++
+			}
+		}
+		for _, p := range c.parties() {
+			agent := p.agent()
+			work, since := p.state()
+			if agent == "" || work == 0 {
+				continue
+			}
+			if !goesOn || p.released() {
+				freed[agent] = max(freed[agent], p.end(c))
+				continue
+			}
+			if l := (&leg{c, work, since}); legs[agent] == nil || l.before(legs[agent]) {
+				legs[agent] = l
+			}
+		}
+	}
+	names := map[string]bool{}
+	for _, s := range seen {
+		names[s.UUID] = true
+	}
+	for _, a := range d.Agents() {
+		if !names[a.AgentUUID] {
+			seen = append(seen, Seen{Agent: Agent{Key: AgentKey(a.AgentUUID, ""), UUID: a.AgentUUID}})
+		}
+	}
+	for _, s := range seen {
+		r := Row{Seen: s, ClientType: "Unknown"}
+		r.Agent = s.With(d)
+		if known := d.Agent(s.UUID); known != nil {
+			r.Departments = known.DepartmentIDs
+			if known.ClientType != "" {
+				r.ClientType = known.ClientType
+			}
+		}
+		if c := counts[s.Key]; c != nil {
+			r.Counters = *c
+		}
+		r.settle(legs[s.Key], freed[s.Key])
+		r.current(legs[s.Key], byID)
+		b.Rows = append(b.Rows, r)
+	}
+	return b
+}
+
+// end of a party that is over.
+func (p *Party) end(c *Call) int64 {
+	switch {
+	case p.Released > 0:
+		return p.Released
+	case p.CDR != nil && p.CDR.End > 0:
+		return p.CDR.End
+	case p.CDR != nil:
+		return p.CDR.Start
+	case c.Deleted > 0:
+		return c.Deleted
+	}
+	return c.Latest
+}
+
+// settle gives an agent who never told its state the one that its calls show.
+func (r *Row) settle(l *leg, freed int64) {
+	if r.Statuses || r.First == 0 {
+		return
+	}
+	r.State, r.LoginAt, r.WorkAt = State{Login: 1, Work: 1}, r.First, max(r.First, freed)
+	if l != nil {
+		r.Work, r.WorkAt = l.work, l.since
+	}
+}
+
+// current call: what the last status says of it, else the calls.
+func (r *Row) current(l *leg, calls map[string]*Call) {
+	id, typ := r.CallID, r.CallType
+	r.CallID, r.CallType = "", 0
+	if r.Work < 5 || r.Work > 8 {
+		return
+	}
+	if id == "" && l != nil {
+		id = l.call.ID
+	}
+	r.CallID = id
+	c := calls[id]
+	if c != nil {
+		r.Number, r.CallType = c.Number(), c.Direction()
+	}
+	if typ >= 1 && typ <= 3 {
+		r.CallType = typ
+	}
+}

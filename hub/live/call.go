@@ -1,0 +1,413 @@
+package live
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/hookline/hookline/hub/event"
+)
+
+// Call is what the events and records of one call say, in a form that later ones
+// can be added to in any order. Times are Unix ms, 0: none.
+type Call struct {
+	ID     string `json:"-"`
+	Known  bool   `json:"k,omitempty"` // from call.* events
+	Latest int64  `json:"l,omitempty"` // of its call.* and queue.* events
+	Last   int64  `json:"m,omitempty"` // of all of its times
+
+	Deleted  int64 `json:"d,omitempty"` // by call.deleted
+	Main     *Main `json:"c,omitempty"`
+	Bot      bool  `json:"b,omitempty"` // there is a main bot record
+	Dir      first `json:"r"`           // as its events say
+	Customer first `json:"u"`           // number, as its events say
+	Queued   first `json:"q"`           // customer's number, as its queue events say
+
+	Entered int64            `json:"e,omitempty"` // the last stay in a queue
+	Queue   string           `json:"w,omitempty"` // of that stay
+	Left    map[string]int64 `json:"f,omitempty"` // last time that each queue was left
+
+	Parties map[string]*Party `json:"p,omitempty"`
+}
+
+// Main is a main record.
+type Main struct {
+	Type, Result, Start int64
+	FirstAgent          string // firstCallAgentUUID
+	Customer            string
+}
+
+// first is the value of the earliest event that has one.
+type first struct {
+	At   int64  `json:"t,omitempty"`
+	Is   string `json:"v,omitempty"`
+	Some bool   `json:"s,omitempty"`
+}
+
+// hear a value. Of one event that is told twice the later body counts.
+func (f *first) hear(at int64, v string) {
+	if v != "" && (!f.Some || at <= f.At) {
+		*f = first{at, v, true}
+	}
+}
+
+// Party is what events and records say of one party of a call.
+type Party struct {
+	First    int64    `json:"f,omitempty"` // of its call.* events
+	States   [5]int64 `json:"s"`           // last time of each of partyStates
+	Dialing  int64    `json:"d,omitempty"` // the first
+	Released int64    `json:"r,omitempty"` // the first
+	Role     string   `json:"o,omitempty"`
+	RoleAt   int64    `json:"p,omitempty"`
+	DN       string   `json:"n,omitempty"`
+	DNAt     int64    `json:"m,omitempty"`
+	UUID, ID string   // of the newest event that names its agent
+	NamedAt  int64    `json:"a,omitempty"`
+	Bot      bool     `json:"b,omitempty"` // there is a party bot record
+	CDR      *CDR     `json:"c,omitempty"`
+}
+
+// CDR is a party record.
+type CDR struct {
+	UUID, ID                                 string
+	Role, DialType, Result, Type, Start, End int64
+}
+
+// partyStates in the order in which equal times count, and the work status that
+// each stands for.
+var partyStates = [...]struct {
+	event event.Type
+	work  int64
+}{{event.CallDialing, 5}, {event.CallRinging, 6}, {event.CallEstablished, 7}, {event.CallHeld, 8}, {event.CallRetrieved, 7}}
+
+const (
+	dialing = iota
+	ringing
+	established
+)
+
+// maxParties of a call, and queues that it leaves: further ones are not looked at.
+const maxParties = 500
+
+var directions = map[string]string{"Internal": "1", "Inbound": "2", "Outbound": "3", "1": "1", "2": "2", "3": "3"}
+
+// CallOf is the callID of an event that says something of a call; "": none does.
+func CallOf(e *event.Event) string {
+	switch t := e.Type; {
+	case t >= event.CDRCall && t <= event.CDRBotParty, t >= event.CallCreated && t <= event.CallAgentError:
+		return read(e.Body).text("callID")
+	case t == event.QueueEntered, t == event.QueueLeft:
+		if b := read(e.Body); b.text("media") == "call" {
+			return b.text("contactId")
+		}
+	}
+	return ""
+}
+
+// Add what an event says.
+func (c *Call) Add(e *event.Event) {
+	b := read(e.Body)
+	num := func(name string) int64 { n, _ := b.value(name).Int(); return n }
+	switch t := e.Type; t {
+	case event.CDRCall:
+		c.Main = &Main{num("callType"), num("callResult"), b.time("startTime"), b.text("firstCallAgentUUID"), b.text("customerNumber")}
+		c.Last = max(c.Last, b.time("startTime"), b.time("endTime"))
+	case event.CDRBotCall:
+		c.Bot = true
+		c.Last = max(c.Last, b.time("startTime"), b.time("endTime"))
+	case event.CDRParty, event.CDRBotParty:
+		c.Last = max(c.Last, b.time("startTime"), b.time("endTime"))
+		p := c.party("p" + b.text("partyId"))
+		if p == nil {
+			return
+		}
+		if t == event.CDRBotParty {
+			p.Bot = true
+			return
+		}
+		p.CDR = &CDR{b.text("agentUUID"), b.text("agentID"), num("agentRole"), num("dialType"), num("callResult"), num("callType"), b.time("startTime"), b.time("endTime")}
+	case event.QueueEntered, event.QueueLeft:
+		at, queue := b.time("enteredAt"), b.text("queueId")
+		if t == event.QueueEntered {
+			if at >= c.Entered {
+				c.Entered, c.Queue = at, queue
+			}
+		} else if at = b.time("leftAt"); len(c.Left) < maxParties || c.Left[queue] > 0 {
+			if c.Left == nil {
+				c.Left = map[string]int64{}
+			}
+			c.Left[queue] = max(c.Left[queue], at)
+		}
+		c.Queued.hear(at, b.text("customerNumber"))
+		c.Latest, c.Last = max(c.Latest, at), max(c.Last, at)
+	default:
+		c.addEvent(e, b)
+	}
+}
+
+func (c *Call) addEvent(e *event.Event, b body) {
+	at := e.OccurredAt
+	c.Known = true
+	c.Latest, c.Last = max(c.Latest, at), max(c.Last, at)
+	dir := directions[b.text("callType")]
+	c.Dir.hear(at, dir)
+	switch dir {
+	case "2":
+		c.Customer.hear(at, b.text("ANI"))
+	case "3":
+		c.Customer.hear(at, b.text("DNIS"))
+	}
+	if e.Type == event.CallDeleted {
+		c.Deleted = earliest(c.Deleted, at)
+	}
+	// Without partyID: of the party of its agent, else of the one with its thisDN.
+	uuid, id, dn := b.text("agentUUID"), b.text("agentID"), b.text("thisDN")
+	key := "p" + b.text("partyID")
+	if key == "p" {
+		switch agent := AgentKey(uuid, id); {
+		case agent != "":
+			key = "a" + agent
+		case dn != "":
+			key = "d" + dn
+		default:
+			return
+		}
+	}
+	p := c.party(key)
+	if p == nil {
+		return
+	}
+	p.First = earliest(p.First, at)
+	for i, s := range partyStates {
+		if s.event == e.Type {
+			p.States[i] = max(p.States[i], at)
+		}
+	}
+	switch e.Type {
+	case event.CallDialing:
+		p.Dialing = earliest(p.Dialing, at)
+	case event.CallReleased:
+		p.Released = earliest(p.Released, at)
+	}
+	if role := b.text("partyRole"); role != "" && at >= p.RoleAt {
+		p.Role, p.RoleAt = role, at
+	}
+	if dn != "" && at >= p.DNAt {
+		p.DN, p.DNAt = dn, at
+	}
+	if AgentKey(uuid, id) != "" && at >= p.NamedAt {
+		p.UUID, p.ID, p.NamedAt = uuid, id, at
+	}
+}
+
+func (c *Call) party(key string) *Party {
+	p := c.Parties[key]
+	if p == nil && len(c.Parties) < maxParties {
+		if c.Parties == nil {
+			c.Parties = map[string]*Party{}
+		}
+		p = &Party{}
+		c.Parties[key] = p
+	}
+	return p
+}
+
+// earliest of two times.
+func earliest(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// parties with those that events without partyID speak of put where they belong.
+func (c *Call) parties() (all []*Party) {
+	var loose []string
+	for _, key := range slices.Sorted(maps.Keys(c.Parties)) {
+		if key[0] != 'p' {
+			loose = append(loose, key) // a before d, both before p
+			continue
+		}
+		p := *c.Parties[key]
+		all = append(all, &p)
+	}
+	for _, key := range loose {
+		from := c.Parties[key]
+		i := slices.IndexFunc(all, func(p *Party) bool {
+			if key[0] == 'a' {
+				return p.agent() == key[1:]
+			}
+			return p.DN == key[1:]
+		})
+		switch {
+		case i >= 0:
+			all[i].merge(from)
+		case key[0] == 'a':
+			p := *from
+			all = append(all, &p)
+		}
+	}
+	return all
+}
+
+func (p *Party) merge(o *Party) {
+	p.First, p.Dialing, p.Released = earliest(p.First, o.First), earliest(p.Dialing, o.Dialing), earliest(p.Released, o.Released)
+	for i := range p.States {
+		p.States[i] = max(p.States[i], o.States[i])
+	}
+	if p.Role == "" {
+		p.Role = o.Role
+	}
+}
+
+// agent of a party: that of its record, else of its newest event that names one.
+func (p *Party) agent() string {
+	if p.CDR != nil {
+		if key := AgentKey(p.CDR.UUID, p.CDR.ID); key != "" {
+			return key
+		}
+	}
+	return AgentKey(p.UUID, p.ID)
+}
+
+// counts says whether the party is one of its agent's in the counters.
+func (p *Party) counts() bool {
+	if p.CDR != nil && (p.CDR.Role != 0 && p.CDR.Role != 2 || p.CDR.DialType > 3) {
+		return false
+	}
+	return p.agent() != "" && (p.Role == "" || p.Role == "Agent")
+}
+
+// state is the party's work status, and since when; 0: none yet.
+func (p *Party) state() (work, since int64) {
+	for i, s := range partyStates {
+		if at := p.States[i]; at > 0 && at >= since {
+			work, since = s.work, at
+		}
+	}
+	return work, since
+}
+
+func (p *Party) released() bool { return p.Released > 0 || p.CDR != nil || p.Bot }
+
+// Direction of the call: 1 internal, 2 inbound, 3 outbound, 0 none.
+func (c *Call) Direction() int64 {
+	if c.Main != nil && c.Main.Type >= 1 && c.Main.Type <= 3 {
+		return c.Main.Type
+	}
+	if c.Dir.Some {
+		return int64(c.Dir.Is[0] - '0')
+	}
+	var dir, at int64
+	for _, key := range slices.Sorted(maps.Keys(c.Parties)) {
+		if r := c.Parties[key].CDR; r != nil && r.Type >= 1 && r.Type <= 3 && (dir == 0 || r.Start < at) {
+			dir, at = r.Type, r.Start
+		}
+	}
+	return dir
+}
+
+// Number of the customer; "": unknown.
+func (c *Call) Number() string {
+	switch {
+	case c.Main != nil && c.Main.Customer != "":
+		return c.Main.Customer
+	case c.Customer.Some:
+		return c.Customer.Is
+	}
+	return c.Queued.Is
+}
+
+// over for good: no later event makes the call live again.
+func (c *Call) over() bool { return c.Deleted > 0 || c.Main != nil || c.Bot }
+
+// Live says whether the call goes on. stale is after how long without an event,
+// in ms, it does no more.
+func (c *Call) Live(now, stale int64) bool {
+	if !c.Known || c.over() || now-c.Latest >= stale {
+		return false
+	}
+	if c.Entered > 0 && c.Left[c.Queue] < c.Entered { // it waits
+		return true
+	}
+	known := false
+	for _, p := range c.parties() {
+		if p.First == 0 {
+			continue // only its record is there
+		}
+		if known = true; !p.released() {
+			return true
+		}
+	}
+	return !known
+}
+
+// Counters of one day.
+type Counters struct {
+	InboundEstablished  int64
+	InboundAbandoned    int64
+	Outbound            int64
+	OutboundEstablished int64
+}
+
+// Add others.
+func (n *Counters) Add(o Counters) {
+	n.InboundEstablished += o.InboundEstablished
+	n.InboundAbandoned += o.InboundAbandoned
+	n.Outbound += o.Outbound
+	n.OutboundEstablished += o.OutboundEstablished
+}
+
+// Count adds what the call counts for agents in a day, From <= t < To. Events
+// and records that tell the same count once.
+func (c *Call) Count(from, to int64, into map[string]*Counters) {
+	of := func(agent string) *Counters {
+		if into[agent] == nil {
+			into[agent] = &Counters{}
+		}
+		return into[agent]
+	}
+	today := func(at int64) bool { return at > 0 && at >= from && at < to }
+	dir := c.Direction()
+	began := map[string]int64{} // by agent: when it called out
+	reached := c.Main != nil && (c.Main.Result == 8 || c.Main.Result == 21)
+	for _, p := range c.parties() {
+		if p.Role == "Customer" && p.States[established] > 0 {
+			reached = true
+		}
+		if !p.counts() {
+			continue
+		}
+		if p.Dialing > 0 {
+			began[p.agent()] = earliest(began[p.agent()], p.Dialing)
+		}
+		instant, result := p.First, int64(0)
+		if p.CDR != nil {
+			instant, result = earliest(instant, p.CDR.Start), p.CDR.Result
+		}
+		if dir != 2 || !today(instant) {
+			continue
+		}
+		ended := p.Released > 0 || p.CDR != nil || p.Bot || c.over()
+		switch {
+		case p.States[established] > 0 || result == 3:
+			of(p.agent()).InboundEstablished++
+		case p.States[ringing] > 0 && ended, result == 1, result == 2:
+			of(p.agent()).InboundAbandoned++
+		}
+	}
+	if dir != 3 {
+		return
+	}
+	if c.Main != nil && c.Main.FirstAgent != "" {
+		key := AgentKey(c.Main.FirstAgent, "")
+		began[key] = earliest(began[key], c.Main.Start)
+	}
+	for agent, at := range began {
+		if today(at) {
+			of(agent).Outbound++
+			if reached {
+				of(agent).OutboundEstablished++
+			}
+		}
+	}
+}
