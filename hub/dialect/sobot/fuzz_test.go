@@ -3,9 +3,13 @@ package sobot
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/search"
 )
 
@@ -96,5 +100,29 @@ func FuzzHistory(f *testing.F) {
 			len(q.agents) > maxItems || len(q.departments) > maxItems || len(of.Login) > len(loginCodes) {
 			t.Fatalf("%+v", of)
 		}
+	})
+}
+
+// Whatever a client asks S11 for is within the bounds, or a problem that says 400.
+func FuzzMetrics(f *testing.F) {
+	for _, s := range []string{
+		"product=scc&agents=1001,=1002&departmentIds[]=a;&sort=agentName,desc&pageNum=2&pageSize=1000", "agentWorkStatuses=5,6;&delay=60000&agentType=1", "%zz", ";", "currPage=9999999999999999999",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		r := &http.Request{Header: http.Header{"Idempotency-Key": {"6f1c1c1e-7a0c-4a6e-9f5e-111111111111"}}, URL: &url.URL{RawQuery: query}}
+		q, err := readMetrics(r, access.Caller{})
+		if err != nil {
+			var bad *problem
+			if !errors.As(err, &bad) || bad.Status != 400 || bad.Text == "" {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		if q.pageNum < 1 || q.pageSize < 1 || q.pageSize > maxPageSize || q.pageNum*q.pageSize > maxRows || len(q.agents) > maxItems || len(q.work) > maxItems {
+			t.Fatalf("%+v", q)
+		}
+		q.show(&live.Board{Rows: make([]live.Row, 3)})
 	})
 }
