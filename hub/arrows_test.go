@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"storage"}, // it may know everybody's types
 	{"hub"},
 	{"cmd/*", "cmd/*/*"},
-	{"hub/hubtest"}, // for tests
+	{"hub/hubtest", "hub/hubtest/*/*"}, // for tests
 }
 
 // reserved packages, and who alone may import them, apart from tests and what

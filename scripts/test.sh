@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything: vet, build, every test with the race detector. A skipped test
-# looks like a passed one, so it fails the run. Bounded: TEST_SECONDS in all.
+# looks like a passed one, so it fails the run. Bounded: TEST_SECONDS in all; it
+# takes less than 600 where nothing else runs.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 GO=${GO:-go}
@@ -19,6 +20,23 @@ need() {
 	command -v "$1" >/dev/null || die "$1 is missing ($3): install $2"
 }
 
+has_postgres() { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; }
+
+# PostgreSQL: found, installed, or the whole run goes into a container that may
+# install it.
+if ! has_postgres; then
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		echo "make test: installing postgresql"
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql; } >/dev/null 2>&1
+		has_postgres || die "postgresql could not be installed: apt-get install postgresql says why"
+	elif docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; then
+		echo "make test: PostgreSQL is not installed here: running in a container"
+		exec docker compose -f scripts/test.compose.yml run --rm --quiet-pull -e TEST_SECONDS test
+	else
+		die "PostgreSQL's server programs are missing: install postgresql, or run as root, or start Docker with Compose"
+	fi
+fi
+
 command -v "$GO" >/dev/null || die "go is missing: https://go.dev/dl"
 need gcc gcc "the race detector needs cgo"
 need openssl openssl "signing is tested against it"
@@ -31,14 +49,29 @@ export CGO_ENABLED=1
 "$GO" vet ./... || die "go vet"
 CGO_ENABLED=0 "$GO" build -trimpath -o bin/hookline ./cmd/hookline || die "go build"
 
-log=$(mktemp) || die "no temporary file"
-trap 'rm -f "$log"' EXIT
+tmp=$(mktemp -d) || die "no temporary folder"
+log=$tmp/log
+trap 'exec 3>&-; wait; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
+
+# One PostgreSQL for all packages, on a free port. It ends with its standard input.
+"$GO" build -o "$tmp/pgserve" ./hub/hubtest/pgtest/pgserve || die "go build"
+mkfifo "$tmp/hold" || die "no fifo"
+"$tmp/pgserve" <"$tmp/hold" >"$tmp/url" 2>"$tmp/pg.err" &
+exec 3>"$tmp/hold"
+for _ in $(seq 600); do [ -s "$tmp/url" ] || [ -s "$tmp/pg.err" ] && break; sleep 0.1; done
+HUBTEST_POSTGRES=$(cat "$tmp/url")
+[ -n "$HUBTEST_POSTGRES" ] || die "PostgreSQL does not start: $(cat "$tmp/pg.err")"
+export HUBTEST_POSTGRES
 
 # The whole run as JSON goes to a file; a line per package is shown as it ends.
 {
-	timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json ./... 2>&1
-	echo "exit $?"
+	timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json ./... 2>&1 3>&-
+	one=$?
+	# The API's own tests once more, the store on PostgreSQL.
+	HUBTEST_STORE=postgres timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json ./hub/admin 2>&1 3>&- |
+		sed 's|"\(Package\)":"\([^"]*\)"|"\1":"\2 on PostgreSQL"|'
+	echo "exit $one"
 } | tee "$log" | awk '
 	/"Action":"output"/ && !/"Test":/ && /"Output":"(ok  |FAIL|---|panic)/ {
 		sub(/.*"Output":"/, ""); sub(/\\n"}$/, ""); gsub(/\\t/, " "); print; fflush()

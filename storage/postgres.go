@@ -17,6 +17,8 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
+
+	"github.com/hookline/hookline/hub/ingest"
 )
 
 // Bounds of every wait for PostgreSQL. The server ends what takes longer; when
@@ -171,7 +173,7 @@ type pgConnector struct{ *pq.Connector }
 func (c pgConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, asBusy(err)
 	}
 	inner, ok := conn.(pgInner)
 	if !ok {
@@ -196,19 +198,36 @@ type pgInner interface {
 type pgConn struct{ pgInner }
 
 func (c *pgConn) Prepare(query string) (driver.Stmt, error) {
-	return c.pgInner.Prepare(translate(query))
+	s, err := c.pgInner.Prepare(translate(query))
+	return s, asBusy(err)
 }
 
 func (c *pgConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	return c.pgInner.PrepareContext(ctx, translate(query))
+	s, err := c.pgInner.PrepareContext(ctx, translate(query))
+	return s, asBusy(err)
+}
+
+func (c *pgConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	tx, err := c.pgInner.BeginTx(ctx, opts)
+	return tx, asBusy(err)
 }
 
 func (c *pgConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	return c.pgInner.ExecContext(ctx, translate(query), args)
+	res, err := c.pgInner.ExecContext(ctx, translate(query), args)
+	return res, asBusy(err)
 }
 
 func (c *pgConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	return c.pgInner.QueryContext(ctx, translate(query), args)
+	rows, err := c.pgInner.QueryContext(ctx, translate(query), args)
+	return rows, asBusy(err)
+}
+
+// asBusy makes an error that is nobody's fault one of "come back later".
+func asBusy(err error) error {
+	if err == nil || !unavailable(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ingest.ErrBusy, err)
 }
 
 // CheckNamedValue makes arguments what PostgreSQL takes. Its text holds no NUL

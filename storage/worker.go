@@ -158,7 +158,7 @@ func (k *worker) commit(b batch) {
 // and with them their slots, until the database takes them.
 func (k *worker) refused(b batch, err error) {
 	k.w.away.Store(time.Now().UnixMilli())
-	k.w.finish(b.accepts, fmt.Errorf("%w: %w", ingest.ErrBusy, err))
+	k.w.finish(b.accepts, asBusy(err))
 	if k.db.in == inPostgres {
 		if err := k.disconnect(); err != nil {
 			k.db.log.Debug("give up a connection", "err", err)
@@ -263,7 +263,7 @@ func (k *worker) commitAdmin(op *adminOp) error {
 		if k.batches {
 			k.w.away.Store(time.Now().UnixMilli())
 		}
-		err = fmt.Errorf("%w: %w", ingest.ErrBusy, err)
+		err = asBusy(err)
 	}
 	return err
 }

@@ -91,7 +91,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, ErrVersion):
 		problem.Write(w, problem.Details{Status: http.StatusPreconditionFailed, Detail: "it has another version than If-Match says: read it again"})
 	case errors.Is(err, ingest.ErrBusy):
-		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the hub is full, nothing was changed", RetryAfter: time.Second})
+		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the hub is full, or its store is away: come again, and see first whether this was done", RetryAfter: time.Second})
 	case errors.Is(err, ErrLimit):
 		problem.Write(w, problem.Details{Status: http.StatusTooManyRequests, Detail: err.Error()})
 	case r.Context().Err() != nil:

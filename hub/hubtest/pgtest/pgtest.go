@@ -35,7 +35,7 @@ func Database(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv(Variable)
 	if server == "" {
-		shared.once.Do(func() { shared.server, shared.err = Start("fsync=off", "full_page_writes=off") })
+		shared.once.Do(func() { shared.server, shared.err = StartForTests() })
 		require.NoError(t, shared.err, "PostgreSQL for tests")
 		server = shared.server.URL
 	}
@@ -76,6 +76,10 @@ type Server struct {
 	cmd  *exec.Cmd
 	hold io.WriteCloser // the server's keeper reads it: closed, the server stops
 }
+
+// StartForTests starts a server that many tests share: quick, and it need not
+// survive the machine.
+func StartForTests() (*Server, error) { return Start("fsync=off", "full_page_writes=off") }
 
 // Start makes a cluster in a temporary folder and starts it. settings
 // are passed as -c.
