@@ -17,6 +17,7 @@ package delivery
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hookline/hookline/hub/event"
@@ -156,8 +157,13 @@ type Outcome struct {
 	Item    *Item
 	Attempt *Attempt
 	Verdict Verdict
+	Epoch   int64       // under which this process owns the shard of the subscription
 	Done    func(error) // called once, when committed or lost; must not block
 }
+
+// ErrNotOwner is what Done hears of an outcome that came too late: the shard of
+// its subscription has another owner, or another epoch. It was not recorded.
+var ErrNotOwner = errors.New("the shard has another owner")
 
 // Hold stops a whole subscription for a while: its one row changes, no delivery's.
 type Hold struct {
@@ -185,6 +191,9 @@ type Store interface {
 	Waiting(ctx context.Context, sub int64, limit int) ([]*Item, error)
 	// OfKey reads the pending runs of one order key after one and up to another, lowest first.
 	OfKey(ctx context.Context, sub, key int64, after, upTo ID, limit int) ([]*Item, error)
+	// Earlier reads the pending runs of some order keys up to one, lowest first, at
+	// most limit of a key; none where rows become visible in the order of their numbers.
+	Earlier(ctx context.Context, sub int64, keys []int64, upTo ID, limit int) ([]*Item, error)
 	// Load fills in the events of the items, and the bytes to be pushed: once
 	// pushed with a masking, an event is always the same bytes with it. Event of
 	// one whose bytes are gone stays nil.
@@ -195,10 +204,14 @@ type Store interface {
 	Record(o *Outcome)
 	// FindHold reads hold and breaker of the subscription's row.
 	FindHold(ctx context.Context, sub int64) (Hold, error)
-	// SetHold writes hold and breaker to the subscription's row.
-	SetHold(ctx context.Context, sub int64, h Hold) error
+	// SetHold writes hold and breaker to the subscription's row, unless the shard
+	// has another epoch: then it does nothing.
+	SetHold(ctx context.Context, sub, epoch int64, h Hold) error
 	// Pause stops a subscription until somebody resumes it.
 	Pause(ctx context.Context, sub int64, reason string) error
-	// Backlog lists the subscriptions that have pending runs, with their number.
-	Backlog(ctx context.Context) (map[int64]int, error)
+	// BacklogOf lists the subscriptions of some shards that have pending runs, each
+	// with a number of them that is never too high; it may stop counting at 1,000.
+	BacklogOf(ctx context.Context, shards []int) (map[int64]int, error)
+	// CatchUp loads what other processes changed of the subscriptions.
+	CatchUp(ctx context.Context) error
 }

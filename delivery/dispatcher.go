@@ -37,13 +37,17 @@ const (
 	idleFor        = 30 * time.Second // a lane without work ends after so long
 )
 
-// Dispatcher owns the lanes: it starts one when a subscription has pending
-// rows and ends it when it has had none for a while.
+// Dispatcher owns the lanes of the shards that this process owns: it starts one
+// when a subscription has pending rows and ends it when it has had none for a
+// while. It owns nothing until it is told so.
 type Dispatcher struct {
 	cfg   Config
 	slots *semaphore.Weighted
+	lease lease
+	look  chan struct{} // of one: some tenure is unlooked
 
 	mu       sync.Mutex
+	tenures  map[int]*tenure // by shard
 	lanes    map[int64]*runner
 	count    atomic.Int64 // of lanes
 	stopping bool
@@ -67,7 +71,10 @@ func NewDispatcher(cfg Config) *Dispatcher {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	d := &Dispatcher{cfg: cfg, slots: semaphore.NewWeighted(int64(cfg.Requests)), lanes: map[int64]*runner{}}
+	d := &Dispatcher{
+		cfg: cfg, slots: semaphore.NewWeighted(int64(cfg.Requests)), look: make(chan struct{}, 1),
+		tenures: map[int]*tenure{}, lanes: map[int64]*runner{},
+	}
 	d.owned, d.disown = context.WithCancel(context.Background())
 	return d
 }
@@ -78,25 +85,82 @@ func NewDispatcher(cfg Config) *Dispatcher {
 // are not recorded, and will be made again.
 func (d *Dispatcher) Run(ctx context.Context, drain time.Duration) error {
 	defer d.disown()
-	tick := time.NewTicker(reconcileEvery)
-	defer tick.Stop()
+	all := time.NewTicker(reconcileEvery)
+	defer all.Stop()
+	var again <-chan time.Time
 	for {
-		d.reconcile(ctx)
 		select {
 		case <-ctx.Done():
 			d.stop(drain)
 			return nil
-		case <-tick.C:
+		case <-all.C:
+			d.Rescan()
+			continue
+		case <-d.look:
+		case <-again:
+		}
+		again = nil
+		if err := d.reconcile(ctx); err != nil && ctx.Err() == nil {
+			d.cfg.Log.Error("reconcile", "err", err)
+			again = time.After(time.Second)
 		}
 	}
 }
 
-// reconcile wakes the lane of every subscription that has pending rows.
-func (d *Dispatcher) reconcile(ctx context.Context) {
-	backlog, err := d.cfg.Store.Backlog(ctx)
+// Rescan looks at all that is pending, as after news may have been missed.
+func (d *Dispatcher) Rescan() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range d.tenures {
+		t.unlooked = true
+	}
+	d.lookSoon()
+}
+
+func (d *Dispatcher) lookSoon() {
+	select {
+	case d.look <- struct{}{}:
+	default:
+	}
+}
+
+// reconcile wakes the lane of every subscription that has pending rows, in the
+// shards that nobody has looked at.
+func (d *Dispatcher) reconcile(ctx context.Context) error {
+	var shards []int
+	var tenures []*tenure
+	d.mu.Lock()
+	for shard, t := range d.tenures {
+		if t.unlooked {
+			t.unlooked = false
+			shards, tenures = append(shards, shard), append(tenures, t)
+		}
+	}
+	d.mu.Unlock()
+	if len(shards) == 0 {
+		return nil
+	}
+	err := d.wake(ctx, shards)
 	if err != nil {
-		d.cfg.Log.Error("reconcile", "err", err)
-		return
+		d.mu.Lock()
+		for _, t := range tenures {
+			t.unlooked = true
+		}
+		d.mu.Unlock()
+	}
+	return err
+}
+
+func (d *Dispatcher) wake(ctx context.Context, shards []int) error {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
+	// A subscription made elsewhere may have its first pending rows already.
+	if err := d.cfg.Store.CatchUp(ctx); err != nil {
+		return err
+	}
+	backlog, err := d.cfg.Store.BacklogOf(ctx, shards)
+	if err != nil {
+		return err
 	}
 	for sub, n := range backlog {
 		if d.cfg.Subs.Get(sub) == nil {
@@ -104,13 +168,14 @@ func (d *Dispatcher) reconcile(ctx context.Context) {
 		}
 		d.lane(sub, func(r *runner) { r.recheck(n) })
 	}
+	return nil
 }
 
 func (d *Dispatcher) stop(drain time.Duration) {
 	d.mu.Lock()
 	d.stopping = true
-	for _, r := range d.lanes {
-		close(r.stop)
+	for _, t := range d.tenures {
+		d.leave(t)
 	}
 	d.mu.Unlock()
 	cut := time.AfterFunc(drain, d.disown)
@@ -120,7 +185,7 @@ func (d *Dispatcher) stop(drain time.Duration) {
 
 // Nudge says that a subscription has new pending rows, or that it changed.
 // from > 0: rows may have become visible from that event on, below others.
-// It never blocks.
+// It never blocks. What another process owns is none of ours.
 func (d *Dispatcher) Nudge(sub, from int64) {
 	d.lane(sub, func(r *runner) { r.nudge(from) })
 }
@@ -129,15 +194,20 @@ func (d *Dispatcher) Nudge(sub, from int64) {
 func (d *Dispatcher) lane(sub int64, tell func(*runner)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopping {
+	t := d.tenures[subscriptions.Shard(sub)]
+	if d.stopping || t == nil || t.leaving {
 		return
 	}
 	r := d.lanes[sub]
 	if r == nil {
-		r = newRunner(d, sub)
+		r = newRunner(d, t, sub)
 		d.lanes[sub] = r
 		d.count.Add(1)
-		d.wg.Go(r.run)
+		t.runners.Add(1)
+		d.wg.Go(func() {
+			defer t.runners.Done()
+			r.run()
+		})
 	}
 	tell(r)
 }
@@ -146,6 +216,9 @@ func (d *Dispatcher) lane(sub int64, tell func(*runner)) {
 func (d *Dispatcher) retire(r *runner) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.lanes[r.sub] != r { // its shard is lost
+		return true
+	}
 	if len(r.wake) > 0 {
 		return false
 	}

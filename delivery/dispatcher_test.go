@@ -31,11 +31,15 @@ type world struct {
 	began  time.Time
 	end    func()
 	answer func(p push, w http.ResponseWriter, r *http.Request)
+	own    func(*Dispatcher)
 
 	mu     sync.Mutex
-	broken error // what the store answers, when it has trouble
-	lost   error // what becomes of outcomes meanwhile
-	open   int   // requests
+	broken error   // what the store answers, when it has trouble
+	lost   error   // what becomes of outcomes meanwhile
+	open   int     // requests
+	epochs []int64 // of the outcomes recorded
+	// elsewhere is the subscription as another process changed it.
+	elsewhere *subscriptions.Subscription
 	logbook
 }
 
@@ -67,7 +71,7 @@ type push struct {
 
 // newWorld with one subscription, made by change, and nothing pending.
 func newWorld(t *testing.T, change ...func(*subscriptions.Subscription)) *world {
-	w := &world{t: t, index: subscriptions.NewIndex(), began: time.Now(), answer: func(push, http.ResponseWriter, *http.Request) {}}
+	w := &world{t: t, index: subscriptions.NewIndex(), began: time.Now(), answer: func(push, http.ResponseWriter, *http.Request) {}, own: (*Dispatcher).OwnAll}
 	sub := testSub()
 	sub.URL, sub.Version, sub.Ordering = "http://receiver.test/", 1, subscriptions.OrderingKey
 	sub.Retry = map[event.Class]subscriptions.Retry{event.Live: {Schedule: []time.Duration{time.Second, 5 * time.Second, time.Minute}}}
@@ -86,6 +90,7 @@ func (w *world) run() *world {
 	sender := &Sender{}
 	sender.common.Store(&http.Transport{DialContext: network.dial, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute})
 	w.d = NewDispatcher(Config{Store: w, Sender: sender, Subs: w.index, Log: slog.New(slog.DiscardHandler)})
+	w.own(w.d)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = srv.Serve(network) }) // always returns an error, that it was closed
@@ -265,6 +270,11 @@ func (w *world) OfKey(_ context.Context, _, key int64, after, upTo ID, limit int
 	return w.read(limit, func(r *stored) bool { return r.Key == key && less(after, r.ID) && !less(upTo, r.ID) })
 }
 
+// Earlier finds what became visible late.
+func (w *world) Earlier(_ context.Context, _ int64, keys []int64, upTo ID, _ int) ([]*Item, error) {
+	return w.read(1000, func(r *stored) bool { return slices.Contains(keys, r.Key) && !less(upTo, r.ID) })
+}
+
 func (w *world) Load(_ context.Context, items []*Item, _ event.Masking) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -287,6 +297,7 @@ func (w *world) Record(o *Outcome) {
 			w.mu.Unlock()
 			return
 		}
+		w.epochs = append(w.epochs, o.Epoch)
 		if r := w.rows[o.Item.Seq-1]; err == nil && r.state == Pending {
 			r.state, r.DueAt, r.AsideAt, r.Late = o.Verdict.State, o.Verdict.DueAt, o.Verdict.AsideAt, o.Item.Late
 			if o.Attempt != nil {
@@ -305,7 +316,7 @@ func (w *world) FindHold(context.Context, int64) (Hold, error) {
 	return w.hold, w.broken
 }
 
-func (w *world) SetHold(_ context.Context, _ int64, h Hold) error {
+func (w *world) SetHold(_ context.Context, _, _ int64, h Hold) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.hold, w.holds = h, append(w.holds, h)
@@ -320,7 +331,16 @@ func (w *world) Pause(_ context.Context, _ int64, reason string) error {
 	return nil
 }
 
-func (w *world) Backlog(context.Context) (map[int64]int, error) {
+func (w *world) CatchUp(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.elsewhere != nil {
+		w.index.Put(w.elsewhere)
+	}
+	return w.broken
+}
+
+func (w *world) BacklogOf(context.Context, []int) (map[int64]int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0

@@ -79,6 +79,34 @@ func (l *lane) refill(rows []*Item, asked int, now int64) {
 	l.end = len(rows) < asked
 }
 
+// keysOf lists the order keys of rows.
+func (l *lane) keysOf(rows []*Item) (keys []int64) {
+	for _, it := range rows {
+		if key := l.keyOf(it); key != 0 && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// earlier takes the rows of order keys at or below the cursor, in order; as many
+// of a key as asked for means that there may be more. Some may not have been
+// there when the cursor passed, where a lower number can be committed after a
+// higher one. Who was posted after the answer to another is never seen before
+// it: whoever reads a row past the cursor asks for those of its key up to there,
+// and takes them first.
+func (l *lane) earlier(rows []*Item, asked int, now int64) {
+	of := map[int64]int{}
+	for _, it := range rows {
+		l.add(it, now)
+		if key := l.keyOf(it); key != 0 {
+			if of[key]++; of[key] == asked && l.keys[key] != nil {
+				l.keys[key].behind = true
+			}
+		}
+	}
+}
+
 // nudge: there are rows past the cursor. from > 0: look again from that event on.
 func (l *lane) nudge(from int64) {
 	l.end = false

@@ -2,7 +2,9 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +30,7 @@ const (
 // belong to that goroutine.
 type runner struct {
 	d   *Dispatcher
+	t   *tenure
 	sub int64
 
 	wake  chan struct{} // of one: the inbox has something
@@ -62,9 +65,9 @@ type ended struct {
 	err     error
 }
 
-func newRunner(d *Dispatcher, sub int64) *runner {
+func newRunner(d *Dispatcher, t *tenure, sub int64) *runner {
 	return &runner{
-		d: d, sub: sub,
+		d: d, t: t, sub: sub,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		ended: make(chan ended, 2*expireMost), // never more are out: Done does not block the writer
 	}
@@ -120,10 +123,10 @@ func (r *runner) run() {
 			r.take(e)
 		case <-timer.C:
 		case <-stop:
-			stop, cut = nil, r.d.owned.Done()
+			stop, cut = nil, r.t.held.Done()
 		case <-cut:
-			// What the store could not record by now, as on a full disk, is still
-			// pending there, and is sent again after the next start.
+			// The shard is lost, or the process has waited long enough to stop. What
+			// is not recorded is still pending in the store, and is sent again.
 			return
 		}
 		r.takeAll()
@@ -178,7 +181,7 @@ func (r *runner) refresh() bool {
 		r.d.cfg.Log.Error("callback URL", "subscription", sub.ID, "err", err)
 		return false
 	}
-	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
+	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
 	defer cancel()
 	hold, err := r.d.cfg.Store.FindHold(ctx, r.sub)
 	if err != nil {
@@ -243,7 +246,9 @@ func (r *runner) step() time.Duration {
 		next = min(next, max(r.retryRead.UnixMilli(), ms+1))
 	}
 	r.endReplaced()
-	if !r.cfg.Paused() {
+	if !r.d.lease.valid() {
+		next = min(next, ms+leaseLook.Milliseconds())
+	} else if !r.cfg.Paused() {
 		r.expire(now)
 		if r.hold.Until > ms {
 			next = min(r.hold.Until, ms+lookEvery.Milliseconds())
@@ -271,7 +276,7 @@ func (r *runner) rest(now time.Time) time.Duration {
 
 // read fills the lane from the store; false: the store has trouble.
 func (r *runner) read(ms int64) bool {
-	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
+	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
 	defer cancel()
 	for len(r.lane.free) > 0 && len(r.lane.ready) < readyMax {
 		f := r.lane.free[0]
@@ -290,6 +295,14 @@ func (r *runner) read(ms int64) bool {
 		if err != nil {
 			r.d.cfg.Log.Error("read deliveries", "subscription", r.cfg.ID, "err", err)
 			return false
+		}
+		if keys := r.lane.keysOf(rows); len(keys) > 0 && r.lane.cursor != (ID{}) {
+			earlier, err := r.d.cfg.Store.Earlier(ctx, r.sub, keys, r.lane.cursor, keyRows)
+			if err != nil {
+				r.d.cfg.Log.Error("read earlier deliveries", "subscription", r.cfg.ID, "err", err)
+				return false
+			}
+			r.lane.earlier(earlier, keyRows, ms)
 		}
 		r.lane.refill(rows, readyMax, ms)
 	}
@@ -332,6 +345,8 @@ func (r *runner) setRate(perSecond float64) {
 		r.rate = nil
 	case r.rate == nil:
 		r.rate = rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))
+		// The owner before may have used all of it up.
+		r.rate.AllowN(r.t.began, r.rate.Burst())
 	default:
 		r.rate.SetLimit(rate.Limit(perSecond))
 		r.rate.SetBurst(max(1, int(perSecond)))
@@ -352,7 +367,7 @@ func (r *runner) rateAllows(now time.Time) (bool, time.Duration) {
 }
 
 func (r *runner) record(o *Outcome, tell func(error)) {
-	o.Done = func(err error) { r.ended <- ended{o, tell, err} }
+	o.Epoch, o.Done = r.t.epoch, func(err error) { r.ended <- ended{o, tell, err} }
 	r.d.cfg.Store.Record(o)
 }
 
@@ -383,16 +398,16 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 	if len(items) == 0 {
 		return again
 	}
-	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
+	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
 	defer cancel()
 	if err := r.d.cfg.Store.Load(ctx, items, r.cfg.Masking); err != nil {
 		r.d.cfg.Log.Error("load events", "subscription", r.cfg.ID, "err", err)
 		r.retryRead = now.Add(time.Second)
-		for i, it := range items {
-			tells[i](errNoRequest)
-			r.lane.putBack(it)
-		}
+		r.putBack(items, tells)
 		return time.Second
+	}
+	if slices.ContainsFunc(items, func(it *Item) bool { return it.Version > r.cfg.Version }) {
+		return r.reload(ctx, items, tells)
 	}
 	for i, it := range items {
 		r.sending++
@@ -409,17 +424,42 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 	return again
 }
 
+func (r *runner) putBack(items []*Item, tells []func(error)) {
+	for i, it := range items {
+		tells[i](errNoRequest)
+		r.lane.putBack(it)
+	}
+}
+
+// reload waits with the items: they were matched, by another process, with a
+// later version of the subscription than the one that is known here.
+func (r *runner) reload(ctx context.Context, items []*Item, tells []func(error)) time.Duration {
+	r.putBack(items, tells)
+	if err := r.d.cfg.Store.CatchUp(ctx); err != nil {
+		r.d.cfg.Log.Error("reload", "subscription", r.cfg.ID, "err", err)
+		return time.Second
+	}
+	return time.Millisecond // step begins with the new version
+}
+
 // attempt makes one request and hands its outcome to the writer. The slot stays
 // taken until the outcome is committed, so that a crash repeats at most what
 // was in flight.
 func (r *runner) attempt(it *Item, p *Push, target *url.URL, tell func(error)) {
-	// owned ends when the shard is lost, not when the process stops: a stopping
-	// process finishes and records; one that is no longer owner must not be heard.
-	if err := r.d.slots.Acquire(r.d.owned, 1); err != nil {
+	// ctx ends when the shard is lost, or the lease lapses, not when the process
+	// stops: a stopping process finishes and records; one that may no longer be the
+	// owner must not be heard.
+	ctx, cancel := r.d.lease.during(r.t.held)
+	defer cancel()
+	if err := r.d.slots.Acquire(ctx, 1); err != nil {
 		r.ended <- ended{&Outcome{Item: it}, tell, errLost}
 		return
 	}
-	a, heard := r.d.cfg.Sender.Send(r.d.owned, p, target)
+	var a *Attempt
+	heard := false
+	if r.d.lease.valid() { // it may have waited long for its slot, or slept
+		a, heard = r.d.cfg.Sender.Send(ctx, p, target)
+	}
 	r.d.slots.Release(1)
 	if !heard {
 		r.ended <- ended{&Outcome{Item: it}, tell, errLost}
@@ -446,10 +486,13 @@ func (r *runner) take(e ended) {
 		r.lane.replaceAgain(replaced{it, v.SupersededBy})
 		return
 	}
-	if e.err != nil {
+	switch {
+	case errors.Is(e.err, errLost):
+		v = Verdict{State: Pending, DueAt: it.DueAt, AsideAt: it.AsideAt} // as soon as the lease is back
+	case e.err != nil:
 		// Not recorded, so the store still has it pending: it comes again.
 		v = Verdict{State: Pending, DueAt: now.Add(lostWait).UnixMilli(), AsideAt: it.AsideAt}
-	} else {
+	default:
 		if a != nil {
 			if it.Tries++; it.FirstTryAt == 0 {
 				it.FirstTryAt = a.At
@@ -506,9 +549,9 @@ func (r *runner) pace(a *Attempt, result Result, closed bool) {
 // setHold stops the lane and says so in the subscription's one row.
 func (r *runner) setHold(h Hold, now time.Time) {
 	r.hold = h
-	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
+	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
 	defer cancel()
-	if err := r.d.cfg.Store.SetHold(ctx, r.sub, h); err != nil {
+	if err := r.d.cfg.Store.SetHold(ctx, r.sub, r.t.epoch, h); err != nil {
 		// Held in memory all the same; the row only matters after a restart.
 		r.d.cfg.Log.Error("write hold", "sub", r.sub, "err", err)
 	}
@@ -518,7 +561,7 @@ func (r *runner) setHold(h Hold, now time.Time) {
 }
 
 func (r *runner) pause(reason string) {
-	ctx, cancel := context.WithTimeout(r.d.owned, storeWait)
+	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
 	defer cancel()
 	if err := r.d.cfg.Store.Pause(ctx, r.sub, reason); err != nil {
 		r.d.cfg.Log.Error("pause", "sub", r.sub, "reason", reason, "err", err)

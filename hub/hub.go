@@ -45,6 +45,7 @@ type Hub struct {
 	lanes   *delivery.Dispatcher
 	sender  *delivery.Sender
 	pipe    *pipeline
+	notices *storage.Notices // of other processes; nil: there are none
 	metrics *metrics
 	ops     *operations
 	tail    tail.Feed
@@ -84,12 +85,12 @@ func (h *Hub) open(ctx context.Context) (err error) {
 		return err
 	}
 	h.metrics, h.ops = newMetrics(h.log), newOperations(h.log)
-	if h.pipe, err = newPipeline(h.log, func(sub, from int64) { h.lanes.Nudge(sub, from) }); err != nil {
+	if h.pipe, err = newPipeline(h.log); err != nil {
 		return err
 	}
 	h.db, err = storage.Open(ctx, storage.Config{
 		Dir: h.cfg.Data, URL: h.cfg.DatabaseURL, Process: processName(), Box: h.cfg.box, MaxPages: h.cfg.MaxPages, Nudge: h.pipe.Nudge, Log: h.log,
-		Committed: h.metrics.committed, Changed: h.ops.Changed,
+		Committed: h.metrics.committed, Changed: h.ops.Changed, Acted: h.pipe.Changed,
 	})
 	if err != nil {
 		return err
@@ -108,6 +109,20 @@ func (h *Hub) open(ctx context.Context) (err error) {
 		return err
 	}
 	h.wire()
+	return h.joinOthers()
+}
+
+// joinOthers connects this process with those that serve the same store.
+func (h *Hub) joinOthers() (err error) {
+	if !h.db.Shared() {
+		h.pipe.connect(h.lanes, nil)
+		h.lanes.OwnAll()
+		return nil
+	}
+	if h.notices, err = h.db.Notices(); err != nil {
+		return err
+	}
+	h.pipe.connect(h.lanes, h.notices)
 	return nil
 }
 
@@ -275,7 +290,8 @@ func (h *Hub) Run(ctx context.Context) error {
 	if len(h.cfg.allow) > 0 {
 		h.log.Warn("pushes may reach private addresses", "networks", fmt.Sprint(h.cfg.allow))
 	}
-	// Each part outlives the one before it: lanes end after intake, nudges after lanes.
+	// Each part outlives the one before it: lanes end after intake, nudges and
+	// ownership after lanes.
 	lanesCtx, stopLanes := context.WithCancel(context.Background())
 	pipeCtx, stopPipe := context.WithCancel(context.Background())
 	defer stopLanes()
@@ -284,6 +300,10 @@ func (h *Hub) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.pipe.Run(pipeCtx) })
 	g.Go(func() error { return h.ops.Run(pipeCtx) })
+	if h.db.Shared() {
+		g.Go(func() error { return newOwnership(h.db, h.lanes, h.log).Run(pipeCtx) })
+	}
+	g.Go(func() error { return h.refresh(gctx) })
 	g.Go(func() error {
 		defer stopPipe()
 		return h.lanes.Run(lanesCtx, h.cfg.ShutdownTimeout/2)
@@ -385,6 +405,9 @@ func (h *Hub) Close() error {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if h.notices != nil {
+		errs = append(errs, h.notices.Close())
 	}
 	if h.db != nil {
 		errs = append(errs, h.db.Close())

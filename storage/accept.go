@@ -107,10 +107,11 @@ func (s *statements) close() error {
 	return errors.Join(errs...)
 }
 
-// begin a transaction that will store n events: it has the time, numbers for
-// them, and, on PostgreSQL, the word of all processes that no subscription
-// changes before it ends.
-func (k *worker) begin(ctx context.Context, n int) ([]int64, error) {
+// begin a transaction that will store a batch: it has the time, numbers for its
+// events, and, on PostgreSQL, the word of all processes that neither a
+// subscription nor the owner of an outcome's shard changes before it ends.
+func (k *worker) begin(ctx context.Context, b batch) ([]int64, error) {
+	n := b.events()
 	if k.db.in == inSQLite {
 		if _, err := k.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 			return nil, err
@@ -118,14 +119,15 @@ func (k *worker) begin(ctx context.Context, n int) ([]int64, error) {
 		k.now, k.version = time.Now().UnixMilli(), k.db.known.get()
 		return k.w.number(k, make([]int64, n)), nil
 	}
-	if n == 0 {
-		_, err := k.conn.ExecContext(ctx, "BEGIN")
-		k.now = time.Now().UnixMilli()
-		return nil, err
+	clear(k.epochs)
+	k.now = time.Now().UnixMilli()
+	query := "BEGIN;" + k.lockShards(b.outcomes)
+	if n > 0 {
+		query += fmt.Sprintf(beginAccept, lockMatching, n)
 	}
 	// One round trip. Each statement sees what was committed before it began, so
 	// the version is the one that holds under the lock.
-	rows, err := k.conn.QueryContext(ctx, fmt.Sprintf(beginAccept, lockMatching, n))
+	rows, err := k.conn.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -133,10 +135,18 @@ func (k *worker) begin(ctx context.Context, n int) ([]int64, error) {
 	var seqs pq.Int64Array
 	for more := true; more; more = rows.NextResultSet() {
 		for rows.Next() {
-			if cols, err := rows.Columns(); err != nil || len(cols) < 3 {
-				continue // of the lock
+			cols, err := rows.Columns()
+			var shard int
+			var epoch int64
+			switch {
+			case err != nil:
+			case len(cols) == 3:
+				err = rows.Scan(&k.version, &k.now, &seqs)
+			case len(cols) == 2:
+				err = rows.Scan(&shard, &epoch)
+				k.epochs[shard] = epoch
 			}
-			if err := rows.Scan(&k.version, &k.now, &seqs); err != nil {
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -146,6 +156,9 @@ func (k *worker) begin(ctx context.Context, n int) ([]int64, error) {
 	}
 	if len(seqs) != n {
 		return nil, fmt.Errorf("%d numbers for %d events", len(seqs), n)
+	}
+	if n == 0 {
+		return nil, nil
 	}
 	return k.w.number(k, seqs), nil
 }

@@ -40,7 +40,23 @@ func (db *DB) actThen(ctx context.Context, by access.Caller, what string, fn fun
 			return err
 		}
 		return db.writeAudit(context.WithoutCancel(ctx), tx, entry{by, *d, time.Now()})
-	}, then)
+	}, func() {
+		if then != nil {
+			then()
+		}
+		if db.cfg.Acted != nil {
+			db.cfg.Acted()
+		}
+	})
+}
+
+// ChangeMark is another one after every change that is in the audit log.
+func (db *DB) ChangeMark(ctx context.Context) (string, error) {
+	var head []byte
+	if err := db.read.GetContext(ctx, &head, "SELECT value FROM meta WHERE name = 'audit_head'"); err != nil {
+		return "", fmt.Errorf("head of the audit log: %w", err)
+	}
+	return string(head), nil
 }
 
 type entry struct {

@@ -67,9 +67,9 @@ type Config struct {
 	// Changed is told of every subscription that was made, changed (before is
 	// not nil) or deleted, after the commit; must not block; may be nil.
 	Changed func(before, after *subscriptions.Subscription)
-	// Owner says what this process believes of the shard of a subscription; nil:
-	// it owns all. Outcomes of others are not recorded.
-	Owner func(sub int64) Ownership
+	// Acted is told after every commit of a change that other processes must hear
+	// of: of tenants, keys, subscriptions; must not block; may be nil.
+	Acted func()
 	Log   *slog.Logger
 }
 
@@ -84,6 +84,7 @@ type DB struct {
 	lock  *os.File // SQLite's folder
 	pool  *sqlx.DB // of the connections that write; SQLite: one, which the writer holds
 	read  *sqlx.DB
+	lease *sqlx.DB // of one connection, for shards; SQLite: nil
 	index *subscriptions.Index
 	known indexVersion
 
@@ -166,7 +167,7 @@ func (db *DB) openPostgres(ctx context.Context) (err error) {
 	if err := migratePostgres(ctx, db.cfg.URL, db.cfg.Process); err != nil {
 		return err
 	}
-	if db.pool, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "write", statement: writerWait}); err != nil {
+	if db.pool, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "write", statement: writerWait, idle: lockWait}); err != nil {
 		return err
 	}
 	// The writers, one each for changes by admins, upkeep, retention and what comes
@@ -177,6 +178,10 @@ func (db *DB) openPostgres(ctx context.Context) (err error) {
 	if db.read, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "read", statement: readerWait, readOnly: true}); err != nil {
 		return err
 	}
+	if db.lease, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "shards", statement: leaseWait, wait: leaseWait}); err != nil {
+		return err
+	}
+	db.lease.SetMaxOpenConns(1)
 	readers := cmp.Or(db.cfg.Readers, 16)
 	db.read.SetMaxOpenConns(readers)
 	db.read.SetMaxIdleConns(readers)
@@ -215,6 +220,9 @@ func (db *DB) closeFiles() error {
 	var errs []error
 	if db.read != nil {
 		errs = append(errs, db.read.Close())
+	}
+	if db.lease != nil {
+		errs = append(errs, db.lease.Close())
 	}
 	if db.w != nil {
 		errs = append(errs, db.w.close())

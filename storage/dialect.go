@@ -58,10 +58,10 @@ const (
 		RETURNING d.sub, d.seq, d.run`
 )
 
-// beginAccept opens a transaction that stores events; of the lock and of so many
-// events. It answers with the version of the subscriptions, the server's time in
+// beginAccept is how a transaction begins that stores events; of the lock and of
+// so many events. It answers with the version of the subscriptions, the server's time in
 // Unix ms, which is the same for all processes, and the numbers of the events.
-const beginAccept = `BEGIN; SELECT pg_advisory_xact_lock_shared(%d);
+const beginAccept = `SELECT pg_advisory_xact_lock_shared(%d);
 	SELECT (SELECT COALESCE(max(version), 0) FROM subscription_versions) AS version, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
 		ARRAY(SELECT nextval('event_seq') FROM generate_series(1, %d)) AS seqs`
 

@@ -94,7 +94,7 @@ func (h *history) attempt() *delivery.Attempt {
 }
 
 func (h *history) outcome(it *delivery.Item) *delivery.Outcome {
-	o := &delivery.Outcome{Item: it}
+	o := &delivery.Outcome{Item: it, Epoch: 1}
 	o.Verdict.State = delivery.State(h.r.IntN(int(delivery.Superseded) + 1))
 	if o.Verdict.State == delivery.Cancelled { // only a deletion does that
 		o.Verdict.State = delivery.Delivered

@@ -23,6 +23,9 @@ const jobChunk = 1000
 // jobRetry is the pause after a job failed, e.g. for want of space.
 const jobRetry = 5 * time.Second
 
+// jobLook is how often a process looks for jobs that another left unfinished.
+const jobLook = 10 * time.Second
+
 type job struct {
 	ID     string `db:"id"`
 	Tenant int64  `db:"tenant"`
@@ -60,8 +63,15 @@ func (db *DB) wakeJobs() {
 }
 
 // RunJobs carries out the large changes that wait, one after the other and in
-// chunks, until ctx ends. What is not finished then goes on at the next start.
+// chunks, until ctx ends. What is not finished then goes on at the next start,
+// or on another process. A chunk of a job is one process's at a time.
 func (db *DB) RunJobs(ctx context.Context) error {
+	var look <-chan time.Time
+	if db.Shared() {
+		tick := time.NewTicker(jobLook)
+		defer tick.Stop()
+		look = tick.C
+	}
 	for {
 		var again <-chan time.Time
 		if err := db.runWaiting(ctx); err != nil && ctx.Err() == nil {
@@ -72,6 +82,7 @@ func (db *DB) RunJobs(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-db.jobs:
+		case <-look:
 		case <-again:
 		}
 	}
@@ -102,6 +113,10 @@ func (db *DB) runDelete(ctx context.Context, j job) error {
 	for {
 		ended := 0
 		if err := db.adminThen(ctx, "cancel deliveries", func(tx *sqlx.Tx) (err error) {
+			ended = 0
+			if mine, err := db.lockJob(ctx, tx, j.ID); err != nil || !mine {
+				return err
+			}
 			if ended, err = cancelPending(ctx, tx, of.Sub, time.Now().UnixMilli()); err != nil || ended == jobChunk {
 				return err
 			}
@@ -114,6 +129,19 @@ func (db *DB) runDelete(ctx context.Context, j job) error {
 			return nil
 		}
 	}
+}
+
+// lockJob keeps other processes from a job until tx ends; false: one of them is
+// at it, or it is done.
+func (db *DB) lockJob(ctx context.Context, tx *sqlx.Tx, id string) (bool, error) {
+	if db.in == inSQLite {
+		return true, nil
+	}
+	var mine []string
+	if err := tx.SelectContext(ctx, &mine, "SELECT id FROM jobs WHERE id = ? AND state = 'waiting' FOR UPDATE SKIP LOCKED", id); err != nil {
+		return false, fmt.Errorf("lock job: %w", err)
+	}
+	return len(mine) == 1, nil
 }
 
 // cancelPending ends the next chunk of pending runs and counts them.

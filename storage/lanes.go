@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lib/pq"
+
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
 )
@@ -33,6 +35,16 @@ func (db *DB) OfKey(ctx context.Context, sub, key int64, after, upTo delivery.ID
 	return db.items(ctx, `SELECT `+itemColumns+` FROM deliveries INDEXED BY deliveries_pending_key
 		WHERE state = 0 AND order_key <> 0 AND sub = ? AND order_key = ? AND (seq, run) > (?, ?) AND (seq, run) <= (?, ?)
 		ORDER BY seq, run LIMIT ?`, sub, key, after.Seq, after.Run, upTo.Seq, upTo.Run, limit)
+}
+
+// Earlier implements delivery.Store.
+func (db *DB) Earlier(ctx context.Context, sub int64, keys []int64, upTo delivery.ID, limit int) ([]*delivery.Item, error) {
+	if db.in == inSQLite { // its one writer commits in the order of numbers
+		return nil, nil
+	}
+	return db.items(ctx, `SELECT d.* FROM unnest(?::bigint[]) AS k(key), LATERAL (SELECT `+itemColumns+` FROM deliveries
+		WHERE state = 0 AND order_key <> 0 AND sub = ? AND order_key = k.key AND (seq, run) <= (?, ?) ORDER BY seq, run LIMIT ?) d
+		ORDER BY d.seq, d.run`, pq.Array(keys), sub, upTo.Seq, upTo.Run, limit)
 }
 
 func (db *DB) items(ctx context.Context, query string, args ...any) ([]*delivery.Item, error) {

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -36,6 +37,9 @@ type pgSettings struct {
 	name      string        // what pg_stat_activity shows, behind the name of the process
 	statement time.Duration // 0: no bound
 	readOnly  bool
+	wait      time.Duration // for the network; default a little longer than statement
+	idle      time.Duration // of a transaction between two statements; default a minute
+	async     bool          // a commit need not be on disk
 }
 
 // openPostgres makes a pool of connections that take statements in SQLite's
@@ -49,24 +53,50 @@ func openPostgres(rawURL, process string, s pgSettings) (*sqlx.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	wait := time.Duration(0)
-	if s.statement > 0 {
+	wait := s.wait
+	if wait == 0 && s.statement > 0 {
 		wait = s.statement + netSlack
 	}
 	c.Dialer(pgDialer{wait})
 	return sqlx.NewDb(sql.OpenDB(pgConnector{c}), "postgres"), nil
 }
 
-func pgConfig(rawURL, process string, s pgSettings) (pq.Config, error) {
+// listenerURL names the database to a connection that only listens.
+func listenerURL(rawURL, process string) (string, error) {
+	u, err := sslURL(rawURL)
+	if err != nil {
+		return "", err
+	}
+	q := u.Query()
+	for name, value := range map[string]string{
+		"application_name": "hookline listen " + process, "connect_timeout": strconv.Itoa(int(connectWait.Seconds())),
+	} {
+		if q.Get(name) == "" {
+			q.Set(name, value)
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+func sslURL(rawURL string) (*url.URL, error) {
 	u, err := ParseURL(rawURL)
 	if err != nil {
-		return pq.Config{}, err
+		return nil, err
 	}
 	q := u.Query()
 	if q.Get("sslmode") == "" {
 		// The driver's default may change; ours does not.
 		q.Set("sslmode", "require")
 		u.RawQuery = q.Encode()
+	}
+	return u, nil
+}
+
+func pgConfig(rawURL, process string, s pgSettings) (pq.Config, error) {
+	u, err := sslURL(rawURL)
+	if err != nil {
+		return pq.Config{}, err
 	}
 	cfg, err := pq.NewConfig(u.String())
 	if err != nil {
@@ -89,10 +119,13 @@ func pgConfig(rawURL, process string, s pgSettings) (pq.Config, error) {
 		}
 	}
 	set("lock_timeout", ms(lockWait))
-	set("idle_in_transaction_session_timeout", ms(2*readerWait))
+	set("idle_in_transaction_session_timeout", ms(cmp.Or(s.idle, 2*readerWait)))
 	set("tcp_user_timeout", ms(2*netSlack))
 	if s.statement > 0 {
 		set("statement_timeout", ms(s.statement))
+	}
+	if s.async {
+		set("synchronous_commit", "off")
 	}
 	if s.readOnly {
 		set("default_transaction_read_only", "on")

@@ -273,30 +273,24 @@ func TestCountsOfOthers(t *testing.T) {
 
 // Outcomes of a shard that another process took over are dropped.
 func TestFence(t *testing.T) {
-	place, ctx := pgtest.Database(t), t.Context()
-	believed := Ownership{Shard: 3, Epoch: 7, Owned: true}
-	db := openPastWith(t, place, func(c *Config) {
-		c.Process = "me"
-		c.Owner = func(int64) Ownership { return believed }
-	})
+	db, ctx := openPastIn(t, pgtest.Database(t)), t.Context()
 	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
 	s := db.subscribe(t, 1, "")
 	record := func(owner string, epoch int64) error {
 		t.Helper()
-		db.exec(t, "INSERT INTO shards (shard, owner, epoch, renewed_at) VALUES (3, ?, ?, 0) ON CONFLICT (shard) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch", owner, epoch)
+		db.exec(t, "UPDATE shards SET owner = ?, epoch = ? WHERE shard = ?", owner, epoch, subscriptions.Shard(s.No))
 		seq := db.push(t, event.CDRCall, "")
 		items, err := db.Pending(ctx, s.No, delivery.ID{Seq: seq - 1, Run: 1 << 30}, 1)
 		require.NoError(t, err)
 		done := make(chan error, 1)
-		db.Record(&delivery.Outcome{Item: items[0], Attempt: refused503(), Verdict: delivery.Verdict{State: delivery.Exhausted}, Done: func(err error) { done <- err }})
+		db.Record(&delivery.Outcome{Item: items[0], Attempt: refused503(), Epoch: 7, Verdict: delivery.Verdict{State: delivery.Exhausted}, Done: func(err error) { done <- err }})
 		return <-done
 	}
-	require.NoError(t, record("me", 7))
+	require.NoError(t, record("test", 7))
 	require.Equal(t, 1, db.count(t, "attempts WHERE epoch = 7"))
-	require.ErrorIs(t, record("me", 8), ErrFenced)
-	require.ErrorIs(t, record("you", 7), ErrFenced)
-	believed.Owned = false
-	require.ErrorIs(t, record("me", 7), ErrFenced)
+	require.ErrorIs(t, record("test", 8), delivery.ErrNotOwner)
+	require.ErrorIs(t, record("you", 7), delivery.ErrNotOwner)
+	require.ErrorIs(t, record("", 7), delivery.ErrNotOwner)
 	require.Equal(t, 1, db.count(t, "attempts"))
 	require.EqualValues(t, 3, db.Stats().Fenced.Load())
 	require.Equal(t, 3, db.PendingOf(1), "the new owner will see to them")
@@ -345,7 +339,7 @@ func TestReadOnlyDatabase(t *testing.T) {
 	done := make(chan error, 1)
 	items, err := db.Pending(ctx, s.No, delivery.ID{Seq: seq - 1}, 1)
 	require.NoError(t, err)
-	db.Record(&delivery.Outcome{Item: items[0], Attempt: refused503(), Verdict: delivery.Verdict{State: delivery.Exhausted}, Done: func(err error) { done <- err }})
+	db.Record(&delivery.Outcome{Item: items[0], Epoch: 1, Attempt: refused503(), Verdict: delivery.Verdict{State: delivery.Exhausted}, Done: func(err error) { done <- err }})
 	readOnly("off")
 	require.NoError(t, <-done, "kept until then")
 	require.Eventually(t, func() bool { return accept() == nil }, 10*time.Second, 10*time.Millisecond)
@@ -453,7 +447,7 @@ func TestCommitWithoutAnswer(t *testing.T) {
 	c.armed.Store(true)
 	a := refused503()
 	a.RandomCode = "0123456789abcdef"
-	db.Record(&delivery.Outcome{Item: items[0], Attempt: a, Verdict: delivery.Verdict{State: delivery.Pending, DueAt: 5}, Done: func(err error) { done <- err }})
+	db.Record(&delivery.Outcome{Item: items[0], Attempt: a, Epoch: 1, Verdict: delivery.Verdict{State: delivery.Pending, DueAt: 5}, Done: func(err error) { done <- err }})
 	require.NoError(t, <-done)
 	require.EqualValues(t, 2, c.cuts.Load())
 	require.Equal(t, 1, db.count(t, "attempts"))
@@ -463,7 +457,7 @@ func TestCommitWithoutAnswer(t *testing.T) {
 	// Somebody else's attempt of the same number: the lane is told to look again.
 	db.exec(t, "UPDATE attempts SET process = 'other'")
 	again := *items[0]
-	db.Record(&delivery.Outcome{Item: &again, Attempt: a, Verdict: delivery.Verdict{State: delivery.Exhausted}, Done: func(err error) { done <- err }})
+	db.Record(&delivery.Outcome{Item: &again, Attempt: a, Epoch: 1, Verdict: delivery.Verdict{State: delivery.Exhausted}, Done: func(err error) { done <- err }})
 	require.ErrorIs(t, <-done, errRecorded)
 	require.Equal(t, 1, db.count(t, "deliveries WHERE state = 0"))
 }
@@ -519,7 +513,7 @@ func TestServerRestarts(t *testing.T) {
 			if it.Tries == 0 && n > 0 {
 				n--
 				outcomes++
-				db.Record(&delivery.Outcome{Item: it, Attempt: refused503(), Verdict: delivery.Verdict{State: delivery.Pending, DueAt: 1}, Done: func(err error) { recorded <- err }})
+				db.Record(&delivery.Outcome{Item: it, Epoch: 1, Attempt: refused503(), Verdict: delivery.Verdict{State: delivery.Pending, DueAt: 1}, Done: func(err error) { recorded <- err }})
 			}
 		}
 	}

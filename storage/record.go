@@ -29,7 +29,7 @@ func (k *worker) recordOutcomes(ctx context.Context, outcomes []*delivery.Outcom
 		s.attempts.add(it.Sub, it.Seq, int64(it.Run), nexts[i].tries, a.At, a.DNS.Microseconds(), a.Connect.Microseconds(),
 			a.TLS.Microseconds(), a.First.Microseconds(), a.Total.Microseconds(), a.RemoteIP, int64(a.StatusCode), int64(a.Class),
 			text(a.Err), a.Header, bytes(a.Body), a.SignedAt, a.RandomCode, bytes(a.Nonce), int64(a.KeyN), a.Version, a.Late,
-			a.Replay, k.db.cfg.Process, k.epoch(it.Sub))
+			a.Replay, k.db.cfg.Process, o.Epoch)
 		k.hours.attempt(o)
 		if it.Masked != event.Unmasked {
 			s.masked.add(it.Seq, int64(it.Masked), it.Event.Tenant, encodeBody(it.Body))

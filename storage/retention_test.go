@@ -38,10 +38,11 @@ func (db pastDB) endAll(t testing.TB, sub int64) {
 	t.Helper()
 	items, err := db.Pending(t.Context(), sub, delivery.ID{}, 100_000)
 	require.NoError(t, err)
+	db.own(t)
 	done := make(chan error, len(items))
 	for _, it := range items {
 		a := &delivery.Attempt{N: 1, At: time.Now().UnixMilli(), StatusCode: 200, Header: "Set-Cookie: hush\n", Body: []byte("hush")}
-		db.Record(&delivery.Outcome{Item: it, Attempt: a, Verdict: delivery.Verdict{State: delivery.Delivered}, Done: func(err error) { done <- err }})
+		db.Record(&delivery.Outcome{Item: it, Epoch: 1, Attempt: a, Verdict: delivery.Verdict{State: delivery.Delivered}, Done: func(err error) { done <- err }})
 	}
 	for range items {
 		require.NoError(t, <-done)

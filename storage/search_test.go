@@ -23,6 +23,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/subscriptions"
 )
 
 // past is a made-up history, as rows and as the answers that a plain filter
@@ -45,8 +46,8 @@ func insertTenant(ctx context.Context, tx *sqlx.Tx, no int64) error {
 }
 
 func insertSub(ctx context.Context, tx *sqlx.Tx, no, tenant int64, deleted *int64) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO subscriptions (no, id, tenant, shard, version, name, state, paused_reason, paused_for,
-		hold_until, hold_reason, breaker, created_at, deleted_at) VALUES (?, ?, ?, 0, ?, '', 'active', '', 0, 0, '', '{}', 0, ?)`,
+	_, err := tx.ExecContext(ctx, `INSERT INTO subscriptions (no, id, tenant, version, name, state, paused_reason, paused_for,
+		hold_until, hold_reason, breaker, created_at, deleted_at) VALUES (?, ?, ?, ?, '', 'active', '', 0, 0, '', '{}', 0, ?)`,
 		no, fmt.Sprint("sub-", no), tenant, no, deleted)
 	return err
 }
@@ -118,7 +119,7 @@ func openPastAs(t testing.TB, dir, process string) pastDB {
 func openPastWith(t testing.TB, dir string, change func(*Config)) pastDB {
 	box, err := signing.NewBox(make([]byte, 32))
 	require.NoError(t, err)
-	cfg := Config{Dir: dir, Box: box, Log: slog.New(slog.DiscardHandler)}
+	cfg := Config{Dir: dir, Process: "test", Box: box, Log: slog.New(slog.DiscardHandler)}
 	openRaw := func() (*sqlx.DB, error) {
 		return sqlx.Open("sqlite", "file:"+filepath.Join(dir, "hookline.db")+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
 	}
@@ -129,11 +130,23 @@ func openPastWith(t testing.TB, dir string, change func(*Config)) pastDB {
 	change(&cfg)
 	db, err := Open(context.Background(), cfg)
 	require.NoError(t, err)
+	if db.Shared() { // the one owner, under the first epoch
+		_, err := db.ClaimShards(context.Background(), subscriptions.Shards)
+		require.NoError(t, err)
+	}
 	raw, err := openRaw()
 	require.NoError(t, err)
 	p := pastDB{db, raw, new(sync.Once)}
 	t.Cleanup(func() { p.close(t) })
 	return p
+}
+
+// own makes the process of this store the owner of everything, under the first epoch.
+func (db pastDB) own(t testing.TB) {
+	t.Helper()
+	if db.Shared() {
+		db.exec(t, "UPDATE shards SET owner = ?, epoch = 1", db.cfg.Process)
+	}
 }
 
 // close before the end of the test, to open the folder again.

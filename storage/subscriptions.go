@@ -379,9 +379,9 @@ func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscript
 		n := *s
 		now := time.Now()
 		n.ID, n.CreatedAt = id.String(), time.UnixMilli(now.UnixMilli()).UTC()
-		if err := tx.QueryRowContext(ctx, `INSERT INTO subscriptions (id, tenant, shard, version, name, state, paused_reason, paused_for,
-			hold_until, hold_reason, breaker, created_at) VALUES (?, ?, ?, 0, ?, '', '', 0, 0, '', '{}', ?) RETURNING no`,
-			n.ID, n.Tenant, id[len(id)-1]%64, n.Name, now.UnixMilli()).Scan(&n.No); err != nil {
+		if err := tx.QueryRowContext(ctx, `INSERT INTO subscriptions (id, tenant, version, name, state, paused_reason, paused_for,
+			hold_until, hold_reason, breaker, created_at) VALUES (?, ?, 0, ?, '', '', 0, 0, '', '{}', ?) RETURNING no`,
+			n.ID, n.Tenant, n.Name, now.UnixMilli()).Scan(&n.No); err != nil {
 			return nil, nil, fmt.Errorf("create subscription: %w", err)
 		}
 		if err := tx.GetContext(ctx, &n.CompanyID, "SELECT company_id FROM tenants WHERE no = ?", n.Tenant); err != nil {
@@ -512,8 +512,17 @@ func (db *DB) FindHold(ctx context.Context, sub int64) (delivery.Hold, error) {
 }
 
 // SetHold implements delivery.Store.
-func (db *DB) SetHold(ctx context.Context, sub int64, h delivery.Hold) error {
-	return db.admin(ctx, "hold subscription", func(tx *sqlx.Tx) error { return writeHold(ctx, tx, sub, h) })
+func (db *DB) SetHold(ctx context.Context, sub, epoch int64, h delivery.Hold) error {
+	return db.admin(ctx, "hold subscription", func(tx *sqlx.Tx) error {
+		if db.in == inPostgres {
+			var owner bool
+			if err := tx.GetContext(ctx, &owner, "SELECT count(*) = 1 FROM (SELECT FROM shards WHERE shard = ? AND epoch = ? AND owner = ? FOR KEY SHARE) mine",
+				subscriptions.Shard(sub), epoch, db.cfg.Process); err != nil || !owner {
+				return err
+			}
+		}
+		return writeHold(ctx, tx, sub, h)
+	})
 }
 
 func writeHold(ctx context.Context, tx *sqlx.Tx, sub int64, h delivery.Hold) error {

@@ -70,8 +70,9 @@ func (db pastDB) end(t testing.TB, sub, seq int64, a *delivery.Attempt, v delive
 	require.NoError(t, err)
 	require.Len(t, items, 1)
 	require.Equal(t, seq, items[0].Seq)
+	db.own(t)
 	done := make(chan error, 1)
-	db.Record(&delivery.Outcome{Item: items[0], Attempt: a, Verdict: v, Done: func(err error) { done <- err }})
+	db.Record(&delivery.Outcome{Item: items[0], Epoch: 1, Attempt: a, Verdict: v, Done: func(err error) { done <- err }})
 	require.NoError(t, <-done)
 }
 
@@ -246,7 +247,7 @@ func testPauseAndResume(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, subscriptions.ByGone, paused.PausedReason, "the first reason stays")
 	require.True(t, db.index.Get(s.No).Paused())
-	require.NoError(t, db.SetHold(ctx, s.No, delivery.Hold{Until: 99, Reason: "breaker", Breaker: delivery.Breaker{State: "open", Opens: 2, Since: 5, FailingSince: 3}}))
+	require.NoError(t, db.SetHold(ctx, s.No, 1, delivery.Hold{Until: 99, Reason: "breaker", Breaker: delivery.Breaker{State: "open", Opens: 2, Since: 5, FailingSince: 3}}))
 	held, err := db.FindHold(ctx, s.No)
 	require.NoError(t, err)
 	require.Equal(t, delivery.Hold{Until: 99, Reason: "breaker", Breaker: delivery.Breaker{State: "open", Opens: 2, Since: 5, FailingSince: 3}}, held)

@@ -32,7 +32,8 @@ type worker struct {
 	now     int64 // Unix ms
 	delta   pendingDelta
 	hours   hourDeltas
-	version int64 // of the subscriptions, as the transaction sees them
+	version int64         // of the subscriptions, as the transaction sees them
+	epochs  map[int]int64 // of the shards that this process owns, likewise
 }
 
 // Pauses of a worker: it has nothing better to do.
@@ -43,7 +44,7 @@ const (
 )
 
 func newWorker(w *writer, wake <-chan struct{}, batches, admins bool) *worker {
-	k := &worker{db: w.db, w: w, wake: wake, batches: batches, admins: admins, delta: newPendingDelta()}
+	k := &worker{db: w.db, w: w, wake: wake, batches: batches, admins: admins, delta: newPendingDelta(), epochs: map[int]int64{}}
 	k.hours.reset()
 	return k
 }
@@ -192,13 +193,11 @@ func (k *worker) try(b *batch) error {
 }
 
 func (k *worker) transact(ctx context.Context, b *batch) error {
-	seqs, err := k.begin(ctx, b.events())
+	seqs, err := k.begin(ctx, *b)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotBegun, err)
 	}
-	if err = k.fence(ctx, b); err == nil {
-		err = k.recordOutcomes(ctx, b.outcomes)
-	}
+	err = k.recordOutcomes(ctx, k.ours(b.outcomes))
 	if err == nil {
 		err = k.insertEvents(ctx, b.accepts, seqs)
 	}
@@ -235,9 +234,14 @@ func (k *worker) committed(b batch, took time.Duration) {
 	k.hours.reset()
 	w.stat.Commits.Add(1)
 	w.stat.Events.Add(int64(len(fresh)))
-	w.stat.Outcomes.Add(int64(len(b.outcomes)))
 	w.finish(b.accepts, nil)
 	for _, o := range b.outcomes {
+		if !k.mayRecord(o) {
+			w.stat.Fenced.Add(1)
+			o.Done(delivery.ErrNotOwner)
+			continue
+		}
+		w.stat.Outcomes.Add(1)
 		o.Done(nil)
 	}
 	if len(nudges) > 0 {

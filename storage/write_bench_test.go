@@ -98,7 +98,7 @@ func benchRecord(b *testing.B) {
 				outcomes := make([]*delivery.Outcome, n)
 				for i, it := range items[:n] {
 					outcomes[i] = &delivery.Outcome{
-						Item: it, Verdict: delivery.Verdict{State: delivery.Delivered}, Done: func(err error) { done <- err },
+						Item: it, Epoch: 1, Verdict: delivery.Verdict{State: delivery.Delivered}, Done: func(err error) { done <- err },
 						Attempt: &delivery.Attempt{
 							N: 1, At: 1_790_000_000_000, First: time.Millisecond, Total: time.Millisecond, RemoteIP: "127.0.0.1",
 							StatusCode: 204, Header: "Date: Fri, 20 Nov 2026 05:58:14 GMT\n", SignedAt: 1_790_000_000_000, RandomCode: "0123456789abcdef", KeyN: 1,

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 // The zero Book is empty and ready; it is safe for concurrent use.
 type Book struct {
 	mu       sync.RWMutex
+	changes  int64             // how often something was put or removed
 	tenants  map[int64]*Tenant // replaced, never changed in place
 	numbers  map[string]int64  // companyId -> number
 	keys     map[[32]byte]*entry
@@ -35,6 +37,43 @@ type entry struct {
 func (b *Book) Replace(tenants []Tenant, keys []Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.replace(tenants, keys)
+}
+
+// syncTries bounds Sync while changes come faster than all can be read.
+const syncTries = 5
+
+// Sync puts what load reads in place of all that the book held, for other
+// processes make changes too. What is put or removed meanwhile is never undone
+// by what was read before: it is read again then.
+func (b *Book) Sync(ctx context.Context, load func(context.Context) ([]Tenant, []Key, error)) error {
+	for range syncTries {
+		b.mu.RLock()
+		before := b.changes
+		b.mu.RUnlock()
+		tenants, keys, err := load(ctx)
+		if err != nil {
+			return err
+		}
+		if b.replaceIf(before, tenants, keys) {
+			return nil
+		}
+	}
+	return errors.New("tenants and keys change faster than they can be read")
+}
+
+func (b *Book) replaceIf(changes int64, tenants []Tenant, keys []Key) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changes != changes {
+		return false
+	}
+	b.replace(tenants, keys)
+	return true
+}
+
+func (b *Book) replace(tenants []Tenant, keys []Key) {
+	b.changes++
 	b.tenants = make(map[int64]*Tenant, len(tenants))
 	b.numbers = make(map[string]int64, len(tenants))
 	b.keys = make(map[[32]byte]*entry, len(keys))
@@ -51,6 +90,7 @@ func (b *Book) Replace(tenants []Tenant, keys []Key) {
 func (b *Book) PutTenant(t Tenant) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.changes++
 	b.putTenant(t)
 }
 
@@ -68,6 +108,7 @@ func (b *Book) putTenant(t Tenant) {
 func (b *Book) RemoveTenant(no int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.changes++
 	if t := b.tenants[no]; t != nil {
 		delete(b.numbers, t.CompanyID)
 		delete(b.tenants, no)
@@ -78,6 +119,7 @@ func (b *Book) RemoveTenant(no int64) {
 func (b *Book) PutKey(k Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.changes++
 	b.putKey(k)
 }
 
@@ -99,6 +141,7 @@ func (b *Book) putKey(k Key) {
 func (b *Book) RemoveKey(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.changes++
 	if h, ok := b.hashes[id]; ok {
 		delete(b.keys, h)
 		delete(b.hashes, id)

@@ -125,7 +125,6 @@ CREATE TABLE subscriptions (
     no            INTEGER PRIMARY KEY,
     id            TEXT NOT NULL UNIQUE, -- UUIDv7
     tenant        INTEGER NOT NULL,
-    shard         INTEGER NOT NULL,     -- 0..63
     version       INTEGER NOT NULL,     -- the current one
     name          TEXT NOT NULL,
     state         TEXT NOT NULL,        -- active, paused
@@ -300,13 +299,6 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_tenant ON audit (tenant, seq);
 CREATE INDEX audit_platform ON audit (seq) WHERE platform;
-
-CREATE TABLE shards (
-    shard      INTEGER PRIMARY KEY,
-    owner      TEXT NOT NULL,
-    epoch      INTEGER NOT NULL,
-    renewed_at INTEGER NOT NULL
-);
 
 CREATE TABLE folds (
     name     TEXT NOT NULL,

@@ -1,0 +1,284 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/subscriptions"
+)
+
+// table is the table of shards, in a time of its own.
+type table struct {
+	mu      sync.Mutex
+	owners  [subscriptions.Shards]string
+	epochs  [subscriptions.Shards]int64
+	renewed [subscriptions.Shards]time.Time
+	members map[string]time.Time
+}
+
+// process is one that shares the table. It notes what it may send, and when.
+type process struct {
+	t     *testing.T
+	name  string
+	table *table
+	cut   bool // from the database
+	slow  time.Duration
+	stop  func()
+
+	mu    sync.Mutex
+	until time.Time
+	over  bool
+	owns  map[int]int64
+}
+
+var errCut = errors.New("no route to the database")
+
+func (p *process) wait() error {
+	p.mu.Lock()
+	slow, cut := p.slow, p.cut
+	p.mu.Unlock()
+	time.Sleep(slow)
+	if cut {
+		time.Sleep(1500 * time.Millisecond)
+		return errCut
+	}
+	return nil
+}
+
+func (p *process) RenewShards(context.Context) (map[int]int64, int, error) {
+	if err := p.wait(); err != nil {
+		return nil, 0, err
+	}
+	t := p.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.members[p.name] = time.Now()
+	owned, n := map[int]int64{}, 0
+	for s, o := range t.owners {
+		if o == p.name {
+			owned[s], t.renewed[s] = t.epochs[s], time.Now()
+		}
+	}
+	for _, at := range t.members {
+		if time.Since(at) < storage.LeaseFor {
+			n++
+		}
+	}
+	return owned, n, nil
+}
+
+func (p *process) ClaimShards(_ context.Context, most int) (map[int]int64, error) {
+	if err := p.wait(); err != nil {
+		return nil, err
+	}
+	t := p.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	claimed := map[int]int64{}
+	for s, o := range t.owners {
+		if len(claimed) < most && o != p.name && (o == "" || time.Since(t.renewed[s]) > storage.LeaseFor) {
+			t.owners[s], t.renewed[s] = p.name, time.Now()
+			t.epochs[s]++
+			claimed[s] = t.epochs[s]
+		}
+	}
+	return claimed, nil
+}
+
+func (p *process) ReleaseShards(_ context.Context, shards []int) error {
+	if err := p.wait(); err != nil {
+		return err
+	}
+	t := p.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range shards {
+		if t.owners[s] == p.name {
+			t.owners[s] = ""
+		}
+	}
+	return nil
+}
+
+func (p *process) Leave(ctx context.Context) error {
+	all := make([]int, subscriptions.Shards)
+	for s := range all {
+		all[s] = s
+	}
+	p.table.mu.Lock()
+	delete(p.table.members, p.name)
+	p.table.mu.Unlock()
+	return p.ReleaseShards(ctx, all)
+}
+
+func (p *process) Own(shard int, epoch int64) { p.change(func() { p.owns[shard] = epoch }) }
+func (p *process) Lose(shard int)             { p.change(func() { delete(p.owns, shard) }) }
+func (p *process) Renewed(until time.Time)    { p.change(func() { p.until = until }) }
+
+func (p *process) Release(shard int, epoch int64, _ time.Duration) {
+	time.Sleep(time.Duration(rand.IntN(3000)) * time.Millisecond) // what is in flight
+	p.change(func() {
+		if p.owns[shard] == epoch {
+			delete(p.owns, shard)
+		}
+	})
+}
+
+func (p *process) change(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+}
+
+// sends from a shard: its epoch.
+func (p *process) sends() map[int]int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over || !time.Now().Before(p.until) {
+		return nil
+	}
+	return maps.Clone(p.owns)
+}
+
+func newTable() *table { return &table{members: map[string]time.Time{}} }
+
+func (t *table) join(tt *testing.T, name string) *process {
+	p := &process{t: tt, name: name, table: t, owns: map[int]int64{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- newOwnership(p, p, slog.New(slog.DiscardHandler)).Run(ctx) }()
+	var once sync.Once
+	p.stop = func() {
+		once.Do(func() {
+			p.change(func() { p.over = true }) // lanes end before ownership
+			cancel()
+			require.NoError(tt, <-done)
+		})
+	}
+	tt.Cleanup(p.stop)
+	return p
+}
+
+// shares of the shards from which processes may send now; none by two.
+func shares(t *testing.T, processes ...*process) (n []int) {
+	t.Helper()
+	by := map[int]string{}
+	for _, p := range processes {
+		sends := p.sends()
+		n = append(n, len(sends))
+		for s := range sends {
+			require.Empty(t, by[s], "shard %d is sent by two: %s too", s, p.name)
+			by[s] = p.name
+		}
+	}
+	return n
+}
+
+// Shards are shared fairly as processes come and go, and never sent by two.
+func TestFairShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := newTable()
+		a := table.join(t, "a")
+		time.Sleep(100 * time.Millisecond)
+		require.Equal(t, []int{64}, shares(t, a), "at once")
+		b := table.join(t, "b")
+		time.Sleep(6 * time.Second)
+		require.Equal(t, []int{32, 32}, shares(t, a, b))
+		c := table.join(t, "c")
+		for range 100 {
+			time.Sleep(100 * time.Millisecond)
+			shares(t, a, b, c)
+		}
+		n := shares(t, a, b, c)
+		require.Equal(t, 64, n[0]+n[1]+n[2])
+		for _, n := range n {
+			require.InDelta(t, 21, n, 1)
+		}
+		b.stop()
+		require.Empty(t, b.sends())
+		time.Sleep(2500 * time.Millisecond)
+		require.Equal(t, []int{32, 32}, shares(t, a, c), "a clean stop hands over at once")
+	})
+}
+
+// A process that is cut off is silent before others take its shards, and they
+// have all of them within LeaseFor and a little.
+func TestTakeOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := newTable()
+		a, b := table.join(t, "a"), table.join(t, "b")
+		time.Sleep(10 * time.Second)
+		require.Equal(t, []int{32, 32}, shares(t, a, b))
+		a.change(func() { a.cut = true })
+		cut := time.Now()
+		for len(b.sends()) < 64 {
+			shares(t, a, b)
+			time.Sleep(50 * time.Millisecond)
+			require.Less(t, time.Since(cut), 10*time.Second)
+		}
+		require.Greater(t, time.Since(cut), storage.LeaseFor-renewEvery)
+		require.Empty(t, a.sends())
+		time.Sleep(time.Minute)
+		a.change(func() { a.cut = false })
+		for range 200 {
+			time.Sleep(50 * time.Millisecond)
+			shares(t, a, b)
+		}
+		require.Equal(t, []int{32, 32}, shares(t, a, b), "and it joins again")
+	})
+}
+
+// Whatever happens to processes, no shard is sent by two, and all are sent by
+// somebody once things have calmed down.
+func TestOwnershipStorm(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := rand.New(rand.NewPCG(seed, 1))
+				table := newTable()
+				var all []*process
+				for i := range 4 {
+					all = append(all, table.join(t, fmt.Sprint(i)))
+				}
+				for step := range 60 {
+					p := all[r.IntN(len(all))]
+					switch r.IntN(5) {
+					case 0:
+						p.change(func() { p.cut = true })
+					case 1:
+						p.change(func() { p.slow = time.Duration(r.IntN(1500)) * time.Millisecond })
+					case 2:
+						p.stop()
+						all = append(all, table.join(t, fmt.Sprint("s", step)))
+					default:
+						p.change(func() { p.cut, p.slow = false, 0 })
+					}
+					for range 30 {
+						time.Sleep(time.Duration(r.IntN(200)) * time.Millisecond)
+						shares(t, all...)
+					}
+				}
+				for _, p := range all {
+					p.change(func() { p.cut, p.slow = false, 0 })
+				}
+				time.Sleep(30 * time.Second)
+				sum := 0
+				for _, n := range shares(t, all...) {
+					sum += n
+				}
+				require.Equal(t, 64, sum)
+			})
+		})
+	}
+}

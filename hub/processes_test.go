@@ -1,0 +1,256 @@
+package hub_test
+
+import (
+	"database/sql"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	_ "github.com/lib/pq" // the driver "postgres"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/hubtest"
+)
+
+// several hubs on one database, all with the first one's owner key.
+func several(t *testing.T, n int) []*hubtest.Hub {
+	database := hubtest.Postgres(t)
+	hubs := make([]*hubtest.Hub, n)
+	for i := range hubs {
+		hubs[i] = join(t, database, hubs[0])
+	}
+	return hubs
+}
+
+// join a hub to those of a database.
+func join(t *testing.T, database string, first *hubtest.Hub) *hubtest.Hub {
+	h := hubtest.Start(t, hubtest.InDatabase(database), func(c *hub.Config) { c.ShutdownTimeout = 4 * time.Second })
+	if first != nil {
+		h.Owner = first.Owner
+	}
+	return h
+}
+
+// journal is a receiver that looks at what it gets as the sink of a customer would.
+type journal struct {
+	*hubtest.Receiver
+	hold time.Duration // of each answer
+
+	mu   sync.Mutex
+	open int
+	most int
+}
+
+func newJournal(t *testing.T) *journal {
+	j := &journal{}
+	j.Receiver = hubtest.NewReceiverFunc(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
+		j.mu.Lock()
+		j.open++
+		j.most = max(j.most, j.open)
+		j.mu.Unlock()
+		select {
+		case <-time.After(j.hold):
+		case <-r.Context().Done():
+		}
+		j.mu.Lock()
+		j.open--
+		j.mu.Unlock()
+	})
+	return j
+}
+
+// requireInOrder: all events came, and those of a key as they were sent;
+// duplicates, which are counted, aside. keys says to which key each belongs.
+func (j *journal) requireInOrder(t *testing.T, keys []int) (duplicates int) {
+	t.Helper()
+	came := make([]bool, len(keys))
+	next := map[int]int{} // key -> the event that may come
+	for _, p := range j.Pushes() {
+		n := p.N()
+		if came[n] {
+			duplicates++
+			continue
+		}
+		came[n] = true
+		require.LessOrEqual(t, next[keys[n]], n, "of key %d event %d came after a later one", keys[n], n)
+		next[keys[n]] = n
+	}
+	for n, ok := range came {
+		require.True(t, ok, "event %d did not come", n)
+	}
+	return duplicates
+}
+
+// Several processes are one hub: each event is delivered once to each receiver,
+// in the order of its key, wherever it was posted.
+func TestProcessesAreOneHub(t *testing.T) {
+	hubs := several(t, 3)
+	receivers := make([]*journal, 6)
+	for i := range receivers {
+		receivers[i] = newJournal(t)
+		hubs[i%3].Subscribe(receivers[i].URL)
+	}
+	const events, callers = 240, 4
+	keys := make([]int, events)
+	var senders sync.WaitGroup
+	for c := range callers {
+		senders.Go(func() {
+			for n := c; n < events; n += callers {
+				keys[n] = n % (2 * callers)
+				hubs[n/callers%3].Send(hubtest.Ringing(fmt.Sprint("call", keys[n]), n)) // the next after the 202
+			}
+		})
+	}
+	senders.Wait()
+	for _, r := range receivers {
+		r.Wait(t, events)
+	}
+	for _, h := range hubs {
+		hubtest.Eventually(t, "all is recorded", func() bool { return len(deliveries(t, h, "state=pending")) == 0 })
+	}
+	for _, r := range receivers {
+		require.Zero(t, r.requireInOrder(t, keys), "duplicates")
+	}
+}
+
+// What is changed on one process holds on the others: a subscription for the
+// very next event, a revoked key soon.
+func TestChangesReachOtherProcesses(t *testing.T) {
+	hubs := several(t, 3)
+	old, next := hubtest.NewReceiver(t), hubtest.NewReceiver(t)
+	id := hubs[0].Subscribe(old.URL)["id"].(string)
+	sent := 0
+	for round := range 6 {
+		url := []string{next.URL, old.URL}[round%2]
+		a := hubs[round%3].Do("PATCH", "/v1/subscriptions/"+id, hubs[0].Owner, map[string]any{"url": url})
+		require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
+		hubs[(round+1)%3].Send(hubtest.Ringing(fmt.Sprint("call", round), round))
+		sent++
+		to := []*hubtest.Receiver{next, old}[round%2]
+		pushes := to.Wait(t, round/2+1)
+		require.Equal(t, round, pushes[len(pushes)-1].N())
+	}
+
+	a := hubs[0].Do("POST", "/v1/tenants/demo/keys", hubs[0].Owner, map[string]any{"role": "owner", "name": "short-lived"})
+	require.Equal(t, http.StatusCreated, a.Status, "%s", a.Body)
+	key := a.JSON(t)
+	ask := func(h *hubtest.Hub) int { return h.Do("GET", "/v1/subscriptions", key["key"].(string), nil).Status }
+	began := time.Now()
+	hubtest.Eventually(t, "the key is known", func() bool { return ask(hubs[1]) == http.StatusOK && ask(hubs[2]) == http.StatusOK })
+	require.Less(t, time.Since(began), 5*time.Second)
+	a = hubs[1].Do("DELETE", "/v1/tenants/demo/keys/"+key["id"].(string), hubs[0].Owner, nil)
+	require.Equal(t, http.StatusNoContent, a.Status, "%s", a.Body)
+	began = time.Now()
+	require.Equal(t, http.StatusUnauthorized, ask(hubs[1]), "at once where it was revoked")
+	hubtest.Eventually(t, "the key is refused", func() bool {
+		return ask(hubs[0]) == http.StatusUnauthorized && ask(hubs[2]) == http.StatusUnauthorized
+	})
+	require.Less(t, time.Since(began), 5*time.Second)
+}
+
+// Of two transactions the one with the lower numbers commits last: its event is
+// delivered all the same, without waiting for the reconcile.
+func TestLowerNumberCommitsLast(t *testing.T) {
+	database := hubtest.Postgres(t)
+	h := join(t, database, nil)
+	r := hubtest.NewReceiver(t)
+	h.Subscribe(r.URL)
+	h.Send(hubtest.Ringing("warm", 0))
+	r.Wait(t, 1)
+
+	raw, err := sql.Open("postgres", database)
+	require.NoError(t, err)
+	defer raw.Close()
+	tx, err := raw.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	// Whoever stores an event with this id, and has its number already, waits for us.
+	_, err = tx.ExecContext(t.Context(), `INSERT INTO event_ids (tenant, id, seq, day, hash) SELECT no, 'first', 0, 0, '' FROM tenants`)
+	require.NoError(t, err)
+	first := make(chan hubtest.Answer, 1)
+	go func() {
+		a, _ := h.Try("POST", "/v1/events", h.Owner, `{"id":"first","type":"call.ringing","data":{"callID":"low","partyID":"p","thisDN":"1","n":1}}`)
+		first <- a
+	}()
+	hubtest.Eventually(t, "it waits", func() bool {
+		var n int
+		require.NoError(t, raw.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'").Scan(&n))
+		return n > 0
+	})
+	h.Send(hubtest.Ringing("high", 2))
+	require.Equal(t, 2, r.Wait(t, 2)[1].N())
+	began := time.Now()
+	require.NoError(t, tx.Rollback())
+	require.Equal(t, http.StatusAccepted, (<-first).Status)
+	pushes := r.Wait(t, 3)
+	require.Equal(t, 1, pushes[2].N())
+	require.Less(t, pushes[2].Header.Get("X-Hookline-Sequence"), pushes[1].Header.Get("X-Hookline-Sequence"), "or it proves nothing")
+	require.Less(t, time.Since(began), 5*time.Second)
+}
+
+// A process that cannot reach the database any more, but its receivers, is
+// silent before another takes over; nothing is lost, and no key is out of order.
+func TestCutOffOwnerIsFenced(t *testing.T) {
+	database := hubtest.Postgres(t)
+	cable := hubtest.NewCable(t, database)
+	one := join(t, cable.URL, nil)
+	r := newJournal(t)
+	r.hold = 30 * time.Millisecond
+	one.Subscribe(r.URL, "maxInFlight", 4)
+	const events, calls = 600, 8
+	keys := make([]int, events)
+	for n := range keys {
+		keys[n] = n % calls
+		one.Send(hubtest.Ringing(fmt.Sprint("call", keys[n]), n))
+	}
+	r.Wait(t, 20)
+	two := join(t, database, one)
+	cable.Cut()
+	cut := time.Now()
+	hubtest.Eventually(t, "the cut is felt", func() bool { return time.Since(cut) > 100*time.Millisecond })
+	r.Wait(t, events)
+	hubtest.Eventually(t, "all is delivered", func() bool { return len(deliveries(t, two, "state=pending")) == 0 })
+	require.Less(t, time.Since(cut), 20*time.Second)
+	cable.Mend()
+	dup := r.requireInOrder(t, keys)
+	t.Logf("%d duplicates", dup)
+	require.LessOrEqual(t, dup, 2*4, "what was in flight, or answered and not recorded")
+	one.Send(hubtest.Ringing("after", 0))
+	r.Wait(t, events+dup+1)
+}
+
+// Rate and requests in flight of a subscription hold while processes join and
+// leave, as its receiver sees them.
+func TestLimitsWhileProcessesJoinAndLeave(t *testing.T) {
+	database := hubtest.Postgres(t)
+	first := join(t, database, nil)
+	r := newJournal(t)
+	r.hold = 150 * time.Millisecond
+	first.Subscribe(r.URL, "maxInFlight", 2, "ratePerSecond", 10)
+	const events = 120
+	for n := range events {
+		first.Send(hubtest.Ringing(fmt.Sprint("call", n), n))
+	}
+	last := first
+	for i := 1; len(r.Pushes()) < events && i < 6; i++ {
+		next := join(t, database, first)
+		at := len(r.Pushes())
+		r.Wait(t, min(events, at+8))
+		last.Stop() // hands all over
+		last = next
+		r.Wait(t, min(events, at+16))
+	}
+	pushes := r.Wait(t, events)
+	require.Len(t, pushes, events, "no duplicates: they left in good order")
+	require.LessOrEqual(t, r.most, 2)
+	for i := range pushes {
+		j := i
+		for ; j < len(pushes) && pushes[j].At.Sub(pushes[i].At) < time.Second; j++ {
+		}
+		require.LessOrEqual(t, j-i, 21, "in a second: a burst of 10 and what comes meanwhile")
+	}
+	span := pushes[events-1].At.Sub(pushes[0].At)
+	require.Greater(t, span, time.Duration(events-1-10)*100*time.Millisecond, "10 a second, after a burst")
+}

@@ -1,0 +1,233 @@
+package storage
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+var (
+	_ message.Publisher  = (*Notices)(nil)
+	_ message.Subscriber = (*Notices)(nil)
+)
+
+// MaxNotice is how many bytes a message of Notices may have. PostgreSQL takes
+// less than 8,000, and text only.
+const MaxNotice = 5900
+
+const (
+	channelPrefix = "hookline_"
+	noticeWait    = 5 * time.Second
+	// A connection that says nothing for pingEvery and one more answer is dead.
+	pingEvery = 5 * time.Second
+	pingWait  = 15 * time.Second
+	// Between two tries to connect anew.
+	reconnectLeast, reconnectMost = 100 * time.Millisecond, 2 * time.Second
+)
+
+// Notices carries small messages between the processes of a store, by NOTIFY. A
+// message reaches every process that subscribes to its topic, the sender too, at
+// most once: it is lost to those that are not connected. A subscriber that may
+// have missed some gets one without a payload. Metadata is not carried, and
+// what is not acknowledged does not come again.
+type Notices struct {
+	db       *sqlx.DB // one connection, to publish
+	listener *pq.Listener
+	log      *slog.Logger
+	done     chan struct{}
+	ended    sync.WaitGroup
+	close    sync.Once
+
+	mu     sync.Mutex
+	topics map[string][]*noticed // by channel
+}
+
+// noticed is a subscription.
+type noticed struct {
+	ctx context.Context
+
+	mu     sync.Mutex // held while something is sent
+	out    chan *message.Message
+	closed bool
+}
+
+func (s *noticed) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.closed = true
+		close(s.out)
+	}
+}
+
+// tell waits until the message is acknowledged.
+func (s *noticed) tell(payload []byte, done <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	msg := message.NewMessage(watermill.NewShortUUID(), payload)
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	msg.SetContext(ctx)
+	select {
+	case s.out <- msg:
+	case <-s.ctx.Done():
+		return
+	case <-done:
+		return
+	}
+	select {
+	case <-msg.Acked():
+	case <-msg.Nacked():
+	case <-s.ctx.Done():
+	case <-done:
+	}
+}
+
+// Notices connects to the other processes; only for a store that is shared.
+func (db *DB) Notices() (*Notices, error) {
+	cfg := pgSettings{name: "notices", statement: noticeWait, wait: noticeWait, async: true}
+	pool, err := openPostgres(db.cfg.URL, db.cfg.Process, cfg)
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(1)
+	dsn, err := listenerURL(db.cfg.URL, db.cfg.Process)
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	n := &Notices{db: pool, log: db.log, done: make(chan struct{}), topics: map[string][]*noticed{}}
+	n.listener = pq.NewDialListener(pgDialer{pingWait}, dsn, reconnectLeast, reconnectMost, func(_ pq.ListenerEventType, err error) {
+		if err != nil {
+			n.log.Warn("notices of other processes", "err", err)
+		}
+	})
+	n.ended.Go(n.listen)
+	n.ended.Go(n.ping)
+	return n, nil
+}
+
+// Publish implements message.Publisher: one transaction for all messages.
+func (n *Notices) Publish(topic string, messages ...*message.Message) error {
+	ctx, cancel := context.WithTimeout(context.Background(), noticeWait)
+	defer cancel()
+	texts := make([]string, len(messages))
+	for i, m := range messages {
+		if len(m.Payload) > MaxNotice {
+			return fmt.Errorf("publish to %s: %d bytes, more than %d", topic, len(m.Payload), MaxNotice)
+		}
+		texts[i] = base64.StdEncoding.EncodeToString(m.Payload)
+	}
+	if _, err := n.db.ExecContext(ctx, "SELECT pg_notify(?, text) FROM unnest(?::text[]) WITH ORDINALITY AS t(text, n) ORDER BY n",
+		channelPrefix+topic, pq.Array(texts)); err != nil {
+		return fmt.Errorf("publish to %s: %w", topic, err)
+	}
+	return nil
+}
+
+// Subscribe implements message.Subscriber. The channel is closed when ctx ends,
+// or Notices is closed.
+func (n *Notices) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	channel := channelPrefix + topic
+	s := &noticed{ctx: ctx, out: make(chan *message.Message)}
+	n.mu.Lock()
+	first := n.topics[channel] == nil
+	n.topics[channel] = append(n.topics[channel], s)
+	n.mu.Unlock()
+	context.AfterFunc(ctx, func() { n.forget(channel, s) })
+	if !first {
+		return s.out, nil
+	}
+	if err := n.listener.Listen(channel); err != nil {
+		return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
+	}
+	return s.out, nil
+}
+
+func (n *Notices) listen() {
+	defer n.closeAll()
+	for notice := range n.listener.Notify {
+		if notice == nil { // connected anew: something may have been missed
+			n.mu.Lock()
+			channels := slices.Collect(maps.Keys(n.topics))
+			n.mu.Unlock()
+			for _, channel := range channels {
+				n.tell(channel, nil)
+			}
+			continue
+		}
+		payload, err := base64.StdEncoding.DecodeString(notice.Extra)
+		if err != nil || len(payload) == 0 { // not one of ours
+			continue
+		}
+		n.tell(notice.Channel, payload)
+	}
+}
+
+// tell one message after the other, each once the one before was acknowledged.
+func (n *Notices) tell(channel string, payload []byte) {
+	n.mu.Lock()
+	subscribers := slices.Clone(n.topics[channel])
+	n.mu.Unlock()
+	for _, s := range subscribers {
+		s.tell(payload, n.done)
+	}
+}
+
+func (n *Notices) forget(channel string, gone *noticed) {
+	n.mu.Lock()
+	n.topics[channel] = slices.DeleteFunc(n.topics[channel], func(s *noticed) bool { return s == gone })
+	n.mu.Unlock()
+	gone.end()
+}
+
+func (n *Notices) closeAll() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, subscribers := range n.topics {
+		for _, s := range subscribers {
+			s.end()
+		}
+	}
+	clear(n.topics)
+}
+
+// ping finds out that the server is gone, should it not have said so.
+func (n *Notices) ping() {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-n.done:
+			return
+		case <-tick.C:
+			if err := n.listener.Ping(); err != nil {
+				n.log.Debug("ping of notices", "err", err) // it connects anew by itself
+			}
+		}
+	}
+}
+
+// Close implements message.Publisher and message.Subscriber.
+func (n *Notices) Close() (err error) {
+	n.close.Do(func() {
+		close(n.done)
+		err = n.listener.Close()
+		n.ended.Wait()
+		err = errors.Join(err, n.db.Close())
+	})
+	return err
+}

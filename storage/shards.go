@@ -1,0 +1,172 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lib/pq"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/subscriptions"
+)
+
+// LeaseFor is how long a process that does not renew keeps its shards, by the
+// clock of the database. It must stop sending well before.
+const LeaseFor = 8 * time.Second
+
+// leaseWait bounds a statement about shards: one that hangs must leave time for
+// another before the process has to stop sending.
+const leaseWait = 1500 * time.Millisecond
+
+// forgetProcess is when the row of a process that died is deleted.
+const forgetProcess = time.Minute
+
+const serverTime = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+// RenewShards says that this process lives. It answers with the shards that it
+// owns, each with its epoch, and how many processes live, this one included.
+// What it does not name any more has another owner.
+func (db *DB) RenewShards(ctx context.Context) (owned map[int]int64, processes int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, leaseWait)
+	defer cancel()
+	if _, err := db.lease.ExecContext(ctx, `INSERT INTO processes (name, renewed_at) VALUES (?, `+serverTime+`)
+		ON CONFLICT (name) DO UPDATE SET renewed_at = excluded.renewed_at`, db.cfg.Process); err != nil {
+		return nil, 0, fmt.Errorf("renew shards: %w", err)
+	}
+	// The owners' transactions hold a key share of these rows, which this does not touch.
+	if owned, err = db.shards(ctx, `UPDATE shards SET renewed_at = `+serverTime+` WHERE owner = ? RETURNING shard, epoch`, db.cfg.Process); err != nil {
+		return nil, 0, fmt.Errorf("renew shards: %w", err)
+	}
+	if err := db.lease.GetContext(ctx, &processes, "SELECT count(*) FROM processes WHERE renewed_at > "+serverTime+" - ?", LeaseFor.Milliseconds()); err != nil {
+		return nil, 0, fmt.Errorf("count processes: %w", err)
+	}
+	return owned, processes, nil
+}
+
+// ClaimShards takes up to most shards that have no owner, or one that has not
+// renewed for LeaseFor, each under its next epoch.
+func (db *DB) ClaimShards(ctx context.Context, most int) (map[int]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaseWait)
+	defer cancel()
+	// A row is skipped while an outcome of its last owner is being committed, or
+	// another process is taking it.
+	claimed, err := db.shards(ctx, `UPDATE shards SET owner = ?, epoch = epoch + 1, renewed_at = `+serverTime+`
+		WHERE shard = ANY (ARRAY(SELECT shard FROM shards WHERE owner <> ? AND (owner = '' OR renewed_at < `+serverTime+` - ?)
+			ORDER BY renewed_at, shard LIMIT ? FOR UPDATE SKIP LOCKED))
+		RETURNING shard, epoch`, db.cfg.Process, db.cfg.Process, LeaseFor.Milliseconds(), most)
+	if err != nil {
+		return nil, fmt.Errorf("claim shards: %w", err)
+	}
+	return claimed, nil
+}
+
+// ReleaseShards gives up shards at once: nothing of them is in flight any more.
+func (db *DB) ReleaseShards(ctx context.Context, shards []int) error {
+	ctx, cancel := context.WithTimeout(ctx, leaseWait)
+	defer cancel()
+	if _, err := db.lease.ExecContext(ctx, "UPDATE shards SET owner = '', renewed_at = 0 WHERE owner = ? AND shard = ANY (?)",
+		db.cfg.Process, pq.Array(shards)); err != nil {
+		return fmt.Errorf("release shards: %w", err)
+	}
+	return nil
+}
+
+// Leave gives up all shards, and the place among the processes.
+func (db *DB) Leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, leaseWait)
+	defer cancel()
+	if _, err := db.lease.ExecContext(ctx, "UPDATE shards SET owner = '', renewed_at = 0 WHERE owner = ?", db.cfg.Process); err != nil {
+		return fmt.Errorf("release shards: %w", err)
+	}
+	if _, err := db.lease.ExecContext(ctx, "DELETE FROM processes WHERE name = ? OR renewed_at < "+serverTime+" - ?",
+		db.cfg.Process, forgetProcess.Milliseconds()); err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	return nil
+}
+
+func (db *DB) shards(ctx context.Context, query string, args ...any) (map[int]int64, error) {
+	rows, err := db.lease.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	shards := map[int]int64{}
+	for rows.Next() {
+		var shard int
+		var epoch int64
+		if err := rows.Scan(&shard, &epoch); err != nil {
+			return nil, err
+		}
+		shards[shard] = epoch
+	}
+	return shards, rows.Err()
+}
+
+// Shared says that other processes may serve the same store.
+func (db *DB) Shared() bool { return db.in == inPostgres }
+
+// lockShards is the part of a transaction's first statement that reads the epochs of
+// the shards that this process owns among those of outcomes, and keeps them so
+// until it ends: whoever takes a shard waits for it, a renewal does not.
+func (k *worker) lockShards(outcomes []*delivery.Outcome) string {
+	if len(outcomes) == 0 {
+		return ""
+	}
+	var of [subscriptions.Shards]bool
+	for _, o := range outcomes {
+		of[subscriptions.Shard(o.Item.Sub)] = true
+	}
+	var list strings.Builder
+	for shard, is := range of {
+		if is {
+			fmt.Fprintf(&list, ",%d", shard)
+		}
+	}
+	return fmt.Sprintf("SELECT shard, epoch FROM shards WHERE owner = %s AND shard IN (%s) ORDER BY shard FOR KEY SHARE;",
+		pq.QuoteLiteral(k.db.cfg.Process), list.String()[1:])
+}
+
+// mayRecord says whether an outcome comes from the owner of its shard, as the
+// transaction under way sees it.
+func (k *worker) mayRecord(o *delivery.Outcome) bool {
+	return k.db.in == inSQLite || k.epochs[subscriptions.Shard(o.Item.Sub)] == o.Epoch && o.Epoch > 0
+}
+
+// ours are the outcomes that may be recorded.
+func (k *worker) ours(outcomes []*delivery.Outcome) []*delivery.Outcome {
+	if k.db.in == inSQLite {
+		return outcomes
+	}
+	return slices.DeleteFunc(slices.Clone(outcomes), func(o *delivery.Outcome) bool { return !k.mayRecord(o) })
+}
+
+// backlogCap is where BacklogOf stops counting.
+const backlogCap = 1000
+
+// BacklogOf implements delivery.Store.
+func (db *DB) BacklogOf(ctx context.Context, shards []int) (map[int64]int, error) {
+	if db.in == inSQLite {
+		return db.Backlog(ctx)
+	}
+	rows, err := db.read.QueryContext(ctx, `SELECT s.no, p.n FROM subscriptions s, LATERAL (SELECT count(*) AS n
+			FROM (SELECT 1 FROM deliveries d WHERE d.sub = s.no AND d.state = 0 LIMIT ?) few) p
+		WHERE s.deleted_at IS NULL AND s.no % ? = ANY (?) AND p.n > 0`, backlogCap, subscriptions.Shards, pq.Array(shards))
+	if err != nil {
+		return nil, fmt.Errorf("read backlog: %w", err)
+	}
+	defer rows.Close()
+	backlog := map[int64]int{}
+	for rows.Next() {
+		var sub int64
+		var n int
+		if err := rows.Scan(&sub, &n); err != nil {
+			return nil, fmt.Errorf("read backlog: %w", err)
+		}
+		backlog[sub] = n
+	}
+	return backlog, rows.Err()
+}
