@@ -4,6 +4,8 @@
 package live
 
 import (
+	"strings"
+
 	"github.com/hookline/hookline/hub/directory"
 	"github.com/hookline/hookline/hub/event"
 )
@@ -100,7 +102,11 @@ func (b body) value(name string) event.Value {
 	return event.Value("null")
 }
 
-func (b body) text(name string) string { return b.value(name).Text() }
+// text of a member; "" when absent. NUL is none that every store can keep: what it
+// would make of it must not tell ids apart that are then one.
+func (b body) text(name string) string {
+	return strings.ReplaceAll(b.value(name).Text(), "\x00", "\uFFFD")
+}
 
 // time is the first of the names that has one; 0: none has.
 func (b body) time(names ...string) int64 {
