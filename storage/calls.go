@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"sync"
 
 	"github.com/jmoiron/sqlx"
 
@@ -73,6 +75,7 @@ func (callFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (mor
 
 type callFacts struct {
 	ID    string `db:"call_id"`
+	Seq   int64  `db:"seq"`
 	Facts []byte `db:"facts"`
 }
 
@@ -87,13 +90,13 @@ func (f *callFacts) call() (*live.Call, error) {
 // FindLive implements live.Store.
 func (f *Folds) FindLive(ctx context.Context, tenant, since int64) (agents []live.Seen, calls []*live.Call, err error) {
 	err = f.ask(ctx, tenant, "find agents and calls", func(l log) error {
-		agents, calls, err = l.live(ctx, tenant, since)
+		agents, calls, err = l.live(ctx, tenant, since, f.callsOf(tenant))
 		return err
 	})
 	return agents, calls, err
 }
 
-func (l log) live(ctx context.Context, tenant, since int64) (agents []live.Seen, calls []*live.Call, err error) {
+func (l log) live(ctx context.Context, tenant, since int64, boards *boardCalls) (agents []live.Seen, calls []*live.Call, err error) {
 	var rows []struct {
 		seenAgent
 		live.Known
@@ -113,16 +116,85 @@ func (l log) live(ctx context.Context, tenant, since int64) (agents []live.Seen,
 	for _, r := range rows {
 		agents = append(agents, live.Seen{Agent: r.agent(), Known: r.Known})
 	}
-	var found []callFacts
-	if err := sqlx.SelectContext(ctx, l.q, &found, "SELECT call_id, facts FROM live_calls WHERE tenant = ? AND last_at >= ?", tenant, since); err != nil {
-		return nil, nil, err
+	calls, err = boards.find(ctx, l, tenant, since)
+	return agents, calls, err
+}
+
+// boardCalls are the calls of a tenant that boards asked for last, so that each is
+// read once: only those that have changed are read again.
+type boardCalls struct {
+	mu    sync.Mutex
+	since int64 // all calls whose last time is not before it are here
+	seq   int64 // as of this event
+	calls map[string]boardCall
+}
+
+type boardCall struct {
+	*live.Call
+	seq int64
+}
+
+// callsOld is how much older than asked for calls get before they are dropped, ms.
+const callsOld = dayMS
+
+func (f *Folds) callsOf(tenant int64) *boardCalls {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.boards[tenant] == nil {
+		f.boards[tenant] = &boardCalls{}
 	}
-	for _, k := range found {
+	return f.boards[tenant]
+}
+
+// dropCalls of a tenant whose last event is below a number: retention takes them away.
+func (f *Folds) dropCalls(tenant, below int64) {
+	b := f.callsOf(tenant)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.calls, func(_ string, c boardCall) bool { return c.seq < below })
+}
+
+// forgetCalls of a tenant: its rows are made anew.
+func (f *Folds) forgetCalls(tenant int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.boards, tenant)
+}
+
+func (b *boardCalls) find(ctx context.Context, l log, tenant, since int64) (calls []*live.Call, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.calls == nil || since < b.since || since-b.since > callsOld {
+		b.calls, b.since, b.seq = map[string]boardCall{}, since, 0
+	}
+	var changed []callFacts
+	where, args := "seq > ?", []any{tenant, b.seq}
+	if b.seq == 0 {
+		where, args = "last_at >= ?", []any{tenant, b.since}
+	}
+	if err := sqlx.SelectContext(ctx, l.q, &changed, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND "+where, args...); err != nil {
+		return nil, err
+	}
+	for _, k := range changed {
+		b.seq = max(b.seq, k.Seq)
+		if k.Seq < b.calls[k.ID].seq { // of a state of the store before the last
+			continue
+		}
 		c, err := k.call()
 		if err != nil {
-			return nil, nil, err
+			b.calls = nil
+			return nil, err
 		}
-		calls = append(calls, c)
+		if c.Last >= b.since {
+			c.Prepare()
+			b.calls[k.ID] = boardCall{c, k.Seq}
+		}
 	}
-	return agents, calls, nil
+	calls = make([]*live.Call, 0, len(b.calls))
+	for _, c := range b.calls {
+		if c.Last >= since {
+			calls = append(calls, c.Call)
+		}
+	}
+	return calls, nil
 }

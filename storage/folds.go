@@ -70,11 +70,13 @@ type Folds struct {
 	turns map[int64]chan struct{} // of one, by tenant: who folds
 	done  map[int64]int64         // by tenant: all folds came to this number, or further
 	cold  map[int64]int64         // by tenant: up to this number events are read from the store
+
+	boards map[int64]*boardCalls // by tenant
 }
 
 // NewFolds of a store that is open.
 func NewFolds(db *DB) *Folds {
-	return &Folds{db: db, all: []fold{recordFold{}, agentFold{}, callFold{}}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}}
+	return &Folds{db: db, all: []fold{recordFold{}, agentFold{}, callFold{}}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, boards: map[int64]*boardCalls{}}
 }
 
 // FoldTo folds all that is committed of a tenant at its start.
@@ -156,6 +158,7 @@ func (f *Folds) reset(ctx context.Context, tenant int64, names []string) error {
 	defer turn()
 	f.note(tenant, resetting)
 	f.chill(tenant, f.db.cache.last(tenant))
+	f.forgetCalls(tenant)
 	return f.transact(ctx, func(tx *sqlx.Tx) error {
 		at, err := f.claim(ctx, tx, tenant)
 		if err != nil {
@@ -514,6 +517,7 @@ func (f *Folds) Trim(ctx context.Context) error {
 		return err
 	}
 	for _, t := range tenants {
+		f.dropCalls(t.No, t.Below)
 		for _, g := range f.all {
 			old, is := g.(trimmer)
 			for more := is; more; {

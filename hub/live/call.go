@@ -27,6 +27,8 @@ type Call struct {
 	Left    map[string]int64 `json:"f,omitempty"` // last time that each queue was left
 
 	Parties map[string]*Party `json:"p,omitempty"`
+
+	all []*Party // of Prepare
 }
 
 // Main is a main record.
@@ -219,8 +221,15 @@ func earliest(a, b int64) int64 {
 	return a
 }
 
+// Prepare makes questions cheap, and safe to ask at one time. Nothing may be added
+// afterwards.
+func (c *Call) Prepare() { c.all = c.parties() }
+
 // parties with those that events without partyID speak of put where they belong.
 func (c *Call) parties() (all []*Party) {
+	if c.all != nil {
+		return c.all
+	}
 	var loose []string
 	for _, key := range slices.Sorted(maps.Keys(c.Parties)) {
 		if key[0] != 'p' {
@@ -368,7 +377,10 @@ func (c *Call) Count(from, to int64, into map[string]*Counters) {
 	}
 	today := func(at int64) bool { return at > 0 && at >= from && at < to }
 	dir := c.Direction()
-	began := map[string]int64{} // by agent: when it called out
+	var began map[string]int64 // by agent: when it called out
+	if dir == 3 {
+		began = map[string]int64{}
+	}
 	reached := c.Main != nil && (c.Main.Result == 8 || c.Main.Result == 21)
 	for _, p := range c.parties() {
 		if p.Role == "Customer" && p.States[established] > 0 {
@@ -377,7 +389,7 @@ func (c *Call) Count(from, to int64, into map[string]*Counters) {
 		if !p.counts() {
 			continue
 		}
-		if p.Dialing > 0 {
+		if p.Dialing > 0 && dir == 3 {
 			began[p.agent()] = earliest(began[p.agent()], p.Dialing)
 		}
 		instant, result := p.First, int64(0)
