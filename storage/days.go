@@ -136,6 +136,9 @@ func (db *DB) makePartition(ctx context.Context, table string, day int64) error 
 	return tx.Commit()
 }
 
+// hasTable reads the catalogue itself: to_regclass may answer from what the
+// connection remembers, and miss what another process has just made.
 func (db *DB) hasTable(ctx context.Context, q sqlx.QueryerContext, name string) (there bool, err error) {
-	return there, sqlx.GetContext(ctx, q, &there, "SELECT to_regclass(?) IS NOT NULL", name)
+	err = sqlx.GetContext(ctx, q, &there, "SELECT EXISTS (SELECT 1 FROM pg_class WHERE relname = ? AND relnamespace = current_schema()::regnamespace)", name)
+	return there, err
 }
