@@ -49,15 +49,9 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in dialect) e
 			"ON CONFLICT (sub, seq, run, n) DO NOTHING",
 		},
 	} {
-		p, err := prepareBulk(ctx, conn, sizes, b.insert, b.cols, b.tail)
-		if err != nil {
-			return fmt.Errorf("prepare %.40s: %w", b.insert, err)
-		}
-		*b.to = p
+		*b.to = newBulk(conn, sizes, b.insert, b.cols, b.tail)
 	}
-	if err := s.prepareHours(ctx, conn, sizes); err != nil {
-		return err
-	}
+	s.newHours(conn, sizes)
 	for _, q := range []struct {
 		to  **sqlx.Stmt
 		sql string

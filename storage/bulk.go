@@ -4,37 +4,48 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
 )
 
-// bulk inserts many rows with few statements: prepared ones of some sizes.
+// bulk inserts many rows with few statements: of some sizes, each prepared when
+// it is first needed.
 type bulk struct {
-	cols  int
-	args  []any
-	sizes []int // rows of each statement, falling to 1
-	by    []*sql.Stmt
+	conn   *sqlx.Conn
+	insert string // "INSERT … VALUES"
+	tail   string // what follows the rows
+	cols   int
+	args   []any
+	sizes  []int // rows of each statement, falling to 1
+	by     []*sql.Stmt
 }
 
-// prepareBulk: insert is "INSERT … VALUES", tail what follows the rows.
-func prepareBulk(ctx context.Context, conn *sqlx.Conn, sizes []int, insert string, cols int, tail string) (*bulk, error) {
-	b := &bulk{cols: cols, sizes: sizes}
-	row := "(?" + strings.Repeat(",?", cols-1) + ")"
-	for _, n := range sizes {
-		stmt, err := conn.PrepareContext(ctx, insert+" "+row+strings.Repeat(","+row, n-1)+" "+tail) //nolint:sqlclosecheck // lives as long as the connection
-		if err != nil {
-			return nil, errors.Join(err, b.close())
-		}
-		b.by = append(b.by, stmt)
+func newBulk(conn *sqlx.Conn, sizes []int, insert string, cols int, tail string) *bulk {
+	return &bulk{conn: conn, insert: insert, tail: tail, cols: cols, sizes: sizes, by: make([]*sql.Stmt, len(sizes))}
+}
+
+// stmt of the i-th size.
+func (b *bulk) stmt(ctx context.Context, i int) (*sql.Stmt, error) {
+	if b.by[i] != nil {
+		return b.by[i], nil
 	}
-	return b, nil
+	row := "(?" + strings.Repeat(",?", b.cols-1) + ")"
+	stmt, err := b.conn.PrepareContext(ctx, b.insert+" "+row+strings.Repeat(","+row, b.sizes[i]-1)+" "+b.tail) //nolint:sqlclosecheck // lives as long as the connection
+	if err != nil {
+		return nil, fmt.Errorf("prepare %.40s: %w", b.insert, err)
+	}
+	b.by[i] = stmt
+	return stmt, nil
 }
 
 func (b *bulk) close() error {
 	var errs []error
 	for _, stmt := range b.by {
-		errs = append(errs, stmt.Close())
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -58,7 +69,11 @@ func (b *bulk) flush(ctx context.Context) (int64, error) {
 			if rows-at < n {
 				continue
 			}
-			res, err := b.by[i].ExecContext(ctx, b.args[at*b.cols:(at+n)*b.cols]...)
+			stmt, err := b.stmt(ctx, i)
+			if err != nil {
+				return inserted, err
+			}
+			res, err := stmt.ExecContext(ctx, b.args[at*b.cols:(at+n)*b.cols]...)
 			if err != nil {
 				return inserted, err
 			}

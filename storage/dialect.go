@@ -34,11 +34,11 @@ func dialectOf(where string) dialect {
 	return inSQLite
 }
 
-// The lengths of INSERT statements that are prepared. Over a socket a statement
-// costs a round trip, inside the process next to nothing.
+// bulkSizes are the lengths in rows of INSERT statements. Over a socket a
+// statement costs a round trip, inside the process next to nothing.
 func (d dialect) bulkSizes() []int {
 	if d == inPostgres {
-		return []int{128, 16, 4, 1}
+		return []int{128, 64, 32, 16, 8, 4, 2, 1}
 	}
 	return []int{32, 8, 1}
 }

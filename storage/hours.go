@@ -81,24 +81,17 @@ func each(columns, pattern string) string {
 	return strings.Join(names, ", ")
 }
 
-func (s *statements) prepareHours(ctx context.Context, conn *sqlx.Conn, sizes []int) (err error) {
-	if s.hours, err = prepareBulk(ctx, conn, sizes, "INSERT INTO delivery_hours ("+hourColumns+") VALUES",
-		strings.Count(hourColumns, ",")+1, "ON CONFLICT (sub, hour, class) DO UPDATE SET "+each(hourCounts, "% = delivery_hours.% + excluded.%")); err != nil {
-		return fmt.Errorf("prepare delivery_hours: %w", err)
-	}
+func (s *statements) newHours(conn *sqlx.Conn, sizes []int) {
+	s.hours = newBulk(conn, sizes, "INSERT INTO delivery_hours ("+hourColumns+") VALUES",
+		strings.Count(hourColumns, ",")+1, "ON CONFLICT (sub, hour, class) DO UPDATE SET "+each(hourCounts, "% = delivery_hours.% + excluded.%"))
 	// What was counted in the row of another minute is over. Should a minute come
 	// when its row is taken by a later one already, nobody asks for it any more.
-	if s.minutes, err = prepareBulk(ctx, conn, sizes, "INSERT INTO delivery_minutes (sub, slot, minute, "+minuteCounts+") VALUES",
+	s.minutes = newBulk(conn, sizes, "INSERT INTO delivery_minutes (sub, slot, minute, "+minuteCounts+") VALUES",
 		strings.Count(minuteCounts, ",")+4, "ON CONFLICT (sub, slot) DO UPDATE SET "+
 			each(minuteCounts, "% = CASE WHEN delivery_minutes.minute = excluded.minute THEN delivery_minutes.% ELSE 0 END + excluded.%")+
-			", minute = excluded.minute WHERE excluded.minute >= delivery_minutes.minute"); err != nil {
-		return fmt.Errorf("prepare delivery_minutes: %w", err)
-	}
-	if s.errors, err = prepareBulk(ctx, conn, sizes, "INSERT INTO last_errors (sub, at, seq, accepted_at, status, class, error) VALUES", 7,
-		"ON CONFLICT (sub) DO UPDATE SET "+each("at, seq, accepted_at, status, class, error", "% = excluded.%")+" WHERE excluded.at >= last_errors.at"); err != nil {
-		return fmt.Errorf("prepare last_errors: %w", err)
-	}
-	return nil
+			", minute = excluded.minute WHERE excluded.minute >= delivery_minutes.minute")
+	s.errors = newBulk(conn, sizes, "INSERT INTO last_errors (sub, at, seq, accepted_at, status, class, error) VALUES", 7,
+		"ON CONFLICT (sub) DO UPDATE SET "+each("at, seq, accepted_at, status, class, error", "% = excluded.%")+" WHERE excluded.at >= last_errors.at")
 }
 
 func (h *hourDeltas) reset() {

@@ -19,11 +19,10 @@ import (
 // worker is a goroutine of the writer, with the connection that it holds if it
 // takes batches. All that it has belongs to that goroutine.
 type worker struct {
-	db      *DB
-	w       *writer
-	wake    <-chan struct{}
-	batches bool // it takes accepts and outcomes
-	admins  bool // it takes changes of admins
+	db    *DB
+	w     *writer
+	wake  <-chan struct{}
+	takes kinds
 
 	conn *sqlx.Conn // nil: lost, or not there yet
 	stmt statements
@@ -43,8 +42,8 @@ const (
 	poolTries     = 5                      // to find a connection in the pool that lives
 )
 
-func newWorker(w *writer, wake <-chan struct{}, batches, admins bool) *worker {
-	k := &worker{db: w.db, w: w, wake: wake, batches: batches, admins: admins, delta: newPendingDelta(), epochs: map[int]int64{}}
+func newWorker(w *writer, wake <-chan struct{}, takes kinds) *worker {
+	k := &worker{db: w.db, w: w, wake: wake, takes: takes, delta: newPendingDelta(), epochs: map[int]int64{}}
 	k.hours.reset()
 	return k
 }
@@ -94,7 +93,7 @@ func (k *worker) run() {
 			// Those whom the last commit woke have more to write: they come first,
 			// for a commit of its own costs as much as twenty rows.
 			runtime.Gosched()
-			b := k.w.take(k.batches, k.admins)
+			b := k.w.take(k.takes)
 			if b.empty() {
 				break
 			}
@@ -264,7 +263,7 @@ func (k *worker) commitAdmin(op *adminOp) error {
 			op.then()
 		}
 	case unavailable(err):
-		if k.batches {
+		if k.takes.batches() {
 			k.w.away.Store(time.Now().UnixMilli())
 		}
 		err = asBusy(err)

@@ -108,7 +108,7 @@ func benchRecord(b *testing.B) {
 				items = items[n:]
 				db.w.mu.Lock() // all of them in one transaction
 				db.w.outcomes = append(db.w.outcomes, outcomes...)
-				signal(db.w.wake)
+				db.w.signal(ofOutcomes)
 				db.w.mu.Unlock()
 				for range n {
 					require.NoError(b, <-done)

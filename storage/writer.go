@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,13 +28,13 @@ const (
 
 // writer is group commit without a timer: its workers take whatever waits,
 // commit it as one transaction, and take what gathered meanwhile. SQLite has one
-// worker; PostgreSQL a few, and one of its own for changes by admins, which wait
-// for other processes now and then.
+// worker for all. PostgreSQL has one for outcomes, which never wait behind a
+// flood of accepts, one or more for those, and one for changes by admins, which
+// wait for other processes now and then.
 type writer struct {
 	db      *DB
 	workers []*worker
-	wake    chan struct{} // of as many as take batches: something waits
-	wakeFor chan struct{} // of one: an admin waits; SQLite: the same channel
+	wake    [3]chan struct{} // by kind: some of it waits; a worker of several kinds has one channel
 	stat    Stats
 	away    atomic.Int64 // when the database last refused a commit, as for want of space, Unix ms; 0: it did not
 
@@ -77,23 +79,29 @@ type adminOp struct {
 	done chan error
 }
 
+// kinds of work, and sets of them.
+type kinds uint8
+
+const (
+	ofAccepts kinds = 1 << iota
+	ofOutcomes
+	ofAdmins
+)
+
+// batches are what a worker holds a connection for.
+func (k kinds) batches() bool { return k&(ofAccepts|ofOutcomes) != 0 }
+
 func newWriter(ctx context.Context, db *DB) (*writer, error) {
 	w := &writer{db: db, pending: newPendingCounts()}
-	batches := 1
-	if db.in == inPostgres {
-		batches = db.cfg.Writers
-	}
-	w.wake = make(chan struct{}, batches)
-	for range batches {
-		w.workers = append(w.workers, newWorker(w, w.wake, true, db.in == inSQLite))
-	}
-	w.wakeFor = w.wake
-	if db.in == inPostgres {
-		w.wakeFor = make(chan struct{}, 1)
-		w.workers = append(w.workers, newWorker(w, w.wakeFor, false, true))
+	if db.in == inSQLite {
+		w.employ(1, ofAccepts|ofOutcomes|ofAdmins)
+	} else {
+		w.employ(max(1, db.cfg.Writers-1), ofAccepts)
+		w.employ(1, ofOutcomes)
+		w.employ(1, ofAdmins)
 	}
 	for _, k := range w.workers {
-		if !k.batches {
+		if !k.takes.batches() {
 			continue
 		}
 		if err := k.connect(ctx); err != nil {
@@ -101,6 +109,19 @@ func newWriter(ctx context.Context, db *DB) (*writer, error) {
 		}
 	}
 	return w, nil
+}
+
+// employ n workers for some kinds of work.
+func (w *writer) employ(n int, takes kinds) {
+	wake := make(chan struct{}, n)
+	for i := range w.wake {
+		if takes&(1<<i) != 0 {
+			w.wake[i] = wake
+		}
+	}
+	for range n {
+		w.workers = append(w.workers, newWorker(w, wake, takes))
+	}
 }
 
 // load reads what the writer keeps in memory.
@@ -121,11 +142,12 @@ func (w *writer) start() {
 func (w *writer) stop() {
 	w.mu.Lock()
 	w.closing = true
-	w.mu.Unlock()
-	close(w.wake)
-	if w.wakeFor != w.wake {
-		close(w.wakeFor)
+	for i, wake := range w.wake {
+		if !slices.Contains(w.wake[:i], wake) {
+			close(wake)
+		}
 	}
+	w.mu.Unlock()
 	w.ended.Wait()
 }
 
@@ -138,10 +160,11 @@ func (w *writer) close() error {
 	return errors.Join(errs...)
 }
 
-// signal a worker. Callers hold the lock: the channel is open while nothing closes.
-func signal(wake chan<- struct{}) {
+// signal that some of a kind waits. Callers hold the lock, and have seen that
+// nothing closes.
+func (w *writer) signal(of kinds) {
 	select {
-	case wake <- struct{}{}:
+	case w.wake[bits.TrailingZeros8(uint8(of))] <- struct{}{}:
 	default:
 	}
 }
@@ -163,26 +186,27 @@ func (b batch) events() (n int) {
 	return n
 }
 
-// take what waits: of what there is, only what the worker is for.
-func (w *writer) take(batches, admins bool) (b batch) {
+// take what waits of some kinds.
+func (w *writer) take(of kinds) (b batch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if admins && len(w.admins) > 0 {
+	if of&ofAdmins != 0 && len(w.admins) > 0 {
 		b.admin = w.admins[0]
 		w.admins = w.admins[1:]
 		return b
 	}
-	if !batches {
-		return b
+	if of&ofAccepts != 0 {
+		n, events := 0, 0
+		for n < len(w.accepts) && (n == 0 || events+len(w.accepts[n].events) <= maxAcceptEvents) {
+			events += len(w.accepts[n].events)
+			n++
+		}
+		b.accepts, w.accepts = w.accepts[:n:n], w.accepts[n:]
 	}
-	n, events := 0, 0
-	for n < len(w.accepts) && (n == 0 || events+len(w.accepts[n].events) <= maxAcceptEvents) {
-		events += len(w.accepts[n].events)
-		n++
+	if of&ofOutcomes != 0 {
+		n := min(len(w.outcomes), maxOutcomes)
+		b.outcomes, w.outcomes = w.outcomes[:n:n], w.outcomes[n:]
 	}
-	b.accepts, w.accepts = w.accepts[:n:n], w.accepts[n:]
-	n = min(len(w.outcomes), maxOutcomes)
-	b.outcomes, w.outcomes = w.outcomes[:n:n], w.outcomes[n:]
 	return b
 }
 
@@ -195,7 +219,7 @@ func (w *writer) putBack(outcomes []*delivery.Outcome) bool {
 		return false
 	}
 	w.outcomes = append(outcomes, w.outcomes...)
-	signal(w.wake)
+	w.signal(ofOutcomes)
 	return true
 }
 
@@ -232,7 +256,7 @@ func (db *DB) adminThen(ctx context.Context, what string, fn func(tx *sqlx.Tx) e
 		return fmt.Errorf("%s: %w", what, ingest.ErrBusy)
 	}
 	w.admins = append(w.admins, op)
-	signal(w.wakeFor)
+	w.signal(ofAdmins)
 	w.mu.Unlock()
 	select {
 	case err := <-op.done:
@@ -265,7 +289,7 @@ func (db *DB) Accept(ctx context.Context, events []*event.Event) ([]ingest.Verdi
 	}
 	w.bytes += op.bytes
 	w.accepts = append(w.accepts, op)
-	signal(w.wake)
+	w.signal(ofAccepts)
 	w.mu.Unlock()
 	// Once queued it will be committed: whoever sent it must hear so, however
 	// long that takes. The writer always answers.
@@ -282,7 +306,7 @@ func (db *DB) Record(o *delivery.Outcome) {
 		return
 	}
 	w.outcomes = append(w.outcomes, o)
-	signal(w.wake)
+	w.signal(ofOutcomes)
 	w.mu.Unlock()
 }
 
