@@ -18,11 +18,25 @@ import (
 
 var benchRows = flag.Int("past-rows", 500_000, "deliveries in the log that BenchmarkLog reads, over 100 subscriptions")
 
-// BenchmarkLog reads pages of a long log of 100 subscriptions, with an attempt
-// for each delivery.
+// BenchmarkLog reads pages of a log of 30 days and 100 subscriptions, with an
+// attempt for each delivery.
 func BenchmarkLog(b *testing.B) {
-	const subs = 100
+	b.Run("sqlite", benchLog)
+	b.Run(postgresTest, benchLog)
+}
+
+func benchLog(b *testing.B) {
+	const subs, days = 100, 30
 	db, ctx := openPast(b), context.Background()
+	for day := range int64(days) {
+		if db.in == inPostgres {
+			for _, table := range dayTables {
+				require.NoError(b, db.makePartition(ctx, table, pastStart/dayMS+day))
+			}
+			require.NoError(b, db.noteDays(ctx))
+		}
+	}
+	step := days * dayMS / int64(*benchRows/5+1)
 	db.seed(b, func(tx *sqlx.Tx) {
 		require.NoError(b, insertTenant(ctx, tx, 1))
 		for no := int64(1); no <= subs; no++ {
@@ -31,32 +45,39 @@ func BenchmarkLog(b *testing.B) {
 		// Each event goes to 5 of the 100; 1 in 1,000 deliveries failed for good,
 		// 1 in 20,000 is of a rare type.
 		events := *benchRows / 5
-		_, err := tx.ExecContext(ctx, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+		const first = pastStart / dayMS * dayMS
+		_, err := tx.ExecContext(ctx, `WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 			INSERT INTO events (tenant, seq, id, type, order_key, occurred_at, accepted_at, source, key_id, process, body_hash, size, matched, hops, test)
-			SELECT 1, i, 'e-' || i, iif(i % 20000 = 0, 1, 8), 'call/' || (i / 12), ? + i, ? + i, 'http', 'k', 'p', zeroblob(32), 1000, 5, 0, 0 FROM n`,
-			events, pastStart, pastStart)
+			SELECT 1, (? + i * ?) / 86400000 * 4294967296 + i, 'e-' || i, CASE WHEN i % 20000 = 0 THEN 1 ELSE 8 END, 'call/' || (i / 12),
+				? + i * ?, ? + i * ?, 'http', 'k', 'p', ?, 1000, 5, 0, false FROM n`,
+			events, first, step, first, step, first, step, make([]byte, 32))
 		require.NoError(b, err)
 		_, err = tx.ExecContext(ctx, `INSERT INTO deliveries (sub, seq, run, order_key, type, version, state, tries, due_at, give_up_at, accepted_at,
 				first_try_at, done_at, last_status, last_error, late, aside_at)
-			SELECT s.no, e.seq, 0, e.seq / 12, e.type, 1, iif((e.seq * 5 + s.no / 20) % 1000 = 0, 2, 1), 1, 0, 0, e.accepted_at, e.accepted_at, e.accepted_at,
-				iif((e.seq * 5 + s.no / 20) % 1000 = 0, 503, 200), iif((e.seq * 5 + s.no / 20) % 1000 = 0, 8, 0), 0, 0
+			SELECT s.no, e.seq, 0, e.seq / 12, e.type, 1, CASE WHEN (e.seq * 5 + s.no / 20) % 1000 = 0 THEN 2 ELSE 1 END, 1, 0, 0,
+				e.accepted_at, e.accepted_at, e.accepted_at, CASE WHEN (e.seq * 5 + s.no / 20) % 1000 = 0 THEN 503 ELSE 200 END,
+				CASE WHEN (e.seq * 5 + s.no / 20) % 1000 = 0 THEN 8 ELSE 0 END, false, 0
 			FROM subscriptions s CROSS JOIN events e ON e.tenant = 1 AND s.no % 20 = e.seq % 20`)
 		require.NoError(b, err)
 		_, err = tx.ExecContext(ctx, `INSERT INTO attempts (sub, seq, run, n, at, dns, connect, tls, first, total, remote_ip, status, class,
 				header, signed_at, random_code, key_n, version, late, replay, process, epoch)
 			SELECT sub, seq, 0, 1, accepted_at, 0, 0, 0, 900, 1000, '127.0.0.1', last_status, last_error,
-				'Content-Length: 2' || char(10) || 'Date: Fri, 20 Nov 2026 05:45:52 GMT' || char(10), accepted_at, '0123456789abcdef', 1, 1, 0, 0, 'p', 0
-			FROM deliveries`)
+				?, accepted_at, '0123456789abcdef', 1, 1, false, false, 'p', 0
+			FROM deliveries`, "Content-Length: 2\nDate: Fri, 20 Nov 2026 05:45:52 GMT\n")
 		require.NoError(b, err)
 	})
-	end := int64(pastStart) + int64(*benchRows)/5
+	db.exec(b, "ANALYZE")
+	if db.in == inPostgres {
+		db.exec(b, "SELECT setval('event_seq', ?)", (pastStart/dayMS+days)<<dayBits) // that day is today
+	}
+	end := int64(pastStart/dayMS*dayMS) + days*dayMS
 	for _, c := range []struct {
 		name string
 		f    search.DeliveryFilter
 	}{
 		{"newest", search.DeliveryFilter{}},
 		{"oneSub", search.DeliveryFilter{Sub: 7}},
-		{"old", search.DeliveryFilter{To: end - int64(*benchRows)/10}},
+		{"old", search.DeliveryFilter{To: end - days*dayMS/2}},
 		{"orderKey", search.DeliveryFilter{OrderKey: "call/1000"}},
 		{"exhausted", search.DeliveryFilter{State: new(delivery.Exhausted)}},
 		{"pending", search.DeliveryFilter{State: new(delivery.Pending)}},
@@ -76,12 +97,15 @@ func BenchmarkLog(b *testing.B) {
 		})
 	}
 	b.Run("attempts", func(b *testing.B) {
-		seq := int64(0)
+		var places []struct{ Sub, Seq int64 } // here and there
+		require.NoError(b, db.read.Select(&places, "SELECT sub, seq FROM deliveries WHERE seq % 997 = 0 LIMIT 1000"))
+		n := 0
 		benchPages(b, func() error {
-			seq = (seq+999_983)%(int64(*benchRows)/5) + 1 // here and there
-			found, err := db.FindAttempts(ctx, 1, seq%20+20, seq, search.AttemptPlace{}, 50)
+			p := places[n%len(places)]
+			n++
+			found, err := db.FindAttempts(ctx, 1, p.Sub, p.Seq, search.AttemptPlace{}, 50)
 			if err == nil && len(found) != 1 {
-				err = fmt.Errorf("%d attempts of event %d", len(found), seq)
+				err = fmt.Errorf("%d attempts of event %d", len(found), p.Seq)
 			}
 			return err
 		})
@@ -91,7 +115,7 @@ func BenchmarkLog(b *testing.B) {
 		f    search.EventFilter
 	}{
 		{"newest", search.EventFilter{}},
-		{"old", search.EventFilter{To: end - int64(*benchRows)/10}},
+		{"old", search.EventFilter{To: end - days*dayMS/2}},
 		{"orderKey", search.EventFilter{OrderKey: "call/1000"}},
 		{"rareType", search.EventFilter{Types: event.Of(event.CDRCall)}},
 		{"unmatched", search.EventFilter{Matched: new(false)}},
