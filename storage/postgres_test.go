@@ -624,6 +624,34 @@ func TestRetentionDropsDays(t *testing.T) {
 	}
 }
 
+// A database restored from a backup, or a standby that took over, goes on with
+// numbers that nobody has seen.
+func TestNumbersAfterRestore(t *testing.T) {
+	place, ctx := pgtest.Database(t), t.Context()
+	db := openPastIn(t, place)
+	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	first := db.push(t, event.CDRCall, "")
+	require.Equal(t, first+1, db.push(t, event.CDRCall, ""))
+	db.close(t)
+	db = openPastIn(t, place)
+	require.Equal(t, first+2, db.push(t, event.CDRCall, ""), "the same server: no gap")
+
+	db.exec(t, "UPDATE meta SET value = ? WHERE name = 'origin'", []byte("another/00000001/1"))
+	require.Equal(t, first+3, db.push(t, event.CDRCall, ""))
+	db.close(t)
+	db = openPastIn(t, place)
+	other := openPastAs(t, place, "other")
+	last := db.push(t, event.CDRCall, "")
+	require.Equal(t, first+3+originGap+1, last)
+	require.Equal(t, last+1, other.push(t, event.CDRCall, ""), "once")
+	require.Equal(t, first>>dayBits, last>>dayBits, "still of today")
+
+	// It happens while the process runs: its connections break.
+	db.exec(t, "UPDATE meta SET value = ? WHERE name = 'origin'", []byte("another/00000001/1"))
+	db.exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'hookline write%'")
+	require.Equal(t, last+1+originGap+1, db.push(t, event.CDRCall, ""))
+}
+
 // Should nobody have made a partition in time, events go to the rest.
 func TestDayWithoutPartition(t *testing.T) {
 	db, ctx := openPastIn(t, pgtest.Database(t)), t.Context()

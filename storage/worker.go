@@ -55,7 +55,13 @@ func (k *worker) connect(ctx context.Context) (err error) {
 		if k.conn, err = k.db.pool.Connx(ctx); err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}
-		if err = k.stmt.prepare(ctx, k.conn, k.db.in); err == nil {
+		if k.db.in == inPostgres && k.takes&ofAccepts != 0 {
+			err = k.db.checkOrigin(ctx, k.conn)
+		}
+		if err == nil {
+			err = k.stmt.prepare(ctx, k.conn, k.db.in)
+		}
+		if err == nil {
 			return nil
 		}
 		err = errors.Join(err, k.disconnect())
