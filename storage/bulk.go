@@ -32,7 +32,7 @@ func (b *bulk) stmt(ctx context.Context, i int) (*sql.Stmt, error) {
 		return b.by[i], nil
 	}
 	row := "(?" + strings.Repeat(",?", b.cols-1) + ")"
-	stmt, err := b.conn.PrepareContext(ctx, b.insert+" "+row+strings.Repeat(","+row, b.sizes[i]-1)+" "+b.tail) //nolint:sqlclosecheck // lives as long as the connection
+	stmt, err := b.conn.PrepareContext(ctx, b.insert+" "+row+strings.Repeat(","+row, b.sizes[i]-1)+" "+b.tail)
 	if err != nil {
 		return nil, fmt.Errorf("prepare %.40s: %w", b.insert, err)
 	}
@@ -69,7 +69,7 @@ func (b *bulk) flush(ctx context.Context) (int64, error) {
 			if rows-at < n {
 				continue
 			}
-			stmt, err := b.stmt(ctx, i)
+			stmt, err := b.stmt(ctx, i) //nolint:sqlclosecheck // lives as long as the connection
 			if err != nil {
 				return inserted, err
 			}

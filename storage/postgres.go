@@ -319,8 +319,7 @@ func pgUnavailable(err error) bool {
 
 // isLost says that there is no connection any more.
 func isLost(err error) bool {
-	var netErr net.Error
-	if errors.As(err, &netErr) {
+	if _, is := errors.AsType[net.Error](err); is {
 		return true
 	}
 	if e := pq.As(err); e != nil {
