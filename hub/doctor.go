@@ -295,7 +295,7 @@ func (d *doctor) store(ctx context.Context) {
 // Bounds of the server.
 const (
 	oldestServer = 140000 // what the driver supports
-	connections  = 23     // of one process: writers, readers, upkeep, jobs, ownership
+	connections  = 28     // of one process: 8 that write, 16 that read, the rest for shards and notices
 )
 
 // server judges the PostgreSQL that the store is on.

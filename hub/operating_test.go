@@ -168,6 +168,14 @@ func TestRestoreOfADump(t *testing.T) {
 	rows, err := hub.VerifyAudit(t.Context(), restoredConfig(second))
 	require.NoError(t, err)
 	require.Positive(t, rows)
+
+	// Who forgets the numbers has them left out by the hub itself.
+	third := hubtest.Postgres(t)
+	run(t, "pg_restore", "--no-owner", "--exit-on-error", "--dbname="+third, dump)
+	careless := hubtest.Start(t, hubtest.InDatabase(third))
+	careless.Owner = owner
+	careless.Send(hubtest.Ringing("new", 1))
+	require.Greater(t, newestNumber(t, careless), lost+1<<27)
 }
 
 func restoredConfig(database string) (c hub.Config) {
