@@ -159,6 +159,13 @@ func (w *world) receive(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Unlock()
 }
 
+// inFlight is how many requests the receivers hold.
+func (w *world) inFlight() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.open
+}
+
 // accept commits an event of an order key and nudges the lane, if it runs.
 func (w *world) accept(keys ...int64) {
 	for _, key := range keys {

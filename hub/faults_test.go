@@ -109,7 +109,7 @@ func (c *crowd) wait(t *testing.T, what string, f func() bool) {
 // of the 300 has ended, so nothing of theirs waited for one; and what the hub
 // keeps in memory does not grow with the backlog of the 300.
 func TestHangingReceiversDelayNobody(t *testing.T) {
-	const hanging, well, first, more = 300, 100, 2, 6
+	const hanging, well, first, more = 300, 100, 1, 4
 	h := hubtest.Start(t)
 	limits(t, h, `{"subscriptions":500,"eventsPerSecond":1000000}`)
 	hung, fine := newCrowd(t, true), newCrowd(t, false)

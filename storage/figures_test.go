@@ -51,7 +51,7 @@ func (h *history) step() {
 	case 7, 8:
 		h.retryOne()
 	case 9:
-		h.w.last.At += h.r.Int64N(hourMS) // hours pass; the writer is idle
+		h.now(h.r.Int64N(hourMS)) // hours pass
 	case 10:
 		if h.r.IntN(3) == 0 || len(h.subs) < 2 {
 			h.subscribeOne()
@@ -81,10 +81,21 @@ func (h *history) acceptSome() {
 	require.NoError(h.t, err)
 }
 
+// now is the store's last time, so many ms later than before. It belongs to the
+// writer, so that is who is asked.
+func (h *history) now(later int64) (at int64) {
+	require.NoError(h.t, h.admin(h.t.Context(), "let time pass", func(*sqlx.Tx) error {
+		h.w.last.At += later
+		at = h.w.last.At
+		return nil
+	}))
+	return at
+}
+
 // attempt of any class, begun at any time of two days.
 func (h *history) attempt() *delivery.Attempt {
 	a := &delivery.Attempt{
-		At: h.w.last.At - h.r.Int64N(48*hourMS), Total: time.Duration(h.r.Int64N(1 << h.r.IntN(36))),
+		At: h.now(0) - h.r.Int64N(48*hourMS), Total: time.Duration(h.r.Int64N(1 << h.r.IntN(36))),
 		StatusCode: 200,
 	}
 	if h.r.IntN(2) == 0 {
@@ -170,7 +181,7 @@ func testCountsAddUp(t *testing.T) {
 			for _, by := range []search.Grouping{search.ByNone, search.BySubscription, search.ByClass} {
 				h.requireStats(search.StatsFilter{Tenant: 1, By: by, Days: zones[h.r.IntN(len(zones))]})
 			}
-			rows, err := h.FindStats(t.Context(), search.StatsFilter{Tenant: 2, From: 1, To: h.w.last.At/hourMS + 1, Limit: 10})
+			rows, err := h.FindStats(t.Context(), search.StatsFilter{Tenant: 2, From: 1, To: h.now(0)/hourMS + 1, Limit: 10})
 			require.NoError(t, err)
 			require.Empty(t, rows, "another tenant's")
 		})
@@ -187,7 +198,7 @@ func zone(t *testing.T, name string) *time.Location {
 // all happened.
 func (h *history) requireStats(f search.StatsFilter) {
 	h.t.Helper()
-	f.From, f.To, f.Limit = h.w.last.At/hourMS-60, h.w.last.At/hourMS+1, 10_000
+	f.From, f.To, f.Limit = h.now(0)/hourMS-60, h.now(0)/hourMS+1, 10_000
 	rows, err := h.FindStats(h.t.Context(), f)
 	require.NoError(h.t, err)
 
