@@ -52,7 +52,7 @@ var ErrLocked = errors.New("another hookline process uses this data folder")
 type Config struct {
 	Dir        string            // folder of the database and its lock file; made when absent
 	URL        string            // postgres://…; never shown, it may hold a password
-	Writers    int               // connections that commit on PostgreSQL, one of them outcomes, the others accepts; 2 or more, default 2
+	Writers    int               // connections that commit on PostgreSQL, one of them outcomes, the others accepts; 2 or more, default 3: an accept that waits for a lock does not hold up the others
 	Readers    int               // connections that read; default 8, on PostgreSQL 16
 	Process    string            // name of this process in events and attempts
 	Box        *signing.Box      // seals secrets at rest
@@ -172,7 +172,7 @@ func (db *DB) openPostgres(ctx context.Context) (err error) {
 	}
 	// The writers, one each for changes by admins, upkeep, retention and what comes
 	// now and then, and two for folds.
-	db.cfg.Writers = max(2, db.cfg.Writers)
+	db.cfg.Writers = max(2, cmp.Or(db.cfg.Writers, 3))
 	db.pool.SetMaxOpenConns(db.cfg.Writers + 6)
 	db.pool.SetMaxIdleConns(db.cfg.Writers + 4)
 	if db.read, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "read", statement: readerWait, readOnly: true}); err != nil {
