@@ -16,8 +16,9 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// heard is what lanes were told. They own the even shards, or the odd ones.
-type heard struct {
+// Heard is what the lanes of a process were told. They own the even shards, or
+// the odd ones.
+type Heard struct {
 	odd int
 
 	mu     sync.Mutex
@@ -26,17 +27,24 @@ type heard struct {
 	scans  int
 }
 
-func (h *heard) Owns(shard int) bool { return shard%2 == h.odd }
+func newHeard(odd int) *Heard {
+	return &Heard{odd: odd, subs: map[int64]int64{}, shards: map[int]int64{}}
+}
 
-func (h *heard) Nudge(sub, from int64) {
+// Owns implements nudged.
+func (h *Heard) Owns(shard int) bool { return shard%2 == h.odd }
+
+// Nudge implements nudged.
+func (h *Heard) Nudge(sub, from int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.Owns(subscriptions.Shard(sub)) {
-		h.subs[sub] = from
+		merge(h.subs, sub, from)
 	}
 }
 
-func (h *heard) NudgeShard(shard int, from int64) {
+// NudgeShard implements nudged.
+func (h *Heard) NudgeShard(shard int, from int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.Owns(shard) {
@@ -44,91 +52,89 @@ func (h *heard) NudgeShard(shard int, from int64) {
 	}
 }
 
-func (h *heard) Rescan() {
+// Rescan implements nudged.
+func (h *Heard) Rescan() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.scans++
 }
 
-func (h *heard) eventually(t *testing.T, what string, f func() bool) {
+// Wait until what was heard so far is as f says.
+func (h *Heard) Wait(t *testing.T, what string, f func(subs map[int64]int64, shards map[int]int64, scans int) bool) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		return f()
-	}, 10*time.Second, time.Millisecond, what)
+		return f(h.subs, h.shards, h.scans)
+	}, 20*time.Second, time.Millisecond, what)
 }
 
-// bounded is a transport that takes no more than NOTIFY does.
-type bounded struct{ *gochannel.GoChannel }
+// Told says whether there was a nudge for a subscription.
+func (h *Heard) Told(sub int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.subs[sub] > 0
+}
 
-func (b bounded) Publish(topic string, messages ...*message.Message) error {
-	for _, m := range messages {
-		if len(m.Payload) > storage.MaxNotice {
-			panic("a message is too long")
-		}
+// Process is a pipeline that runs, with the lanes of one of two processes.
+type Process struct {
+	*pipeline
+	*Heard
+	stop  context.CancelFunc
+	ended chan error
+}
+
+// RunPipeline of the process whose lanes own the even shards, or the odd ones.
+func RunPipeline(t *testing.T, odd int, remote Transport) *Process {
+	p, err := newPipeline(slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	one := &Process{pipeline: p, Heard: newHeard(odd), ended: make(chan error, 1)}
+	p.connect(one.Heard, remote)
+	var ctx context.Context
+	ctx, one.stop = context.WithCancel(context.Background())
+	go func() { one.ended <- p.Run(ctx) }()
+	<-p.router.Running()
+	t.Cleanup(func() { one.Stop(t) })
+	return one
+}
+
+// Stop the pipeline, whatever its transport does. Stopping it twice does nothing.
+func (p *Process) Stop(t *testing.T) {
+	if p.stop == nil {
+		return
 	}
-	return b.GoChannel.Publish(topic, messages...)
-}
-
-// running pipelines of two processes: the lanes of each are told of what is
-// theirs, whoever committed it.
-func running(t *testing.T, remote Transport) (pipes [2]*pipeline, lanes [2]*heard) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var run sync.WaitGroup
-	for i := range pipes {
-		lanes[i] = &heard{odd: i, subs: map[int64]int64{}, shards: map[int]int64{}}
-		p, err := newPipeline(slog.New(slog.DiscardHandler))
-		require.NoError(t, err)
-		p.connect(lanes[i], remote)
-		pipes[i] = p
-		run.Go(func() {
-			if err := p.Run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-		<-p.router.Running()
-	}
-	t.Cleanup(func() { cancel(); run.Wait() })
-	return pipes, lanes
-}
-
-func TestNudgesReachTheOwner(t *testing.T) {
-	remote := bounded{gochannel.NewGoChannel(gochannel.Config{}, watermill.NopLogger{})}
-	t.Cleanup(func() { require.NoError(t, remote.Close()) })
-	pipes, lanes := running(t, remote)
-	pipes[0].Nudge([]storage.Rows{{Sub: 2, From: 7}, {Sub: 3, From: 9}, {Sub: 3, From: 8}})
-	lanes[0].eventually(t, "its own", func() bool { return lanes[0].subs[2] == 7 && len(lanes[0].subs) == 1 })
-	lanes[1].eventually(t, "the other's, merged to the lowest", func() bool { return lanes[1].subs[3] == 8 && len(lanes[1].subs) == 1 })
-
-	pipes[1].Changed()
+	p.stop()
+	p.stop = nil
 	select {
-	case <-pipes[0].news:
-	case <-time.After(10 * time.Second):
-		t.Fatal("no news")
+	case err := <-p.ended:
+		require.NoError(t, err)
+	case <-time.After(30 * time.Second):
+		t.Error("the pipeline does not stop")
 	}
-
-	// More than a message holds: the shards say it.
-	pipes[0].there.mu.Lock() // so that it is one round
-	for sub := int64(1); sub < 20_000; sub += 2 {
-		merge(pipes[0].there.waiting, sub, 1_000_000+sub)
-	}
-	pipes[0].there.mu.Unlock()
-	pipes[0].there.signal()
-	lanes[1].eventually(t, "all odd shards", func() bool { return len(lanes[1].shards) == 32 })
-	require.EqualValues(t, 1_000_000+5, lanes[1].shards[5], "from the lowest on")
-
-	require.NoError(t, remote.Publish(topicNudges, message.NewMessage("missed", nil)))
-	lanes[0].eventually(t, "something may have been missed", func() bool { return lanes[0].scans == 1 })
 }
+
+// Tell is Nudge of the pipeline.
+func (p *Process) Tell(rows ...storage.Rows) { p.pipeline.Nudge(rows) }
+
+// News says that another process changed something.
+func (p *Process) News() <-chan struct{} { return p.news }
 
 // A process alone tells itself.
 func TestNudgesOfOneProcess(t *testing.T) {
-	pipes, lanes := running(t, nil)
-	pipes[1].Nudge([]storage.Rows{{Sub: 5, From: 3}})
-	lanes[1].eventually(t, "told", func() bool { return lanes[1].subs[5] == 3 })
-	pipes[1].Changed()
-	require.Empty(t, pipes[1].there.wake)
+	p := RunPipeline(t, 1, nil)
+	p.Tell(storage.Rows{Sub: 5, From: 3}, storage.Rows{Sub: 6, From: 3})
+	p.Wait(t, "told", func(subs map[int64]int64, _ map[int]int64, _ int) bool { return subs[5] == 3 })
+	p.Changed()
+	require.Empty(t, p.there.wake)
+}
+
+// A message without a payload says that some may have been lost.
+func TestRescan(t *testing.T) {
+	remote := gochannel.NewGoChannel(gochannel.Config{}, watermill.NopLogger{})
+	t.Cleanup(func() { require.NoError(t, remote.Close()) })
+	p := RunPipeline(t, 0, remote)
+	require.NoError(t, remote.Publish(topicNudges, message.NewMessage("missed", nil)))
+	p.Wait(t, "to look at everything", func(_ map[int64]int64, _ map[int]int64, scans int) bool { return scans == 1 })
 }
 
 // Whatever comes as a message does no harm.
@@ -137,7 +143,7 @@ func FuzzTell(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
 	f.Add(appendNudge(nil, -1<<63, 1))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		l := &heard{subs: map[int64]int64{}, shards: map[int]int64{}}
+		l := newHeard(0)
 		(&pipeline{lanes: l}).tell(payload)
 		for shard := range l.shards {
 			require.Less(t, shard, subscriptions.Shards)

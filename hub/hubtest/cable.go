@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Cable is the way from a process to its database. Cut, it carries nothing, and
-// neither end hears why.
+// Cable is the way from a process to its database, or to a broker. Cut, it
+// carries nothing, and neither end hears why.
 type Cable struct {
-	URL string // of the database, by this way
+	URL string // of the server, by this way
 
 	to string
 	l  net.Listener
@@ -23,12 +23,12 @@ type Cable struct {
 	conns  map[net.Conn]struct{}
 }
 
-// NewCable to the database of a URL.
-func NewCable(t testing.TB, database string) *Cable {
+// NewCable to the server of a URL.
+func NewCable(t testing.TB, server string) *Cable {
 	t.Helper()
-	u, err := url.Parse(database)
+	u, err := url.Parse(server)
 	require.NoError(t, err)
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	c := &Cable{to: u.Host, l: l, mended: make(chan struct{}), conns: map[net.Conn]struct{}{}}
 	close(c.mended)
@@ -47,7 +47,7 @@ func NewCable(t testing.TB, database string) *Cable {
 	t.Cleanup(func() {
 		_ = l.Close()
 		c.Mend()
-		c.drop()
+		c.Drop()
 		carried.Wait()
 	})
 	return c
@@ -72,7 +72,8 @@ func (c *Cable) Mend() {
 	}
 }
 
-func (c *Cable) drop() {
+// Drop all connections: both ends hear that they ended. New ones can be made.
+func (c *Cable) Drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for conn := range c.conns {
@@ -88,7 +89,7 @@ func (c *Cable) whole() {
 }
 
 func (c *Cable) carry(from net.Conn) {
-	to, err := net.Dial("tcp", c.to) //nolint:noctx // a test's
+	to, err := net.Dial("tcp", c.to)
 	if err != nil {
 		_ = from.Close()
 		return
