@@ -109,19 +109,20 @@ func TestRefusedEnvelopes(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	for in, want := range map[string]string{
-		wrap("cdr.call", `{"callID":"1","duration":""}`):                                          "empty /data/duration",
-		wrap("cdr.call", `{"callID":"1","duration":-3}`):                                          "negative /data/duration",
-		wrap("cdr.call", `{"callID":"1","callResult":77}`):                                        "unknown_code /data/callResult",
-		wrap("cdr.call", `{"callID":"1","mainDialType":"Carrier pigeon"}`):                        "unknown_code /data/mainDialType",
-		wrap("cdr.call", `{"callID":"1","startTime":1637068256}`):                                 "looks_like_seconds /data/startTime",
-		wrap("cdr.call", `{"callID":"1","startTime":-1}`):                                         "negative /data/startTime",
-		wrap("cdr.call", `{"callID":"1","startTime":1637068256419000}`):                           "out_of_range /data/startTime",
-		wrap("cdr.call", `{"callID":"1","startTime":1637068256419,"endTime":"1637068256418"}`):    "end_before_start /data/endTime",
-		wrap("chat.rated", `{"chatId":"1","at":1637068256419,"score":6}`):                         "out_of_range /data/score",
-		wrap("chat.accepted", `{"chatId":"1","at":1637068256419,"handledBy":"cat"}`):              "unknown_code /data/handledBy",
-		`{"time":1637068256,"type":"call.held","data":{"callID":"1"}}`:                            "looks_like_seconds /time",
-		`{"data":{"callID":"1"},"time":1637068256,"type":"call.held"}`:                            "looks_like_seconds /time",
-		wrap("cdr.call", `{"callID":"1","startTime":0,"endTime":null,"duration":"100","fee":""}`): "empty /data/fee",
+		wrap("cdr.call", `{"callID":"1","duration":""}`):                                                                                                       "empty /data/duration",
+		wrap("cdr.call", `{"callID":"1","duration":-3}`):                                                                                                       "negative /data/duration",
+		wrap("cdr.call", `{"callID":"1","callResult":77}`):                                                                                                     "unknown_code /data/callResult",
+		wrap("cdr.call", `{"callID":"1","mainDialType":"Carrier pigeon"}`):                                                                                     "unknown_code /data/mainDialType",
+		wrap("cdr.call", `{"callID":"1","startTime":1637068256}`):                                                                                              "looks_like_seconds /data/startTime",
+		wrap("cdr.call", `{"callID":"1","startTime":-1}`):                                                                                                      "negative /data/startTime",
+		wrap("cdr.call", `{"callID":"1","startTime":1637068256419000}`):                                                                                        "out_of_range /data/startTime",
+		wrap("cdr.call", `{"callID":"1","startTime":1637068256419,"endTime":"1637068256418"}`):                                                                 "end_before_start /data/endTime",
+		wrap("chat.rated", `{"chatId":"1","at":1637068256419,"score":6}`):                                                                                      "out_of_range /data/score",
+		wrap("chat.accepted", `{"chatId":"1","at":1637068256419,"handledBy":"cat"}`):                                                                           "unknown_code /data/handledBy",
+		`{"time":1637068256,"type":"call.held","data":{"callID":"1"}}`:                                                                                         "looks_like_seconds /time",
+		`{"data":{"callID":"1"},"time":1637068256,"type":"call.held"}`:                                                                                         "looks_like_seconds /time",
+		wrap("cdr.call", `{"callID":"1","startTime":0,"endTime":null,"duration":"100","fee":""}`):                                                              "empty /data/fee",
+		wrap("cdr.call", `{"callID":"1","startTime":"\t0","duration":" 100\r\n","fee":"1.5\t","inboundTransferedHumanAgent":"true\n","totalDuration":"\n-1"}`): "negative /data/totalDuration",
 	} {
 		e, p := acme.Envelope([]byte(in))
 		require.Nil(t, p, "%s: %v", in, p)

@@ -22,11 +22,13 @@ const (
 	large          // an integer beyond int64, a number beyond float64
 )
 
-// unquoted is the inside of a string token without outer blanks; false when
-// it has escapes.
-func unquoted(tok []byte) ([]byte, bool) {
+// inside is what a string token stands for, without outer blanks.
+func inside(tok []byte) []byte {
 	in := tok[1 : len(tok)-1]
-	return trim(in), bytes.IndexByte(in, '\\') < 0
+	if bytes.IndexByte(in, '\\') >= 0 {
+		in = []byte(unescape(tok))
+	}
+	return trim(in)
 }
 
 func trim(b []byte) []byte {
@@ -45,10 +47,7 @@ func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\
 func readText(tok []byte) ([]byte, reading) {
 	switch {
 	case tok[0] == '"':
-		if s, ok := unquoted(tok); ok {
-			return s, good
-		}
-		return trim([]byte(unescape(tok))), good
+		return inside(tok), good
 	case tok[0] == 'n':
 		return nil, absent
 	case isInteger(tok):
@@ -83,7 +82,7 @@ func readInt(tok []byte) (int64, reading) {
 	case 'n':
 		return 0, absent
 	case '"':
-		tok, _ = unquoted(tok) // a backslash is no digit
+		tok = inside(tok)
 		if len(tok) == 0 {
 			return 0, empty
 		}
@@ -116,7 +115,7 @@ func readNumber(tok []byte) (float64, reading) {
 	case 'n':
 		return 0, absent
 	case '"':
-		tok, _ = unquoted(tok)
+		tok = inside(tok)
 		if len(tok) == 0 {
 			return 0, empty
 		}
@@ -142,7 +141,7 @@ func readBool(tok []byte) reading {
 	case 'n':
 		return absent
 	case '"':
-		switch s, _ := unquoted(tok); string(s) {
+		switch string(inside(tok)) {
 		case "true", "false":
 			return good
 		case "":

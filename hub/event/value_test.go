@@ -9,7 +9,8 @@ import (
 func TestValue(t *testing.T) {
 	values := map[string]Value{}
 	for name, v := range Members([]byte(` {"text": " a\u0062 ", "digits": 7, "int": "-12 ", "past": -5, "half": 1.5, "none": null,
-		"e\u0073c": true, "flag": "false", "empty": "", "deps": " a | |b|a", "list": [1], "int": 13}`)) {
+		"e\u0073c": true, "flag": "false", "empty": "", "deps": " a | |b|a", "list": [1], "int": 13,
+		"tab": "\t8\r\n", "yes": "\u0020true\n", "part": "1.5\t"}`)) {
 		values[string(name)] = v
 	}
 	require.Equal(t, "ab", values["text"].Text())
@@ -24,15 +25,23 @@ func TestValue(t *testing.T) {
 		require.False(t, ok, absent)
 		require.Zero(t, values[absent].Time())
 	}
+	n, ok = values["tab"].Int()
+	require.True(t, ok, "blanks may be written as escapes")
+	require.Equal(t, int64(8), n)
 	require.Zero(t, values["past"].Time())
 	require.Equal(t, int64(7), values["digits"].Time())
 	is, there := values["esc"].Bool()
 	require.True(t, is && there)
 	is, there = values["flag"].Bool()
 	require.True(t, !is && there)
+	is, there = values["yes"].Bool()
+	require.True(t, is && there)
 	_, there = values["none"].Bool()
 	require.False(t, there)
 	f, ok := values["half"].Number()
+	require.True(t, ok)
+	require.InDelta(t, 1.5, f, 0)
+	f, ok = values["part"].Number()
 	require.True(t, ok)
 	require.InDelta(t, 1.5, f, 0)
 	require.Equal(t, []string{"a", "b"}, values["deps"].Departments())
