@@ -10,6 +10,7 @@ import (
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/dialect/sobot"
+	"github.com/hookline/hookline/hub/live"
 )
 
 // dialects are the vendors' APIs.
@@ -28,6 +29,19 @@ func (h *Hub) dialects(auth *access.Authenticator, api *admin.API) []dialect.Dia
 			Log: h.log,
 		},
 	}
+}
+
+// boardSettings of a tenant: after how long without an event calls and chats are over.
+func (h *Hub) boardSettings(tenant int64) live.Settings {
+	t := h.book.Tenant(tenant)
+	if t == nil {
+		return live.Settings{}
+	}
+	ms := func(name string) int64 {
+		hours, _ := t.Settings[name].(float64)
+		return int64(hours * 60 * 60 * 1000)
+	}
+	return live.Settings{StaleCall: ms("staleCallHours"), StaleChat: ms("staleChatHours")}
 }
 
 // now is Unix ms: the moment that a query is about. Tests may set it.

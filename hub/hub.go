@@ -27,6 +27,7 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/openapi"
 	"github.com/hookline/hookline/hub/recording"
 	"github.com/hookline/hookline/hub/tail"
@@ -41,6 +42,7 @@ type Hub struct {
 	log     *slog.Logger
 	db      *storage.DB
 	folds   *storage.Folds
+	boards  *live.Boards
 	book    *access.Book
 	lanes   *delivery.Dispatcher
 	sender  *delivery.Sender
@@ -130,6 +132,7 @@ func (h *Hub) joinOthers() (err error) {
 func (h *Hub) wire() {
 	h.ops.store = h.db
 	h.folds = storage.NewFolds(h.db)
+	h.boards = &live.Boards{Scenes: h.folds, Directory: h.db.Directory().Of, Settings: h.boardSettings}
 	h.sender = &delivery.Sender{Allow: h.cfg.allow, TenantAllow: h.tenantAllow, Self: h.self}
 	h.records = h.library()
 	h.lanes = delivery.NewDispatcher(delivery.Config{

@@ -198,13 +198,27 @@ type stretch struct {
 	LoginAt  int64 `db:"login_at"`
 	ReasonAt int64 `db:"reason_at"`
 	WorkAt   int64 `db:"work_at"`
+	LoggedAt int64 `db:"logged_at"` // since when it is logged in; 0: it is not
+	ReadyAt  int64 `db:"ready_at"`  // when the work status last became 1; 0: never
 }
 
 // next is the stretch that begins at a status.
 func (s *stretch) next(is live.State, st *status) stretch {
 	n := stretch{State: is, Start: st.Start, ID: st.ID, LoginAt: st.Start, ReasonAt: st.Start, WorkAt: st.Start}
+	if is.LoggedIn() {
+		n.LoggedAt = st.Start
+	}
+	if is.Work == 1 {
+		n.ReadyAt = st.Start
+	}
 	if s == nil {
 		return n
+	}
+	if is.LoggedIn() && s.LoggedIn() {
+		n.LoggedAt = s.LoggedAt
+	}
+	if is.Work != 1 || s.Work == 1 {
+		n.ReadyAt = s.ReadyAt
 	}
 	if is.Login == s.Login {
 		n.LoginAt = s.LoginAt
@@ -220,7 +234,8 @@ func (s *stretch) next(is live.State, st *status) stretch {
 
 // like says whether what follows the two is the same.
 func (s *stretch) like(o *stretch) bool {
-	return s.State == o.State && s.LoginAt == o.LoginAt && s.ReasonAt == o.ReasonAt && s.WorkAt == o.WorkAt
+	return s.State == o.State && s.LoginAt == o.LoginAt && s.ReasonAt == o.ReasonAt && s.WorkAt == o.WorkAt &&
+		s.LoggedAt == o.LoggedAt && s.ReadyAt == o.ReadyAt
 }
 
 // status is a row of agent_statuses.
@@ -301,16 +316,16 @@ func restretch(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, cha
 	}
 	var rows [][]any
 	for _, s := range made {
-		rows = append(rows, []any{tenant, agent, s.Start, s.End, s.ID, s.Login, s.Reason, s.Work, s.LoginAt, s.ReasonAt, s.WorkAt})
+		rows = append(rows, []any{tenant, agent, s.Start, s.End, s.ID, s.Login, s.Reason, s.Work, s.LoginAt, s.ReasonAt, s.WorkAt, s.LoggedAt, s.ReadyAt})
 	}
-	return upsert(ctx, tx, "INSERT INTO agent_stretches (tenant, agent, start_at, end_at, id, login, reason, work, login_at, reason_at, work_at) VALUES", rows,
+	return upsert(ctx, tx, "INSERT INTO agent_stretches (tenant, agent, start_at, end_at, id, login, reason, work, login_at, reason_at, work_at, logged_at, ready_at) VALUES", rows,
 		"ON CONFLICT (tenant, agent, start_at) DO UPDATE SET end_at = excluded.end_at")
 }
 
 // stretchAt is the one that an agent is in at a time; nil: none.
 func stretchAt(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, at int64) (*stretch, error) {
 	var s stretch
-	err := tx.GetContext(ctx, &s, `SELECT start_at, end_at, id, login, reason, work, login_at, reason_at, work_at FROM agent_stretches
+	err := tx.GetContext(ctx, &s, `SELECT start_at, end_at, id, login, reason, work, login_at, reason_at, work_at, logged_at, ready_at FROM agent_stretches
 		WHERE tenant = ? AND agent = ? AND start_at <= ? ORDER BY start_at DESC LIMIT 1`, tenant, agent, at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil //nolint:nilnil // none is no error

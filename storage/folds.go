@@ -71,12 +71,12 @@ type Folds struct {
 	done  map[int64]int64         // by tenant: all folds came to this number, or further
 	cold  map[int64]int64         // by tenant: up to this number events are read from the store
 
-	boards map[int64]*boardCalls // by tenant
+	scenes map[int64]*scene // by tenant
 }
 
 // NewFolds of a store that is open.
 func NewFolds(db *DB) *Folds {
-	return &Folds{db: db, all: []fold{recordFold{}, agentFold{}, callFold{}}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, boards: map[int64]*boardCalls{}}
+	return &Folds{db: db, all: []fold{recordFold{}, agentFold{}, callFold{}, chatFold{}, visitorFold{}, queueFold{}}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, scenes: map[int64]*scene{}}
 }
 
 // FoldTo folds all that is committed of a tenant at its start.
@@ -101,18 +101,23 @@ func (f *Folds) foldTo(ctx context.Context, tenant int64) (to int64, err error) 
 // ask runs fn on one state of the database in which the folds of a tenant hold
 // all that was accepted before.
 func (f *Folds) ask(ctx context.Context, tenant int64, what string, fn func(log) error) error {
+	return f.askAt(ctx, tenant, what, func(l log, _ map[string]int64) error { return fn(l) })
+}
+
+// askAt also says how far each fold is in that state.
+func (f *Folds) askAt(ctx context.Context, tenant int64, what string, fn func(log, map[string]int64) error) error {
 	for whole := false; !whole; {
 		to, err := f.foldTo(ctx, tenant)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		if err := f.db.snapshot(ctx, what, func(l log) error {
-			at, err := f.lowest(ctx, l.q, tenant)
+			at, err := positions(ctx, l.q, tenant)
 			// Unless somebody rebuilds them just now: then they are folded again.
-			if whole = at >= to; err != nil || !whole {
+			if whole = f.least(at) >= to; err != nil || !whole {
 				return err
 			}
-			return fn(l)
+			return fn(l, at)
 		}); err != nil {
 			return err
 		}
@@ -158,13 +163,17 @@ func (f *Folds) reset(ctx context.Context, tenant int64, names []string) error {
 	defer turn()
 	f.note(tenant, resetting)
 	f.chill(tenant, f.db.cache.last(tenant))
-	f.forgetCalls(tenant)
+	defer f.forget(tenant)
 	return f.transact(ctx, func(tx *sqlx.Tx) error {
 		at, err := f.claim(ctx, tx, tenant)
 		if err != nil {
 			return err
 		}
-		for n := range at {
+		if _, err := mark(ctx, tx, rebuilt, tenant, at[rebuilt]+1); err != nil {
+			return err
+		}
+		for _, g := range f.all {
+			n := g.name()
 			if len(names) > 0 && !slices.Contains(names, n) {
 				continue
 			}
@@ -392,14 +401,36 @@ func positions(ctx context.Context, q sqlx.QueryerContext, tenant int64) (map[st
 // lowest position of a tenant's folds; resetting: of one rows are left to take away.
 func (f *Folds) lowest(ctx context.Context, q sqlx.QueryerContext, tenant int64) (int64, error) {
 	at, err := positions(ctx, q, tenant)
-	if err != nil || len(f.all) == 0 {
-		return 0, err
+	return f.least(at), err
+}
+
+func (f *Folds) least(at map[string]int64) (low int64) {
+	if len(f.all) > 0 {
+		low = at[f.all[0].name()]
 	}
-	low := at[f.all[0].name()]
 	for _, g := range f.all {
 		low = min(low, at[g.name()])
 	}
-	return low, nil
+	return low
+}
+
+// Marks in the table of positions, which no fold is called: how often folds of a
+// tenant were made anew, and up to which number rows were taken away. Who keeps
+// in memory what it read from them sees that it must read anew.
+const (
+	rebuilt = "-rebuilt"
+	trimmed = "-trimmed"
+)
+
+// mark says whether it was another before.
+func mark(ctx context.Context, tx *sqlx.Tx, name string, tenant, at int64) (news bool, err error) {
+	res, err := tx.ExecContext(ctx, `INSERT INTO folds (name, tenant, position) VALUES (?, ?, ?)
+		ON CONFLICT (name, tenant) DO UPDATE SET position = excluded.position WHERE folds.position <> excluded.position`, name, tenant, at)
+	if err != nil {
+		return false, fmt.Errorf("mark %s: %w", name, err)
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 // claim reads the positions and keeps others from moving them until tx ends.
@@ -517,7 +548,6 @@ func (f *Folds) Trim(ctx context.Context) error {
 		return err
 	}
 	for _, t := range tenants {
-		f.dropCalls(t.No, t.Below)
 		for _, g := range f.all {
 			old, is := g.(trimmer)
 			for more := is; more; {
@@ -534,6 +564,16 @@ func (f *Folds) Trim(ctx context.Context) error {
 				case <-time.After(time.Since(began)):
 				}
 			}
+		}
+		news := false
+		if err := f.transact(ctx, func(tx *sqlx.Tx) (err error) {
+			news, err = mark(ctx, tx, trimmed, t.No, t.Below)
+			return err
+		}); err != nil {
+			return fmt.Errorf("trim tenant %d: %w", t.No, err)
+		}
+		if news {
+			f.forget(t.No)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -32,6 +33,8 @@ type Known struct {
 	LoginAt  int64  `db:"login_at"` // since when each code is what it is
 	ReasonAt int64  `db:"reason_at"`
 	WorkAt   int64  `db:"work_at"`
+	LoggedAt int64  `db:"logged_at"` // since when it is logged in; 0: it is not
+	ReadyAt  int64  `db:"ready_at"`  // when its work status last became 1; 0: never
 	CallID   string `db:"call_id"`
 	CallType int64  `db:"call_type"`
 }
@@ -44,6 +47,37 @@ type Row struct {
 	ClientType  string
 	Departments []string
 	Number      string // of the customer of the current call
+	Current     *Call  // what is known of that call; nil: its id at most
+	// Since when it has its part in that call, or, when no event says, its work status.
+	CallSince int64
+	Listed    *directory.Agent // what the directory says; nil: nothing
+	Parties   int64            // its parties in calls that go on
+}
+
+// LoggedIn says whether the agent is.
+func (s State) LoggedIn() bool { return s.Login == 1 || s.Login == 2 || s.Login == 98 }
+
+// OnCall says whether the agent has to do with a call.
+func (s State) OnCall() bool { return s.Work >= 5 && s.Work <= 8 }
+
+// OnBreak says whether the agent is.
+func (s State) OnBreak() bool { return s.Login == 2 && s.Reason >= 11 && s.Reason <= 18 }
+
+// MaxChats that the agent takes at a time; -1: no bound.
+func (r *Row) MaxChats() int64 {
+	if r.Listed == nil {
+		return 1
+	}
+	return int64(r.Listed.MaxConcurrentChats)
+}
+
+// Since is when the agent became available, or, when it is not online, when that
+// began; 0: nothing was ever heard of it.
+func (r *Row) Since() int64 {
+	if r.Login == 1 {
+		return max(r.LoginAt, r.ReadyAt)
+	}
+	return r.LoginAt
 }
 
 // Board is all agents at a moment.
@@ -63,6 +97,7 @@ type leg struct {
 	call  *Call
 	work  int64
 	since int64
+	first int64
 }
 
 // workRank is the order in which states count that changed at one time.
@@ -82,6 +117,7 @@ func NewBoard(m Moment, seen []Seen, calls []*Call, d *directory.Directory) Boar
 	legs := map[string]*leg{}   // by agent, of the party that changed last
 	freed := map[string]int64{} // by agent, when its last party was released
 	byID := map[string]*Call{}
+	parties := map[string]int64{} // by agent, of calls that go on
 	for _, c := range calls {
 		byID[c.ID] = c
 		c.Count(m.From, m.To, counts)
@@ -97,14 +133,18 @@ func NewBoard(m Moment, seen []Seen, calls []*Call, d *directory.Directory) Boar
 		for _, p := range c.parties() {
 			agent := p.agent()
 			work, since := p.state()
+			over := !goesOn || p.released()
+			if agent != "" && !over && p.First > 0 {
+				parties[agent]++
+			}
 			if agent == "" || work == 0 {
 				continue
 			}
-			if !goesOn || p.released() {
+			if over {
 				freed[agent] = max(freed[agent], p.end(c))
 				continue
 			}
-			if l := (&leg{c, work, since}); legs[agent] == nil || l.before(legs[agent]) {
+			if l := (&leg{c, work, since, p.First}); legs[agent] == nil || l.before(legs[agent]) {
 				legs[agent] = l
 			}
 		}
@@ -122,7 +162,7 @@ func NewBoard(m Moment, seen []Seen, calls []*Call, d *directory.Directory) Boar
 		r := Row{Seen: s, ClientType: "Unknown"}
 		r.Agent = s.With(d)
 		if known := d.Agent(s.UUID); known != nil {
-			r.Departments = known.DepartmentIDs
+			r.Listed, r.Departments = known, known.DepartmentIDs
 			if known.ClientType != "" {
 				r.ClientType = known.ClientType
 			}
@@ -130,6 +170,7 @@ func NewBoard(m Moment, seen []Seen, calls []*Call, d *directory.Directory) Boar
 		if c := counts[s.Key]; c != nil {
 			r.Counters = *c
 		}
+		r.Parties = parties[s.Key]
 		r.settle(legs[s.Key], freed[s.Key])
 		r.current(legs[s.Key], byID)
 		b.Rows = append(b.Rows, r)
@@ -142,14 +183,10 @@ func (p *Party) end(c *Call) int64 {
 	switch {
 	case p.Released > 0:
 		return p.Released
-	case p.CDR != nil && p.CDR.End > 0:
-		return p.CDR.End
-	case p.CDR != nil:
-		return p.CDR.Start
-	case c.Deleted > 0:
-		return c.Deleted
+	case p.CDR != nil && end(p.CDR.Start, p.CDR.End) > 0:
+		return end(p.CDR.Start, p.CDR.End)
 	}
-	return c.Latest
+	return c.ends()
 }
 
 // settle gives an agent who never told its state the one that its calls show.
@@ -158,8 +195,12 @@ func (r *Row) settle(l *leg, freed int64) {
 		return
 	}
 	r.State, r.LoginAt, r.WorkAt = State{Login: 1, Work: 1}, r.First, max(r.First, freed)
+	r.LoggedAt, r.ReadyAt = r.First, r.WorkAt
 	if l != nil {
 		r.Work, r.WorkAt = l.work, l.since
+		if freed > l.first { // it had another call meanwhile
+			r.ReadyAt = r.First
+		}
 	}
 }
 
@@ -173,10 +214,16 @@ func (r *Row) current(l *leg, calls map[string]*Call) {
 	if id == "" && l != nil {
 		id = l.call.ID
 	}
-	r.CallID = id
-	c := calls[id]
-	if c != nil {
-		r.Number, r.CallType = c.Number(), c.Direction()
+	r.CallID, r.CallSince = id, r.WorkAt
+	if c := calls[id]; c != nil {
+		r.Current, r.Number, r.CallType = c, c.Number(), c.Direction()
+		began := int64(0)
+		for _, p := range c.parties() {
+			if p.agent() == r.Key {
+				began = earliest(began, p.First)
+			}
+		}
+		r.CallSince = cmp.Or(began, r.WorkAt)
 	}
 	if typ >= 1 && typ <= 3 {
 		r.CallType = typ

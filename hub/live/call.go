@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -12,30 +13,38 @@ import (
 type Call struct {
 	ID     string `json:"-"`
 	Known  bool   `json:"k,omitempty"` // from call.* events
+	First  int64  `json:"s,omitempty"` // of its call.* events
 	Latest int64  `json:"l,omitempty"` // of its call.* and queue.* events
 	Last   int64  `json:"m,omitempty"` // of all of its times
 
 	Deleted  int64 `json:"d,omitempty"` // by call.deleted
 	Main     *Main `json:"c,omitempty"`
 	Bot      bool  `json:"b,omitempty"` // there is a main bot record
-	Dir      first `json:"r"`           // as its events say
-	Customer first `json:"u"`           // number, as its events say
-	Queued   first `json:"q"`           // customer's number, as its queue events say
+	BotEnd   int64 `json:"e,omitempty"` // its end, else its start
+	Dir      first `json:"r,omitzero"`  // as its events say
+	Customer first `json:"u,omitzero"`  // number, as its events say
+	Line     first `json:"i,omitzero"`  // the tenant's own number, as its events say
+	Dial     first `json:"a,omitzero"`  // mainDialType of call.created
 
-	Entered int64            `json:"e,omitempty"` // the last stay in a queue
-	Queue   string           `json:"w,omitempty"` // of that stay
-	Left    map[string]int64 `json:"f,omitempty"` // last time that each queue was left
-
+	Queued  Queued            `json:"qs,omitempty"`
 	Parties map[string]*Party `json:"p,omitempty"`
 
-	all []*Party // of Prepare
+	told *callTold // of Prepare
 }
 
 // Main is a main record.
 type Main struct {
-	Type, Result, Start int64
-	FirstAgent          string // firstCallAgentUUID
-	Customer            string
+	Type, Result, Start, End int64
+	FirstAgent               string // firstCallAgentUUID
+	Customer, Gateway, Dial  string
+}
+
+// end of the call that a record says.
+func end(start, end int64) int64 {
+	if end > 0 {
+		return end
+	}
+	return start
 }
 
 // first is the value of the earliest event that has one.
@@ -57,6 +66,8 @@ type Party struct {
 	First    int64    `json:"f,omitempty"` // of its call.* events
 	States   [5]int64 `json:"s"`           // last time of each of partyStates
 	Dialing  int64    `json:"d,omitempty"` // the first
+	Answered int64    `json:"e,omitempty"` // the first time it was established
+	Dir      first    `json:"i,omitzero"`  // as its events say
 	Released int64    `json:"r,omitempty"` // the first
 	Role     string   `json:"o,omitempty"`
 	RoleAt   int64    `json:"p,omitempty"`
@@ -72,6 +83,7 @@ type Party struct {
 type CDR struct {
 	UUID, ID                                 string
 	Role, DialType, Result, Type, Start, End int64
+	Talk                                     int64 // s
 }
 
 // partyStates in the order in which equal times count, and the work status that
@@ -108,13 +120,22 @@ func CallOf(e *event.Event) string {
 // Add what an event says.
 func (c *Call) Add(e *event.Event) {
 	b := read(e.Body)
-	num := func(name string) int64 { n, _ := b.value(name).Int(); return n }
+	or := func(name string, absent int64) int64 {
+		if n, there := b.value(name).Int(); there {
+			return n
+		}
+		return absent
+	}
+	num := func(name string) int64 { return or(name, 0) }
 	switch t := e.Type; t {
 	case event.CDRCall:
-		c.Main = &Main{num("callType"), num("callResult"), b.time("startTime"), b.text("firstCallAgentUUID"), b.text("customerNumber")}
+		c.Main = &Main{
+			num("callType"), num("callResult"), b.time("startTime"), b.time("endTime"),
+			b.text("firstCallAgentUUID"), b.text("customerNumber"), b.text("gatewayNumber"), b.text("mainDialType"),
+		}
 		c.Last = max(c.Last, b.time("startTime"), b.time("endTime"))
 	case event.CDRBotCall:
-		c.Bot = true
+		c.Bot, c.BotEnd = true, b.time("endTime", "startTime")
 		c.Last = max(c.Last, b.time("startTime"), b.time("endTime"))
 	case event.CDRParty, event.CDRBotParty:
 		c.Last = max(c.Last, b.time("startTime"), b.time("endTime"))
@@ -126,21 +147,14 @@ func (c *Call) Add(e *event.Event) {
 			p.Bot = true
 			return
 		}
-		p.CDR = &CDR{b.text("agentUUID"), b.text("agentID"), num("agentRole"), num("dialType"), num("callResult"), num("callType"), b.time("startTime"), b.time("endTime")}
-	case event.QueueEntered, event.QueueLeft:
-		at, queue := b.time("enteredAt"), b.text("queueId")
-		if t == event.QueueEntered {
-			if at >= c.Entered {
-				c.Entered, c.Queue = at, queue
-			}
-		} else if at = b.time("leftAt"); len(c.Left) < maxParties || c.Left[queue] > 0 {
-			if c.Left == nil {
-				c.Left = map[string]int64{}
-			}
-			c.Left[queue] = max(c.Left[queue], at)
+		p.CDR = &CDR{
+			b.text("agentUUID"), b.text("agentID"), or("agentRole", 2), or("dialType", 1), num("callResult"), num("callType"),
+			b.time("startTime"), b.time("endTime"), talk(b),
 		}
-		c.Queued.hear(at, b.text("customerNumber"))
-		c.Latest, c.Last = max(c.Latest, at), max(c.Last, at)
+	case event.QueueEntered, event.QueueLeft:
+		f := queueFact(t, b)
+		c.Queued.add(f)
+		c.Latest, c.Last = max(c.Latest, f.At), max(c.Last, f.At)
 	default:
 		c.addEvent(e, b)
 	}
@@ -149,16 +163,22 @@ func (c *Call) Add(e *event.Event) {
 func (c *Call) addEvent(e *event.Event, b body) {
 	at := e.OccurredAt
 	c.Known = true
+	c.First = earliest(c.First, at)
 	c.Latest, c.Last = max(c.Latest, at), max(c.Last, at)
 	dir := directions[b.text("callType")]
 	c.Dir.hear(at, dir)
 	switch dir {
 	case "2":
 		c.Customer.hear(at, b.text("ANI"))
+		c.Line.hear(at, b.text("DNIS"))
 	case "3":
 		c.Customer.hear(at, b.text("DNIS"))
+		c.Line.hear(at, b.text("ANI"))
 	}
-	if e.Type == event.CallDeleted {
+	switch e.Type {
+	case event.CallCreated:
+		c.Dial.hear(at, b.text("mainDialType"))
+	case event.CallDeleted:
 		c.Deleted = earliest(c.Deleted, at)
 	}
 	// Without partyID: of the party of its agent, else of the one with its thisDN.
@@ -179,6 +199,7 @@ func (c *Call) addEvent(e *event.Event, b body) {
 		return
 	}
 	p.First = earliest(p.First, at)
+	p.Dir.hear(at, dir)
 	for i, s := range partyStates {
 		if s.event == e.Type {
 			p.States[i] = max(p.States[i], at)
@@ -187,6 +208,8 @@ func (c *Call) addEvent(e *event.Event, b body) {
 	switch e.Type {
 	case event.CallDialing:
 		p.Dialing = earliest(p.Dialing, at)
+	case event.CallEstablished:
+		p.Answered = earliest(p.Answered, at)
 	case event.CallReleased:
 		p.Released = earliest(p.Released, at)
 	}
@@ -221,14 +244,28 @@ func earliest(a, b int64) int64 {
 	return a
 }
 
+// callTold is what a call comes to.
+type callTold struct {
+	parties []*Party
+	stays   []Stay
+}
+
 // Prepare makes questions cheap, and safe to ask at one time. Nothing may be added
 // afterwards.
-func (c *Call) Prepare() { c.all = c.parties() }
+func (c *Call) Prepare() { c.told = &callTold{c.parties(), c.stays()} }
+
+// stays of the contact that the call is.
+func (c *Call) stays() []Stay {
+	if c.told != nil {
+		return c.told.stays
+	}
+	return c.Queued.stays()
+}
 
 // parties with those that events without partyID speak of put where they belong.
 func (c *Call) parties() (all []*Party) {
-	if c.all != nil {
-		return c.all
+	if c.told != nil {
+		return c.told.parties
 	}
 	var loose []string
 	for _, key := range slices.Sorted(maps.Keys(c.Parties)) {
@@ -260,6 +297,10 @@ func (c *Call) parties() (all []*Party) {
 
 func (p *Party) merge(o *Party) {
 	p.First, p.Dialing, p.Released = earliest(p.First, o.First), earliest(p.Dialing, o.Dialing), earliest(p.Released, o.Released)
+	p.Answered = earliest(p.Answered, o.Answered)
+	if o.Dir.Some {
+		p.Dir.hear(o.Dir.At, o.Dir.Is)
+	}
 	for i := range p.States {
 		p.States[i] = max(p.States[i], o.States[i])
 	}
@@ -280,7 +321,7 @@ func (p *Party) agent() string {
 
 // counts says whether the party is one of its agent's in the counters.
 func (p *Party) counts() bool {
-	if p.CDR != nil && (p.CDR.Role != 0 && p.CDR.Role != 2 || p.CDR.DialType > 3) {
+	if p.CDR != nil && (p.CDR.Role != 2 || p.CDR.DialType < 1 || p.CDR.DialType > 3) {
 		return false
 	}
 	return p.agent() != "" && (p.Role == "" || p.Role == "Agent")
@@ -323,7 +364,65 @@ func (c *Call) Number() string {
 	case c.Customer.Some:
 		return c.Customer.Is
 	}
-	return c.Queued.Is
+	return c.Queued.earliest(func(f *QueueFact) string { return f.Customer })
+}
+
+// Gateway is the tenant's own number in the call; "": unknown.
+func (c *Call) Gateway() string {
+	if c.Main != nil && c.Main.Gateway != "" {
+		return c.Main.Gateway
+	}
+	return cmp.Or(c.Queued.earliest(func(f *QueueFact) string { return f.Gateway }), c.Line.Is)
+}
+
+// CallBack says whether the call was begun for the agent, who was called first.
+func (c *Call) CallBack() bool {
+	dial := c.Dial.Is
+	if dial == "" && c.Main != nil {
+		dial = c.Main.Dial
+	}
+	return dial == "ClickToCallback" || dial == "TwoWayToPSTN"
+}
+
+// Waits of the contact that are over.
+func (c *Call) Waits() []Stay { return ended(c.Queued.stays(), c.over(), c.ends()) }
+
+// ends is when a call that is not live ended.
+func (c *Call) ends() int64 {
+	switch {
+	case c.Deleted > 0:
+		return c.Deleted
+	case c.Main != nil:
+		return end(c.Main.Start, c.Main.End)
+	case c.Bot:
+		return c.BotEnd
+	}
+	last := int64(0)
+	for _, p := range c.parties() {
+		switch {
+		case p.First == 0:
+		case !p.released():
+			return c.Latest // it is stale
+		default:
+			last = max(last, p.Released)
+			if p.Released == 0 && p.CDR != nil {
+				last = max(last, end(p.CDR.Start, p.CDR.End))
+			}
+		}
+	}
+	return last
+}
+
+// talk in s, as the reports have it.
+func talk(b body) int64 {
+	if d, there := b.value("duration").Int(); there {
+		return max(d, 0)
+	}
+	bridged, ended := b.time("bridgeTime"), b.time("endTime")
+	if bridged == 0 || ended < bridged {
+		return 0
+	}
+	return (ended - bridged) / 1000
 }
 
 // over for good: no later event makes the call live again.
@@ -335,7 +434,7 @@ func (c *Call) Live(now, stale int64) bool {
 	if !c.Known || c.over() || now-c.Latest >= stale {
 		return false
 	}
-	if c.Entered > 0 && c.Left[c.Queue] < c.Entered { // it waits
+	if running(c.stays()) != nil { // it waits
 		return true
 	}
 	known := false

@@ -185,24 +185,7 @@ func (p *params) minute(name string, loc *time.Location) int64 {
 		p.refuse("PARAM_VALUE", name, "must be a time as yyyy-MM-dd HH:mm")
 		return 0
 	}
-	return atWall(wall, loc).UnixMilli()
-}
-
-// atWall is the instant at which clocks in a zone show the time that wall has in
-// UTC: the first, when they show it twice; when they skip it, what they would
-// show had they not been changed.
-func atWall(wall time.Time, loc *time.Location) time.Time {
-	offset := func(t time.Time) time.Duration {
-		_, s := t.In(loc).Zone()
-		return time.Duration(s) * time.Second
-	}
-	before, after := offset(wall.Add(-24*time.Hour)), offset(wall.Add(24*time.Hour))
-	for _, o := range []time.Duration{before, after} {
-		if t := wall.Add(-o); offset(t) == o {
-			return t
-		}
-	}
-	return wall.Add(-before)
+	return live.AtWall(wall, loc).UnixMilli()
 }
 
 // maxItems of a list.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/julienschmidt/httprouter"
@@ -115,7 +114,7 @@ func (a *API) getMetrics(w http.ResponseWriter, r *http.Request, c access.Caller
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
 	defer cancel()
-	m := today(now, loc)
+	m := live.Today(now, loc)
 	seen, calls, err := a.Live.FindLive(ctx, c.Tenant, m.Since())
 	if err != nil {
 		return err
@@ -123,13 +122,6 @@ func (a *API) getMetrics(w http.ResponseWriter, r *http.Request, c access.Caller
 	board := live.NewBoard(m, seen, calls, a.directory(c.Tenant))
 	list, sum := q.show(&board)
 	return write(w, http.StatusOK, metricsPage{"EventAgentsMetricsWatch", c.CompanyID, now, sum, list})
-}
-
-// today is the day of a moment on the wall of a zone: it may have 23 or 25 hours.
-func today(now int64, loc *time.Location) live.Moment {
-	y, mo, d := time.UnixMilli(now).In(loc).Date()
-	midnight := func(d int) int64 { return atWall(time.Date(y, mo, d, 0, 0, 0, 0, time.UTC), loc).UnixMilli() }
-	return live.Moment{Now: now, From: midnight(d), To: midnight(d + 1)}
 }
 
 func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {
@@ -252,24 +244,7 @@ func (p *params) querySort(values url.Values) (key string, down bool) {
 // byNumber is the default order: agentIDs of digits by value, then the others,
 // those without one last; equal ones by agentUUID.
 func byNumber(a, b *agentMetrics) int {
-	return cmp.Or(compareNumbers(a.AgentID, b.AgentID), cmp.Compare(a.AgentUUID, b.AgentUUID))
-}
-
-func compareNumbers(a, b string) int {
-	kind := func(s string) int {
-		switch {
-		case s == "":
-			return 2
-		case strings.Trim(s, "0123456789") == "":
-			return 0
-		}
-		return 1
-	}
-	if by := cmp.Compare(kind(a), kind(b)); by != 0 || kind(a) != 0 {
-		return cmp.Or(by, cmp.Compare(a, b))
-	}
-	x, y := strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
-	return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y))
+	return cmp.Or(live.CompareNumbers(a.AgentID, b.AgentID), cmp.Compare(a.AgentUUID, b.AgentUUID))
 }
 
 // show the page of a board that is asked for, and the summary of all pages.
@@ -293,7 +268,7 @@ func (q *watched) show(b *live.Board) (metricsList, summary) {
 		if order := orders[q.sort]; order != nil {
 			by = order(x, y)
 		} else if q.down {
-			by = compareNumbers(x.AgentID, y.AgentID)
+			by = live.CompareNumbers(x.AgentID, y.AgentID)
 		}
 		if q.down {
 			by = -by

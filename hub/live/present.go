@@ -1,0 +1,483 @@
+package live
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/hookline/hookline/hub/directory"
+)
+
+// Present is what there is at a moment, and so far today: agents, contacts that
+// wait, calls, chats. It holds instants, so that figures follow from it and now
+// while nothing happens. It is shared: nobody changes it.
+type Present struct {
+	Moment
+	Board
+
+	Waiting   []Waiting  // that wait now, by contact
+	Today     []CallRow  // calls of today, and those that go on; in no order
+	Answered  []Answered // parties of agents, established today; in no order
+	ActiveNow int        // calls that go on
+
+	set       Settings
+	scene     *Scene
+	directory *directory.Directory
+	until     int64 // Unix ms: before it, and not before Now, all this holds
+	rows      map[string]*Row
+	chats     []ongoing // that go on or wait
+	left      []gone    // of the last hours, by when they left the queue
+	ends      []*Chat   // that were abandoned or switched, by their end
+	handled   map[string]int
+}
+
+// Waiting is a contact in a queue.
+type Waiting struct {
+	ID         string // callID or chatId
+	Media      string // call, chat
+	Queue      string
+	Since      int64  // Unix ms
+	GroupID    string // of the event, else of the queue in the directory; "" none
+	Group      string // its name, else its id
+	Department string
+	AgentUUID  string // to whom it is routed; "" nobody
+	Agent      *Row   // the same, when the board has it
+	Strategy   string
+	CallType   int64 // 1 internal, 2 inbound, 3 outbound, 0 unknown
+	Campaign   string
+	DID        string
+	Ringing    bool // at an agent
+	Customer   string
+	Visitor    string
+	Identity   string // contactIdentityId
+}
+
+// CallRow is a call of which events or its main record tell.
+type CallRow struct {
+	ID        string
+	At        int64 // Unix ms, its earliest time
+	Today     bool  // that lies in today
+	Live      bool  // it goes on
+	Direction int64 // 1 internal, 2 inbound, 3 outbound, 0 unknown
+	DID       string
+	Agents    []*Row
+}
+
+// Answered is a party of an agent that was established.
+type Answered struct {
+	Agent     *Row
+	Call      string
+	At        int64 // Unix ms, its earliest time
+	Direction int64 // 1 internal, 2 inbound, 3 outbound, 0 unknown
+	DID       string
+
+	began int64 // while it lasts: when it was established
+	talk  int64 // s, when it does not
+}
+
+// Seconds that the party has been talking so far.
+func (a *Answered) Seconds(now int64) int64 {
+	if a.began > 0 {
+		return max(0, now-a.began) / 1000
+	}
+	return a.talk
+}
+
+// ongoing is a chat that goes on or waits.
+type ongoing struct {
+	*Chat
+	state      ChatState
+	agent      string // handler
+	bot        bool
+	department string
+}
+
+// gone is a chat that left the queue.
+type gone struct {
+	at, wait   int64
+	department string
+}
+
+// NewPresent makes the present of a moment.
+func NewPresent(m Moment, s *Scene, set Settings, d *directory.Directory) *Present {
+	p := &Present{
+		Moment: m, Board: NewBoard(m, s.Agents, s.Calls, d), set: set.filled(), scene: s, directory: d,
+		until: m.To, rows: map[string]*Row{}, handled: map[string]int{},
+	}
+	for i := range p.Rows {
+		p.rows[p.Rows[i].Key] = &p.Rows[i]
+	}
+	for _, c := range s.Calls {
+		p.addCall(c)
+	}
+	for _, c := range s.Chats {
+		p.addChat(c)
+	}
+	slices.SortFunc(p.Waiting, func(a, b Waiting) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Media, b.Media)) })
+	slices.SortFunc(p.left, func(a, b gone) int { return cmp.Compare(a.at, b.at) })
+	slices.SortFunc(p.ends, func(a, b *Chat) int { return cmp.Compare(a.all().ended.At, b.all().ended.At) })
+	return p
+}
+
+// Row of an agent by its key; nil: the board does not have it.
+func (p *Present) Row(key string) *Row { return p.rows[key] }
+
+// Directory that the present was made with.
+func (p *Present) Directory() *directory.Directory { return p.directory }
+
+// expires at a moment that is to come.
+func (p *Present) expires(at int64) {
+	if at > p.Now {
+		p.until = min(p.until, at)
+	}
+}
+
+func (p *Present) today(at int64) bool { return at > 0 && at >= p.From && at < p.To }
+
+func (p *Present) addCall(c *Call) {
+	over := c.over()
+	if !over {
+		p.expires(c.Latest + p.set.StaleCall)
+	}
+	goesOn := c.Live(p.Now, p.set.StaleCall)
+	if goesOn {
+		p.ActiveNow++
+	}
+	if stay := running(c.stays()); stay != nil && !over && p.Now-c.Latest < p.set.StaleCall {
+		w := p.wait(c.ID, stay)
+		if w.CallType == 0 {
+			w.CallType = c.Direction()
+		}
+		for _, leg := range c.parties() {
+			if work, _ := leg.state(); work == 6 && goesOn && !leg.released() && leg.agent() != "" && leg.Role != "Customer" {
+				w.Ringing = true
+			}
+		}
+		p.Waiting = append(p.Waiting, w)
+	}
+	row := CallRow{ID: c.ID, Live: goesOn, Direction: c.Direction(), DID: c.Gateway()}
+	if c.Known {
+		row.At = c.First
+	}
+	if c.Main != nil {
+		row.At = earliest(row.At, c.Main.Start)
+	}
+	row.Today = (c.Known || c.Main != nil) && p.today(row.At)
+	counts := row.Today || goesOn
+	for _, leg := range c.parties() {
+		if counts && leg.ofAgent() {
+			row.add(p.rows[leg.agent()])
+		}
+		p.addParty(c, leg, row.Direction, row.DID, goesOn)
+	}
+	if !counts {
+		return
+	}
+	if c.Main != nil && c.Main.FirstAgent != "" {
+		row.add(p.rows[AgentKey(c.Main.FirstAgent, "")])
+	}
+	p.Today = append(p.Today, row)
+}
+
+func (r *CallRow) add(agent *Row) {
+	if agent != nil && !slices.Contains(r.Agents, agent) {
+		r.Agents = append(r.Agents, agent)
+	}
+}
+
+// ofAgent says whether the party is one of people who take calls.
+func (p *Party) ofAgent() bool {
+	switch p.Role {
+	case "Customer", "VirtualAgent", "ThirdPSTN":
+		return false
+	}
+	return p.agent() != "" && (p.CDR == nil || p.CDR.Role == 2)
+}
+
+func (p *Present) addParty(c *Call, leg *Party, dir int64, did string, goesOn bool) {
+	if leg.Answered == 0 && (leg.CDR == nil || leg.CDR.Result != 3) || !leg.counts() {
+		return
+	}
+	a := Answered{Agent: p.rows[leg.agent()], Call: c.ID, At: leg.First, Direction: leg.direction(dir), DID: did}
+	if leg.CDR != nil {
+		a.At = earliest(a.At, leg.CDR.Start)
+	}
+	if a.Agent == nil || !p.today(a.At) {
+		return
+	}
+	switch {
+	case leg.CDR != nil:
+		a.talk = leg.CDR.Talk
+	case goesOn && !leg.released():
+		a.began = leg.Answered
+	default:
+		a.talk = max(0, leg.end(c)-leg.Answered) / 1000
+	}
+	p.Answered = append(p.Answered, a)
+}
+
+// direction of a party: what its record says, else its events, else that of the call.
+func (p *Party) direction(call int64) int64 {
+	switch {
+	case p.CDR != nil && p.CDR.Type >= 1 && p.CDR.Type <= 3:
+		return p.CDR.Type
+	case p.Dir.Some:
+		return int64(p.Dir.Is[0] - '0')
+	}
+	return call
+}
+
+// wait is the contact that is in a stay.
+func (p *Present) wait(id string, s *Stay) Waiting {
+	w := Waiting{
+		ID: id, Media: s.Media, Queue: s.Queue, Since: s.At, GroupID: s.Group, Department: s.Department, AgentUUID: s.Agent,
+		Strategy: s.Strategy, Campaign: s.Campaign, DID: s.Gateway, Customer: s.Customer, Visitor: s.Visitor, Identity: s.Identity,
+	}
+	if s.CallType >= 1 && s.CallType <= 3 {
+		w.CallType = s.CallType
+	}
+	if q := p.directory.Queue(s.Queue); q != nil {
+		w.GroupID, w.Strategy = cmp.Or(w.GroupID, q.GroupID), cmp.Or(w.Strategy, q.Strategy)
+	}
+	w.Group = w.GroupID
+	if g := p.directory.Group(w.GroupID); g != nil && g.Name != "" {
+		w.Group = g.Name
+	}
+	w.Agent = p.rows[AgentKey(s.Agent, "")]
+	return w
+}
+
+func (p *Present) addChat(c *Chat) {
+	t := c.all()
+	latest := max(t.latest, c.Queued.latest())
+	p.expires(latest + p.set.StaleCall)
+	p.expires(t.latest + p.set.StaleChat)
+	if stay := running(t.stays); stay != nil && t.ended == nil && p.Now-latest < p.set.StaleCall {
+		p.Waiting = append(p.Waiting, p.wait(c.ID, stay))
+	}
+	if at, left := c.gone(); left {
+		p.left = append(p.left, gone{at, max(0, at-t.requested.At), c.Department(at)})
+	}
+	if t.ended != nil && (t.ended.Reason == Abandoned || t.ended.Reason == Switched) {
+		p.ends = append(p.ends, c)
+	}
+	state := c.State(p.Now, p.set.StaleChat)
+	if state != ChatWaiting && state != ChatOngoing {
+		return
+	}
+	for i := range t.transfers {
+		p.expires(t.transfers[i].At)
+	}
+	o := ongoing{Chat: c, state: state, department: c.Department(p.Now)}
+	if state == ChatOngoing {
+		if o.agent, o.bot = c.Handler(); !o.bot {
+			p.handled[o.agent]++
+		}
+	}
+	p.chats = append(p.chats, o)
+}
+
+// QueueCounts are the figures of what waits, with those of the agents, calls and
+// talks that were picked. Times are whole seconds, means rounded half up, 0 for none.
+type QueueCounts struct {
+	OnBreak, OnCall, Web, Agents int
+	Waiting                      int
+	// What is among those that wait, each once, by code point.
+	Groups, AgentNames, States []string // States: Waiting, Ringing
+	Campaigns, Waits, Numbers  []string // Waits: 0-30, 31-60, 61+ (whole seconds)
+	// In percent of those that wait.
+	Strategies, Types map[string]int64 // Types: Inbound, Outbound
+
+	TotalCalls, ActiveCalls                   int   // of today; that go on
+	WaitTime, TalkTime, HandleTime, BreakTime int64 // TC, AC: above; WT, AT, AHT, ABT
+}
+
+// Pick says what is counted; nil: all of it.
+type Pick struct {
+	Agent    func(*Row) bool
+	Waiting  func(*Waiting) bool
+	Call     func(*CallRow) bool
+	Answered func(*Answered) bool
+}
+
+// CountQueue counts the calls that wait, and what was picked of agents, calls and
+// talks.
+func (p *Present) CountQueue(now int64, pick Pick) QueueCounts {
+	c := QueueCounts{Strategies: map[string]int64{}, Types: map[string]int64{}}
+	var wrapUp, breaks, breakTime int64
+	for i := range p.Rows {
+		r := &p.Rows[i]
+		if pick.Agent != nil && !pick.Agent(r) {
+			continue
+		}
+		c.Agents++
+		if r.OnBreak() {
+			c.OnBreak++
+		}
+		if r.Work == 5 || r.Work == 7 || r.Work == 8 {
+			c.OnCall++
+		}
+		if r.OnWeb() {
+			c.Web++
+		}
+		spans := p.scene.Spans[r.Key]
+		wrapUp += sumSpans(spans, p.From, min(now, p.To), func(s State) bool { return s.Work == 4 && s.LoggedIn() })
+		n, ms := countBreaks(spans, p.From, min(now, p.To))
+		breaks, breakTime = breaks+n, breakTime+ms
+	}
+	c.BreakTime = mean(breakTime, breaks)
+	c.waiting(p, now, pick.Waiting)
+	for i := range p.Today {
+		if call := &p.Today[i]; pick.Call == nil || pick.Call(call) {
+			if call.Today {
+				c.TotalCalls++
+			}
+			if call.Live {
+				c.ActiveCalls++
+			}
+		}
+	}
+	var talks, talk int64
+	for i := range p.Answered {
+		if a := &p.Answered[i]; pick.Answered == nil || pick.Answered(a) {
+			talks++
+			talk += a.Seconds(now)
+		}
+	}
+	c.TalkTime, c.HandleTime = mean(1000*talk, talks), mean(1000*talk+wrapUp, talks)
+	return c
+}
+
+func (c *QueueCounts) waiting(p *Present, now int64, pick func(*Waiting) bool) {
+	groups, agents, states, campaigns, waits, numbers := set{}, set{}, set{}, set{}, set{}, set{}
+	var sum int64
+	for i := range p.Waiting {
+		w := &p.Waiting[i]
+		if w.Media != "call" || pick != nil && !pick(w) {
+			continue
+		}
+		c.Waiting++
+		ms := max(0, now-w.Since)
+		sum += ms
+		groups.add(w.Group)
+		campaigns.add(w.Campaign)
+		numbers.add(w.DID)
+		agents.add(w.AgentName())
+		states.add(w.State())
+		waits.add(waitBucket(ms / 1000))
+		if w.Strategy != "" {
+			c.Strategies[w.Strategy]++
+		}
+		switch w.CallType {
+		case 2:
+			c.Types["Inbound"]++
+		case 3:
+			c.Types["Outbound"]++
+		}
+	}
+	c.WaitTime = mean(sum, int64(c.Waiting))
+	c.Groups, c.AgentNames, c.States, c.Campaigns, c.Waits, c.Numbers = groups.sorted(), agents.sorted(), states.sorted(), campaigns.sorted(), waits.sorted(), numbers.sorted()
+	for _, share := range []map[string]int64{c.Strategies, c.Types} {
+		for k, n := range share {
+			share[k] = (200*n + int64(c.Waiting)) / (2 * int64(c.Waiting))
+		}
+	}
+}
+
+// AgentName is the name of the agent to whom a contact is routed, else its number.
+func (w *Waiting) AgentName() string {
+	if w.Agent == nil {
+		return w.AgentUUID
+	}
+	return cmp.Or(w.Agent.Name, w.Agent.AgentID, w.Agent.UUID)
+}
+
+// State is Ringing or Waiting.
+func (w *Waiting) State() string {
+	if w.Ringing {
+		return "Ringing"
+	}
+	return "Waiting"
+}
+
+// Bucket of the time waited so far.
+func (w *Waiting) Bucket(now int64) string { return waitBucket(max(0, now-w.Since) / 1000) }
+
+func waitBucket(s int64) string {
+	switch {
+	case s <= 30:
+		return "0-30"
+	case s <= 60:
+		return "31-60"
+	}
+	return "61+"
+}
+
+// OnWeb says whether the agent is logged in with a browser.
+func (r *Row) OnWeb() bool {
+	return r.LoggedIn() && (r.ClientType == "Web" || r.ClientType == "Unknown" && r.PhoneType <= 1)
+}
+
+// Talks of an agent today so far: how many, and their seconds.
+func (p *Present) Talks(now int64) map[*Row]struct{ Count, Seconds int64 } {
+	all := map[*Row]struct{ Count, Seconds int64 }{}
+	for i := range p.Answered {
+		a := &p.Answered[i]
+		n := all[a.Agent]
+		n.Count++
+		n.Seconds += a.Seconds(now)
+		all[a.Agent] = n
+	}
+	return all
+}
+
+// set of texts that are not empty.
+type set map[string]bool
+
+func (s set) add(v string) {
+	if v != "" {
+		s[v] = true
+	}
+}
+
+func (s set) sorted() []string { return slices.Sorted(maps.Keys(s)) }
+
+// mean of a sum of ms over n, in whole seconds, rounded half up.
+func mean(ms, n int64) int64 {
+	if n == 0 {
+		return 0
+	}
+	return (2*ms + 1000*n) / (2000 * n)
+}
+
+// cut of a span to from <= t < to; negative: it is outside.
+func (s *Span) cut(from, to int64) int64 { return min(s.End, to) - max(s.Start, from) }
+
+// sumSpans is the time within from and to for which an agent's state is one of some, ms.
+func sumSpans(all []Span, from, to int64, of func(State) bool) (ms int64) {
+	for i := range all {
+		if n := all[i].cut(from, to); n > 0 && of(all[i].State) {
+			ms += n
+		}
+	}
+	return ms
+}
+
+// countBreaks within from and to, and their time there. One break may be several
+// spans: the reason changes, or the work status.
+func countBreaks(all []Span, from, to int64) (n, ms int64) {
+	within := false
+	for i := range all {
+		on := all[i].OnBreak()
+		if cut := all[i].cut(from, to); on && cut > 0 {
+			ms += cut
+			if !within {
+				n++
+			}
+			within = true
+		} else if !on {
+			within = false
+		}
+	}
+	return n, ms
+}

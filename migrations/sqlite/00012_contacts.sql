@@ -1,0 +1,67 @@
+-- +goose Up
+-- Contacts that wait, chats and visitors, folded from events. Times are Unix ms,
+-- 0: none.
+
+-- What events say of each chat (hub/live), as JSON.
+CREATE TABLE live_chats (
+    tenant   INTEGER NOT NULL,
+    chat_id  TEXT NOT NULL,
+    first_at INTEGER NOT NULL, -- the earliest of its times
+    last_at  INTEGER NOT NULL, -- the latest
+    seq      INTEGER NOT NULL, -- of the last event about it
+    facts    BLOB NOT NULL,
+    PRIMARY KEY (tenant, chat_id)
+) WITHOUT ROWID;
+CREATE INDEX live_chats_time ON live_chats (tenant, last_at, first_at);
+CREATE INDEX live_chats_seq ON live_chats (tenant, seq);
+
+-- The last that was heard of each visitor of the site.
+CREATE TABLE live_visitors (
+    tenant     INTEGER NOT NULL,
+    visitor_id TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    here       INTEGER NOT NULL, -- 1: arrived, 0: left
+    seq        INTEGER NOT NULL,
+    PRIMARY KEY (tenant, visitor_id)
+) WITHOUT ROWID;
+CREATE INDEX live_visitors_time ON live_visitors (tenant, here, at);
+CREATE INDEX live_visitors_seq ON live_visitors (tenant, seq);
+
+-- Queues that events name, with the media of the earliest.
+CREATE TABLE seen_queues (
+    tenant INTEGER NOT NULL,
+    queue  TEXT NOT NULL,
+    media  TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    seq    INTEGER NOT NULL, -- of the last event that names it
+    PRIMARY KEY (tenant, queue)
+) WITHOUT ROWID;
+CREATE INDEX seen_queues_seq ON seen_queues (tenant, seq);
+
+-- Waits in a queue that are over: for how long, and what became of them.
+CREATE TABLE waits (
+    tenant     INTEGER NOT NULL,
+    media          TEXT NOT NULL, -- call, chat
+    contact_id     TEXT NOT NULL, -- callID or chatId
+    queue          TEXT NOT NULL,
+    entered_at     INTEGER NOT NULL,
+    ended_at       INTEGER NOT NULL,
+    outcome        TEXT NOT NULL, -- of queue.left; '': the contact went to another queue, or its call or chat ended
+    agent          TEXT NOT NULL, -- agentUUID that answered
+    department_id  TEXT NOT NULL,
+    group_id       TEXT NOT NULL,
+    campaign_id    TEXT NOT NULL,
+    gateway_number TEXT NOT NULL,
+    call_type      INTEGER NOT NULL,
+    seq            INTEGER NOT NULL, -- of the event that made it so
+    PRIMARY KEY (tenant, media, contact_id, entered_at, queue)
+) WITHOUT ROWID;
+CREATE INDEX waits_time ON waits (tenant, entered_at);
+CREATE INDEX waits_seq ON waits (tenant, seq);
+
+-- Since when an agent is logged in (0: it is not), and when it last became ready.
+ALTER TABLE agent_stretches ADD COLUMN logged_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE agent_stretches ADD COLUMN ready_at INTEGER NOT NULL DEFAULT 0;
+
+-- Both hold more than they did: they are made anew.
+UPDATE folds SET position = -1 WHERE name IN ('agents', 'calls');

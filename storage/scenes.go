@@ -1,0 +1,392 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/hub/live"
+)
+
+var (
+	_ live.Store  = (*Folds)(nil)
+	_ live.Scenes = (*Folds)(nil)
+)
+
+// scene is what boards of a tenant asked for last, so that it is read once: only
+// what has changed since is read again.
+type scene struct {
+	mu sync.Mutex
+	held
+}
+
+type held struct {
+	since int64 // of what has some time not before it, all is here
+	upTo  int64 // all that events up to this number changed
+	marks [2]int64
+
+	agents   map[string]*seenRow
+	spans    map[string][]live.Span
+	calls    map[string]*live.Call
+	seqs     map[string]int64 // of the last event about each call
+	chats    map[string]*live.Chat
+	chatSeqs map[string]int64
+	visitors map[string]*visitorRow
+	queues   map[string]*queueRow
+
+	made *live.Scene // of all this; nil: it has changed
+}
+
+type seenRow struct {
+	seenAgent
+	live.Known
+	Seq int64 `db:"seq"`
+}
+
+type visitorRow struct {
+	ID   string `db:"visitor_id"`
+	At   int64  `db:"at"`
+	Here int64  `db:"here"`
+	Seq  int64  `db:"seq"`
+}
+
+type queueRow struct {
+	live.SeenQueue
+	Seq int64 `db:"seq"`
+}
+
+// sceneOld is how much older than asked for things get before they are dropped, ms.
+const sceneOld = dayMS
+
+func (f *Folds) scene(tenant int64) *scene {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.scenes[tenant] == nil {
+		f.scenes[tenant] = &scene{}
+	}
+	return f.scenes[tenant]
+}
+
+// forget what is in memory of a tenant.
+func (f *Folds) forget(tenant int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.scenes, tenant)
+}
+
+// FindLive implements live.Store.
+func (f *Folds) FindLive(ctx context.Context, tenant, since int64) ([]live.Seen, []*live.Call, error) {
+	s, err := f.FindScene(ctx, tenant, since)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.Agents, s.Calls, nil
+}
+
+// FindScene implements live.Scenes.
+func (f *Folds) FindScene(ctx context.Context, tenant, since int64) (found *live.Scene, err error) {
+	if f.db.in == inSQLite { // all that is committed passes through this process
+		last, err := f.horizon(ctx, tenant)
+		if err != nil {
+			return nil, fmt.Errorf("find scene: %w", err)
+		}
+		if found := f.scene(tenant).still(since, last); found != nil {
+			return found, nil
+		}
+	}
+	err = f.askAt(ctx, tenant, "find scene", func(l log, at map[string]int64) error {
+		found, err = f.scene(tenant).find(ctx, l, tenant, since, f.least(at), [2]int64{at[rebuilt], at[trimmed]})
+		return err
+	})
+	return found, err
+}
+
+// still is the scene when nothing came since; nil: something did.
+func (s *scene) still(since, last int64) *live.Scene {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.made == nil || !s.covers(since) || s.upTo < last {
+		return nil
+	}
+	return s.made
+}
+
+func (s *scene) covers(since int64) bool { return since >= s.since && since-s.since <= sceneOld }
+
+func (s *scene) find(ctx context.Context, l log, tenant, since, upTo int64, marks [2]int64) (found *live.Scene, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calls == nil || !s.covers(since) || s.marks != marks {
+		s.held = held{
+			since: since, marks: marks, agents: map[string]*seenRow{}, spans: map[string][]live.Span{}, calls: map[string]*live.Call{},
+			seqs: map[string]int64{}, chats: map[string]*live.Chat{}, chatSeqs: map[string]int64{}, visitors: map[string]*visitorRow{}, queues: map[string]*queueRow{},
+		}
+	}
+	if s.made != nil && s.upTo >= upTo {
+		return s.made, nil
+	}
+	if err := s.read(ctx, l, tenant); err != nil {
+		s.calls, s.made = nil, nil
+		return nil, err
+	}
+	s.upTo = max(s.upTo, upTo)
+	if s.made == nil {
+		s.made = s.make()
+	}
+	return s.made, nil
+}
+
+// read what has changed.
+func (s *scene) read(ctx context.Context, l log, tenant int64) error {
+	for _, part := range []struct {
+		what string
+		fn   func(context.Context, log, int64) error
+	}{{"agents", s.readAgents}, {"calls", s.readCalls}, {"chats", s.readChats}, {"visitors", s.readVisitors}, {"queues", s.readQueues}} {
+		if err := part.fn(ctx, l, tenant); err != nil {
+			return fmt.Errorf("%s: %w", part.what, err)
+		}
+	}
+	return nil
+}
+
+func (s *scene) readAgents(ctx context.Context, l log, tenant int64) error {
+	var rows []*seenRow
+	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT "+seenColumns+`, a.seq, a.first_at, CASE WHEN s.agent IS NULL THEN 0 ELSE 1 END AS statuses,
+			coalesce(s.login, 0) AS login, coalesce(s.reason, 0) AS reason, coalesce(s.work, 0) AS work,
+			coalesce(s.login_at, 0) AS login_at, coalesce(s.reason_at, 0) AS reason_at, coalesce(s.work_at, 0) AS work_at,
+			coalesce(s.logged_at, 0) AS logged_at, coalesce(s.ready_at, 0) AS ready_at,
+			coalesce(t.call_id, '') AS call_id, coalesce(t.call_type, 0) AS call_type
+		FROM seen_agents a
+		LEFT JOIN agent_stretches s ON s.tenant = a.tenant AND s.agent = a.agent AND s.start_at =
+			(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = a.tenant AND x.agent = a.agent)
+		LEFT JOIN agent_statuses t ON t.tenant = a.tenant AND t.agent = a.agent AND t.start_at =
+			(SELECT max(y.start_at) FROM agent_statuses y WHERE y.tenant = a.tenant AND y.agent = a.agent)
+		WHERE a.tenant = ? AND a.seq > ?`, tenant, s.upTo); err != nil {
+		return err
+	}
+	var keys []string
+	for _, r := range rows {
+		if was := s.agents[r.Agent]; was != nil && (r.Seq < was.Seq || *r == *was) {
+			continue
+		}
+		s.agents[r.Agent], s.made = r, nil
+		if r.Statuses {
+			keys = append(keys, r.Agent)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	list, err := json.Marshal(keys)
+	if err != nil {
+		return err
+	}
+	var spans []struct {
+		Agent string `db:"agent"`
+		live.Span
+	}
+	if err := sqlx.SelectContext(ctx, l.q, &spans, "WITH these (agent) AS ("+l.in.items()+`)
+		SELECT s.agent, s.start_at, s.end_at, s.login, s.reason, s.work FROM these n JOIN agent_stretches s ON s.tenant = ? AND s.agent = n.agent AND s.start_at >=
+			coalesce((SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = ? AND x.agent = n.agent AND x.start_at <= ?), 0)
+		WHERE s.end_at > ? ORDER BY s.agent, s.start_at`, string(list), tenant, tenant, s.since, s.since); err != nil {
+		return err
+	}
+	all := maps.Clone(s.spans) // the scene that was made has the other
+	for _, k := range keys {
+		delete(all, k)
+	}
+	for _, r := range spans {
+		all[r.Agent] = append(all[r.Agent], r.Span)
+	}
+	s.spans = all
+	return nil
+}
+
+func (s *scene) readCalls(ctx context.Context, l log, tenant int64) error {
+	var rows []callFacts
+	where, args := "last_at >= ?", []any{tenant, s.since}
+	if s.upTo > 0 {
+		where, args = "seq > ?", []any{tenant, s.upTo}
+	}
+	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND "+where, args...); err != nil {
+		return err
+	}
+	if err := s.addCalls(rows, s.since); err != nil {
+		return err
+	}
+	// Those that agents have to do with, however long nothing is said of them.
+	var ids []any
+	for _, a := range s.agents {
+		if a.OnCall() && a.CallID != "" && s.calls[a.CallID] == nil {
+			ids = append(ids, a.CallID)
+		}
+	}
+	for some := range slices.Chunk(ids, upsertRows) {
+		rows = rows[:0]
+		if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND call_id IN ("+values("?", len(some))+")",
+			append([]any{tenant}, some...)...); err != nil {
+			return err
+		}
+		if err := s.addCalls(rows, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scene) addCalls(rows []callFacts, since int64) error {
+	for i := range rows {
+		r := &rows[i]
+		if at, there := s.seqs[r.ID]; there && r.Seq <= at {
+			continue
+		}
+		c, err := r.call()
+		if err != nil {
+			return err
+		}
+		if _, there := s.calls[r.ID]; !there && c.Last < since {
+			continue
+		}
+		c.Prepare()
+		s.calls[r.ID], s.seqs[r.ID], s.made = c, r.Seq, nil
+	}
+	return nil
+}
+
+func (s *scene) readChats(ctx context.Context, l log, tenant int64) error {
+	var rows []chatFacts
+	where, args := "last_at >= ?", []any{tenant, s.since}
+	if s.upTo > 0 {
+		where, args = "seq > ?", []any{tenant, s.upTo}
+	}
+	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT chat_id, seq, facts FROM live_chats WHERE tenant = ? AND "+where, args...); err != nil {
+		return err
+	}
+	for i := range rows {
+		r := &rows[i]
+		if at, there := s.chatSeqs[r.ID]; there && r.Seq <= at {
+			continue
+		}
+		c, err := r.chat()
+		if err != nil {
+			return err
+		}
+		if c.Last() < s.since {
+			continue
+		}
+		c.Prepare()
+		s.chats[r.ID], s.chatSeqs[r.ID], s.made = c, r.Seq, nil
+	}
+	return nil
+}
+
+func (s *scene) readVisitors(ctx context.Context, l log, tenant int64) error {
+	var rows []*visitorRow
+	where, args := "here = 1 AND at >= ?", []any{tenant, s.since}
+	if s.upTo > 0 {
+		where, args = "seq > ?", []any{tenant, s.upTo}
+	}
+	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT visitor_id, at, here, seq FROM live_visitors WHERE tenant = ? AND "+where, args...); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		was := s.visitors[r.ID]
+		if was != nil && r.Seq <= was.Seq || was == nil && r.At < s.since {
+			continue
+		}
+		s.visitors[r.ID], s.made = r, nil
+	}
+	return nil
+}
+
+func (s *scene) readQueues(ctx context.Context, l log, tenant int64) error {
+	var rows []*queueRow
+	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT queue, media, seq FROM seen_queues WHERE tenant = ? AND seq > ?", tenant, s.upTo); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if was := s.queues[r.ID]; was == nil || r.Seq > was.Seq && r.SeenQueue != was.SeenQueue {
+			s.queues[r.ID], s.made = r, nil
+		}
+	}
+	return nil
+}
+
+func (s *scene) make() *live.Scene {
+	made := &live.Scene{
+		Since: s.since, Spans: s.spans, Agents: make([]live.Seen, 0, len(s.agents)),
+		Calls: slices.AppendSeq(make([]*live.Call, 0, len(s.calls)), maps.Values(s.calls)),
+		Chats: slices.AppendSeq(make([]*live.Chat, 0, len(s.chats)), maps.Values(s.chats)),
+	}
+	for _, a := range s.agents {
+		made.Agents = append(made.Agents, live.Seen{Agent: a.agent(), Known: a.Known})
+	}
+	for _, v := range s.visitors {
+		if v.Here == 1 {
+			made.Visitors = append(made.Visitors, v.At)
+		}
+	}
+	slices.Sort(made.Visitors)
+	for _, q := range s.queues {
+		made.Queues = append(made.Queues, q.SeenQueue)
+	}
+	return made
+}
+
+// EachChat implements live.Scenes.
+func (f *Folds) EachChat(ctx context.Context, tenant, from, to int64, fn func(*live.Chat)) error {
+	return f.ask(ctx, tenant, "find chats", func(l log) error { return l.eachChat(ctx, tenant, from, to, fn) })
+}
+
+func (l log) eachChat(ctx context.Context, tenant, from, to int64, fn func(*live.Chat)) error {
+	rows, err := l.q.QueryxContext(ctx, "SELECT chat_id, seq, facts FROM live_chats WHERE tenant = ? AND last_at >= ? AND first_at < ?", tenant, from, to)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r chatFacts
+		if err := rows.StructScan(&r); err != nil {
+			return err
+		}
+		c, err := r.chat()
+		if err != nil {
+			return err
+		}
+		c.Prepare()
+		fn(c)
+	}
+	return rows.Err()
+}
+
+// EachSpan implements live.Scenes.
+func (f *Folds) EachSpan(ctx context.Context, tenant, from, to int64, fn func(agent string, s live.Span)) error {
+	return f.ask(ctx, tenant, "find statuses", func(l log) error { return l.eachSpan(ctx, tenant, from, to, fn) })
+}
+
+func (l log) eachSpan(ctx context.Context, tenant, from, to int64, fn func(agent string, s live.Span)) error {
+	rows, err := l.q.QueryxContext(ctx, `SELECT s.agent, s.start_at, s.end_at, s.login, s.reason, s.work
+		FROM seen_agents n JOIN agent_stretches s ON s.tenant = n.tenant AND s.agent = n.agent AND s.start_at >=
+			coalesce((SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = n.tenant AND x.agent = n.agent AND x.start_at <= ?), 0)
+		WHERE n.tenant = ? AND s.start_at < ? AND s.end_at > ? ORDER BY s.agent, s.start_at`, from, tenant, to, from)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r struct {
+			Agent string `db:"agent"`
+			live.Span
+		}
+		if err := rows.StructScan(&r); err != nil {
+			return err
+		}
+		fn(r.Agent, r.Span)
+	}
+	return rows.Err()
+}
