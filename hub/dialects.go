@@ -20,11 +20,17 @@ func (h *Hub) dialects(auth *access.Authenticator, api *admin.API) []dialect.Dia
 			Caller:       func(r *http.Request) (access.Caller, error) { return auth.AuthenticateVendor(r, false) },
 			StreamCaller: func(r *http.Request) (access.Caller, error) { return auth.AuthenticateVendor(r, true) },
 			Tokens:       auth.Tokens, Wrong: auth.Wrong,
-			Records: h.folds, History: h.folds, Live: h.folds, Listen: api.Listen,
+			Records: h.folds, History: h.folds, Live: h.folds, Reports: h.folds, Listen: api.Listen,
 			Now: h.now, Zone: h.zone, Directory: h.db.Directory().Of,
 			SealNumber: func(companyID, number string) string { return h.cfg.box.Numbers(companyID).Seal(number) },
 			DepartmentAgents: func(tenant int64, department string) []string {
 				return h.db.Directory().Of(tenant).InDepartment(department)
+			},
+			Settings: func(tenant int64) map[string]any {
+				if t := h.book.Tenant(tenant); t != nil {
+					return t.Settings
+				}
+				return nil
 			},
 			Log: h.log,
 		},

@@ -19,6 +19,7 @@ const (
 	LabelToken  = "token"  // agent tokens
 	LabelCursor = "cursor" // cursors of lists
 	LabelAudit  = "audit"  // the chain of the audit log
+	LabelReport = "report" // codes of customers' numbers in the facts of reports
 	labelSeal   = "seal"   // secrets at rest
 	labelCheck  = "check"  // tells one master key from another
 )

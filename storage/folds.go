@@ -13,6 +13,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/signing"
 )
 
 // fold is a table, or several, kept from the sequence of events: what is in
@@ -76,7 +77,10 @@ type Folds struct {
 
 // NewFolds of a store that is open.
 func NewFolds(db *DB) *Folds {
-	return &Folds{db: db, all: []fold{recordFold{}, agentFold{}, callFold{}, chatFold{}, visitorFold{}, queueFold{}}, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, scenes: map[int64]*scene{}}
+	return &Folds{
+		db: db, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, scenes: map[int64]*scene{},
+		all: []fold{recordFold{}, agentFold{}, callFold{}, chatFold{}, visitorFold{}, queueFold{}, reportFold{db.box.Subkey(signing.LabelReport)}},
+	}
 }
 
 // FoldTo folds all that is committed of a tenant at its start.

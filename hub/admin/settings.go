@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/report"
 )
 
 // Days that bodies and everything else are kept when a tenant does not say.
@@ -25,12 +26,12 @@ var settings = map[string]func(any) string{
 	"validation":   oneOf("lenient", "strict"),
 	"allowECB":     checkBool,
 
-	"xsSeconds":                 nil,
-	"reasonCodesA":              nil,
-	"reasonCodesB":              nil,
-	"routeKinds":                nil,
-	"departments":               nil,
-	"agentDepartments":          nil,
+	"xsSeconds":                 report.Checks["xsSeconds"],
+	"reasonCodesA":              report.Checks["reasonCodesA"],
+	"reasonCodesB":              report.Checks["reasonCodesB"],
+	"routeKinds":                report.Checks["routeKinds"],
+	"departments":               report.Checks["departments"],
+	"agentDepartments":          report.Checks["agentDepartments"],
 	"comm100.rateLimit":         nil,
 	"comm100.statusIds":         nil,
 	"deepcall.defaultGroup":     nil,

@@ -29,6 +29,9 @@ func (a *API) Routes() (routes []dialect.Route) {
 			{"POST", "/cdrs/_search", a.findCall},
 			{"POST", "/agent-histories/_search", a.searchHistory},
 			{"GET", "/gateway_number/check_plan", a.checkPlan},
+			{"POST", "/gateway-number-table/_search", a.searchReport(&relayReport)},
+			{"POST", "/agent-table/_search", a.searchReport(&agentReport)},
+			{"POST", "/depart-table/_search", a.searchReport(&departmentReport)},
 		} {
 			routes = append(routes, dialect.Route{Method: rt.method, Path: p + rt.path, Handle: a.guard(rt.handle)})
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/directory"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/hub/report"
 	"github.com/hookline/hookline/hub/search"
 )
 
@@ -32,6 +33,9 @@ type API struct {
 	Records search.Records
 	History live.History
 	Live    live.Store
+	Reports report.Store
+	// Settings of a tenant, as it set them; nil: none.
+	Settings func(tenant int64) map[string]any
 	// Now is Unix ms: the moment that a query is about. An error is a header that
 	// cannot be read. nil: the clock.
 	Now func(r *http.Request) (int64, error)

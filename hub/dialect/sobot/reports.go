@@ -1,0 +1,401 @@
+package sobot
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/report"
+)
+
+// dimension says what the rows of a report are of, and in which order their keys
+// are shown and compared.
+type dimension struct {
+	byTime, byKey, keyFirst bool
+}
+
+// reportKind is what differs between S13, S14 and S15.
+type reportKind struct {
+	kind       string // of the answer
+	of         *report.Report
+	dimensions map[int64]dimension
+	clocks     bool // startTime and endTime are required
+	// typ is the parameter that says which records are counted, 8th of its table.
+	typ      string
+	typs     []int64
+	needsTyp bool
+	filter   string // parameter that lists the keys that are wanted
+}
+
+var (
+	relayReport = reportKind{
+		kind: "GatewayNumberTable", of: report.Relay, dimensions: dimensions(2, 3, 4), typ: "callType", typs: []int64{2, 3}, filter: "gatewayNumber",
+	}
+	agentReport = reportKind{
+		kind: "AgentTable", of: report.Agent, dimensions: dimensions(8, 9, 10), clocks: true,
+		typ: "agentReportType", typs: []int64{2, 3, 4}, needsTyp: true, filter: "agents",
+	}
+	departmentReport = reportKind{
+		kind: "DepartTable", of: report.Department, dimensions: dimensions(11, 12, 13), clocks: true,
+		typ: "callType", typs: []int64{2, 3}, needsTyp: true, filter: "departIds",
+	}
+)
+
+// dimensions of a report: 1 is time, the others are codes of its own for key, time
+// and key, key and time.
+func dimensions(key, timeKey, keyTime int64) map[int64]dimension {
+	return map[int64]dimension{
+		1: {byTime: true}, key: {byKey: true}, timeKey: {byTime: true, byKey: true}, keyTime: {byTime: true, byKey: true, keyFirst: true},
+	}
+}
+
+// maxRange of a report, in days of 24 hours of wall clock.
+const maxRange = 366
+
+// searchReport is S13, S14 or S15.
+func (a *API) searchReport(k *reportKind) handler {
+	return func(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
+		loc, err := a.zone(r, c)
+		if err != nil {
+			return err
+		}
+		p, err := readBody(w, r)
+		if err != nil {
+			return err
+		}
+		q, err := k.read(p)
+		if err != nil {
+			return err
+		}
+		if q.Now, err = a.now(r); err != nil {
+			return err
+		}
+		if q.Settings, err = a.reportSettings(c.Tenant); err != nil {
+			return err
+		}
+		q.Tenant, q.Zone = c.Tenant, loc
+		ctx, cancel := context.WithTimeout(r.Context(), queryTime)
+		defer cancel()
+		t, err := report.Run(ctx, a.Reports, &q.Query)
+		if err != nil {
+			return err
+		}
+		return succeedReport(w, k.kind, k.show(q, &t))
+	}
+}
+
+func (a *API) reportSettings(tenant int64) (report.Settings, error) {
+	var of map[string]any
+	if a.Settings != nil {
+		of = a.Settings(tenant)
+	}
+	return report.NewSettings(of, a.directory(tenant))
+}
+
+// reportQuery is what a request for a report asks.
+type reportQuery struct {
+	report.Query
+	currPage, pageSize int64
+}
+
+// read the parameters in the order of the document's table: of several that are
+// wrong, the first is told.
+func (k *reportKind) read(p *params) (*reportQuery, error) {
+	q := &reportQuery{Query: report.Query{Report: k.of}}
+	codes := []int64{}
+	for code := range k.dimensions {
+		codes = append(codes, code)
+	}
+	slices.Sort(codes)
+	d := k.dimensions[p.whole("dimensions", required, codes...)]
+	q.ByTime, q.ByKey, q.KeyFirst = d.byTime, d.byKey, d.keyFirst
+	q.DateType = report.DateType(p.whole("dateType", required, 11, 12, 13, 14, 15))
+	q.Sunday = p.whole("weekType", 0, 0, 1) == 1
+
+	startDate := p.date("startDate")
+	startTime := p.clock("startTime", k.clocks, 0, false)
+	endDate := p.date("endDate")
+	endTime := p.clock("endTime", k.clocks, dayMS, true)
+	otherwise := int64(0) // both
+	if k.needsTyp {
+		otherwise = required
+	}
+	typ := p.whole(k.typ, otherwise, k.typs...)
+	q.Indicators = p.indicators(k.of)
+	q.currPage = p.atLeast("currPage", 1, 1, maxPage)
+	q.pageSize = p.atLeast("pageSize", 15, 1, maxPageSize)
+	q.Keys = p.names(k.filter)
+	q.Kind = report.Parties
+	switch k {
+	case &relayReport:
+		q.Kind = report.Calls
+		if p.whole("numberScope", 2, 2, 3) == 3 {
+			q.Kind = report.BotCalls
+		}
+	case &agentReport:
+		q.WorkNumbers = p.whole("agentType", 1, 1, 2) == 2
+	}
+	switch typ {
+	case 0:
+		q.Only = report.In | report.Out
+	case 2:
+		q.Only = report.In
+	case 3:
+		q.Only = report.Out
+	case 4:
+		q.Kind = report.States
+	}
+	q.From, q.To = startDate+startTime, endDate+endTime
+	switch {
+	case q.To <= q.From:
+		p.refuse("RANGE_INVALID", "endDate", "the range must end after it starts")
+	case q.To-q.From > maxRange*dayMS:
+		p.refuse("RANGE_TOO_LARGE", "endDate", "the range must not be longer than "+strconv.Itoa(maxRange)+" days")
+	}
+	q.Offset, q.Limit = int((q.currPage-1)*q.pageSize), int(q.pageSize)
+	return q, p.err
+}
+
+const dayMS = 24 * 60 * 60 * 1000
+
+// maxPage keeps the product of page and size within bounds: no report has so many rows.
+const maxPage = 1 << 40
+
+// required stands for a default that there is none of.
+const required = -1 << 62
+
+// whole reads a code that must be one of some.
+func (p *params) whole(name string, otherwise int64, allowed ...int64) int64 {
+	n, given := p.strict(name, otherwise)
+	if given && !slices.Contains(allowed, n) {
+		p.refuse("PARAM_VALUE", name, "must be one of "+list(allowed))
+	}
+	return n
+}
+
+func (p *params) atLeast(name string, otherwise, least, most int64) int64 {
+	n, given := p.strict(name, otherwise)
+	if given && (n < least || n > most) {
+		p.refuse("PARAM_VALUE", name, "must be "+strconv.FormatInt(least, 10)+" to "+strconv.FormatInt(most, 10))
+	}
+	return n
+}
+
+var wholeNumber = regexp.MustCompile(`^-?[0-9]+$`)
+
+// strict reads an integer: a JSON integer, or a text of its digits. One that is too
+// long for int64 has the right type, and no value that is allowed.
+func (p *params) strict(name string, otherwise int64) (n int64, given bool) {
+	_, v := p.given(name)
+	if v == nil {
+		if otherwise == required {
+			p.required(name, nil)
+		}
+		return otherwise, false
+	}
+	n, ok := v.Int()
+	if !ok {
+		if !wholeNumber.MatchString(v.Text()) {
+			p.refuse("PARAM_TYPE", name, "must be an integer")
+			return 0, false
+		}
+		n = required
+	}
+	return n, true
+}
+
+// literal is a value that must be a JSON string.
+func (p *params) literal(name string) (string, bool) {
+	_, v := p.given(name)
+	switch {
+	case v == nil:
+		return "", false
+	case v[0] != '"':
+		p.refuse("PARAM_TYPE", name, "must be a string")
+		return "", false
+	}
+	return v.Text(), true
+}
+
+// date is a required day as wall clock in ms.
+func (p *params) date(name string) int64 {
+	s, ok := p.literal(name)
+	if !ok {
+		if _, v := p.given(name); v == nil {
+			p.required(name, nil)
+		}
+		return 0
+	}
+	day, err := time.Parse("2006-01-02", s)
+	if err != nil || len(s) != len("2006-01-02") || day.Year() < 2000 || day.Year() > 2099 {
+		p.refuse("PARAM_VALUE", name, "must be a day of 2000 to 2099 as yyyy-MM-dd")
+		return 0
+	}
+	return day.UnixMilli()
+}
+
+var clocks = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
+
+// clock is a time of a day, in ms since its midnight. last: it may be 24:00.
+func (p *params) clock(name string, needed bool, otherwise int64, last bool) int64 {
+	s, ok := p.literal(name)
+	switch {
+	case !ok:
+		if _, v := p.given(name); v == nil && needed {
+			p.required(name, nil)
+		}
+		return otherwise
+	case last && s == "24:00":
+		return dayMS
+	case !clocks.MatchString(s):
+		p.refuse("PARAM_VALUE", name, "must be a time as HH:mm")
+		return 0
+	}
+	hours, _ := strconv.ParseInt(s[:2], 10, 64)
+	minutes, _ := strconv.ParseInt(s[3:], 10, 64)
+	return (hours*60 + minutes) * 60_000
+}
+
+// indicators of a report, at least one, each once.
+func (p *params) indicators(of *report.Report) (all []*report.Indicator) {
+	const name = "customerFields"
+	names := p.names(name)
+	if len(names) == 0 {
+		p.refuse("PARAM_REQUIRED", name, "is required")
+	}
+	for _, n := range names {
+		i := of.Indicator(n)
+		if i == nil {
+			p.refuse("UNKNOWN_INDICATOR", name, "the "+of.Name+" report has no indicator "+strconv.Quote(cut(n)))
+			return nil
+		}
+		all = append(all, i)
+	}
+	return all
+}
+
+func cut(s string) string {
+	if utf8.RuneCountInString(s) > 80 {
+		return string([]rune(s)[:80]) + "…"
+	}
+	return s
+}
+
+// names of a list: an array of texts, a text that holds one, or a text with commas.
+// nil: it is not given, or has none. How many there are is bounded by the body.
+func (p *params) names(name string) (all []string) {
+	_, v := p.given(name)
+	if v == nil {
+		return nil
+	}
+	var items []string
+	ok := true
+	switch {
+	case v[0] == '[':
+		ok = texts(v, &items)
+	case v[0] != '"':
+		ok = false
+	case strings.HasPrefix(v.Text(), "["):
+		ok = texts(event.Value(v.Text()), &items)
+	default:
+		items = strings.Split(v.Text(), ",")
+	}
+	if !ok {
+		p.refuse("PARAM_TYPE", name, "must be a list of strings")
+		return nil
+	}
+	seen := map[string]bool{}
+	for _, i := range items {
+		if i = strings.Trim(i, " \t\r\n"); i != "" && !seen[i] {
+			seen[i] = true
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// texts of a JSON array that has nothing else.
+func texts(raw event.Value, into *[]string) bool {
+	var items []*string
+	if json.Unmarshal(raw, &items) != nil {
+		return false
+	}
+	for _, i := range items {
+		if i == nil {
+			return false
+		}
+		*into = append(*into, *i)
+	}
+	return true
+}
+
+// reportData is the data of an answer. Rows are objects whose members come in the
+// order of the document's examples.
+type reportData struct {
+	Metric   []json.RawMessage `json:"metric"`
+	Amount   json.RawMessage   `json:"amount"`
+	Total    int               `json:"total"`
+	CurrPage int64             `json:"currPage"`
+	PageSize int64             `json:"pageSize"`
+}
+
+func (k *reportKind) show(q *reportQuery, t *report.Table) reportData {
+	d := reportData{Metric: make([]json.RawMessage, len(t.Rows)), Total: t.Total, CurrPage: q.currPage, PageSize: q.pageSize}
+	for i := range t.Rows {
+		r := &t.Rows[i]
+		var row object
+		if q.ByTime && !q.KeyFirst {
+			row.text("result_date", r.Date)
+		}
+		if q.ByKey {
+			switch k {
+			case &relayReport:
+				row.text("gateway_number", r.Key)
+			case &agentReport:
+				row.text("serviceId", r.Agent.UUID)
+				row.text("serviceNo", r.Agent.Number)
+				row.text("serviceName", r.Agent.Name)
+			default:
+				row.text("departId", r.Key)
+				row.text("departName", r.Name)
+			}
+		}
+		if q.ByTime && q.KeyFirst {
+			row.text("result_date", r.Date)
+		}
+		d.Metric[i] = row.figures(q.Indicators, r.Figures)
+	}
+	var amount object
+	d.Amount = amount.figures(q.Indicators, t.Amount)
+	return d
+}
+
+// object is a JSON object that is being written.
+type object []byte
+
+func (o *object) member(name string, value []byte) {
+	start := byte(',')
+	if len(*o) == 0 {
+		start = '{'
+	}
+	*o = append(append(append(append(append(*o, start, '"'), name...), '"'), ':'), value...)
+}
+
+func (o *object) text(name, value string) { o.member(name, appendText(nil, value)) }
+
+func (o *object) figures(of []*report.Indicator, figures []string) json.RawMessage {
+	for i, ind := range of {
+		o.member(ind.Name, []byte(figures[i]))
+	}
+	return json.RawMessage(append(*o, '}'))
+}

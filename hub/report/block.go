@@ -1,0 +1,274 @@
+package report
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Kind of facts.
+type Kind int64
+
+// Kinds of facts.
+const (
+	Calls    Kind = iota // main records, telemarketing
+	BotCalls             // main records, bot
+	Parties              // party records of agents, telemarketing
+	States               // states of agents
+	kinds
+)
+
+// SlotMS is the length of the time whose facts make a block.
+const SlotMS = 60 * 60 * 1000
+
+// Open is the end of the state that an agent is still in.
+const Open = 1<<63 - 1
+
+// Class is all that indicators ask of a fact, apart from its figures.
+type Class struct {
+	Flags  Flags
+	Route  string // of calls: firstRouteId
+	Reason int64  // of states
+	Work   int64  // of states
+}
+
+// Key is what rows are made of: the relay number of a call; agent and departments
+// of a party; the agent of a state.
+type Key struct {
+	Name        string
+	Departments string // a|b
+}
+
+// Customer stands for a customer's number: two are the same when the numbers are.
+type Customer [16]byte
+
+// Fact is one record, or one state.
+type Fact struct {
+	Start int64 // Unix ms
+	Key   Key
+	Class Class
+	// Talk of a call or party in s; End of a state in Unix ms.
+	Talk int64
+	// Total of a call or party in s.
+	Total int64
+	// AgentTalk of a call in s; of a party the number of its call: two are of one
+	// call when it is the same.
+	AgentTalk int64
+	Customer  Customer // of a call; zero: it has none
+}
+
+// End of a state, Unix ms.
+func (f *Fact) End() int64 { return f.Talk }
+
+// Block holds the facts of one kind whose start is in one slot, as columns in the
+// order of their start: a report looks at millions of them.
+type Block struct {
+	Slot    int64 // Unix ms
+	Keys    []Key
+	Classes []Class
+
+	Starts   []uint32 // ms after Slot
+	Key      []uint32 // index of Keys
+	Class    []uint32 // index of Classes
+	Talk     []int64
+	Total    []int64
+	Third    []int64 // AgentTalk
+	Customer []Customer
+}
+
+// Len is the number of facts.
+func (b *Block) Len() int { return len(b.Starts) }
+
+// NewBlock of a kind, of facts whose start is in [slot, slot+SlotMS).
+func NewBlock(k Kind, slot int64, facts []Fact) *Block {
+	slices.SortStableFunc(facts, func(x, y Fact) int { return cmp.Compare(x.Start, y.Start) })
+	b := &Block{Slot: slot}
+	keys, classes := map[Key]uint32{}, map[Class]uint32{}
+	for i := range facts {
+		f := &facts[i]
+		b.Starts = append(b.Starts, uint32(f.Start-slot))
+		b.Key = append(b.Key, numbered(keys, &b.Keys, f.Key))
+		b.Class = append(b.Class, numbered(classes, &b.Classes, f.Class))
+		b.Talk = append(b.Talk, f.Talk)
+		if k != States {
+			b.Total = append(b.Total, f.Total)
+			b.Third = append(b.Third, f.AgentTalk)
+		}
+		if k == Calls || k == BotCalls {
+			b.Customer = append(b.Customer, f.Customer)
+		}
+	}
+	return b
+}
+
+// numbered is the index of a value in a list without repetitions.
+func numbered[T comparable](places map[T]uint32, list *[]T, v T) uint32 {
+	i, there := places[v]
+	if !there {
+		i = uint32(len(*list))
+		places[v] = i
+		*list = append(*list, v)
+	}
+	return i
+}
+
+// blockFormat is the first byte of an encoded block.
+const blockFormat = 1
+
+// Append the encoded form of the block.
+func (b *Block) Append(to []byte) []byte {
+	to = append(to, blockFormat)
+	to = binary.AppendUvarint(to, uint64(len(b.Keys)))
+	for _, k := range b.Keys {
+		to = appendText(appendText(to, k.Name), k.Departments)
+	}
+	to = binary.AppendUvarint(to, uint64(len(b.Classes)))
+	for _, c := range b.Classes {
+		to = appendText(binary.AppendUvarint(to, uint64(c.Flags)), c.Route)
+		to = binary.AppendVarint(binary.AppendVarint(to, c.Reason), c.Work)
+	}
+	to = binary.AppendUvarint(to, uint64(len(b.Starts)))
+	last := uint32(0)
+	for _, s := range b.Starts {
+		to = binary.AppendUvarint(to, uint64(s-last))
+		last = s
+	}
+	for _, column := range [][]uint32{b.Key, b.Class} {
+		for _, v := range column {
+			to = binary.AppendUvarint(to, uint64(v))
+		}
+	}
+	for _, column := range [][]int64{b.Talk, b.Total, b.Third} {
+		to = appendInts(to, column)
+	}
+	to = binary.AppendUvarint(to, uint64(len(b.Customer)))
+	for i := range b.Customer {
+		to = append(to, b.Customer[i][:]...)
+	}
+	return to
+}
+
+func appendText(to []byte, s string) []byte {
+	return append(binary.AppendUvarint(to, uint64(len(s))), s...)
+}
+
+// appendInts writes each as its distance from the one before: numbers of calls
+// and ends of states are large and near each other, the rest is small anyway.
+func appendInts(to []byte, column []int64) []byte {
+	to = binary.AppendUvarint(to, uint64(len(column)))
+	last := int64(0)
+	for _, v := range column {
+		to = binary.AppendVarint(to, v-last)
+		last = v
+	}
+	return to
+}
+
+var errBlock = errors.New("block of facts is damaged")
+
+// ReadBlock is the inverse of Append.
+func ReadBlock(slot int64, raw []byte) (*Block, error) {
+	if len(raw) == 0 || raw[0] != blockFormat {
+		return nil, fmt.Errorf("%w: unknown format", errBlock)
+	}
+	d := &decoder{raw: raw[1:]}
+	b := &Block{Slot: slot}
+	b.Keys = make([]Key, d.count(2))
+	for i := range b.Keys {
+		b.Keys[i] = Key{d.text(), d.text()}
+	}
+	b.Classes = make([]Class, d.count(4))
+	for i := range b.Classes {
+		b.Classes[i] = Class{Flags(d.uint(1<<32 - 1)), d.text(), d.int(), d.int()}
+	}
+	n := d.count(3)
+	b.Starts = make([]uint32, n)
+	last := uint64(0)
+	for i := range b.Starts {
+		last += d.uint(SlotMS - 1)
+		b.Starts[i] = uint32(min(last, SlotMS))
+	}
+	if last >= SlotMS {
+		d.bad = true
+	}
+	b.Key, b.Class = d.indexes(n, len(b.Keys)), d.indexes(n, len(b.Classes))
+	b.Talk, b.Total, b.Third = d.ints(), d.ints(), d.ints()
+	b.Customer = make([]Customer, d.count(len(Customer{})))
+	for i := range b.Customer {
+		copy(b.Customer[i][:], d.raw)
+		d.raw = d.raw[len(Customer{}):]
+	}
+	whole := func(have int) bool { return have == n || have == 0 }
+	if d.bad || len(d.raw) > 0 || len(b.Talk) != n || !whole(len(b.Total)) || len(b.Third) != len(b.Total) || !whole(len(b.Customer)) {
+		return nil, errBlock
+	}
+	return b, nil
+}
+
+type decoder struct {
+	raw []byte
+	bad bool
+}
+
+// uint up to a value.
+func (d *decoder) uint(most uint64) uint64 {
+	if len(d.raw) > 0 && d.raw[0] < 0x80 && uint64(d.raw[0]) <= most { // nearly all are
+		v := d.raw[0]
+		d.raw = d.raw[1:]
+		return uint64(v)
+	}
+	v, n := binary.Uvarint(d.raw)
+	if n <= 0 || v > most {
+		d.bad, d.raw = true, nil
+		return 0
+	}
+	d.raw = d.raw[n:]
+	return v
+}
+
+func (d *decoder) int() int64 {
+	u := d.uint(1<<64 - 1)
+	return int64(u>>1) ^ -int64(u&1)
+}
+
+// count of things of which each takes some bytes at least.
+func (d *decoder) count(each int) int {
+	n := d.uint(1 << 40)
+	if n > uint64(len(d.raw)/each) {
+		d.bad, d.raw = true, nil
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) text() string {
+	n := d.count(1)
+	s := string(d.raw[:n])
+	d.raw = d.raw[n:]
+	return s
+}
+
+func (d *decoder) indexes(n, of int) []uint32 {
+	column := make([]uint32, n)
+	for i := range column {
+		v := d.uint(1<<32 - 1)
+		if v >= uint64(of) {
+			d.bad = true
+			return nil
+		}
+		column[i] = uint32(v)
+	}
+	return column
+}
+
+func (d *decoder) ints() []int64 {
+	column := make([]int64, d.count(1))
+	last := int64(0)
+	for i := range column {
+		last += d.int()
+		column[i] = last
+	}
+	return column
+}
