@@ -267,6 +267,7 @@ func applyPatch(t *access.Tenant, patch map[string]any, now time.Time) error {
 	if err := json.Unmarshal(was, &doc); err != nil {
 		return fmt.Errorf("tenant %s as it was: %w", t.CompanyID, err)
 	}
+	replaceSettings(doc, patch)
 	merged, err := json.Marshal(merge(doc, patch))
 	if err != nil {
 		return fmt.Errorf("merge into tenant %s: %w", t.CompanyID, err)
@@ -276,6 +277,17 @@ func applyPatch(t *access.Tenant, patch map[string]any, now time.Time) error {
 		return err
 	}
 	return in.apply(t, now)
+}
+
+// replaceSettings forgets the settings that a patch names: it replaces those that
+// are objects, where a merge patch would mix their members with the old ones.
+func replaceSettings(doc any, patch map[string]any) {
+	d, _ := doc.(map[string]any)
+	had, _ := d["settings"].(map[string]any)
+	says, _ := patch["settings"].(map[string]any)
+	for name := range says {
+		delete(had, name)
+	}
 }
 
 // apply checks what callers say and writes it to t; all problems at once.

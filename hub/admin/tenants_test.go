@@ -176,7 +176,8 @@ func TestTenantsRefused(t *testing.T) {
 		"zone of the machine": {`{"companyId":"b","timezone":"Local"}`, 422, []string{"timezone"}},
 		"zone is a path":      {`{"companyId":"b","timezone":"../../etc/passwd"}`, 422, []string{"timezone"}},
 		"unknown setting":     {`{"companyId":"b","settings":{"payloadDay":3}}`, 422, []string{"settings.payloadDay"}},
-		"later setting":       {`{"companyId":"b","settings":{"xsSeconds":3}}`, 422, []string{"settings.xsSeconds"}},
+		"settings of reports": {`{"companyId":"b","settings":{"xsSeconds":0.5,"reasonCodesA":[1.5],"reasonCodesB":{},"routeKinds":{"r":"bot"},"departments":[{"departName":"x"}],"agentDepartments":{"u":"d"}}}`, 422, []string{"settings.agentDepartments", "settings.departments", "settings.reasonCodesA", "settings.reasonCodesB", "settings.routeKinds", "settings.xsSeconds"}},
+		"later setting":       {`{"companyId":"b","settings":{"staleChatHours":3}}`, 422, []string{"settings.staleChatHours"}},
 		"settings wrong": {
 			`{"companyId":"b","settings":{"payloadDays":0,"metadataDays":1.5,"validation":"loose","allowECB":"yes"}}`, 422,
 			[]string{"settings.allowECB", "settings.metadataDays", "settings.payloadDays", "settings.validation"},
@@ -279,4 +280,12 @@ func TestTenantPages(t *testing.T) {
 	for query, field := range map[string]string{"limit=0": "limit", "limit=501": "limit", "cursor=AAAA": "cursor", "colour=red": "colour"} {
 		require.Equal(t, []string{field}, fields(o.want(400, platform, "GET", "/v1/tenants?"+query, "")))
 	}
+}
+
+// A setting that is an object is replaced, not mixed with what it was.
+func TestSettingsAreReplaced(t *testing.T) {
+	o := newOffice(t)
+	o.want(201, platform, "POST", "/v1/tenants", `{"companyId":"b","settings":{"xsSeconds":20,"routeKinds":{"r1":"agent"}}}`)
+	got := o.want(200, platform, "PATCH", "/v1/tenants/b", `{"settings":{"routeKinds":{"r2":"thirdPSTN"}}}`)
+	require.Equal(t, map[string]any{"xsSeconds": 20.0, "routeKinds": map[string]any{"r2": "thirdPSTN"}}, got["settings"])
 }
