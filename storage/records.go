@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,17 +27,19 @@ func (recordFold) name() string { return "records" }
 func (recordFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*event.Event) error {
 	// Of several versions in one step only the last counts; and PostgreSQL
 	// changes no row twice in a statement.
-	calls, parties := newLatest(), newLatest()
+	calls, parties, attached := newLatest(), newLatest(), newLatest()
+	touched := touchedCalls{}
 	for _, e := range events {
-		switch e.Type {
-		case event.CDRCall:
-			calls.add(e.OrderKey, callRow(search.Telemarketing, e))
-		case event.CDRBotCall:
-			calls.add(e.OrderKey, callRow(search.Bot, e))
-		case event.CDRParty:
-			parties.add(e.OrderKey, partyRow(search.Telemarketing, e))
-		case event.CDRBotParty:
-			parties.add(e.OrderKey, partyRow(search.Bot, e))
+		switch scope := scopeOf(e.Type); e.Type {
+		case event.CDRCall, event.CDRBotCall:
+			call, data := callRow(scope, e)
+			calls.add(e.OrderKey, call)
+			attached.add(e.OrderKey, data)
+			touched.add(scope, call[2].(string))
+		case event.CDRParty, event.CDRBotParty:
+			party := partyRow(scope, e)
+			parties.add(e.OrderKey, party)
+			touched.add(scope, party[2].(string))
 		}
 	}
 	if err := upsert(ctx, tx, `INSERT INTO call_records (tenant, scope, call_id, start_at, seq, call_type, dial_type, result, hangup, transfers, consults,
@@ -47,10 +50,80 @@ func (recordFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events [
 			first_agent = excluded.first_agent, departments = excluded.departments`); err != nil {
 		return err
 	}
-	return upsert(ctx, tx, `INSERT INTO party_records (tenant, scope, call_id, party_id, seq, start_at, agent_uuid, agent_id, answered, departments) VALUES`,
+	if err := upsert(ctx, tx, `INSERT INTO party_records (tenant, scope, call_id, party_id, seq, start_at, agent_uuid, agent_id, answered, departments) VALUES`,
 		parties.rows(),
 		`ON CONFLICT (tenant, scope, call_id, party_id) DO UPDATE SET seq = excluded.seq, start_at = excluded.start_at,
-			agent_uuid = excluded.agent_uuid, agent_id = excluded.agent_id, answered = excluded.answered, departments = excluded.departments`)
+			agent_uuid = excluded.agent_uuid, agent_id = excluded.agent_id, answered = excluded.answered, departments = excluded.departments`); err != nil {
+		return err
+	}
+	if err := applyAttached(ctx, tx, attached.rows()); err != nil {
+		return err
+	}
+	return touched.sum(ctx, tx, tenant)
+}
+
+// applyAttached stores the custom data of main records, or that there is none now.
+func applyAttached(ctx context.Context, tx *sqlx.Tx, rows [][]any) error {
+	var some [][]any
+	without := map[int64][]any{} // tenant, scope and callIDs by scope
+	for _, r := range rows {
+		if r[len(r)-1] != "" {
+			some = append(some, r)
+			continue
+		}
+		scope := r[1].(int64)
+		if without[scope] == nil {
+			without[scope] = []any{r[0], scope}
+		}
+		without[scope] = append(without[scope], r[2])
+	}
+	for _, args := range without {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM call_attached WHERE tenant = ? AND scope = ? AND call_id IN ("+values("?", len(args)-2)+")", args...); err != nil {
+			return fmt.Errorf("custom data: %w", err)
+		}
+	}
+	return upsert(ctx, tx, "INSERT INTO call_attached (tenant, scope, call_id, start_at, seq, atoms, text) VALUES", some,
+		`ON CONFLICT (tenant, scope, call_id) DO UPDATE SET start_at = excluded.start_at, seq = excluded.seq, atoms = excluded.atoms, text = excluded.text`)
+}
+
+// touchedCalls are calls, by scope, whose main record or parties have changed.
+type touchedCalls [2]map[string]bool
+
+func (c *touchedCalls) add(s search.Scope, callID string) {
+	if c[s] == nil {
+		c[s] = map[string]bool{}
+	}
+	c[s][callID] = true
+}
+
+// sum brings into the main records what filters ask of their parties.
+func (c *touchedCalls) sum(ctx context.Context, tx *sqlx.Tx, tenant int64) error {
+	for scope, calls := range c {
+		if err := sumParties(ctx, tx, tenant, search.Scope(scope), slices.Sorted(maps.Keys(calls))); err != nil {
+			return fmt.Errorf("sum parties: %w", err)
+		}
+	}
+	return nil
+}
+
+func sumParties(ctx context.Context, tx *sqlx.Tx, tenant int64, scope search.Scope, callIDs []string) error {
+	for ids := range slices.Chunk(callIDs, upsertRows) {
+		args := []any{tenant, int64(scope)}
+		for _, id := range ids {
+			args = append(args, id)
+		}
+		// Which agent is lowest and which highest says whether there are several.
+		if _, err := tx.ExecContext(ctx, `UPDATE call_records SET
+				agents = (SELECT CASE WHEN min(a) IS NULL THEN 0 WHEN min(a) = max(a) THEN 1 ELSE 2 END FROM
+					(SELECT CASE WHEN p.agent_uuid <> '' THEN p.agent_uuid ELSE '#' || p.agent_id END AS a FROM party_records p
+					WHERE p.tenant = call_records.tenant AND p.scope = call_records.scope AND p.call_id = call_records.call_id AND p.answered) AS answered),
+				party_departments = COALESCE((SELECT string_agg(p.departments, '') FROM party_records p
+					WHERE p.tenant = call_records.tenant AND p.scope = call_records.scope AND p.call_id = call_records.call_id), '')
+			WHERE tenant = ? AND scope = ? AND call_id IN (`+values("?", len(ids))+")", args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (recordFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
@@ -59,7 +132,7 @@ func (recordFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bo
 
 // trim takes away some of the records whose version is below a number.
 func (recordFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
-	for _, table := range []string{"call_records", "party_records"} {
+	for _, table := range []string{"call_records", "party_records", "call_attached"} {
 		var to int64
 		err := tx.GetContext(ctx, &to, "SELECT seq + 1 FROM "+table+" WHERE tenant = ? AND seq < ? ORDER BY seq LIMIT 1 OFFSET ?", tenant, below, jobChunk-1)
 		switch {
@@ -70,15 +143,30 @@ func (recordFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (m
 		default:
 			more = true
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE tenant = ? AND seq < ?", tenant, to); err != nil {
+		var of []struct {
+			Scope  search.Scope `db:"scope"`
+			CallID string       `db:"call_id"`
+		}
+		if err := tx.SelectContext(ctx, &of, "DELETE FROM "+table+" WHERE tenant = ? AND seq < ? RETURNING scope, call_id", tenant, to); err != nil {
 			return false, fmt.Errorf("%s: %w", table, err)
+		}
+		if table == "party_records" {
+			touched := touchedCalls{}
+			for _, p := range of {
+				touched.add(p.Scope, p.CallID)
+			}
+			if err := touched.sum(ctx, tx, tenant); err != nil {
+				return false, err
+			}
 		}
 	}
 	return more, nil
 }
 
-func callRow(scope search.Scope, e *event.Event) []any {
+// callRow is a main record's row, and that of its custom data.
+func callRow(scope search.Scope, e *event.Event) (call, attached []any) {
 	var (
+		data                                                 event.Value
 		callID, dialType, customer, gateway, firstAgent      string
 		start, callType, result, hangup, transfers, consults int64
 		departments                                          []string
@@ -109,12 +197,16 @@ func callRow(scope search.Scope, e *event.Event) []any {
 			firstAgent = v.Text()
 		case "departmentId":
 			departments = v.Departments()
+		case "attachedData":
+			data = v
 		}
 	}
+	text := search.AttachedText(data)
+	attached = []any{e.Tenant, int64(scope), callID, start, e.Seq, barred(search.AttachedAtoms(text)), text}
 	return []any{
 		e.Tenant, int64(scope), callID, start, e.Seq, callType, dialType, result, hangup, transfers, consults,
 		customer, gateway, firstAgent, barred(departments),
-	}
+	}, attached
 }
 
 func partyRow(scope search.Scope, e *event.Event) []any {
@@ -158,7 +250,7 @@ func barred(items []string) string {
 	if len(items) == 0 {
 		return ""
 	}
-	return "|" + strings.Join(items, "|"+"|")
+	return "|" + strings.Join(items, "||") + "|"
 }
 
 // latest keeps one row of each key, the last to be added.
@@ -237,10 +329,7 @@ func callConditions(f *search.CallFilter) (where string, args []any) {
 		}
 	}
 	if cond := amounts[f.Agents]; cond != "" {
-		// Which of them is lowest and which highest says whether there are several.
-		and(`(SELECT CASE WHEN min(a) IS NULL THEN 0 WHEN min(a) = max(a) THEN 1 ELSE 2 END FROM
-			(SELECT CASE WHEN p.agent_uuid <> '' THEN p.agent_uuid ELSE '#' || p.agent_id END AS a FROM party_records p
-			WHERE p.tenant = c.tenant AND p.scope = c.scope AND p.call_id = c.call_id AND p.answered) AS answered)` + cond)
+		and("c.agents" + cond)
 	}
 	if cond := amounts[f.Transfers]; cond != "" {
 		and("c.transfers" + cond)
@@ -250,9 +339,8 @@ func callConditions(f *search.CallFilter) (where string, args []any) {
 	}
 	if f.Department != "" {
 		bar := barred([]string{f.Department})
-		cond := `(replace(c.departments, ?, '') <> c.departments OR EXISTS (SELECT 1 FROM party_records p
-			WHERE p.tenant = c.tenant AND p.scope = c.scope AND p.call_id = c.call_id AND replace(p.departments, ?, '') <> p.departments)`
-		is := []any{bar, bar}
+		cond := "(replace(c.departments || c.party_departments, ?, '') <> c.departments || c.party_departments"
+		is := []any{bar}
 		if len(f.DepartmentAgents) > 0 {
 			cond += " OR c.first_agent IN (" + values("?", len(f.DepartmentAgents)) + ")"
 			for _, a := range f.DepartmentAgents {
@@ -276,41 +364,34 @@ func (f *Folds) FindCalls(ctx context.Context, of search.CallFilter) (page []sea
 }
 
 func (l log) calls(ctx context.Context, of *search.CallFilter) (page []search.Record, total int, err error) {
+	from, where, args := "call_records c", "", []any(nil)
 	if of.Attached != nil {
-		return l.callsWith(ctx, of)
+		from = "call_attached a CROSS JOIN call_records c ON c.tenant = a.tenant AND c.scope = a.scope AND c.start_at = a.start_at AND c.call_id = a.call_id"
+		where, args = attachedConditions(of)
+		where += " AND "
 	}
-	where, args := callConditions(of)
-	if err := sqlx.GetContext(ctx, l.q, &total, "SELECT count(*) FROM call_records c WHERE "+where, args...); err != nil || total <= of.Offset {
+	conditions, more := callConditions(of)
+	where, args = where+conditions, append(args, more...)
+	if err := sqlx.GetContext(ctx, l.q, &total, "SELECT count(*) FROM "+from+" WHERE "+where, args...); err != nil || total <= of.Offset {
 		return nil, total, err
 	}
 	page, err = l.records(ctx, callType(of.Scope), `SELECT k.seq, b.bytes FROM
-		(SELECT c.seq, c.start_at, c.call_id FROM call_records c WHERE `+where+` ORDER BY c.start_at DESC, c.call_id LIMIT ? OFFSET ?) k
+		(SELECT c.seq, c.start_at, c.call_id FROM `+from+" WHERE "+where+` ORDER BY c.start_at DESC, c.call_id LIMIT ? OFFSET ?) k
 		CROSS JOIN bodies b ON b.seq = k.seq ORDER BY k.start_at DESC, k.call_id`, append(args, of.Limit, of.Offset)...)
 	return page, total, err
 }
 
-// callsWith looks into the body of every record that the rest of the filter picks.
-func (l log) callsWith(ctx context.Context, of *search.CallFilter) (page []search.Record, total int, err error) {
-	where, args := callConditions(of)
-	rows, err := l.q.QueryxContext(ctx, "SELECT c.seq, b.bytes FROM call_records c CROSS JOIN bodies b ON b.seq = c.seq WHERE "+where+" ORDER BY c.start_at DESC, c.call_id", args...)
-	if err != nil {
-		return nil, 0, err
+// attachedConditions of a filter on custom data.
+func attachedConditions(f *search.CallFilter) (where string, args []any) {
+	where = "a.tenant = ? AND a.scope = ? AND a.start_at >= ? AND a.start_at < ?"
+	args = []any{f.Tenant, int64(f.Scope), max(f.From, 1), f.To}
+	if f.Attached.Atoms == nil {
+		return where + " AND replace(a.text, ?, '') <> a.text", append(args, f.Attached.Text)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		r, err := scanRecord(rows, callType(of.Scope))
-		if err != nil {
-			return nil, 0, err
-		}
-		if !of.Attached.Matches(r.Body) {
-			continue
-		}
-		if total >= of.Offset && len(page) < of.Limit {
-			page = append(page, r)
-		}
-		total++
+	for _, atom := range f.Attached.Atoms {
+		where, args = where+" AND replace(a.atoms, ?, '') <> a.atoms", append(args, barred([]string{atom}))
 	}
-	return page, total, rows.Err()
+	return where, args
 }
 
 // FindCall implements search.Records.
@@ -344,6 +425,14 @@ func callType(s search.Scope) event.Type {
 		return event.CDRBotCall
 	}
 	return event.CDRCall
+}
+
+// scopeOf the type of a record.
+func scopeOf(t event.Type) search.Scope {
+	if t == event.CDRBotCall || t == event.CDRBotParty {
+		return search.Bot
+	}
+	return search.Telemarketing
 }
 
 func partyType(s search.Scope) event.Type {

@@ -31,7 +31,7 @@ func testRecordsPastRetention(t *testing.T) {
 	f := NewFolds(db.DB)
 	for _, c := range []string{"a", "b"} {
 		db.cdr(t, event.CDRCall, "cdr/"+c, fmt.Sprintf(`{"callID": %q, "startTime": 1000}`, c))
-		db.cdr(t, event.CDRParty, "cdr/"+c+"/p", fmt.Sprintf(`{"callID": %q, "partyId": "p"}`, c))
+		db.cdr(t, event.CDRParty, "cdr/"+c+"/p", fmt.Sprintf(`{"callID": %q, "partyId": "p", "agentID": "7", "callResult": 3, "departmentId": "d"}`, c))
 	}
 	below := db.cdr(t, event.CDRCall, "cdr/b", `{"callID": "b", "startTime": 2000}`)
 	ids := func() (ids []string) {
@@ -45,6 +45,12 @@ func testRecordsPastRetention(t *testing.T) {
 	}
 	b := `{"callID": "b", "startTime": 2000}`
 	require.Equal(t, []string{b, `{"callID": "a", "startTime": 1000}`}, ids())
+	answered := func() int {
+		_, total, err := f.FindCalls(ctx, search.CallFilter{Tenant: 1, From: 1, To: 3000, Agents: search.One, Department: "d", Limit: 10})
+		require.NoError(t, err)
+		return total
+	}
+	require.Equal(t, 2, answered())
 	// As retention leaves it.
 	db.exec(t, "DELETE FROM bodies WHERE seq < ?", below)
 	db.exec(t, "INSERT INTO retention (tenant, payload) VALUES (1, ?)", below)
@@ -55,6 +61,7 @@ func testRecordsPastRetention(t *testing.T) {
 	_, parties, err := f.FindCall(ctx, 1, search.Telemarketing, "b")
 	require.NoError(t, err)
 	require.Empty(t, parties)
+	require.Zero(t, answered(), "what is not there is not counted")
 	require.NoError(t, f.Rebuild(ctx, 1))
 	require.Equal(t, []string{b}, ids(), "a rebuild gives the same")
 	require.Equal(t, 1, db.count(t, "call_records"))
@@ -82,6 +89,12 @@ func testRecordScopes(t *testing.T) {
 	_, total, err = f.FindCalls(ctx, search.CallFilter{Tenant: 1, From: 1, To: 3000, Customer: "1\x002", Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, 1, total)
+	db.cdr(t, event.CDRParty, "cdr/a/p", `{"callID": "a", "partyId": "p", "departmentId": "d-10|d-20"}`)
+	for department, want := range map[string]int{"d-1": 0, "d-10": 1, "-10": 0, "d-20": 1, "d-2": 0, "d-10|d-20": 0} {
+		_, total, err = f.FindCalls(ctx, search.CallFilter{Tenant: 1, From: 1, To: 3000, Department: department, Limit: 10})
+		require.NoError(t, err)
+		require.Equal(t, want, total, department)
+	}
 	_, total, err = f.FindCalls(ctx, search.CallFilter{Tenant: 2, From: 1, To: 3000, Limit: 10})
 	require.NoError(t, err)
 	require.Zero(t, total, "another tenant")
@@ -112,7 +125,7 @@ func callFilters(from, to int64) map[string]search.CallFilter {
 		"codes":    {CallType: 2, CallResult: 8, Hangup: 3, DialType: "Inbound", Gateway: "95588"},
 		"counts":   {Agents: search.One, Transfers: search.None, Consults: search.None},
 		"dept":     {Department: "dept-3", DepartmentAgents: []string{"agent-7"}},
-		"attached": {Attached: search.ParseAttached(`{"n": 7}`)},
+		"attached": {Attached: search.ParseAttached(`{"n": 7}`)}, "attached all": {Attached: search.ParseAttached(`{"lang": "en"}`)}, "attached text": {Attached: search.ParseAttached("00077")},
 	}
 	for name, f := range fs {
 		f.Tenant, f.From, f.To, f.Limit = 1, from, to, 15
@@ -165,7 +178,7 @@ func benchRecords(b *testing.B) {
 			for ; at < calls && len(events) < 4000; at++ {
 				for typ, body := range map[event.Type]string{
 					event.CDRCall: fmt.Sprintf(`{"messageID":"MainCDRInfo","callID":"call-%d","callType":%d,"mainDialType":"Inbound","customerNumber":"138%08d","gatewayNumber":"95588","startTime":%d,
-						"endTime":%d,"duration":60,"totalDuration":75,"callResult":8,"hangupDisposition":%d,"transferCount":0,"consultCount":0,"attachedData":{"n":%d,"name":"%0400d"}}`,
+						"endTime":%d,"duration":60,"totalDuration":75,"callResult":8,"hangupDisposition":%d,"transferCount":0,"consultCount":0,"attachedData":{"lang":"en","n":%d,"name":"%0400d"}}`,
 						at, 2+at%2, at%1000, pastStart+int64(at)*step, pastStart+int64(at)*step+75_000, 2+at%2, at%1000, at),
 					event.CDRParty: fmt.Sprintf(`{"messageID":"PartyCDRInfo","callID":"call-%d","partyId":"p","dialType":1,"agentRole":2,"callResult":3,"agentUUID":"agent-%d","agentID":"%d","agentName":"%0300d",
 						"departmentId":"dept-%d","startTime":%d}`, at, at%1000, 1000+at%1000, at, at%20, pastStart+int64(at)*step+5000),

@@ -3,8 +3,10 @@ package search
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
-	"slices"
+	"hash/fnv"
+	"strconv"
 	"strings"
 
 	"github.com/hookline/hookline/hub/event"
@@ -78,11 +80,11 @@ type CallFilter struct {
 	Offset, Limit int
 }
 
-// Attached picks by custom data.
+// Attached picks by custom data: by Atoms, each of which must be among those of
+// the data, or, when there are none, by Text, which must stand in it.
 type Attached struct {
-	text   string
-	object map[string]any // nil: text may stand anywhere in the data
-	words  [][]byte       // that stand in every body with such an object and without escapes
+	Text  string
+	Atoms []string
 }
 
 // ParseAttached reads a filter: a JSON object, whose every key must be in the
@@ -90,55 +92,61 @@ type Attached struct {
 // which must stand in the data as it is serialised, without blanks.
 func ParseAttached(s string) *Attached {
 	s = strings.TrimSpace(s)
-	a := &Attached{text: s}
-	if v, ok := decodeJSON([]byte(s)).(map[string]any); ok {
-		a.object = v
-		for k, v := range v {
-			a.need(k)
-			if s, ok := v.(string); ok {
-				a.need(s)
-			}
-		}
-	}
-	return a
+	return &Attached{Text: s, Atoms: AttachedAtoms(s)}
 }
 
-// need notes a text, unless JSON may write it in several ways.
-func (a *Attached) need(s string) {
-	for _, r := range s {
-		if r < ' ' || r > '~' || strings.ContainsRune(`"\\/<>&`, r) {
-			return
-		}
+// AttachedAtoms says of a JSON object what it contains, each thing as a word of
+// letters and digits: an object contains another when it has all its atoms. nil:
+// it is no object. Atoms are stored.
+func AttachedAtoms(text string) []string {
+	if !strings.HasPrefix(text, "{") {
+		return nil
 	}
-	a.words = append(a.words, []byte(`"`+s+`"`))
+	object, is := decodeJSON([]byte(text)).(map[string]any)
+	if !is {
+		return nil
+	}
+	return appendAtoms(nil, fnv.New64a().Sum64(), object)
 }
 
-// rulesOut says that a body surely does not match, without reading it.
-func (a *Attached) rulesOut(body []byte) bool {
-	return len(a.words) > 0 && bytes.IndexByte(body, '\\') < 0 &&
-		slices.ContainsFunc(a.words, func(w []byte) bool { return !bytes.Contains(body, w) })
+// appendAtoms of a value; at is the way to it. A list contains only a list of the
+// same length.
+func appendAtoms(atoms []string, at uint64, v any) []string {
+	is := func(kind byte, what string) []string {
+		return append(atoms, strconv.FormatUint(down(at, kind, what), 36))
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		atoms = is('{', "")
+		for name, member := range v {
+			atoms = appendAtoms(atoms, down(at, '.', name), member)
+		}
+		return atoms
+	case []any:
+		atoms = is('[', strconv.Itoa(len(v)))
+		for i, item := range v {
+			atoms = appendAtoms(atoms, down(at, '#', strconv.Itoa(i)), item)
+		}
+		return atoms
+	case string:
+		return is('"', v)
+	case json.Number:
+		return is('0', string(v))
+	case bool:
+		return is('b', strconv.FormatBool(v))
+	}
+	return is('n', "")
 }
 
-// Matches says whether the body of a main record has data that the filter picks.
-func (a *Attached) Matches(body []byte) bool {
-	if a.rulesOut(body) {
-		return false
-	}
-	var data event.Value
-	for name, v := range event.Members(body) {
-		if string(name) == "attachedData" {
-			data = v
-		}
-	}
-	text := AttachedText(data)
-	if text == "" {
-		return false
-	}
-	if a.object == nil {
-		return strings.Contains(text, a.text)
-	}
-	v, ok := decodeJSON([]byte(text)).(map[string]any)
-	return ok && contains(v, a.object)
+// down is the way one step further.
+func down(at uint64, kind byte, step string) uint64 {
+	h := fnv.New64a()
+	var from [9]byte
+	binary.BigEndian.PutUint64(from[:], at)
+	from[8] = kind
+	h.Write(from[:])      //nolint:errcheck // a hash never fails
+	h.Write([]byte(step)) //nolint:errcheck // as above
+	return h.Sum64()
 }
 
 // AttachedText is custom data as it is serialised: an object or a list without
@@ -170,35 +178,4 @@ func decodeJSON(b []byte) (v any) {
 		return nil
 	}
 	return v
-}
-
-// contains says whether each key of part is in whole, with an equal value.
-func contains(whole, part map[string]any) bool {
-	for k, want := range part {
-		have, there := whole[k]
-		if !there || !equal(have, want) {
-			return false
-		}
-	}
-	return true
-}
-
-func equal(have, want any) bool {
-	switch w := want.(type) {
-	case map[string]any:
-		h, ok := have.(map[string]any)
-		return ok && contains(h, w)
-	case []any:
-		h, ok := have.([]any)
-		if !ok || len(h) != len(w) {
-			return false
-		}
-		for i := range w {
-			if !equal(h[i], w[i]) {
-				return false
-			}
-		}
-		return true
-	}
-	return have == want
 }

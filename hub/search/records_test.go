@@ -2,11 +2,14 @@ package search_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
 )
 
@@ -43,9 +46,72 @@ func TestAttached(t *testing.T) {
 		{`a`, `true`, false},
 	} {
 		require.True(t, json.Valid([]byte(c.data)), c.data)
-		a := search.ParseAttached(c.filter)
-		require.Equal(t, c.want, a.Matches([]byte(`{"callID": "c", "attachedData": `+c.data+`, "tail": "é"}`)), "%s in %s", c.filter, c.data)
-		require.False(t, a.Matches([]byte(`{"callID": "c", "other": `+c.data+`}`)), "%s in %s", c.filter, c.data)
+		require.Equal(t, c.want, picks(search.ParseAttached(c.filter), c.data), "%s in %s", c.filter, c.data)
+		require.Equal(t, c.want, picks(search.ParseAttached("  "+c.filter), c.data), "%s in %s", c.filter, c.data)
 	}
-	require.True(t, search.ParseAttached(strings.Repeat(" ", 9)+`{"a":1}`).Matches([]byte(`{"attachedData":{"a":1}}`)))
+}
+
+// picks as the store does.
+func picks(a *search.Attached, data string) bool {
+	text := search.AttachedText(event.Value(data))
+	if a.Atoms == nil {
+		return text != "" && strings.Contains(text, a.Text)
+	}
+	have := search.AttachedAtoms(text)
+	return !slices.ContainsFunc(a.Atoms, func(w string) bool { return !slices.Contains(have, w) })
+}
+
+// An object contains another just when it has all its atoms.
+func TestAttachedAtoms(t *testing.T) {
+	var value func(depth int) *rapid.Generator[any]
+	value = func(depth int) *rapid.Generator[any] {
+		of := []*rapid.Generator[any]{
+			rapid.SampledFrom([]any{"", "a", "1", "null", "{", 1.0, 2.0, true, false, nil}),
+		}
+		if depth > 0 {
+			of = append(of, rapid.MapOfN(rapid.SampledFrom([]string{"", "a", "b", "1", ".a"}), value(depth-1), 0, 3).AsAny(),
+				rapid.SliceOfN(value(depth-1), 0, 3).AsAny())
+		}
+		return rapid.OneOf(of...)
+	}
+	held := 0
+	rapid.Check(t, func(t *rapid.T) {
+		object := rapid.MapOfN(rapid.SampledFrom([]string{"a", "b"}), value(2), 0, 2)
+		whole, part := object.Draw(t, "whole"), object.Draw(t, "part")
+		for k, v := range whole {
+			if rapid.Bool().Draw(t, "same") {
+				part[k] = v
+			}
+		}
+		data, err := json.Marshal(whole)
+		require.NoError(t, err)
+		filter, err := json.Marshal(part)
+		require.NoError(t, err)
+		want := contains(whole, part)
+		if want && len(part) > 0 {
+			held++
+		}
+		require.Equal(t, want, picks(search.ParseAttached(string(filter)), string(data)), "%s in %s", filter, data)
+	})
+	require.Positive(t, held)
+}
+
+func contains(whole, part any) bool {
+	switch p := part.(type) {
+	case map[string]any:
+		w, is := whole.(map[string]any)
+		for k, v := range p {
+			have, there := w[k]
+			is = is && there && contains(have, v)
+		}
+		return is
+	case []any:
+		w, is := whole.([]any)
+		is = is && len(w) == len(p)
+		for i := range p {
+			is = is && contains(w[i], p[i])
+		}
+		return is
+	}
+	return whole == part
 }

@@ -65,6 +65,13 @@ func TestBadParameters(t *testing.T) {
 	for _, wrong := range []any{true, 1.5, []string{"a"}} {
 		refused(t, search(map[string]any{"attachedData": wrong}), 400, "PARAM_TYPE", "attachedData: ")
 	}
+	many := map[string]any{}
+	for n := range 63 {
+		many[fmt.Sprint(n)] = n
+	}
+	require.Equal(t, http.StatusOK, search(map[string]any{"attachedData": many}).Status)
+	many["one more"] = nil
+	refused(t, search(map[string]any{"attachedData": many}), 400, "PARAM_VALUE", "attachedData: ")
 	for name, values := range map[string][]any{
 		"pageNum": {0, 100_001}, "pageSize": {0, 1001}, "hideNumber": {3}, "agentType": {2}, "callType": {0, 4}, "callResult": {0, 10, 20, 23},
 		"hangupDisposition": {0, 4}, "agentCount": {0, 4}, "transferCount": {0, 3}, "consultCount": {0, 3}, "mainDialType": {"inbound", "Nothing"},

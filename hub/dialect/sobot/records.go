@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -124,17 +125,25 @@ func (p *params) hideNumber() bool { return p.code("hideNumber", 0, 0, 1, 2) == 
 // attached reads attachedData: a text, or the object itself.
 func (p *params) attached() *search.Attached {
 	_, v := p.given("attachedData")
-	switch {
-	case v == nil:
+	if v == nil {
 		return nil
-	case v[0] == '{':
-		return search.ParseAttached(string(v))
 	}
-	if s := p.text("attachedData"); s != "" {
-		return search.ParseAttached(s)
+	text := string(v)
+	if v[0] != '{' {
+		if text = p.text("attachedData"); text == "" {
+			return nil
+		}
 	}
-	return nil
+	a := search.ParseAttached(text)
+	if len(a.Atoms) > maxAttached {
+		p.refuse("PARAM_VALUE", "attachedData", fmt.Sprintf("must not ask for more than %d values", maxAttached))
+	}
+	return a
 }
+
+// maxAttached values of custom data can be asked for at once; the object that
+// holds them, and each in it, is one too.
+const maxAttached = 64
 
 // listParties is S2, "Query Sub Agent Talk List": the party records of a call,
 // by startTime.
