@@ -224,6 +224,14 @@ func (d dialect) keepRow() string {
 	return ""
 }
 
+// has is the condition that a text has another in it, which is its argument.
+func (d dialect) has(text string) string {
+	if d == inPostgres {
+		return "strpos(" + text + ", ?) > 0"
+	}
+	return "instr(" + text + ", ?) > 0"
+}
+
 // snapshotOptions of a transaction that sees one state of the database.
 func (d dialect) snapshotOptions() *sql.TxOptions {
 	if d == inPostgres {

@@ -290,26 +290,20 @@ func upsert(ctx context.Context, tx *sqlx.Tx, insert string, rows [][]any, tail 
 	return nil
 }
 
-// callConditions of a filter, custom data aside.
-func callConditions(f *search.CallFilter) (where string, args []any) {
+// callConditions of a filter, custom data and range of time aside: each begins
+// with AND.
+func (d dialect) callConditions(f *search.CallFilter) (where string, args []any) {
 	and := func(cond string, values ...any) {
-		if where != "" {
-			where += " AND "
-		}
-		where, args = where+cond, append(args, values...)
+		where, args = where+" AND "+cond, append(args, values...)
 	}
-	and("c.tenant = ?", f.Tenant)
-	and("c.scope = ?", int64(f.Scope))
-	and("c.start_at >= ?", max(f.From, 1))
-	and("c.start_at < ?", f.To)
 	if f.CallID != "" {
-		and("c.call_id = ?", f.CallID)
+		and("r.call_id = ?", f.CallID)
 	}
 	for _, by := range []struct {
 		column, value string
 	}{{"agent_uuid", f.AgentUUID}, {"agent_id", f.AgentID}} {
 		if by.value != "" { // found first: one agent has few calls of many
-			and("c.call_id IN (SELECT p.call_id FROM party_records p WHERE p.tenant = ? AND p.scope = ? AND p."+by.column+" = ? AND p."+by.column+" <> '')",
+			and("r.call_id IN (SELECT p.call_id FROM party_records p WHERE p.tenant = ? AND p.scope = ? AND p."+by.column+" = ? AND p."+by.column+" <> '')",
 				f.Tenant, int64(f.Scope), by.value)
 		}
 	}
@@ -317,7 +311,7 @@ func callConditions(f *search.CallFilter) (where string, args []any) {
 		column, value string
 	}{{"customer", f.Customer}, {"gateway", f.Gateway}, {"dial_type", f.DialType}} {
 		if by.value != "" {
-			and("c."+by.column+" = ?", by.value)
+			and("r."+by.column+" = ?", by.value)
 		}
 	}
 	for _, by := range []struct {
@@ -325,24 +319,24 @@ func callConditions(f *search.CallFilter) (where string, args []any) {
 		value  int64
 	}{{"call_type", f.CallType}, {"result", f.CallResult}, {"hangup", f.Hangup}} {
 		if by.value != 0 {
-			and("c."+by.column+" = ?", by.value)
+			and("r."+by.column+" = ?", by.value)
 		}
 	}
 	if cond := amounts[f.Agents]; cond != "" {
-		and("c.agents" + cond)
+		and("r.agents" + cond)
 	}
 	if cond := amounts[f.Transfers]; cond != "" {
-		and("c.transfers" + cond)
+		and("r.transfers" + cond)
 	}
 	if cond := amounts[f.Consults]; cond != "" {
-		and("c.consults" + cond)
+		and("r.consults" + cond)
 	}
 	if f.Department != "" {
 		bar := barred([]string{f.Department})
-		cond := "(replace(c.departments || c.party_departments, ?, '') <> c.departments || c.party_departments"
+		cond := "(" + d.has("r.departments || r.party_departments")
 		is := []any{bar}
 		if len(f.DepartmentAgents) > 0 {
-			cond += " OR c.first_agent IN (" + values("?", len(f.DepartmentAgents)) + ")"
+			cond += " OR r.first_agent IN (" + values("?", len(f.DepartmentAgents)) + ")"
 			for _, a := range f.DepartmentAgents {
 				is = append(is, a)
 			}
@@ -364,32 +358,34 @@ func (f *Folds) FindCalls(ctx context.Context, of search.CallFilter) (page []sea
 }
 
 func (l log) calls(ctx context.Context, of *search.CallFilter) (page []search.Record, total int, err error) {
-	from, where, args := "call_records c", "", []any(nil)
+	from, by := "call_records r", "r"
+	conditions, args := l.in.callConditions(of)
 	if of.Attached != nil {
-		from = "call_attached a CROSS JOIN call_records c ON c.tenant = a.tenant AND c.scope = a.scope AND c.start_at = a.start_at AND c.call_id = a.call_id"
-		where, args = attachedConditions(of)
-		where += " AND "
+		from, by = "call_attached a", "a"
+		if conditions != "" {
+			from += " CROSS JOIN call_records r ON r.tenant = a.tenant AND r.scope = a.scope AND r.start_at = a.start_at AND r.call_id = a.call_id"
+		}
+		data, is := l.in.attachedConditions(of.Attached)
+		conditions, args = data+conditions, append(is, args...)
 	}
-	conditions, more := callConditions(of)
-	where, args = where+conditions, append(args, more...)
+	where := by + ".tenant = ? AND " + by + ".scope = ? AND " + by + ".start_at >= ? AND " + by + ".start_at < ?" + conditions
+	args = append([]any{of.Tenant, int64(of.Scope), max(of.From, 1), of.To}, args...)
 	if err := sqlx.GetContext(ctx, l.q, &total, "SELECT count(*) FROM "+from+" WHERE "+where, args...); err != nil || total <= of.Offset {
 		return nil, total, err
 	}
 	page, err = l.records(ctx, callType(of.Scope), `SELECT k.seq, b.bytes FROM
-		(SELECT c.seq, c.start_at, c.call_id FROM `+from+" WHERE "+where+` ORDER BY c.start_at DESC, c.call_id LIMIT ? OFFSET ?) k
+		(SELECT `+by+".seq, "+by+".start_at, "+by+".call_id FROM "+from+" WHERE "+where+" ORDER BY "+by+".start_at DESC, "+by+`.call_id LIMIT ? OFFSET ?) k
 		CROSS JOIN bodies b ON b.seq = k.seq ORDER BY k.start_at DESC, k.call_id`, append(args, of.Limit, of.Offset)...)
 	return page, total, err
 }
 
-// attachedConditions of a filter on custom data.
-func attachedConditions(f *search.CallFilter) (where string, args []any) {
-	where = "a.tenant = ? AND a.scope = ? AND a.start_at >= ? AND a.start_at < ?"
-	args = []any{f.Tenant, int64(f.Scope), max(f.From, 1), f.To}
-	if f.Attached.Atoms == nil {
-		return where + " AND replace(a.text, ?, '') <> a.text", append(args, f.Attached.Text)
+// attachedConditions of a filter on custom data: each begins with AND.
+func (d dialect) attachedConditions(of *search.Attached) (where string, args []any) {
+	if of.Atoms == nil {
+		return " AND " + d.has("a.text"), []any{of.Text}
 	}
-	for _, atom := range f.Attached.Atoms {
-		where, args = where+" AND replace(a.atoms, ?, '') <> a.atoms", append(args, barred([]string{atom}))
+	for _, atom := range of.Atoms {
+		where, args = where+" AND "+d.has("a.atoms"), append(args, barred([]string{atom}))
 	}
 	return where, args
 }
