@@ -20,12 +20,12 @@ const module = "github.com/hookline/hookline"
 
 // layers of the tree, lowest first. A package imports from lower layers only.
 var layers = [][]string{
-	{"hub/event", "hub/access", "hub/audit", "hub/directory", "hub/problem", "hub/openapi", "signing", "migrations", "docs/*", "hub/hubtest/pgtest"}, // they import nothing of ours
+	{"hub/event", "hub/access", "hub/audit", "hub/directory", "hub/problem", "hub/openapi", "signing", "migrations", "docs/*", "hub/hubtest/pgtest", "hub/hubtest/rabbittest"}, // they import nothing of ours
 	{"subscriptions"},
 	{"delivery"},
 	{"hub/ingest", "hub/recording", "hub/search", "hub/tail", "hub/live", "hub/report"},
 	{"hub/dialect"}, // what dialects share
-	{"hub/admin", "hub/console", "hub/dialect/*"},
+	{"hub/admin", "hub/console", "hub/dialect/*", "hub/rabbit"},
 	{"storage"}, // it may know everybody's types
 	{"hub"},
 	{"cmd/*", "cmd/*/*"},
@@ -43,6 +43,8 @@ var reserved = map[string]string{
 	"github.com/jmoiron/sqlx": "storage",
 	"modernc.org/sqlite":      "storage",
 	"github.com/lib/pq":       "storage",
+	// Only one package speaks with the broker.
+	"github.com/rabbitmq/amqp091-go": "hub/rabbit",
 }
 
 // layerOf a package, given by its folder; -1: the table does not know it.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/rabbit"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage"
 )
@@ -27,6 +28,8 @@ type Config struct {
 	MetricsAddr     string        `env:"HOOKLINE_METRICS_ADDR" help:"Address of /metrics; default: the listen address while that is loopback, else 127.0.0.1:9090."`
 	Data            string        `env:"HOOKLINE_DATA" default:"./data" help:"Folder of the embedded store and the master key."`
 	DatabaseURL     string        `name:"database-url" env:"HOOKLINE_DATABASE_URL" help:"postgres://user:password@host:5432/database?sslmode=…: the store is there, for any number of processes, and HOOKLINE_MASTER_KEY must be given. Better as a variable: others can read a flag."`
+	AMQPURL         string        `name:"amqp-url" env:"HOOKLINE_AMQP_URL" help:"amqp://user:password@host:5672/vhost, or amqps://: events also come through RabbitMQ, and processes nudge each other by it. Better as a variable: others can read a flag."`
+	AMQPTenant      string        `name:"amqp-tenant" env:"HOOKLINE_AMQP_TENANT" enum:"routing-key,user-id" default:"routing-key" help:"Whose a message is: routing-key, what is before the first dot; user-id, the broker's user who published it, and the routing key must agree."`
 	MasterKey       string        `env:"HOOKLINE_MASTER_KEY" help:"32 bytes, base64 or hex, that seal secrets at rest; default: a file in the data folder, made at first start."`
 	PlatformKey     string        `env:"HOOKLINE_PLATFORM_KEY" help:"The platform key, hk_platform_ and 16 to 128 letters, digits and hyphens; default: made and printed once at first start."`
 	AllowNetworks   []string      `env:"HOOKLINE_ALLOW_NETWORKS" help:"CIDRs that pushes may reach although private; 'loopback' for 127.0.0.0/8 and ::1."`
@@ -96,6 +99,11 @@ func (c Config) check() (*settings, error) {
 		}
 		if c.MasterKey == "" {
 			return nil, errNoMasterKey
+		}
+	}
+	if c.AMQPURL != "" {
+		if err := rabbit.CheckURL(c.AMQPURL); err != nil {
+			return nil, fmt.Errorf("HOOKLINE_AMQP_URL: %w", err)
 		}
 	}
 	if err := checkBlobURL(c.BlobURL); err != nil {

@@ -29,6 +29,7 @@ import (
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/openapi"
+	"github.com/hookline/hookline/hub/rabbit"
 	"github.com/hookline/hookline/hub/recording"
 	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/signing"
@@ -40,6 +41,7 @@ import (
 type Hub struct {
 	cfg     *settings
 	log     *slog.Logger
+	process string // name of this one
 	db      *storage.DB
 	folds   *storage.Folds
 	boards  *live.Boards
@@ -48,6 +50,9 @@ type Hub struct {
 	sender  *delivery.Sender
 	pipe    *pipeline
 	notices *storage.Notices // of other processes; nil: there are none
+	broker  *rabbit.Broker   // nil: there is none
+	nudges  *rabbit.Nudges   // between processes, by the broker; nil: one of the two is missing
+	changes changes          // of other processes
 	metrics *metrics
 	ops     *operations
 	tail    tail.Feed
@@ -75,7 +80,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: s, log: log, book: &access.Book{}}
+	h := &Hub{cfg: s, log: log, book: &access.Book{}, process: processName()}
 	if err := h.open(ctx); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -91,7 +96,7 @@ func (h *Hub) open(ctx context.Context) (err error) {
 		return err
 	}
 	h.db, err = storage.Open(ctx, storage.Config{
-		Dir: h.cfg.Data, URL: h.cfg.DatabaseURL, Process: processName(), Box: h.cfg.box, MaxPages: h.cfg.MaxPages, Nudge: h.pipe.Nudge, Log: h.log,
+		Dir: h.cfg.Data, URL: h.cfg.DatabaseURL, Process: h.process, Box: h.cfg.box, MaxPages: h.cfg.MaxPages, Nudge: h.pipe.Nudge, Log: h.log,
 		Committed: h.metrics.committed, Changed: h.ops.Changed, Acted: h.pipe.Changed,
 	})
 	if err != nil {
@@ -124,7 +129,12 @@ func (h *Hub) joinOthers() (err error) {
 	if h.notices, err = h.db.Notices(); err != nil {
 		return err
 	}
-	h.pipe.connect(h.lanes, h.notices)
+	if h.broker == nil {
+		h.pipe.connect(h.lanes, h.notices)
+		return nil
+	}
+	h.nudges = rabbit.NewNudges(h.broker)
+	h.pipe.connect(h.lanes, spare{h.nudges, h.notices})
 	return nil
 }
 
@@ -145,7 +155,21 @@ func (h *Hub) wire() {
 			return h.db.PendingOf(tenant) >= h.limits(tenant).Effective().PendingDeliveries
 		},
 	}
+	if h.cfg.AMQPURL != "" {
+		h.broker = &rabbit.Broker{URL: h.cfg.AMQPURL, Process: h.process, Metrics: h.metrics.rabbit, Log: h.log}
+	}
 	h.metrics.watch(h.db, h.lanes)
+}
+
+// feed takes events from the broker.
+func (h *Hub) feed() *rabbit.Feed {
+	m := &ingest.Messages{
+		Store: h.db, Tenants: h.book, FromUser: h.cfg.AMQPTenant == "user-id", Full: h.ingest.Full, Metrics: h.ingest.Metrics, Log: h.log,
+	}
+	if h.db.Shared() {
+		m.Refresh = h.readChanges
+	}
+	return &rabbit.Feed{Broker: h.broker, Taker: m}
 }
 
 // observe hears of every outcome after its commit.
@@ -315,6 +339,9 @@ func (h *Hub) Run(ctx context.Context) error {
 		defer stopLanes()
 		return h.serve(gctx)
 	})
+	if h.broker != nil {
+		g.Go(func() error { return h.feed().Run(gctx) })
+	}
 	g.Go(func() error { return h.db.RunJobs(gctx) })
 	g.Go(func() error { return h.db.RunRetention(gctx) })
 	g.Go(func() error { return h.db.RunUpkeep(gctx) })
@@ -408,6 +435,9 @@ func (h *Hub) Close() error {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if h.nudges != nil {
+		errs = append(errs, h.nudges.Close())
 	}
 	if h.notices != nil {
 		errs = append(errs, h.notices.Close())

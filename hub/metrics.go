@@ -9,10 +9,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/rabbit"
 	"github.com/hookline/hookline/storage"
 )
 
-// metrics of delivery and storage; those of ingest are kept there. None has a
+// metrics of delivery and storage; those of ingest and the broker are kept there. None has a
 // label that grows with tenants or subscriptions.
 type metrics struct {
 	registry *prometheus.Registry
@@ -22,6 +23,7 @@ type metrics struct {
 	lag      *prometheus.HistogramVec // seconds from acceptance to delivery, by class
 	batch    *prometheus.HistogramVec // rows in a commit, by kind
 	commit   prometheus.Histogram     // seconds of a commit
+	rabbit   *rabbit.Metrics
 	log      *slog.Logger
 }
 
@@ -57,6 +59,7 @@ func newMetrics(log *slog.Logger) *metrics {
 	}
 	m.registry.MustRegister(m.attempts, m.outcomes, m.request, m.lag, m.batch, m.commit,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.rabbit = rabbit.NewMetrics(m.registry)
 	return m
 }
 

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -21,11 +22,8 @@ func (h *Hub) refresh(ctx context.Context) error {
 	}
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
-	var seen string
 	for {
-		if mark, err := h.readChanges(ctx, seen); err == nil {
-			seen = mark
-		} else if ctx.Err() == nil {
+		if err := h.readChanges(ctx); err != nil && ctx.Err() == nil {
 			h.log.Warn("read what other processes changed", "err", err)
 		}
 		select {
@@ -37,12 +35,22 @@ func (h *Hub) refresh(ctx context.Context) error {
 	}
 }
 
-func (h *Hub) readChanges(ctx context.Context, seen string) (mark string, err error) {
+// changes of other processes that this one knows.
+type changes struct {
+	sync.Mutex
+	mark string // until where
+}
+
+// readChanges returns when what was changed before is known.
+func (h *Hub) readChanges(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, refreshWait)
 	defer cancel()
+	h.changes.Lock()
+	defer h.changes.Unlock()
 	// Before what it marks: a change in between is read twice, not missed.
-	if mark, err = h.db.ChangeMark(ctx); err != nil || mark == seen {
-		return mark, err
+	mark, err := h.db.ChangeMark(ctx)
+	if err != nil || mark == h.changes.mark {
+		return err
 	}
 	if err = h.db.CatchUp(ctx); err == nil {
 		err = h.book.Sync(ctx, h.db.LoadAccess)
@@ -50,5 +58,8 @@ func (h *Hub) readChanges(ctx context.Context, seen string) (mark string, err er
 	if err == nil {
 		err = h.book.SyncApps(ctx, h.db.LoadApps)
 	}
-	return mark, err
+	if err == nil {
+		h.changes.mark = mark
+	}
+	return err
 }

@@ -12,10 +12,13 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/hubtest"
+	"github.com/hookline/hookline/hub/hubtest/rabbittest"
+	"github.com/hookline/hookline/hub/rabbit"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage"
 )
@@ -30,6 +33,8 @@ func TestTransports(t *testing.T) {
 	}{
 		{"gochannel", gochannels, false},
 		{"NOTIFY", notices, true},
+		{"AMQP", nudges, true},
+		{"AMQP, else NOTIFY", nudgesElseNotices, true},
 	} {
 		promises := map[string]func(*testing.T, network){
 			"reach": testReach, "ends": testEnds, "not taken": testNotTaken, "owners": testOwners, "merge": testMerge, "lost": testLost,
@@ -71,6 +76,24 @@ func notices(t *testing.T) network {
 		t.Cleanup(func() { require.NoError(t, n.Close()) })
 		return n
 	}}
+}
+
+func nudges(t *testing.T) network {
+	cable := hubtest.NewCable(t, rabbittest.VHost(t))
+	return network{cable: cable, join: func() hub.Transport {
+		metrics := rabbit.NewMetrics(prometheus.NewRegistry())
+		n := rabbit.NewNudges(&rabbit.Broker{URL: cable.URL, Process: "test", Metrics: metrics, Log: slog.New(slog.DiscardHandler)})
+		t.Cleanup(func() { require.NoError(t, n.Close()) })
+		require.Eventually(t, n.Connected, patience, time.Millisecond)
+		return n
+	}}
+}
+
+// What carries nudges by the broker, and the database's notices while the
+// broker is away: here it is the broker whose cable is cut.
+func nudgesElseNotices(t *testing.T) network {
+	one, other := nudges(t), notices(t)
+	return network{cable: one.cable, join: func() hub.Transport { return hub.Spare(one.join(), other.join()) }}
 }
 
 // inbox of a subscriber.

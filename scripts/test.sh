@@ -21,19 +21,30 @@ need() {
 }
 
 has_postgres() { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; }
+has_rabbitmq() { [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; }
 
-# PostgreSQL: found, installed, or the whole run goes into a container that may
-# install it.
-if ! has_postgres; then
+# server PACKAGE: install it, without the service that it would start.
+server() {
+	echo "make test: installing $1"
+	policy=/usr/sbin/policy-rc.d
+	if [ -e $policy ]; then policy=; else printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy; fi
+	{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$1"; } >/dev/null 2>&1
+	[ -z "$policy" ] || rm -f $policy
+}
+
+# PostgreSQL and RabbitMQ: found, installed, or the whole run goes into a
+# container that may install them.
+if ! has_postgres || ! has_rabbitmq; then
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-		echo "make test: installing postgresql"
-		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql; } >/dev/null 2>&1
+		has_postgres || server postgresql
 		has_postgres || die "postgresql could not be installed: apt-get install postgresql says why"
+		has_rabbitmq || server rabbitmq-server
+		has_rabbitmq || die "rabbitmq-server could not be installed: apt-get install rabbitmq-server says why"
 	elif docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; then
-		echo "make test: PostgreSQL is not installed here: running in a container"
+		echo "make test: PostgreSQL or RabbitMQ is not installed here: running in a container"
 		exec docker compose -f scripts/test.compose.yml run --rm --quiet-pull -e TEST_SECONDS test
 	else
-		die "PostgreSQL's server programs are missing: install postgresql, or run as root, or start Docker with Compose"
+		die "PostgreSQL's or RabbitMQ's server programs are missing: install postgresql and rabbitmq-server, or run as root, or start Docker with Compose"
 	fi
 fi
 
@@ -51,7 +62,7 @@ CGO_ENABLED=0 "$GO" build -trimpath -o bin/hookline ./cmd/hookline || die "go bu
 
 tmp=$(mktemp -d) || die "no temporary folder"
 log=$tmp/log
-trap 'exec 3>&-; wait; rm -rf "$tmp"' EXIT
+trap 'exec 3>&- 4>&-; wait; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
 
 # One PostgreSQL for all packages, on a free port. It ends with its standard input.
@@ -64,12 +75,22 @@ HUBTEST_POSTGRES=$(cat "$tmp/url")
 [ -n "$HUBTEST_POSTGRES" ] || die "PostgreSQL does not start: $(cat "$tmp/pg.err")"
 export HUBTEST_POSTGRES
 
+# And one RabbitMQ, likewise.
+"$GO" build -o "$tmp/rabbitserve" ./hub/hubtest/rabbittest/rabbitserve || die "go build"
+mkfifo "$tmp/hold2" || die "no fifo"
+"$tmp/rabbitserve" <"$tmp/hold2" >"$tmp/rabbit" 2>"$tmp/rabbit.err" 3>&- &
+exec 4>"$tmp/hold2"
+for _ in $(seq 1000); do [ -s "$tmp/rabbit" ] || [ -s "$tmp/rabbit.err" ] && break; sleep 0.1; done
+HUBTEST_RABBITMQ=$(cat "$tmp/rabbit")
+[ -n "$HUBTEST_RABBITMQ" ] || die "RabbitMQ does not start: $(cat "$tmp/rabbit.err")"
+export HUBTEST_RABBITMQ
+
 # The whole run as JSON goes to a file; a line per package is shown as it ends.
 {
-	timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json ./... 2>&1 3>&-
+	timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json ./... 2>&1 3>&- 4>&-
 	one=$?
 	# The API's own tests once more, the store on PostgreSQL.
-	HUBTEST_STORE=postgres timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json ./hub/admin 2>&1 3>&- |
+	HUBTEST_STORE=postgres timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json ./hub/admin 2>&1 3>&- 4>&- |
 		sed 's|"\(Package\)":"\([^"]*\)"|"\1":"\2 on PostgreSQL"|'
 	echo "exit $one"
 } | tee "$log" | awk '

@@ -88,7 +88,7 @@ func secrets(t *testing.T) map[string]string {
 	require.NoError(t, err)
 	format := regexp.MustCompile(`printf '([^']*)'`).FindSubmatch(page)
 	require.NotNil(t, format)
-	values := []string{strings.Repeat("0a", 24), strings.Repeat("A", 43) + "=", strings.Repeat("0b", 24)} // as openssl rand does
+	values := []string{strings.Repeat("0a", 24), strings.Repeat("0c", 24), strings.Repeat("A", 43) + "=", strings.Repeat("0b", 24)} // as openssl rand does
 	made := map[string]string{}
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(format[1]), `\n`), `\n`) {
 		name, value, _ := strings.Cut(line, "=")
@@ -116,7 +116,7 @@ func understood(t *testing.T, environment map[string]string, args ...string) *CL
 func TestComposeFile(t *testing.T) {
 	env := secrets(t)
 	c := compose(t, env)
-	require.Len(t, c.Services, 4)
+	require.Len(t, c.Services, 5)
 	published := map[string]bool{}
 	for name, s := range c.Services {
 		for _, n := range s.Networks {
@@ -162,6 +162,13 @@ func TestComposeFile(t *testing.T) {
 	password, _ := at.User.Password()
 	require.Equal(t, []string{db.Environment["POSTGRES_USER"], db.Environment["POSTGRES_PASSWORD"], "/" + db.Environment["POSTGRES_DB"]},
 		[]string{at.User.Username(), password, at.Path})
+	at, err = url.Parse(cfg.AMQPURL)
+	require.NoError(t, err)
+	broker := c.Services[at.Hostname()]
+	require.Subset(t, first.Networks, broker.Networks)
+	password, _ = at.User.Password()
+	require.Equal(t, []string{broker.Environment["RABBITMQ_DEFAULT_USER"], broker.Environment["RABBITMQ_DEFAULT_PASS"], "/" + broker.Environment["RABBITMQ_DEFAULT_VHOST"]},
+		[]string{at.User.Username(), password, at.Path})
 	_, err = signing.ParseMasterKey(cfg.MasterKey)
 	require.NoError(t, err)
 	require.Regexp(t, `^hk_platform_[0-9A-Za-z-]{16,128}$`, cfg.PlatformKey)
@@ -185,6 +192,7 @@ func TestComposeFile(t *testing.T) {
 	require.Equal(t, open.String(), c.Networks[sink.Networks[0]].IPAM.Config[0].Subnet)
 	require.Subset(t, first.Networks, sink.Networks)
 	require.NotContains(t, db.Networks, sink.Networks[0])
+	require.NotContains(t, broker.Networks, sink.Networks[0])
 	listens := understood(t, nil, sink.Command...).Sink.Addr
 	_, port, err = net.SplitHostPort(listens)
 	require.NoError(t, err)

@@ -27,6 +27,7 @@ type Gate struct {
 	CompanyID string           // of the caller; a body that names another is refused
 	Strict    bool             // odd values are refused too
 	Internal  bool             // the hub itself speaks: its own types may pass
+	Type      Type             // of all items, as their routing key says; 0: each says its own. For Any and Read
 	Now       func() time.Time // nil: time.Now. Asked only for bodies without any time
 }
 
@@ -289,7 +290,15 @@ func (g Gate) any(p *pass) {
 	p.scan = start
 
 	switch {
-	case seen&hasData != 0 && (seen&hasType != 0 || len(message) == 0), seen&hasType != 0 && len(message) == 0:
+	case seen&hasData != 0 && seen&hasType != 0:
+		g.envelope(p)
+		if g.Type != 0 && p.typ != 0 && p.typ != g.Type {
+			p.at = ""
+			p.refuse("type_mismatch", "type", "the routing key says "+names[g.Type].name)
+		}
+	case g.Type != 0:
+		g.body(p, g.Type, "")
+	case (seen&hasData != 0 || seen&hasType != 0) && len(message) == 0:
 		g.envelope(p)
 	case len(message) > 0:
 		t, ok := byName[string(message)]

@@ -160,7 +160,7 @@ func (h *Handler) commit(q *request, r *http.Request, events []*event.Event) *pr
 			case Known:
 				status = Duplicate
 			default:
-				it.Problem = &event.Problem{Code: "id_conflict", Message: "this id was used for another event", Field: "/id", Status: http.StatusConflict}
+				it.Problem = idConflict()
 			}
 			next++
 		}
@@ -169,6 +169,10 @@ func (h *Handler) commit(q *request, r *http.Request, events []*event.Event) *pr
 	}
 	q.endAnswer()
 	return nil
+}
+
+func idConflict() *event.Problem {
+	return &event.Problem{Code: "id_conflict", Message: "this id was used for another event", Field: "/id", Status: http.StatusConflict}
 }
 
 // failed answers an error of the store, which took nothing.
@@ -215,25 +219,33 @@ func typeOf(name string) (event.Type, *problem.Details) {
 
 // hopsOf reads through how many hubs the request came.
 func hopsOf(h http.Header) (int, *problem.Details) {
-	s := h.Get(headerHops)
+	n, bad := readHops(h.Get(headerHops))
+	if bad != nil {
+		return 0, problem.Field(bad.Status, headerHops, bad.Message)
+	}
+	return n, nil
+}
+
+func readHops(s string) (int, *event.Problem) {
 	if s == "" {
 		return 0, nil
 	}
 	n, err := strconv.ParseUint(s, 10, 31)
 	switch {
 	case err != nil:
-		return 0, problem.Field(http.StatusBadRequest, headerHops, "must be a number from 0 to "+strconv.Itoa(MaxHops))
+		return 0, &event.Problem{Code: "wrong_type", Status: http.StatusBadRequest, Message: "must be a number from 0 to " + strconv.Itoa(MaxHops)}
 	case n > MaxHops:
 		// Not 508: a 5xx would have the sending hub hold all its pushes to us for one loop.
-		return 0, problem.Field(http.StatusUnprocessableEntity, headerHops, "the event went through more than "+strconv.Itoa(MaxHops)+" hubs: a loop")
+		return 0, &event.Problem{Code: "loop", Status: http.StatusUnprocessableEntity, Message: "the event went through more than " + strconv.Itoa(MaxHops) + " hubs: a loop"}
 	}
 	return int(n), nil
 }
 
-// traceOf is the W3C trace context of the request, "" when it has none or not
+// traceOf is the W3C trace context of a request, "" when it has none or not
 // a valid one (https://www.w3.org/TR/trace-context/#traceparent-header).
-func traceOf(h http.Header) string {
-	s := h.Get(headerTrace)
+func traceOf(h http.Header) string { return readTrace(h.Get(headerTrace)) }
+
+func readTrace(s string) string {
 	if len(s) != 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' || s[:2] == "ff" {
 		return ""
 	}

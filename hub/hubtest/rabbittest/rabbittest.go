@@ -228,7 +228,7 @@ func (s *Server) Ctl(args ...string) error {
 	return nil
 }
 
-var client = &http.Client{Timeout: 30 * time.Second}
+var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // Manage asks the management API; body is JSON, or "".
 func (s *Server) Manage(method, path, body string) error {

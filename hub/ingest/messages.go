@@ -1,0 +1,390 @@
+package ingest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/event"
+)
+
+// Metadata of a message from a broker: its properties. The message's UUID is
+// its message_id, "" when it has none; its headers are there by their names.
+const (
+	MetaRoutingKey  = "amqp.routing_key" // <companyId>.<type>
+	MetaUser        = "amqp.user_id"     // who published it, checked by the broker; "" when not said
+	MetaContentType = "amqp.content_type"
+	MetaEncoding    = "amqp.content_encoding"
+)
+
+// Tenants by their companyId; nil: nobody has it.
+type Tenants interface {
+	TenantOf(companyID string) *access.Tenant
+}
+
+// Messages is the way in from a broker. Set its fields before the first Take;
+// zero values mean the defaults.
+type Messages struct {
+	Store    Store
+	Tenants  Tenants
+	Refresh  func(context.Context) error // reads the tenants that other processes made; nil: there are none
+	FromUser bool                        // the tenant is the broker's user, and the routing key must agree
+	Full     func(tenant int64) bool     // a tenant has as many pending deliveries as it may; nil: never
+	Now      func() time.Time            // default time.Now
+	Metrics  *Metrics                    // nil: none
+	Log      *slog.Logger                // default slog.Default()
+
+	gz *gzip.Reader
+}
+
+// Refusal says why a message can never be accepted, or some events of it cannot.
+type Refusal struct {
+	event.Problem               // the first one
+	Items         []RefusedItem // events that are refused; none: all of the message is
+	Taken         int           // events that were stored, or were there before
+}
+
+// RefusedItem is an event of a message that is refused.
+type RefusedItem struct {
+	Index int    `json:"index"` // in the message, from 0
+	ID    string `json:"id,omitempty"`
+	*event.Problem
+}
+
+// Bounds of what is committed together, unless one message has more.
+const (
+	takeEvents = 256
+	takeBytes  = 4 << 20
+)
+
+// Waits between two tries while the store takes nothing, and tries of a message
+// that it fails to store alone, while it is there.
+const (
+	storeLeast, storeMost = 50 * time.Millisecond, 2 * time.Second
+	storeTries            = 5
+)
+
+// Take stores the events of the messages, in order, and returns for each nil or
+// why it is refused. It returns when all are decided: as long as the store is
+// away it waits, for up to ctx. Then it returns the error of ctx and what it
+// decided, of the first messages. Not for concurrent use.
+func (m *Messages) Take(ctx context.Context, messages []*message.Message) ([]*Refusal, error) {
+	decided := make([]*Refusal, 0, len(messages))
+	var parts []*part
+	events, size, fresh := 0, 0, false
+	for i, msg := range messages {
+		p, err := m.read(ctx, msg, &fresh)
+		if err != nil {
+			return decided, err
+		}
+		parts = append(parts, p)
+		events += len(p.events)
+		for _, e := range p.events {
+			size += len(e.Body)
+		}
+		if events < takeEvents && size < takeBytes && i < len(messages)-1 {
+			continue
+		}
+		if err := m.store(ctx, parts); err != nil {
+			return decided, err
+		}
+		for _, p := range parts {
+			decided = append(decided, m.conclude(p))
+		}
+		parts, events, size = parts[:0], 0, 0
+	}
+	return decided, nil
+}
+
+// part is what one message asks for.
+type part struct {
+	whole    *event.Problem // why all of it is refused
+	items    []event.Item
+	events   []*event.Event // of the items that passed
+	verdicts []Verdict      // of the events
+	tries    int
+}
+
+func (m *Messages) read(ctx context.Context, msg *message.Message, fresh *bool) (*part, error) {
+	company, typ, bad := m.address(msg.Metadata)
+	if bad != nil {
+		return &part{whole: bad}, nil
+	}
+	tenant, err := m.tenant(ctx, company, fresh)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case tenant == nil:
+		return refused("unknown_tenant", "no tenant has the companyId "+strconv.Quote(company)), nil
+	case tenant.SuspendedAt != nil:
+		return refused("tenant_suspended", "the tenant is suspended"), nil
+	case m.Full != nil && m.Full(tenant.No):
+		return refused("backlogged", "the tenant has as many pending deliveries as it may; its receivers are too slow or paused"), nil
+	}
+	hops, bad := readHops(header(msg, headerHops))
+	if bad != nil {
+		bad.Message = headerHops + " " + bad.Message
+		return &part{whole: bad}, nil
+	}
+	p := m.items(msg, event.Gate{CompanyID: tenant.CompanyID, Strict: tenant.Strict(), Type: typ, Now: m.Now})
+	trace := readTrace(header(msg, headerTrace))
+	for i := range p.items {
+		e := p.items[i].Event
+		if e == nil {
+			continue
+		}
+		if bad := identify(e, msg.UUID, i, len(p.items)); bad != nil {
+			p.items[i].Event, p.items[i].Problem = nil, bad
+			continue
+		}
+		e.Tenant, e.Source, e.Traceparent, e.Hops = tenant.No, "amqp", trace, hops
+		p.events = append(p.events, e)
+	}
+	return p, nil
+}
+
+func refused(code, text string) *part {
+	return &part{whole: &event.Problem{Code: code, Message: text, Status: http.StatusUnprocessableEntity}}
+}
+
+// header by its name in whatever case: brokers keep what the sender wrote.
+func header(msg *message.Message, name string) string {
+	if v, ok := msg.Metadata[name]; ok {
+		return v
+	}
+	for k, v := range msg.Metadata {
+		if strings.EqualFold(k, name) {
+			return v
+		}
+	}
+	return ""
+}
+
+// address is who sends, and the type of what; 0: the message must say it itself.
+func (m *Messages) address(meta message.Metadata) (companyID string, t event.Type, bad *event.Problem) {
+	key := meta[MetaRoutingKey]
+	companyID, name, _ := strings.Cut(key, ".")
+	if user := meta[MetaUser]; m.FromUser && user != companyID {
+		text := "the message does not say who published it: its property user_id must be set"
+		if user != "" {
+			text = "the routing key begins with another companyId than the user's, " + strconv.Quote(shorten(user))
+		}
+		return "", 0, &event.Problem{Code: "wrong_user", Message: text, Status: http.StatusUnprocessableEntity}
+	}
+	if !access.ValidCompanyID(companyID) {
+		return "", 0, &event.Problem{
+			Code: "routing_key", Status: http.StatusUnprocessableEntity,
+			Message: "the routing key must be <companyId>.<type>, not " + strconv.Quote(shorten(key)),
+		}
+	}
+	t, _ = event.ParseType(name)
+	if t != 0 && t.Internal() {
+		return "", 0, &event.Problem{Code: "internal_type", Message: "only the hub itself makes events of the routing key's type", Status: http.StatusUnprocessableEntity}
+	}
+	return companyID, t, nil
+}
+
+// shorten what a message says, to say it again.
+func shorten(s string) string { return strings.ToValidUTF8(s[:min(len(s), 80)], "") }
+
+// tenant by its companyId; nil when there is none. Before that is said, what
+// other processes changed is read, once for all messages of a Take.
+func (m *Messages) tenant(ctx context.Context, companyID string, fresh *bool) (*access.Tenant, error) {
+	for wait := storeLeast; ; wait = min(2*wait, storeMost) {
+		if t := m.Tenants.TenantOf(companyID); t != nil || *fresh || m.Refresh == nil {
+			return t, nil
+		}
+		err := m.Refresh(ctx)
+		if err == nil {
+			*fresh = true
+			continue
+		}
+		m.log().WarnContext(ctx, "look for the tenant of a message", "err", err)
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// items of a message, each as the gate finds it.
+func (m *Messages) items(msg *message.Message, g event.Gate) *part {
+	f, ok := formatOf(msg.Metadata[MetaContentType])
+	if !ok {
+		return refused("content_type", "content_type must be application/json or application/x-ndjson")
+	}
+	body, bad := m.body(msg.Payload, msg.Metadata[MetaEncoding])
+	if bad != nil {
+		return &part{whole: bad}
+	}
+	q := request{body: body}
+	if details := q.split(g, 0, f); details != nil {
+		return &part{whole: &event.Problem{Code: codeOf(details.Status), Message: details.Detail, Status: details.Status}}
+	}
+	return &part{items: q.items}
+}
+
+func codeOf(status int) string {
+	if status == http.StatusRequestEntityTooLarge {
+		return "too_large"
+	}
+	return "malformed"
+}
+
+// body of a message, decompressed.
+func (m *Messages) body(raw []byte, encoding string) ([]byte, *event.Problem) {
+	tooLarge := &event.Problem{Code: "too_large", Message: "a message has at most " + strconv.Itoa(MaxRequest) + " bytes, before and after decompression", Status: http.StatusRequestEntityTooLarge}
+	if len(raw) > MaxRequest {
+		return nil, tooLarge
+	}
+	switch {
+	case encoding == "", strings.EqualFold(encoding, "identity"), strings.EqualFold(encoding, "utf-8"): // Spring and Celery write the charset there
+		return raw, nil
+	case !strings.EqualFold(encoding, "gzip") && !strings.EqualFold(encoding, "x-gzip"):
+		return nil, &event.Problem{Code: "content_encoding", Message: "content_encoding must be gzip, identity or absent", Status: http.StatusUnsupportedMediaType}
+	}
+	text, err := m.unzip(raw)
+	switch {
+	case err != nil:
+		return nil, &event.Problem{Code: "malformed", Message: "the body is not gzip, or it ends too early", Status: http.StatusBadRequest}
+	case len(text) > MaxRequest:
+		return nil, tooLarge
+	}
+	return text, nil
+}
+
+// unzip stops past MaxRequest.
+func (m *Messages) unzip(raw []byte) ([]byte, error) {
+	var err error
+	if m.gz == nil {
+		m.gz, err = gzip.NewReader(bytes.NewReader(raw)) // nil with an error
+	} else {
+		err = m.gz.Reset(bytes.NewReader(raw))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(m.gz, MaxRequest+1))
+}
+
+// identify an event without an id of its own by the message's: that of a
+// message of several ends in its place there. A message without one gets one
+// here, so that storing it can be tried again without storing it twice.
+func identify(e *event.Event, messageID string, i, of int) *event.Problem {
+	if e.ID != "" {
+		return nil
+	}
+	if messageID == "" {
+		e.ID = "amqp-" + uuid.NewString()
+		return nil
+	}
+	id := messageID
+	if of > 1 {
+		id += ":" + strconv.Itoa(i)
+	}
+	if !event.ValidID([]byte(id)) {
+		return &event.Problem{Code: "invalid_id", Message: "message_id must have 1 to 128 of A-Z a-z 0-9 . _ : -", Status: http.StatusUnprocessableEntity}
+	}
+	e.ID = id
+	return nil
+}
+
+// store the events of parts together; when that fails halves of them, until
+// what cannot be stored is alone.
+func (m *Messages) store(ctx context.Context, parts []*part) error {
+	var events []*event.Event
+	for _, p := range parts {
+		events = append(events, p.events...)
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	for wait := storeLeast; ; wait = min(2*wait, storeMost) {
+		verdicts, err := m.Store.Accept(ctx, events)
+		if err == nil {
+			for _, p := range parts {
+				p.verdicts, verdicts = verdicts[:len(p.events)], verdicts[len(p.events):]
+			}
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !errors.Is(err, ErrBusy) {
+			m.log().ErrorContext(ctx, "store messages", "events", len(events), "err", err)
+			if len(parts) > 1 {
+				if err := m.store(ctx, parts[:len(parts)/2]); err != nil {
+					return err
+				}
+				return m.store(ctx, parts[len(parts)/2:])
+			}
+			if parts[0].tries++; parts[0].tries == storeTries {
+				*parts[0] = *refused("not_stored", "the hub could not store it; its log says why")
+				return nil
+			}
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// conclude what became of a message; nil: all of it was taken.
+func (m *Messages) conclude(p *part) *Refusal {
+	if p.whole != nil {
+		m.Metrics.result(Rejected, nil)
+		return &Refusal{Problem: *p.whole}
+	}
+	var r Refusal
+	for i := range p.items {
+		it := &p.items[i]
+		if it.Event != nil {
+			verdict := p.verdicts[0]
+			p.verdicts = p.verdicts[1:]
+			switch verdict {
+			case Stored:
+				m.Metrics.result(Accepted, it.Event.Warnings)
+			case Known:
+				m.Metrics.result(Duplicate, nil)
+			default:
+				it.ID, it.Problem = it.Event.ID, idConflict()
+			}
+		}
+		if it.Problem == nil {
+			r.Taken++
+			continue
+		}
+		m.Metrics.result(Rejected, nil)
+		r.Items = append(r.Items, RefusedItem{i, it.ID, it.Problem})
+	}
+	if len(r.Items) == 0 {
+		return nil
+	}
+	r.Problem = *r.Items[0].Problem
+	return &r
+}
+
+func (m *Messages) log() *slog.Logger { return cmp.Or(m.Log, slog.Default()) }

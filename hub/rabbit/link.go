@@ -1,0 +1,145 @@
+// Package rabbit joins the hub with RabbitMQ: events come in through a queue
+// (feed.go), and processes nudge each other (nudges.go).
+//
+// Of watermill-amqp it takes the words in which queues and exchanges are
+// described and declared, and the marshaler's; connections, the consumer and the
+// publishers are its own, because watermill-amqp hands out one message after
+// the other, each once the one before was acknowledged, publishes alike, waits
+// without a deadline, and races with itself when a connection is lost.
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+const (
+	dialWait  = 10 * time.Second // to connect and shake hands
+	writeWait = 10 * time.Second // a broker that takes nothing for so long is gone
+	closeWait = 2 * time.Second
+	heartbeat = 5 * time.Second // silence of three of these is the end of a connection
+	retryMost = 5 * time.Second
+)
+
+// retryLeast is the pause before the first try to connect anew; it doubles.
+const retryLeast = 100 * time.Millisecond
+
+// Broker is where RabbitMQ is, and who asks.
+type Broker struct {
+	URL     string // amqp://user:password@host:port/vhost; never logged
+	Process string // name of the process, as the broker shows it with its connections
+	Metrics *Metrics
+	Log     *slog.Logger
+}
+
+// CheckURL says what is wrong with a URL, without repeating it: it has a password.
+func CheckURL(url string) error {
+	u, err := amqp.ParseURI(url)
+	switch {
+	case err != nil:
+		return errors.New("must be amqp://user:password@host:port/vhost, or amqps://")
+	case u.Host == "":
+		return errors.New("must name a host")
+	}
+	return nil
+}
+
+// keep a connection called name: connect, use it until it ends, connect anew, until ctx
+// ends. The context of use ends with its connection; use returns soon after.
+func (b *Broker) keep(ctx context.Context, name string, use func(ctx context.Context, conn *amqp.Connection) error) {
+	up, log := b.Metrics.connected.WithLabelValues(name), b.Log.With("connection", name)
+	for wait := retryLeast; ctx.Err() == nil; wait = min(2*wait, retryMost) {
+		conn, err := b.dial(ctx, name)
+		if err == nil {
+			log.Info("connected to RabbitMQ")
+			up.Set(1)
+			began := time.Now()
+			err = during(ctx, conn, use)
+			up.Set(0)
+			if time.Since(began) > retryMost {
+				wait = retryLeast
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		b.Metrics.lost.WithLabelValues(name).Inc()
+		log.Warn("no connection to RabbitMQ", "err", err, "again_in", wait)
+		// Not all processes at the same moment.
+		pause(ctx, wait/2+rand.N(wait))
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// during the life of conn f runs, then conn is closed.
+func during(ctx context.Context, conn *amqp.Connection, f func(context.Context, *amqp.Connection) error) error {
+	life, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case why, broken := <-closed:
+			if broken {
+				end(why)
+			} else {
+				end(amqp.ErrClosed)
+			}
+		case <-life.Done():
+		}
+	})
+	err := f(life, conn)
+	if cause := context.Cause(life); cause != nil && ctx.Err() == nil {
+		err = cause // why everything else failed
+	}
+	end(nil)
+	watch.Wait()
+	_ = conn.CloseDeadline(time.Now().Add(closeWait)) // broken already, or the broker finds out
+	return err
+}
+
+func (b *Broker) dial(ctx context.Context, name string) (*amqp.Connection, error) {
+	props := amqp.NewConnectionProperties()
+	props.SetClientConnectionName(fmt.Sprintf("hookline %s %s", b.Process, name))
+	return amqp.DialConfig(b.URL, amqp.Config{
+		Heartbeat: heartbeat, Locale: "en_US", Properties: props,
+		Dial: func(network, addr string) (net.Conn, error) {
+			d := net.Dialer{Timeout: dialWait}
+			conn, err := d.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			// Of the handshake; the library takes it away.
+			if err := conn.SetDeadline(time.Now().Add(dialWait)); err != nil {
+				return nil, errors.Join(err, conn.Close())
+			}
+			return &wire{Conn: conn}, nil
+		},
+	})
+}
+
+// wire gives up on a broker that takes nothing: the library would wait for ever.
+type wire struct{ net.Conn }
+
+func (w *wire) Write(p []byte) (int, error) {
+	if err := w.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
+		return 0, err
+	}
+	return w.Conn.Write(p)
+}
