@@ -176,7 +176,7 @@ func TestLowerNumberCommitsLast(t *testing.T) {
 	}()
 	hubtest.Eventually(t, "it waits", func() bool {
 		var n int
-		require.NoError(t, raw.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'").Scan(&n))
+		require.NoError(t, raw.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'").Scan(&n))
 		return n > 0
 	})
 	h.Send(hubtest.Ringing("high", 2))

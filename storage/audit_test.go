@@ -23,6 +23,7 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/audit"
+	"github.com/hookline/hookline/hub/hubtest/pgtest"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/subscriptions"
 )
@@ -185,7 +186,11 @@ func testVerifyAuditOfAClosedStore(t *testing.T) {
 	_, err = VerifyAudit(t.Context(), dir, other)
 	require.ErrorContains(t, err, "the master key is not the one")
 
-	_, err = VerifyAudit(t.Context(), newPlace(t), zeroBox(t))
+	nowhere := t.TempDir()
+	if db.in == inPostgres {
+		nowhere = pgtest.Database(t)
+	}
+	_, err = VerifyAudit(t.Context(), nowhere, zeroBox(t))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 

@@ -121,6 +121,7 @@ func TestPostgresURL(t *testing.T) {
 
 // Processes that start at once on an empty database make one store.
 func TestStartTogether(t *testing.T) {
+	t.Parallel()
 	place := pgtest.Database(t)
 	var wg sync.WaitGroup
 	errs := make([]error, 4)
@@ -144,7 +145,8 @@ func TestStartTogether(t *testing.T) {
 
 // Numbers say their day, and grow over all processes from one event to the next.
 func TestNumbersOfSeveralProcesses(t *testing.T) {
-	place := pgtest.Database(t)
+	t.Parallel()
+	place := emptyStore(t)
 	a := openPastAs(t, place, "a")
 	b := openPastAs(t, place, "b")
 	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(t.Context(), tx, 1)) })
@@ -168,7 +170,8 @@ func TestNumbersOfSeveralProcesses(t *testing.T) {
 
 // Of one id sent to two processes at once one is stored, and the other known.
 func TestSameIDElsewhere(t *testing.T) {
-	place := pgtest.Database(t)
+	t.Parallel()
+	place := emptyStore(t)
 	stores := []pastDB{openPastAs(t, place, "a"), openPastAs(t, place, "b")}
 	stores[0].seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(t.Context(), tx, 1)) })
 	var stored, known atomic.Int64
@@ -205,7 +208,8 @@ func TestSameIDElsewhere(t *testing.T) {
 // Transactions that want the same ids wait for each other in one order, whatever
 // the order of the events.
 func TestSameIDsInOneOrder(t *testing.T) {
-	place, ctx := pgtest.Database(t), t.Context()
+	t.Parallel()
+	place, ctx := emptyStore(t), t.Context()
 	a, b := openPastAs(t, place, "a"), openPastAs(t, place, "b")
 	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
 
@@ -227,7 +231,7 @@ func TestSameIDsInOneOrder(t *testing.T) {
 			accepted <- err
 		}()
 	}
-	require.Eventually(t, func() bool { return b.count(t, "pg_locks WHERE NOT granted") == 2 }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.count(t, "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 2 }, 20*time.Second, 5*time.Millisecond)
 	require.NoError(t, tx.Rollback())
 	require.NoError(t, errors.Join(<-accepted, <-accepted))
 	require.Zero(t, a.Stats().Conflicts.Load()+b.Stats().Conflicts.Load())
@@ -236,7 +240,8 @@ func TestSameIDsInOneOrder(t *testing.T) {
 
 // A change holds for the next event, whichever process takes it.
 func TestChangeElsewhere(t *testing.T) {
-	place, ctx := pgtest.Database(t), t.Context()
+	t.Parallel()
+	place, ctx := emptyStore(t), t.Context()
 	a, b := openPastAs(t, place, "a"), openPastAs(t, place, "b")
 	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
 	wants := func(db pastDB, typ event.Type) (versions []int64) {
@@ -290,7 +295,8 @@ func TestChangeElsewhere(t *testing.T) {
 
 // What others made pending counts here after a recount, and is exact then.
 func TestCountsOfOthers(t *testing.T) {
-	place, ctx := pgtest.Database(t), t.Context()
+	t.Parallel()
+	place, ctx := emptyStore(t), t.Context()
 	a, b := openPastAs(t, place, "a"), openPastAs(t, place, "b")
 	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
 	s, other := a.subscribe(t, 1, ""), a.subscribe(t, 1, `,"events":["cdr.*"]`)
@@ -318,7 +324,8 @@ func TestCountsOfOthers(t *testing.T) {
 
 // Outcomes of a shard that another process took over are dropped.
 func TestFence(t *testing.T) {
-	db, ctx := openPastIn(t, pgtest.Database(t)), t.Context()
+	t.Parallel()
+	db, ctx := openPastIn(t, emptyStore(t)), t.Context()
 	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
 	s := db.subscribe(t, 1, "")
 	record := func(owner string, epoch int64) error {
@@ -344,7 +351,8 @@ func TestFence(t *testing.T) {
 
 // What got in another transaction's way is made anew.
 func TestConflictIsRepeated(t *testing.T) {
-	db := openPastIn(t, pgtest.Database(t))
+	t.Parallel()
+	db := openPastIn(t, emptyStore(t))
 	tries := 0
 	require.NoError(t, db.admin(t.Context(), "test", func(*sqlx.Tx) error {
 		if tries++; tries < conflictTries {
@@ -358,7 +366,8 @@ func TestConflictIsRepeated(t *testing.T) {
 
 // A database that takes no writes refuses events and keeps outcomes.
 func TestReadOnlyDatabase(t *testing.T) {
-	place, ctx := pgtest.Database(t), t.Context()
+	t.Parallel()
+	place, ctx := emptyStore(t), t.Context()
 	db := openPastIn(t, place)
 	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
 	s := db.subscribe(t, 1, "")
@@ -469,7 +478,8 @@ func (c *cutter) serve(client net.Conn) {
 // The answer to a commit is lost: nobody is told that it failed for good, and
 // nothing is written twice.
 func TestCommitWithoutAnswer(t *testing.T) {
-	place, ctx := pgtest.Database(t), t.Context()
+	t.Parallel()
+	place, ctx := emptyStore(t), t.Context()
 	c, through := newCutter(t, place)
 	db := openPastIn(t, through)
 	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
@@ -593,6 +603,7 @@ func TestServerRestarts(t *testing.T) {
 
 // A server that goes away without a word does not hold anybody for ever.
 func TestConnectionsHaveDeadlines(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -617,7 +628,8 @@ func TestConnectionsHaveDeadlines(t *testing.T) {
 // Days that all tenants' retention has passed go as a whole; what is still to be
 // pushed of them stays.
 func TestRetentionDropsDays(t *testing.T) {
-	db, ctx := openPastIn(t, pgtest.Database(t)), t.Context()
+	t.Parallel()
+	db, ctx := openPastIn(t, emptyStore(t)), t.Context()
 	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
 	s := db.subscribe(t, 1, "")
 	now := time.Now()
@@ -672,7 +684,8 @@ func TestRetentionDropsDays(t *testing.T) {
 // A database restored from a backup, or a standby that took over, goes on with
 // numbers that nobody has seen.
 func TestNumbersAfterRestore(t *testing.T) {
-	place, ctx := pgtest.Database(t), t.Context()
+	t.Parallel()
+	place, ctx := emptyStore(t), t.Context()
 	db := openPastIn(t, place)
 	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
 	first := db.push(t, event.CDRCall, "")
@@ -699,7 +712,8 @@ func TestNumbersAfterRestore(t *testing.T) {
 
 // Should nobody have made a partition in time, events go to the rest.
 func TestDayWithoutPartition(t *testing.T) {
-	db, ctx := openPastIn(t, pgtest.Database(t)), t.Context()
+	t.Parallel()
+	db, ctx := openPastIn(t, emptyStore(t)), t.Context()
 	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
 	day := time.Now().UnixMilli()/dayMS + 100
 	db.exec(t, "SELECT setval('event_seq', ?)", day<<dayBits)

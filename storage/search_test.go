@@ -295,7 +295,7 @@ var someTypes = rapid.SampledFrom([]event.Mask{0, event.Of(event.CDRCall), event
 
 // All pages together are what a plain filter gives, in order and each once,
 // however the filter is made and however few rows a page may look at.
-func TestFindDeliveries(t *testing.T) { eachStore(t, testFindDeliveries) }
+func TestFindDeliveries(t *testing.T) { eachStoreRapidly(t, testFindDeliveries) }
 
 func testFindDeliveries(t *testing.T) {
 	db := openPast(t)
@@ -356,7 +356,7 @@ func lines(ds []search.Delivery) []string {
 	return out
 }
 
-func TestFindEvents(t *testing.T) { eachStore(t, testFindEvents) }
+func TestFindEvents(t *testing.T) { eachStoreRapidly(t, testFindEvents) }
 
 func testFindEvents(t *testing.T) {
 	db := openPast(t)

@@ -12,13 +12,13 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
-	"github.com/hookline/hookline/hub/hubtest/pgtest"
 )
 
 // withSecond is a store on PostgreSQL, and another process's of the same database.
 func withSecond(t *testing.T) (one pastDB, two *DB) {
 	t.Helper()
-	url := pgtest.Database(t)
+	t.Parallel()
+	url := emptyStore(t)
 	one = openPastIn(t, url)
 	two, err := Open(context.Background(), Config{URL: url, Process: "two", Box: one.box, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
@@ -182,7 +182,7 @@ func TestNotices(t *testing.T) {
 	came, err = to.Subscribe(ctx, "t")
 	require.NoError(t, err)
 	other = make(chan *message.Message)
-	_, err = one.raw.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'hookline listen%'")
+	_, err = one.raw.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'hookline listen%' AND datname = current_database()")
 	require.NoError(t, err)
 	require.Empty(t, next(), "some may have been missed")
 	require.NoError(t, from.Publish("t", message.NewMessage("6", []byte("as before"))))

@@ -1,7 +1,10 @@
 package storage
 
 import (
+	"context"
+	"errors"
 	"flag"
+	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,10 +13,24 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
+	"github.com/hookline/hookline/signing"
 )
 
-// eachStore runs a test on both databases: they keep the same promises.
+// eachStore runs a test on both databases: they keep the same promises. It waits
+// for them more than it computes, so others run meanwhile.
 func eachStore(t *testing.T, test func(t *testing.T)) {
+	t.Parallel()
+	for _, name := range []string{"sqlite", postgresTest} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
+	}
+}
+
+// eachStoreRapidly is eachStore for tests that call checkRapidly, which no other
+// may do meanwhile.
+func eachStoreRapidly(t *testing.T, test func(t *testing.T)) {
 	t.Run("sqlite", test)
 	t.Run(postgresTest, test)
 }
@@ -52,7 +69,24 @@ const postgresTest = "postgres"
 // database.
 func newPlace(t testing.TB) string {
 	if strings.Contains(t.Name(), "/"+postgresTest) {
-		return pgtest.Database(t)
+		return emptyStore(t)
 	}
 	return t.TempDir()
+}
+
+// emptyStore is a database as the first process makes it, with nothing in it yet:
+// neither a master key, nor the server that it was made on.
+func emptyStore(t testing.TB) string {
+	return pgtest.Copy(t, func(url string) error {
+		box, err := signing.NewBox(make([]byte, 32))
+		if err != nil {
+			return err
+		}
+		db, err := Open(context.Background(), Config{URL: url, Box: box, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			return err
+		}
+		_, err = db.pool.ExecContext(context.Background(), "DELETE FROM meta")
+		return errors.Join(err, db.Close())
+	})
 }

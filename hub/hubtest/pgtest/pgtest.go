@@ -31,40 +31,88 @@ const Variable = "HUBTEST_POSTGRES"
 
 // Database makes an empty database for the test on a real server and returns
 // its URL. The database goes with the test.
-func Database(t testing.TB) string {
+func Database(t testing.TB) string { return database(t, "template0") }
+
+// Copy makes a database for the test as prepare makes an empty one. It is asked
+// once in a process, whoever calls: copies cost a fraction of a migration.
+func Copy(t testing.TB, prepare func(url string) error) string {
 	t.Helper()
-	server := os.Getenv(Variable)
-	if server == "" {
-		shared.once.Do(func() { shared.server, shared.err = StartForTests() })
-		require.NoError(t, shared.err, "PostgreSQL for tests")
-		server = shared.server.URL
-	}
-	name := fmt.Sprintf("t%d_%d", os.Getpid(), databases.Add(1))
-	admin, err := sql.Open("postgres", server)
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	_, err = admin.ExecContext(ctx, "CREATE DATABASE "+name+"")
+	original.once.Do(func() {
+		original.name, original.err = create("template0")
+		if original.err == nil {
+			original.err = prepare(at(original.name))
+		}
+	})
+	require.NoError(t, original.err, "prepare a database")
+	return database(t, original.name)
+}
+
+func database(t testing.TB, template string) string {
+	t.Helper()
+	name, err := create(template)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		_, err := admin.ExecContext(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
-		if err := errors.Join(err, admin.Close()); err != nil {
+		if err := onServer("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
 			t.Errorf("drop test database: %v", err)
 		}
 	})
-	return strings.Replace(server, "/postgres?", "/"+name+"?", 1)
+	return at(name)
 }
 
 var (
 	databases atomic.Int64
-	shared    struct {
+	original  struct {
+		once sync.Once
+		name string
+		err  error
+	}
+	shared struct {
 		once   sync.Once
 		server *Server
 		err    error
 	}
 )
+
+// server of the tests: make test's, or one of this process.
+func server() (string, error) {
+	if url := os.Getenv(Variable); url != "" {
+		return url, nil
+	}
+	shared.once.Do(func() { shared.server, shared.err = StartForTests() })
+	if shared.err != nil {
+		return "", fmt.Errorf("PostgreSQL for tests: %w", shared.err)
+	}
+	return shared.server.URL, nil
+}
+
+func at(name string) string {
+	url, err := server()
+	if err != nil {
+		return "" // it was there when the database was made
+	}
+	return strings.Replace(url, "/postgres?", "/"+name+"?", 1)
+}
+
+func create(template string) (name string, err error) {
+	name = fmt.Sprintf("t%d_%d", os.Getpid(), databases.Add(1))
+	return name, onServer("CREATE DATABASE " + name + " TEMPLATE " + template + " STRATEGY FILE_COPY")
+}
+
+func onServer(statement string) error {
+	url, err := server()
+	if err != nil {
+		return err
+	}
+	admin, err := sql.Open("postgres", url)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	_, err = admin.ExecContext(ctx, statement)
+	return err
+}
 
 // Server is a private server on a free loopback port. It ends with the
 // process that started it, however that ends.
