@@ -231,7 +231,9 @@ func TestSameIDsInOneOrder(t *testing.T) {
 			accepted <- err
 		}()
 	}
-	require.Eventually(t, func() bool { return b.count(t, "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 2 }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return b.count(t, "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 2
+	}, 20*time.Second, 5*time.Millisecond)
 	require.NoError(t, tx.Rollback())
 	require.NoError(t, errors.Join(<-accepted, <-accepted))
 	require.Zero(t, a.Stats().Conflicts.Load()+b.Stats().Conflicts.Load())

@@ -23,6 +23,8 @@ type BenchCmd struct {
 // BenchMeasureCmd runs the measurements.
 type BenchMeasureCmd struct {
 	Case        []string      `placeholder:"NAME" help:"Only these: 1x1, 1x100, 5x1, 5x100 (subscriptions x events a request), paced."`
+	Store       []string      `enum:"embedded,postgres" default:"embedded" help:"What to measure: embedded, postgres (a private server, from the programs found here)."`
+	Processes   []int         `default:"1" help:"Hubs on PostgreSQL, all on this machine: a measurement for each number."`
 	Events      int           `default:"60000" help:"Events of a measurement with 1 subscription, and posts of the raw loop."`
 	FanEvents   int           `default:"20000" help:"Events of a measurement with 5 subscriptions."`
 	Warmup      int           `default:"3000" help:"Events before each measurement."`
@@ -38,9 +40,9 @@ type BenchMeasureCmd struct {
 
 // Help is shown by --help.
 func (*BenchMeasureCmd) Help() string {
-	return `Hub, receiver and load are processes of their own, on loopback. Each measurement has a new hub with an empty store.
+	return `Hubs, receiver and load are processes of their own, on loopback. Each measurement has a new hub with an empty store.
 Of each: events accepted and deliveries received a second, share of what plain posts reach, latency from sending an event
-until its push arrives, CPU time and allocations of the hub per delivery, its peak memory.
+until its push arrives, CPU time and allocations of the hubs per delivery, their peak memory; CPU time of PostgreSQL, and its statements.
 A delivery that is missing or comes twice fails the run.`
 }
 
@@ -64,6 +66,10 @@ func (c *BenchMeasureCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.Paced < time.Second || c.Limit < time.Second {
 		return errors.New("--paced, --limit: 1s or more")
 	}
+	stores, err := c.stores()
+	if err != nil {
+		return err
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return err
@@ -73,13 +79,16 @@ func (c *BenchMeasureCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.Chmod(dir, 0o711); err != nil { // PostgreSQL runs as another user when we are root
+		return err
+	}
 	if c.Profiles != "" {
 		if err := os.MkdirAll(c.Profiles, 0o755); err != nil {
 			return err
 		}
 	}
 	cfg := bench.Config{
-		Program: program, Dir: dir, Cases: c.Case, Events: c.Events, FanEvents: c.FanEvents, Warmup: c.Warmup, Connections: c.Connections,
+		Program: program, Dir: dir, Stores: stores, Cases: c.Case, Events: c.Events, FanEvents: c.FanEvents, Warmup: c.Warmup, Connections: c.Connections,
 		Rate: c.Rate, Paced: c.Paced, IDs: c.IDs, Limit: c.Limit, Profiles: c.Profiles, Progress: s.err,
 	}
 	report, err := cfg.Run(ctx)
@@ -87,6 +96,22 @@ func (c *BenchMeasureCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	return c.print(s.out, report)
+}
+
+func (c *BenchMeasureCmd) stores() (stores []bench.Store, err error) {
+	for _, kind := range c.Store {
+		if kind == bench.Embedded {
+			stores = append(stores, bench.Store{Kind: kind, Processes: 1})
+			continue
+		}
+		for _, n := range c.Processes {
+			if n < 1 || n > 16 {
+				return nil, errors.New("--processes: 1 to 16")
+			}
+			stores = append(stores, bench.Store{Kind: kind, Processes: n})
+		}
+	}
+	return stores, nil
 }
 
 func (c *BenchMeasureCmd) print(out io.Writer, report *bench.Report) error {

@@ -56,8 +56,25 @@ func TestBench(t *testing.T) {
 	require.Empty(t, left)
 }
 
+// The same with two hubs on a PostgreSQL of its own.
+func TestBenchPostgres(t *testing.T) {
+	t.Setenv(asHookline, "1")
+	code, out, stderr := do(t, "", "bench", "--store", "postgres", "--processes", "2", "--case", "1x1", "--events", "200", "--warmup", "20", "--json", "-")
+	require.Zero(t, code, stderr)
+	var r bench.Report
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	require.Len(t, r.Hub, 1)
+	m := r.Hub[0]
+	require.Equal(t, bench.Store{Kind: bench.Postgres, Processes: 2}, m.Store)
+	require.Equal(t, 200, m.Deliveries)
+	require.Positive(t, m.Statements)
+	require.Positive(t, m.ServerPerThousand)
+	require.Greater(t, m.AllCPU, m.CPUPerThousand+m.ServerPerThousand)
+	require.Positive(t, m.OfRawCPU)
+}
+
 func TestBenchRefuses(t *testing.T) {
-	for _, args := range [][]string{{"--events", "0"}, {"--rate", "10001"}, {"--paced", "1ms"}, {"--case", "9x9"}, {"--dir", "/no such folder"}} {
+	for _, args := range [][]string{{"--events", "0"}, {"--rate", "10001"}, {"--paced", "1ms"}, {"--case", "9x9"}, {"--store", "postgres", "--processes", "17"}, {"--dir", "/no such folder"}} {
 		code, _, stderr := do(t, "", append([]string{"bench"}, args...)...)
 		require.Equal(t, 1, code, "%v", args)
 		require.Contains(t, stderr, "hookline: ", "%v", args)

@@ -1,7 +1,7 @@
-// Package bench measures a hub beside what the machine can do without one: how
-// many events it takes and delivers, how late they come, and what that costs.
-// Hub and sink are processes of their own and this one is the load, all on
-// loopback. A measurement in which a delivery was lost or doubled fails.
+// Package bench measures hubs beside what the machine can do without one: how
+// many events they take and deliver, how late they come, and what that costs.
+// Hubs, sink and PostgreSQL are processes of their own and this one is the load,
+// all on loopback. A measurement in which a delivery was lost or doubled fails.
 package bench
 
 import (
@@ -9,15 +9,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
+
+	"github.com/hookline/hookline/hub/hubtest/pgserver"
 )
 
 // Config of a run. All counts are 1 or more.
 type Config struct {
 	Program     string        // the hookline binary; it runs as hub and as sink
-	Dir         string        // existing folder for data and logs of the hubs
+	Dir         string        // existing folder for data and logs; PostgreSQL's user must get there
+	Stores      []Store       // what the hubs store in; none: the embedded store
 	Cases       []string      // names of the measurements wanted; none: all
 	Events      int           // of a measurement at 1 subscription, and posts of the raw loop
 	FanEvents   int           // of a measurement at 5 subscriptions
@@ -29,6 +31,9 @@ type Config struct {
 	Limit       time.Duration // bound of each measurement, its start and stop included
 	Profiles    string        // folder for CPU profiles of the hubs, one a measurement; "": none
 	Progress    io.Writer
+
+	server    *pgserver.Server // while it runs, if a store is there
+	databases int              // made on it
 }
 
 // Case is one measurement.
@@ -48,30 +53,60 @@ var Cases = []Case{
 	{Name: "paced", Subs: 1, Batch: 1, Paced: true},
 }
 
+// Store is what hubs of a measurement store in, and how many they are.
+type Store struct {
+	Kind      string `json:"kind"` // Embedded or Postgres
+	Processes int    `json:"processes"`
+}
+
+// Kinds of stores.
+const (
+	Embedded = "embedded"
+	Postgres = "postgres"
+)
+
+func (s Store) String() string {
+	if s.Processes > 1 {
+		return fmt.Sprintf("%s x%d", s.Kind, s.Processes)
+	}
+	return s.Kind
+}
+
 // maxInFlight of the subscriptions.
 const maxInFlight = 64
 
 // Run measures the raw ceiling before and after each case: what else the machine
 // does meanwhile slows both, and shows in the difference.
-func (c *Config) Run(ctx context.Context) (*Report, error) {
+func (c *Config) Run(ctx context.Context) (_ *Report, err error) {
 	cases, err := c.chosen()
 	if err != nil {
 		return nil, err
+	}
+	stores := c.Stores
+	if len(stores) == 0 {
+		stores = []Store{{Embedded, 1}}
 	}
 	r := &Report{}
 	if r.Machine, err = examine(c.Dir); err != nil {
 		return nil, err
 	}
+	stop, err := c.startServer(stores)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	for _, k := range cases {
-		if err := c.ceiling(ctx, r); err != nil {
-			return nil, err
+		for _, s := range stores {
+			if err := c.ceiling(ctx, r); err != nil {
+				return nil, err
+			}
+			c.say("%s, %s", k.Name, s)
+			m, err := c.measure(ctx, k, s)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", k.Name, s, err)
+			}
+			r.Hub = append(r.Hub, m)
 		}
-		c.say("%s", k.Name)
-		m, err := c.measure(ctx, k)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", k.Name, err)
-		}
-		r.Hub = append(r.Hub, m)
 	}
 	if err := c.ceiling(ctx, r); err != nil {
 		return nil, err
@@ -120,25 +155,35 @@ func (c *Config) raw(ctx context.Context) (_ Raw, err error) {
 	defer func() { err = errors.Join(err, sink.stop()) }()
 	var t *Tally
 	var began time.Time
+	var before, after time.Duration
 	for run, events := range []int{c.Warmup, c.Events} {
-		l := newLoad(sink.url+"/0", "", c.Connections)
+		l := newLoad([]string{sink.url + "/0"}, "", c.Connections)
 		l.run, l.bare = run, true
 		if err := sink.expect(ctx, run, events, 1); err != nil {
+			return Raw{}, err
+		}
+		if before, err = sink.withLoad(); err != nil {
 			return Raw{}, err
 		}
 		began = time.Now()
 		if err := l.flood(ctx, events, 1); err != nil {
 			return Raw{}, err
 		}
+		if after, err = sink.withLoad(); err != nil {
+			return Raw{}, err
+		}
 		if t, err = sink.tally(ctx); err != nil {
 			return Raw{}, err
 		}
 	}
-	return Raw{PerSecond: perSecond(c.Events, time.Unix(0, t.LastNs).Sub(began)), Latency: t.Latency}, t.check(c.Events)
+	return Raw{
+		PerSecond: perSecond(c.Events, time.Unix(0, t.LastNs).Sub(began)), Latency: t.Latency,
+		AllCPU: (after - before).Seconds() / float64(c.Events) * 1000,
+	}, t.check(c.Events)
 }
 
-// measure runs one case against a hub and a sink of its own.
-func (c *Config) measure(ctx context.Context, k Case) (_ *Measurement, err error) {
+// measure runs one case against hubs and a sink of its own.
+func (c *Config) measure(ctx context.Context, k Case, s Store) (_ *Measurement, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
 	sink, err := c.startSink(ctx)
@@ -146,19 +191,20 @@ func (c *Config) measure(ctx context.Context, k Case) (_ *Measurement, err error
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, sink.stop()) }()
-	dir, err := os.MkdirTemp(c.Dir, k.Name+"-")
+	f, err := c.startFleet(ctx, k.Name, s)
 	if err != nil {
 		return nil, err
 	}
-	hub, err := c.startHub(ctx, dir, k.Name)
-	if err != nil {
+	defer func() { err = errors.Join(err, f.stop()) }()
+	if err := f.liftLimits(ctx); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, hub.stop(), os.RemoveAll(dir)) }()
-	if err := hub.prepare(ctx, sink.url, k.Subs); err != nil {
-		return nil, err
+	for n := range k.Subs {
+		if _, err := f.subscribe(ctx, fmt.Sprintf("%s/%d", sink.url, n), "cdr.*"); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := c.phase(ctx, k, hub, sink, 0, c.Warmup); err != nil {
+	if _, err := c.phase(ctx, k, f, sink, 0, c.Warmup); err != nil {
 		return nil, fmt.Errorf("warm up: %w", err)
 	}
 	events := c.Events
@@ -168,17 +214,21 @@ func (c *Config) measure(ctx context.Context, k Case) (_ *Measurement, err error
 	case k.Subs > 1:
 		events = c.FanEvents
 	}
-	return c.phase(ctx, k, hub, sink, 1, events)
+	return c.phase(ctx, k, f, sink, 1, events)
 }
 
-// phase sends events and waits until each was delivered and the hub is done with it.
-func (c *Config) phase(ctx context.Context, k Case, hub *hubProcess, sink *sinkProcess, run, events int) (*Measurement, error) {
-	l := newLoad(hub.url+"/v1/events", hub.key, c.Connections)
+// phase sends events and waits until each was delivered and the hubs are done with it.
+func (c *Config) phase(ctx context.Context, k Case, f *fleet, sink *sinkProcess, run, events int) (*Measurement, error) {
+	l := newLoad(f.urls("/v1/events"), f.key, c.Connections)
 	l.run, l.ids = run, c.IDs
 	if err := sink.expect(ctx, run, events, k.Subs); err != nil {
 		return nil, err
 	}
-	before, err := hub.use(ctx)
+	before, err := f.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	others, err := sink.withLoad()
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +246,11 @@ func (c *Config) phase(ctx context.Context, k Case, hub *hubProcess, sink *sinkP
 	if err := sink.wait(ctx, deliveries); err != nil {
 		return nil, fmt.Errorf("wait for the deliveries: %w", err)
 	}
-	after, err := hub.settle(ctx)
+	after, err := f.settle(ctx)
+	if err != nil {
+		return nil, err
+	}
+	withOthers, err := sink.withLoad()
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +259,7 @@ func (c *Config) phase(ctx context.Context, k Case, hub *hubProcess, sink *sinkP
 		return nil, err
 	}
 	m := &Measurement{
-		Case: k, Events: events, Deliveries: deliveries,
+		Case: k, Store: f.store, Events: events, Deliveries: deliveries,
 		AcceptedPerSecond:  perSecond(events, sent),
 		DeliveredPerSecond: perSecond(deliveries, time.Unix(0, t.LastNs).Sub(began)),
 		Latency:            t.Latency,
@@ -213,6 +267,7 @@ func (c *Config) phase(ctx context.Context, k Case, hub *hubProcess, sink *sinkP
 		PeakBytes:          after.peak,
 	}
 	m.cost(before, after)
+	m.AllCPU = m.CPUPerThousand + m.ServerPerThousand + (withOthers-others).Seconds()/float64(deliveries)*1000
 	return m, t.check(events)
 }
 

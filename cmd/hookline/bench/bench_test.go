@@ -19,7 +19,7 @@ import (
 
 func TestBodies(t *testing.T) {
 	now := time.UnixMilli(1_790_000_000_123)
-	l := newLoad("", "", 1)
+	l := newLoad(nil, "", 1)
 	l.run, l.bare = 7, true
 	bare := l.request(nil, 42, 43, now)
 	require.InDelta(t, 1024, len(bare), 50)
@@ -68,7 +68,7 @@ func startCounter(t *testing.T) *sinkProcess {
 }
 
 func push(t *testing.T, s *sinkProcess, sub, run, n int) {
-	l := newLoad("", "", 1)
+	l := newLoad(nil, "", 1)
 	l.run = run
 	resp, err := http.Post(fmt.Sprintf("%s/%d", s.url, sub), "application/json", bytes.NewReader(l.body(nil, n, time.Now().Add(-time.Second))))
 	require.NoError(t, err)
@@ -140,7 +140,7 @@ func TestPost(t *testing.T) {
 		_, _ = io.WriteString(w, "because")
 	}))
 	defer s.Close()
-	l := newLoad(s.URL, "k", 1)
+	l := newLoad([]string{s.URL}, "k", 1)
 	require.NoError(t, l.flood(t.Context(), 1, 1))
 	require.EqualValues(t, 2, l.pushedBack.Load())
 	require.ErrorContains(t, l.flood(t.Context(), 1, 1), "400: because")
@@ -149,7 +149,7 @@ func TestPost(t *testing.T) {
 func TestPace(t *testing.T) {
 	s := startCounter(t)
 	require.NoError(t, s.expect(t.Context(), 0, 20, 1))
-	l := newLoad(s.url+"/0", "", 4)
+	l := newLoad([]string{s.url + "/0"}, "", 4)
 	l.bare = true
 	began := time.Now()
 	require.NoError(t, l.pace(t.Context(), 20, 100))

@@ -16,7 +16,8 @@ import (
 
 // load posts events.
 type load struct {
-	url, key    string
+	urls        []string // taken in turn
+	key         string
 	connections int
 	run         int  // in the mark of each event
 	ids         bool // events carry the sender's ids
@@ -25,8 +26,8 @@ type load struct {
 	pushedBack  atomic.Int64 // requests answered 429 or 503, sent again
 }
 
-func newLoad(url, key string, connections int) *load {
-	return &load{url: url, key: key, connections: connections, client: &http.Client{
+func newLoad(urls []string, key string, connections int) *load {
+	return &load{urls: urls, key: key, connections: connections, client: &http.Client{
 		Transport: &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, DisableCompression: true},
 		Timeout:   30 * time.Second,
 	}}
@@ -37,9 +38,10 @@ func (l *load) flood(ctx context.Context, events, batch int) error {
 	defer l.client.CloseIdleConnections()
 	g, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range l.connections {
+	for i := range l.connections {
 		g.Go(func() error {
 			var body []byte
+			url := l.urls[i%len(l.urls)]
 			for ctx.Err() == nil {
 				to := int(next.Add(int64(batch)))
 				from := to - batch
@@ -47,7 +49,7 @@ func (l *load) flood(ctx context.Context, events, batch int) error {
 					return nil
 				}
 				body = l.request(body[:0], from, min(to, events), time.Now())
-				if err := l.post(ctx, body); err != nil {
+				if err := l.post(ctx, url, body); err != nil {
 					return err
 				}
 			}
@@ -73,15 +75,15 @@ func (l *load) pace(ctx context.Context, events, rate int) error {
 		case <-ctx.Done():
 			return errors.Join(g.Wait(), ctx.Err())
 		}
-		g.Go(func() error { return l.post(ctx, l.request(nil, i, i+1, time.Now())) })
+		g.Go(func() error { return l.post(ctx, l.urls[i%len(l.urls)], l.request(nil, i, i+1, time.Now())) })
 	}
 	return g.Wait()
 }
 
 // post one request until it is taken.
-func (l *load) post(ctx context.Context, body []byte) error {
+func (l *load) post(ctx context.Context, url string, body []byte) error {
 	for {
-		status, answer, err := l.once(ctx, body)
+		status, answer, err := l.once(ctx, url, body)
 		switch {
 		case err != nil:
 			return err
@@ -99,8 +101,8 @@ func (l *load) post(ctx context.Context, body []byte) error {
 	}
 }
 
-func (l *load) once(ctx context.Context, body []byte) (int, []byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url, bytes.NewReader(body))
+func (l *load) once(ctx context.Context, url string, body []byte) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}

@@ -22,7 +22,6 @@ import (
 const (
 	stopWithin  = 30 * time.Second
 	startWithin = 20 * time.Second
-	platformKey = "hk_platform_0123456789abcdef0123456789abcdef" // of a hub on loopback that lives for a minute
 )
 
 // process is a child, and ours to end.
@@ -119,6 +118,16 @@ type sinkProcess struct {
 	url string
 }
 
+// withLoad is the CPU time of the sink and of this process.
+func (s *sinkProcess) withLoad() (time.Duration, error) {
+	sink, _, err := usage(s.cmd.Process.Pid)
+	if err != nil {
+		return 0, err
+	}
+	load, _, err := usage(os.Getpid())
+	return sink + load, err
+}
+
 func (c *Config) startSink(context.Context) (*sinkProcess, error) {
 	s := &sinkProcess{}
 	var err error
@@ -128,116 +137,6 @@ func (c *Config) startSink(context.Context) (*sinkProcess, error) {
 		return err
 	})
 	return s, err
-}
-
-type hubProcess struct {
-	*process
-	url string
-	key string // of the owner of tenant demo
-}
-
-func (c *Config) startHub(ctx context.Context, dir, name string) (_ *hubProcess, err error) {
-	h := &hubProcess{}
-	args := []string{"serve", "--json"}
-	if c.Profiles != "" {
-		args = append(args, "--cpuprofile", filepath.Join(c.Profiles, name+".pprof"))
-	}
-	env := environment("HOOKLINE_ADDR=127.0.0.1:0", "HOOKLINE_DATA="+filepath.Join(dir, "data"), "HOOKLINE_PLATFORM_KEY="+platformKey,
-		"HOOKLINE_ALLOW_NETWORKS=loopback", "HOOKLINE_LOG=json")
-	var first struct {
-		OwnerKey string `json:"ownerKey"`
-	}
-	h.process, err = start(dir, "hub", c.Program, args, env, func(r io.Reader) error { return json.NewDecoder(r).Decode(&first) })
-	if err != nil {
-		return nil, err
-	}
-	h.key = first.OwnerKey
-	if h.url, err = h.address(ctx); err != nil {
-		return nil, errors.Join(err, h.stop())
-	}
-	return h, nil
-}
-
-// address waits until the hub's log says where it serves.
-func (h *hubProcess) address(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
-	defer cancel()
-	for {
-		raw, err := os.ReadFile(h.log)
-		if err != nil {
-			return "", err
-		}
-		for line := range bytes.Lines(raw) {
-			var said struct{ Msg, Addr string }
-			if json.Unmarshal(line, &said) == nil && said.Msg == "serving" {
-				return "http://" + said.Addr, nil
-			}
-		}
-		select {
-		case <-time.After(10 * time.Millisecond):
-		case <-h.done:
-			return "", errors.New("hub ended before it served")
-		case <-ctx.Done():
-			return "", fmt.Errorf("hub does not serve: %w", ctx.Err())
-		}
-	}
-}
-
-// prepare lifts the tenant's limits and subscribes.
-func (h *hubProcess) prepare(ctx context.Context, sink string, subs int) error {
-	limits := map[string]any{"limits": map[string]any{"eventsPerSecond": 10_000_000, "pendingDeliveries": 1_000_000_000}}
-	if _, err := call(ctx, http.MethodPatch, h.url+"/v1/tenants/demo", platformKey, limits); err != nil {
-		return fmt.Errorf("lift the limits: %w", err)
-	}
-	for n := range subs {
-		sub := map[string]any{"url": fmt.Sprintf("%s/%d", sink, n), "events": []string{"cdr.*"}, "maxInFlight": maxInFlight}
-		if _, err := call(ctx, http.MethodPost, h.url+"/v1/subscriptions", h.key, sub); err != nil {
-			return fmt.Errorf("subscribe: %w", err)
-		}
-	}
-	return nil
-}
-
-// use is what the hub has used so far.
-type use struct {
-	cpu     time.Duration
-	peak    int64 // bytes of resident memory, the most ever
-	mallocs float64
-	commits float64
-	pending float64
-}
-
-// settle waits until nothing is pending and returns what was used by then.
-func (h *hubProcess) settle(ctx context.Context) (use, error) {
-	for {
-		u, err := h.use(ctx)
-		if err != nil || u.pending == 0 {
-			return u, err
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return u, fmt.Errorf("%.0f deliveries stay pending: %w", u.pending, ctx.Err())
-		}
-	}
-}
-
-func (h *hubProcess) use(ctx context.Context) (u use, err error) {
-	if u.cpu, u.peak, err = usage(h.cmd.Process.Pid); err != nil {
-		return u, err
-	}
-	raw, err := call(ctx, http.MethodGet, h.url+"/metrics", "", nil)
-	if err != nil {
-		return u, err
-	}
-	for name, to := range map[string]*float64{
-		"go_memstats_mallocs_total": &u.mallocs, "hookline_store_commits_total": &u.commits, "hookline_deliveries_pending": &u.pending,
-	} {
-		if *to, err = metric(raw, name); err != nil {
-			return u, err
-		}
-	}
-	return u, nil
 }
 
 // metric reads one without labels out of a scrape.
@@ -255,30 +154,70 @@ const tick = 10 * time.Millisecond
 
 // usage reads CPU time and peak resident memory of a process from /proc.
 func usage(pid int) (cpu time.Duration, peak int64, err error) {
-	dir := fmt.Sprintf("/proc/%d/", pid)
-	stat, err := os.ReadFile(dir + "stat")
+	f, err := stat(pid)
 	if err != nil {
-		return 0, 0, fmt.Errorf("use of the hub (needs Linux): %w", err)
+		return 0, 0, err
 	}
-	// After the name, which may hold anything: fields 3, 4, …; 14 and 15 are user and system time.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, 0, fmt.Errorf("%sstat: %d fields", dir, len(fields))
-	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	status, err3 := os.ReadFile(dir + "status")
-	if err := errors.Join(err1, err2, err3); err != nil {
+	name := fmt.Sprintf("/proc/%d/status", pid)
+	status, err := os.ReadFile(name)
+	if err != nil {
 		return 0, 0, err
 	}
 	for line := range strings.Lines(string(status)) {
 		if kb, ok := strings.CutPrefix(line, "VmHWM:"); ok {
 			if peak, err = strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(kb), " kB"), 10, 64); err != nil {
-				return 0, 0, fmt.Errorf("%sstatus: %w", dir, err)
+				return 0, 0, fmt.Errorf("%s: %w", name, err)
 			}
 		}
 	}
-	return time.Duration(user+system) * tick, peak << 10, nil
+	return time.Duration(f.user+f.system) * tick, peak << 10, nil
+}
+
+// familyCPU is the CPU time of a process and all its children, those that ended
+// and were waited for too.
+func familyCPU(pid int) (time.Duration, error) {
+	f, err := stat(pid)
+	if err != nil {
+		return 0, err
+	}
+	sum := f.user + f.system + f.endedUser + f.endedSystem
+	names, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		child, err := strconv.Atoi(filepath.Base(name))
+		if err != nil {
+			continue
+		}
+		// One that ends meanwhile is missed until its parent has waited for it.
+		if g, err := stat(child); err == nil && g.parent == int64(pid) {
+			sum += g.user + g.system
+		}
+	}
+	return time.Duration(sum) * tick, nil
+}
+
+// stated is what /proc says of a process; times in ticks.
+type stated struct{ parent, user, system, endedUser, endedSystem int64 }
+
+func stat(pid int) (s stated, err error) {
+	name := fmt.Sprintf("/proc/%d/stat", pid)
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return s, fmt.Errorf("use of a process (needs Linux): %w", err)
+	}
+	// Behind the name, which may hold anything: fields 3, 4, …
+	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+	for at, to := range map[int]*int64{4: &s.parent, 14: &s.user, 15: &s.system, 16: &s.endedUser, 17: &s.endedSystem} {
+		if at-3 >= len(fields) {
+			return s, fmt.Errorf("%s: %d fields", name, len(fields))
+		}
+		if *to, err = strconv.ParseInt(fields[at-3], 10, 64); err != nil {
+			return s, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return s, nil
 }
 
 // call makes one request and returns the body of a 2xx answer.

@@ -33,36 +33,49 @@ type Machine struct {
 // Raw is what posts straight to the sink reach.
 type Raw struct {
 	PerSecond float64 `json:"perSecond"`
+	AllCPU    float64 `json:"allCPUPerThousand"` // seconds of load and sink per 1,000 posts
 	Latency   Latency `json:"latency"`
 }
 
 // Measurement of one case.
 type Measurement struct {
 	Case               Case    `json:"case"`
+	Store              Store   `json:"store"`
 	Events             int     `json:"events"`
 	Deliveries         int     `json:"deliveries"`
 	AcceptedPerSecond  float64 `json:"acceptedPerSecond"`
 	DeliveredPerSecond float64 `json:"deliveredPerSecond"` // until the last one came
 	OfRaw              float64 `json:"ofRaw"`              // delivered a second, as a share of the raw ceiling
+	OfRawCPU           float64 `json:"ofRawCPU"`           // CPU time of a raw post, as a share of that of a delivery
+	AllCPU             float64 `json:"allCPUPerThousand"`  // seconds of all processes, load and sink too, per 1,000 deliveries
 	Latency            Latency `json:"latency"`
-	CPUPerThousand     float64 `json:"cpuPerThousand"` // seconds of the hub per 1,000 deliveries
+	CPUPerThousand     float64 `json:"cpuPerThousand"`                  // seconds of the hubs per 1,000 deliveries
+	ServerPerThousand  float64 `json:"serverPerThousand,omitempty"`     // the same of PostgreSQL
+	Statements         float64 `json:"statementsPerDelivery,omitempty"` // that PostgreSQL ran
 	AllocsPerDelivery  float64 `json:"allocsPerDelivery"`
 	RowsPerCommit      float64 `json:"rowsPerCommit"` // events and outcomes
-	PeakBytes          int64   `json:"peakBytes"`     // resident, of the hub
+	PeakBytes          int64   `json:"peakBytes"`     // resident, of the hubs
 	PushedBack         int64   `json:"pushedBack"`    // requests answered 429 or 503, sent again
 }
 
+// cost per delivery; of all processes but the load and the sink.
 func (m *Measurement) cost(before, after use) {
 	n := float64(m.Deliveries)
 	m.CPUPerThousand = (after.cpu - before.cpu).Seconds() / n * 1000
+	m.ServerPerThousand = (after.serverCPU - before.serverCPU).Seconds() / n * 1000
+	m.Statements = float64(after.statements-before.statements) / n
 	m.AllocsPerDelivery = (after.mallocs - before.mallocs) / n
 	m.RowsPerCommit = (float64(m.Events) + n) / max(after.commits-before.commits, 1)
 }
 
 // compare fills in what is a share of the ceiling: the mean of those before and after.
+// Where other work takes its part of the machine, now more, now less, what says
+// most is the CPU time.
 func (r *Report) compare() {
 	for i, m := range r.Hub {
-		m.OfRaw = m.DeliveredPerSecond / ((r.Raw[i].PerSecond + r.Raw[i+1].PerSecond) / 2)
+		before, after := r.Raw[i], r.Raw[i+1]
+		m.OfRaw = m.DeliveredPerSecond / ((before.PerSecond + after.PerSecond) / 2)
+		m.OfRawCPU = (before.AllCPU + after.AllCPU) / 2 / m.AllCPU
 	}
 }
 
@@ -71,10 +84,10 @@ func (r *Report) Print(w io.Writer) error {
 	k := r.Machine
 	fmt.Fprintf(w, "%d cores (%s), %s, %s, fsync %.2f ms, load %s\n\n", k.Cores, k.CPU, k.System, k.Go, k.FsyncMs, k.Load)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "subs\tevents a request\taccepted/s\tdelivered/s\tof raw\tp50 ms\tp95 ms\tp99 ms\tmax ms\tCPU s/1000\tallocs/delivery\trows/commit\tpeak MiB\tpushed back\t")
+	fmt.Fprintln(tw, "store\tsubs\tevents a request\taccepted/s\tdelivered/s\tof raw\tby CPU\tp50 ms\tp95 ms\tp99 ms\tmax ms\tCPU s/1000\tPostgreSQL's\tstatements\tallocs\trows/commit\tpeak MiB\tpushed back\t")
 	for i, raw := range r.Raw {
 		l := raw.Latency
-		fmt.Fprintf(tw, "raw\t-\t-\t%.0f\t\t%.2f\t%.2f\t%.2f\t%.1f\t-\t-\t-\t-\t-\t\n", raw.PerSecond, l.P50, l.P95, l.P99, l.Max)
+		fmt.Fprintf(tw, "raw\t-\t-\t-\t%.0f\t\t\t%.2f\t%.2f\t%.2f\t%.1f\t-\t-\t-\t-\t-\t-\t-\t\n", raw.PerSecond, l.P50, l.P95, l.P99, l.Max)
 		if i < len(r.Hub) {
 			r.Hub[i].print(tw)
 		}
@@ -82,7 +95,7 @@ func (r *Report) Print(w io.Writer) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w, "\nEvery event came exactly once to each subscription. Latency: from sending the event until the sink had the head of its push;\nbut for the paced line it holds the wait behind all that was sent faster than delivered.")
+	_, err := fmt.Fprintln(w, "\nEvery event came exactly once to each subscription. Latency: from sending the event until the sink had the head of its push;\nbut for the paced line it holds the wait behind all that was sent faster than delivered. By CPU: the share of raw in\nCPU time of all processes, which other work on the machine changes less. CPU is of all hubs, and of PostgreSQL; statements and allocations are per delivery.")
 	return err
 }
 
@@ -91,8 +104,12 @@ func (m *Measurement) print(w io.Writer) {
 	if m.Case.Paced {
 		batch += " paced"
 	}
-	fmt.Fprintf(w, "%d\t%s\t%.0f\t%.0f\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.1f\t%.3f\t%.0f\t%.0f\t%d\t%d\t\n", m.Case.Subs, batch, m.AcceptedPerSecond,
-		m.DeliveredPerSecond, m.OfRaw*100, l.P50, l.P95, l.P99, l.Max, m.CPUPerThousand, m.AllocsPerDelivery, m.RowsPerCommit, m.PeakBytes>>20, m.PushedBack)
+	server, statements := "-", "-"
+	if m.Store.Kind == Postgres {
+		server, statements = fmt.Sprintf("%.3f", m.ServerPerThousand), fmt.Sprintf("%.2f", m.Statements)
+	}
+	fmt.Fprintf(w, "%s\t%d\t%s\t%.0f\t%.0f\t%.1f %%\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.1f\t%.3f\t%s\t%s\t%.0f\t%.0f\t%d\t%d\t\n", m.Store, m.Case.Subs, batch, m.AcceptedPerSecond,
+		m.DeliveredPerSecond, m.OfRaw*100, m.OfRawCPU*100, l.P50, l.P95, l.P99, l.Max, m.CPUPerThousand, server, statements, m.AllocsPerDelivery, m.RowsPerCommit, m.PeakBytes>>20, m.PushedBack)
 }
 
 // examine the machine; dir is where the hubs will store.

@@ -1,0 +1,260 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/hookline/hookline/hub/hubtest/pgserver"
+)
+
+// Keys of hubs on loopback that live for some minutes.
+const (
+	platformKey = "hk_platform_0123456789abcdef0123456789abcdef"
+	masterKey   = "6d61737465726b65796f666d6561737572656d656e7473746861746c69766531"
+)
+
+// startServer starts PostgreSQL should one of the stores be there. It keeps what
+// it commits, as it would in earnest.
+func (c *Config) startServer(stores []Store) (stop func() error, err error) {
+	if !slices.ContainsFunc(stores, func(s Store) bool { return s.Kind == Postgres }) {
+		return func() error { return nil }, nil
+	}
+	c.say("start PostgreSQL")
+	if c.server, err = pgserver.Start(c.Dir, pgserver.CountStatements...); err != nil {
+		return nil, err
+	}
+	return c.server.Stop, nil
+}
+
+// fleet is one hub on the embedded store, or any number on one database.
+type fleet struct {
+	store    Store
+	dir      string
+	hubs     []*hubProcess
+	key      string // of the owner of tenant demo
+	server   *pgserver.Server
+	database string
+}
+
+type hubProcess struct {
+	*process
+	url string
+}
+
+// startFleet starts hubs on an empty store. name is for their files.
+func (c *Config) startFleet(ctx context.Context, name string, s Store) (_ *fleet, err error) {
+	f := &fleet{store: s}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.stop())
+		}
+	}()
+	if s.Kind != Embedded {
+		name += fmt.Sprintf("-%s-x%d", s.Kind, s.Processes)
+	}
+	if f.dir, err = os.MkdirTemp(c.Dir, name+"-"); err != nil {
+		return nil, err
+	}
+	env := []string{"HOOKLINE_DATA=" + filepath.Join(f.dir, "data")}
+	if s.Kind == Postgres {
+		f.server = c.server
+		c.databases++
+		if f.database, err = f.server.CreateDatabase(ctx, fmt.Sprintf("bench_%d", c.databases)); err != nil {
+			return nil, err
+		}
+		env = []string{"HOOKLINE_DATABASE_URL=" + f.database, "HOOKLINE_MASTER_KEY=" + masterKey}
+	}
+	for n := range s.Processes {
+		as := name
+		if n > 0 {
+			as += fmt.Sprintf("-%d", n)
+		}
+		h, key, err := c.startHub(ctx, f.dir, as, env, n == 0)
+		if err != nil {
+			return nil, err
+		}
+		f.hubs = append(f.hubs, h)
+		if n == 0 {
+			f.key = key
+		}
+	}
+	return f, nil
+}
+
+// startHub starts a hub; the first one of a store says the owner's key.
+func (c *Config) startHub(ctx context.Context, dir, name string, env []string, first bool) (_ *hubProcess, key string, err error) {
+	h := &hubProcess{}
+	args := []string{"serve", "--json"}
+	if c.Profiles != "" {
+		args = append(args, "--cpuprofile", filepath.Join(c.Profiles, name+".pprof"))
+	}
+	env = environment(append(env, "HOOKLINE_ADDR=127.0.0.1:0", "HOOKLINE_PLATFORM_KEY="+platformKey, "HOOKLINE_ALLOW_NETWORKS=loopback", "HOOKLINE_LOG=json")...)
+	h.process, err = start(dir, name, c.Program, args, env, func(r io.Reader) error {
+		if !first {
+			return nil
+		}
+		var keys struct {
+			OwnerKey string `json:"ownerKey"`
+		}
+		defer func() { key = keys.OwnerKey }()
+		return json.NewDecoder(r).Decode(&keys)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if h.url, err = h.address(ctx); err != nil {
+		return nil, "", errors.Join(err, h.stop())
+	}
+	return h, key, nil
+}
+
+// address waits until the hub's log says where it serves.
+func (h *hubProcess) address(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	for {
+		raw, err := os.ReadFile(h.log)
+		if err != nil {
+			return "", err
+		}
+		for line := range bytes.Lines(raw) {
+			var said struct{ Msg, Addr string }
+			if json.Unmarshal(line, &said) == nil && said.Msg == "serving" {
+				return "http://" + said.Addr, nil
+			}
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-h.done:
+			return "", errors.New("hub ended before it served")
+		case <-ctx.Done():
+			return "", fmt.Errorf("hub does not serve: %w", ctx.Err())
+		}
+	}
+}
+
+// stop the hubs, all at once: one that waits for the hand-over of another's
+// shards would only wait longer.
+func (f *fleet) stop() error {
+	errs := make(chan error, len(f.hubs))
+	for _, h := range f.hubs {
+		go func() { errs <- h.stop() }()
+	}
+	var all error
+	for range f.hubs {
+		all = errors.Join(all, <-errs)
+	}
+	return errors.Join(all, os.RemoveAll(f.dir))
+}
+
+func (f *fleet) urls(path string) (urls []string) {
+	for _, h := range f.hubs {
+		urls = append(urls, h.url+path)
+	}
+	return urls
+}
+
+func (f *fleet) liftLimits(ctx context.Context) error {
+	limits := map[string]any{"limits": map[string]any{"eventsPerSecond": 10_000_000, "pendingDeliveries": 1_000_000_000}}
+	if _, err := call(ctx, http.MethodPatch, f.hubs[0].url+"/v1/tenants/demo", platformKey, limits); err != nil {
+		return fmt.Errorf("lift the limits: %w", err)
+	}
+	return nil
+}
+
+// subscribe a URL to types of events and return the subscription's id.
+func (f *fleet) subscribe(ctx context.Context, url, types string) (string, error) {
+	raw, err := call(ctx, http.MethodPost, f.hubs[0].url+"/v1/subscriptions", f.key, map[string]any{
+		"url": url, "events": []string{types}, "maxInFlight": maxInFlight,
+	})
+	if err != nil {
+		return "", fmt.Errorf("subscribe: %w", err)
+	}
+	var made struct {
+		ID string `json:"id"`
+	}
+	return made.ID, json.Unmarshal(raw, &made)
+}
+
+// use is what hubs and database have used so far.
+type use struct {
+	cpu        time.Duration // of all hubs
+	serverCPU  time.Duration // of PostgreSQL
+	statements int64         // that it ran
+	peak       int64         // bytes of resident memory of all hubs, the most of each ever
+	mallocs    float64
+	commits    float64
+}
+
+func (f *fleet) use(ctx context.Context) (u use, err error) {
+	for _, h := range f.hubs {
+		if err := h.use(ctx, &u); err != nil {
+			return u, err
+		}
+	}
+	if f.server == nil {
+		return u, nil
+	}
+	pid, err := f.server.PID()
+	if err != nil {
+		return u, err
+	}
+	if u.serverCPU, err = familyCPU(pid); err != nil {
+		return u, err
+	}
+	u.statements, err = pgserver.Statements(ctx, f.database)
+	return u, err
+}
+
+func (h *hubProcess) use(ctx context.Context, u *use) error {
+	cpu, peak, err := usage(h.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	u.cpu += cpu
+	u.peak += peak
+	raw, err := call(ctx, http.MethodGet, h.url+"/metrics", "", nil)
+	if err != nil {
+		return err
+	}
+	for name, to := range map[string]*float64{"go_memstats_mallocs_total": &u.mallocs, "hookline_store_commits_total": &u.commits} {
+		n, err := metric(raw, name)
+		if err != nil {
+			return err
+		}
+		*to += n
+	}
+	return nil
+}
+
+// settle waits until nothing is pending and returns what was used by then.
+func (f *fleet) settle(ctx context.Context) (use, error) {
+	for {
+		// What the metrics say of other processes may be some seconds old.
+		raw, err := call(ctx, http.MethodGet, f.hubs[0].url+"/v1/deliveries?state=pending&limit=1", f.key, nil)
+		if err != nil {
+			return use{}, err
+		}
+		var page struct{ Data []json.RawMessage }
+		if err := json.Unmarshal(raw, &page); err != nil {
+			return use{}, err
+		}
+		if len(page.Data) == 0 {
+			return f.use(ctx)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return use{}, fmt.Errorf("deliveries stay pending: %w", ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,243 @@
+// Package pgserver runs a private PostgreSQL on a free loopback port, from the
+// programs found on this machine, for tests and measurements.
+package pgserver
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	_ "github.com/lib/pq" // the driver "postgres"
+)
+
+// Server is a private server on a free loopback port. It ends with the
+// process that started it, however that ends.
+type Server struct {
+	URL  string // of the database postgres
+	Dir  string
+	Port int
+	bin  string
+	cmd  *exec.Cmd
+	hold io.WriteCloser // the server's keeper reads it: closed, the server stops
+}
+
+// Start makes a cluster in a new folder below one that is there, "" for that of
+// temporary files, and starts it. The folder must be open to the user postgres,
+// or nobody, when we are root. settings are passed as -c.
+func Start(below string, settings ...string) (*Server, error) {
+	bin, err := postgresBin()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(below, "private-pg-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Dir: dir, bin: bin}
+	if err := s.own(dir); err != nil {
+		return nil, err
+	}
+	if s.Port, err = freeTCP(); err != nil {
+		return nil, err
+	}
+	out, err := s.command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync").CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	s.URL = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.Port)
+	return s, s.Start(settings...)
+}
+
+// Start starts the server again after Kill or Stop.
+func (s *Server) Start(settings ...string) error {
+	args := []string{
+		"-D", filepath.Join(s.Dir, "data"), "-h", "127.0.0.1", "-p", strconv.Itoa(s.Port),
+		"-c", "unix_socket_directories=", "-c", "max_connections=300", "-c", "shared_buffers=128MB", "-c", "logging_collector=off",
+	}
+	for _, c := range settings {
+		args = append(args, "-c", c)
+	}
+	// The keeper ends the server and cleans up when its own input ends, which it
+	// does when this process goes, also by kill -9.
+	script := `"$0" "$@" </dev/null & pid=$!; echo $pid; read -r how
+		if [ "$how" = keep ]; then wait $pid; else kill -INT $pid 2>/dev/null; wait $pid; rm -rf "$PWD"; fi`
+	s.cmd = s.command("/bin/sh", append([]string{"-c", script, filepath.Join(s.bin, "postgres")}, args...)...)
+	log, err := os.OpenFile(filepath.Join(s.Dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd.Stderr = log
+	if s.hold, err = s.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	var pid int
+	if _, err := fmt.Fscanln(stdout, &pid); err != nil {
+		return fmt.Errorf("start postgres: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(s.Dir, "pid"), []byte(strconv.Itoa(pid)), 0o644); err != nil {
+		return err
+	}
+	return s.ready()
+}
+
+func (s *Server) ready() error {
+	db, err := sql.Open("postgres", s.URL)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for {
+		if err = db.PingContext(ctx); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			log, _ := os.ReadFile(filepath.Join(s.Dir, "log"))
+			return fmt.Errorf("PostgreSQL does not answer: %w\n%s", err, log)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// PID of the server's main process.
+func (s *Server) PID() (int, error) {
+	b, err := os.ReadFile(filepath.Join(s.Dir, "pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(string(b))
+}
+
+// Signal the server and wait until it has ended: SIGINT stops it fast (clients
+// are cut off), SIGQUIT at once, as a crash does.
+func (s *Server) Signal(sig syscall.Signal) error {
+	pid, err := s.PID()
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, sig); err != nil {
+		return err
+	}
+	_, _ = io.WriteString(s.hold, "keep\n")
+	_ = s.hold.Close()
+	_ = s.cmd.Wait() // its status says how it was ended, which we know
+	return nil
+}
+
+// Stop ends the server and removes its folder.
+func (s *Server) Stop() error {
+	return errors.Join(s.Signal(syscall.SIGINT), os.RemoveAll(s.Dir))
+}
+
+// postgresBin finds the folder of the server's programs.
+func postgresBin() (string, error) {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is well-formed
+	if len(found) > 0 {
+		return filepath.Dir(found[len(found)-1]), nil
+	}
+	if path, err := exec.LookPath("initdb"); err == nil {
+		return filepath.Dir(path), nil
+	}
+	return "", errors.New("PostgreSQL's server programs are not installed: on Debian, apt-get install postgresql; make test does so as root")
+}
+
+// command runs as user postgres, or nobody, when we are root: PostgreSQL refuses root.
+func (s *Server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = s.Dir
+	// A group of its own: a Ctrl-C for us must not end it before we are done with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: unprivileged()}
+	return cmd
+}
+
+func (s *Server) own(dir string) error {
+	cred := unprivileged()
+	if cred == nil {
+		return nil
+	}
+	return os.Chown(dir, int(cred.Uid), int(cred.Gid))
+}
+
+func unprivileged() *syscall.Credential {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+		if err1 == nil && err2 == nil {
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		}
+	}
+	return nil
+}
+
+// CreateDatabase makes an empty database and returns its URL.
+func (s *Server) CreateDatabase(ctx context.Context, name string) (string, error) {
+	db, err := sql.Open("postgres", s.URL)
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", fmt.Errorf("create database %s: %w", name, err)
+	}
+	return strings.Replace(s.URL, "/postgres?", "/"+name+"?", 1), nil
+}
+
+// CountStatements are the settings with which Statements knows what ran.
+var CountStatements = []string{"shared_preload_libraries=pg_stat_statements", "pg_stat_statements.max=10000"}
+
+// Statements that a database ran for clients so far, BEGIN and COMMIT among them.
+// The server was started with CountStatements.
+func Statements(ctx context.Context, url string) (n int64, err error) {
+	db, err := sql.Open("postgres", url)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"); err != nil {
+		return 0, fmt.Errorf("count statements: %w", err)
+	}
+	// What counts must not be counted.
+	err = db.QueryRowContext(ctx, `SELECT COALESCE(sum(calls), 0) FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%'
+		AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count statements: %w", err)
+	}
+	return n, nil
+}
+
+func freeTCP() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
