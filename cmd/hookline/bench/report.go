@@ -75,7 +75,7 @@ func (r *Report) compare() {
 	for i, m := range r.Hub {
 		before, after := r.Raw[i], r.Raw[i+1]
 		m.OfRaw = m.DeliveredPerSecond / ((before.PerSecond + after.PerSecond) / 2)
-		m.OfRawCPU = (before.AllCPU + after.AllCPU) / 2 / m.AllCPU
+		m.OfRawCPU = (before.AllCPU + after.AllCPU) / 2 / max(m.AllCPU, 1e-9)
 	}
 }
 
