@@ -274,3 +274,27 @@ func isUnique(err error) bool {
 	}
 	return pq.As(err, pqerror.UniqueViolation) != nil
 }
+
+// isUnfit says that the database refuses what a statement would store, and will
+// again: a value that is too long for an index, out of range, no text.
+func isUnfit(err error) bool {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE:
+			return true
+		}
+		return false
+	}
+	e := pq.As(err)
+	if e == nil {
+		return false
+	}
+	switch e.Code.Class() {
+	case "21", // two rows for one
+		"22", // a value
+		"23", // a constraint
+		"54": // too long, too many
+		return true
+	}
+	return false
+}

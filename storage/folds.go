@@ -308,7 +308,7 @@ func (f *Folds) step(ctx context.Context, tenant, to int64) (more bool, err erro
 			return false, err
 		}
 	}
-	if err := f.transact(ctx, func(tx *sqlx.Tx) error { return f.advance(ctx, tx, tenant, from, upTo, events) }); err != nil {
+	if upTo, err = f.fold(ctx, tenant, from, upTo, events); err != nil {
 		return false, err
 	}
 	if upTo >= to {
@@ -317,8 +317,39 @@ func (f *Folds) step(ctx context.Context, tenant, to int64) (more bool, err erro
 	return upTo < to, nil
 }
 
+// unfit is an error of a fold with what the database cannot hold in one of the
+// events that it was given, however often it is tried.
+type unfit struct {
+	fold string
+	err  error
+}
+
+func (u unfit) Error() string { return u.fold + ": " + u.err.Error() }
+func (u unfit) Unwrap() error { return u.err }
+
+// fold applies events up to a number, or, when one of them does not fit, those
+// up to where this is clear. A fold that cannot hold an event goes on without it:
+// one event must not end the figures of all that come later.
+func (f *Folds) fold(ctx context.Context, tenant, from, upTo int64, events []*event.Event) (came int64, err error) {
+	without := map[string]bool{} // folds that do without the one event that is left
+	for {
+		err := f.transact(ctx, func(tx *sqlx.Tx) error { return f.advance(ctx, tx, tenant, from, upTo, events, without) })
+		bad, is := errors.AsType[unfit](err)
+		switch {
+		case !is:
+			return upTo, err
+		case len(events) > 1:
+			events = events[:len(events)/2]
+			upTo = events[len(events)-1].Seq
+		default:
+			without[bad.fold] = true
+			f.db.log.ErrorContext(ctx, "an event is left out of figures", "tenant", tenant, "event", events[0].Seq, "fold", bad.fold, "err", bad.err)
+		}
+	}
+}
+
 // advance applies events after from to each fold that has not seen them.
-func (f *Folds) advance(ctx context.Context, tx *sqlx.Tx, tenant, from, upTo int64, events []*event.Event) error {
+func (f *Folds) advance(ctx context.Context, tx *sqlx.Tx, tenant, from, upTo int64, events []*event.Event, without map[string]bool) error {
 	at, err := f.claim(ctx, tx, tenant)
 	if err != nil {
 		return err
@@ -339,8 +370,11 @@ func (f *Folds) advance(ctx context.Context, tx *sqlx.Tx, tenant, from, upTo int
 			// Put back since we looked, or another process was here: the next step sees.
 		default:
 			i := slices.IndexFunc(events, func(e *event.Event) bool { return e.Seq > was })
-			if i >= 0 {
-				if err := g.apply(ctx, tx, tenant, events[i:]); err != nil {
+			if i >= 0 && !without[g.name()] {
+				switch err := g.apply(ctx, tx, tenant, events[i:]); {
+				case isUnfit(err):
+					return unfit{g.name(), err}
+				case err != nil:
 					return fmt.Errorf("%s: %w", g.name(), err)
 				}
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,16 +18,23 @@ import (
 
 // tally is a fold that counts what it is given, and notes the last number.
 type tally struct {
-	as   string
-	fail error // what apply returns, if not nil
+	as    string
+	fail  error // what apply returns, if not nil
+	unfit int64 // number of an event that the database refuses
 }
 
 func (f *tally) name() string { return f.as }
 
 func (f *tally) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*event.Event) error {
 	for _, e := range events {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO tally (fold, tenant, seq, body) VALUES (?, ?, ?, ?)", f.as, tenant, e.Seq, string(e.Body)); err != nil {
-			return err
+		times := 1
+		if e.Seq == f.unfit {
+			times = 2 // its key is unique
+		}
+		for range times {
+			if _, err := tx.ExecContext(ctx, "INSERT INTO tally (fold, tenant, seq, body) VALUES (?, ?, ?, ?)", f.as, tenant, e.Seq, string(e.Body)); err != nil {
+				return err
+			}
 		}
 	}
 	return f.fail
@@ -150,6 +159,57 @@ func testFoldFails(t *testing.T) {
 	require.ErrorIs(t, f.FoldTo(ended, 1), context.Canceled)
 	require.NoError(t, f.FoldTo(ctx, 1))
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "b", 1))
+}
+
+// What the database cannot hold is left out of the fold that it does not fit
+// into, and nothing else is.
+func TestUnfitEvent(t *testing.T) { eachStore(t, testUnfitEvent) }
+
+func testUnfitEvent(t *testing.T) {
+	db, f, b := withTallies(t)
+	ctx := t.Context()
+	db.acceptMany(t, 1, event.CallRinging, 300)
+	all := db.accepted(t, 1)
+	bad := all[123]
+	b.unfit = bad
+	require.NoError(t, f.FoldTo(ctx, 1))
+	require.Equal(t, all, db.tallied(t, "a", 1))
+	require.Equal(t, append(slices.Clone(all[:123]), all[124:]...), db.tallied(t, "b", 1))
+	b.unfit = 0
+	require.NoError(t, f.Rebuild(ctx, 1))
+	require.Equal(t, all, db.tallied(t, "b", 1))
+}
+
+// Texts of any length and any characters that JSON can carry are folded.
+func TestFoldsHoldAnyText(t *testing.T) { eachStore(t, testFoldsHoldAnyText) }
+
+func testFoldsHoldAnyText(t *testing.T) {
+	db, ctx := withTenants(t), t.Context()
+	f := NewFolds(db.DB)
+	var random strings.Builder // so that nothing compresses it below the limit of an index
+	for n := range 4000 {
+		fmt.Fprintf(&random, "%x", (n*n*7919+n*104729)%65521)
+	}
+	texts := []string{random.String(), `\u0000`, `a\u0000b`, `\ud800`, `\ufffd`, "\u00ff", `|`, `%_'"`[:3]}
+	sent := 0
+	for _, text := range texts {
+		for _, typ := range event.Types() {
+			body := `{"callID": "c", "partyId": "p", "startTime": 1700000000000, "endTime": 1700000001000, "createTime": 1700000000000`
+			for _, name := range []string{
+				"agentUUID", "agentID", "agentName", "agentDN", "departmentId", "departmentName", "customerNumber", "gatewayNumber", "firstAgentUUID", "mainDialType", "attachedData",
+				"queueId", "queueName", "chatId", "visitorId", "otherDN", "DNIS", "ANI", "userData", "skillId", "siteId", "campaignId", "groupId", "contactId", "media", "source",
+			} {
+				body += `, "` + name + `": "` + text + `"`
+			}
+			db.cdr(t, typ, fmt.Sprint("key/", sent), body+"}")
+			sent++
+		}
+	}
+	require.NoError(t, f.FoldTo(ctx, 1))
+	at, err := f.lowest(ctx, db.read, 1)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, at, int64(sent))
+	require.NoError(t, f.Rebuild(ctx, 1))
 }
 
 // Many ask while many are accepted: each answer has all that was accepted
