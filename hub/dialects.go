@@ -9,6 +9,8 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/dialect"
+	"github.com/hookline/hookline/hub/dialect/deepcall"
+	"github.com/hookline/hookline/hub/dialect/liveperson"
 	"github.com/hookline/hookline/hub/dialect/sobot"
 	"github.com/hookline/hookline/hub/live"
 )
@@ -34,6 +36,8 @@ func (h *Hub) dialects(auth *access.Authenticator, api *admin.API) []dialect.Dia
 			},
 			Log: h.log,
 		},
+		&deepcall.API{Caller: auth.AuthenticateKey, Tenant: h.book.TenantOf, Now: h.now, Zone: h.zone, Boards: h.boards, Log: h.log},
+		&liveperson.API{Caller: auth.AuthenticateOAuth, Now: h.now, Boards: h.boards, Log: h.log},
 	}
 }
 

@@ -183,6 +183,7 @@ func (h *Hub) routes() http.Handler {
 	auth := &access.Authenticator{
 		Book: h.book, Trusted: h.cfg.trusted,
 		Tokens: &access.Tokens{Key: h.cfg.box.Subkey(signing.LabelToken), Book: h.book, Signs: h.db},
+		OAuth:  &access.OAuth1{Book: h.book, Signs: h.db, PublicURL: h.cfg.publicBase()},
 	}
 	r := &Routes{
 		Auth: auth,

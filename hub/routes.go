@@ -239,6 +239,11 @@ func (h *Routes) outermost(next http.Handler) http.Handler {
 			}
 			h.refuse(w, r, http.StatusInternalServerError, "the hub could not do this; its log says why under request "+id)
 		}()
+		if length, there := r.Header["Content-Length"]; there && length[0] == "" {
+			// Nobody says where the body ends: nothing behind it may be read as a
+			// request. (Samples in DeepCall's documents send this.)
+			w.Header().Set("Connection", "close")
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -32,6 +32,7 @@ type Authenticator struct {
 	Book    *Book
 	Trusted []netip.Prefix   // proxies whose X-Forwarded-For is believed
 	Tokens  *Tokens          // for AuthenticateVendor; nil: only keys
+	OAuth   *OAuth1          // for AuthenticateOAuth
 	Now     func() time.Time // default time.Now
 	failed  failures
 }
@@ -53,6 +54,25 @@ func (a *Authenticator) Authenticate(r *http.Request, inQuery bool) (Caller, err
 		return Caller{}, ErrQueryRole
 	}
 	return c, err
+}
+
+// AuthenticateKey is Authenticate for a key that the caller of it found in r, as
+// in a body; "": there is none.
+func (a *Authenticator) AuthenticateKey(r *http.Request, key string) (Caller, error) {
+	var err error
+	if key == "" {
+		err = ErrNoCredential
+	}
+	return a.judge(r, err, func(now time.Time) (Caller, error) { return a.Book.Lookup(key, now) })
+}
+
+// AuthenticateOAuth takes requests that are signed by OAuth 1.0a, and keys as
+// Authenticate does. Also of the errors of OAuth1.Verify.
+func (a *Authenticator) AuthenticateOAuth(r *http.Request) (Caller, error) {
+	if !IsOAuth(r) {
+		return a.Authenticate(r, false)
+	}
+	return a.judge(r, nil, func(time.Time) (Caller, error) { return a.OAuth.Verify(r.Context(), r) })
 }
 
 // judge lets look find the caller of r's credential, unless reading that one

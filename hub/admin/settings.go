@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/report"
@@ -34,8 +36,8 @@ var settings = map[string]func(any) string{
 	"agentDepartments":          report.Checks["agentDepartments"],
 	"comm100.rateLimit":         nil,
 	"comm100.statusIds":         nil,
-	"deepcall.defaultGroup":     nil,
-	"deepcall.httpStatusErrors": nil,
+	"deepcall.defaultGroup":     checkID,
+	"deepcall.httpStatusErrors": checkBool,
 	"staleCallHours":            nil,
 	"staleChatHours":            nil,
 }
@@ -76,6 +78,13 @@ func checkDays(v any) string {
 		return ""
 	}
 	return fmt.Sprintf("must be a whole number of days from 1 to %d", maxDays)
+}
+
+func checkID(v any) string {
+	if s, ok := v.(string); ok && s != "" && utf8.RuneCountInString(s) <= 128 && !strings.ContainsFunc(s, unicode.IsControl) {
+		return ""
+	}
+	return "must be a text of 1 to 128 characters"
 }
 
 func checkBool(v any) string {

@@ -1,0 +1,174 @@
+package deepcall
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/ingest"
+)
+
+// failure is the document's answer to what is refused.
+type failure struct {
+	Status  string `json:"status"`
+	Message string `json:"message"`
+	Code    int    `json:"code"`
+}
+
+// Codes of failures: the general ones, and from 1500 on those of each endpoint.
+const (
+	badParameter   = 1000
+	badType        = 1001
+	noUser         = 1002
+	unknownGroup   = 1006
+	wrongToken     = 1014
+	forbidden      = 1015
+	noToken        = 1020
+	internal       = 1032
+	suspended      = 1039
+	badRequest     = 1047
+	badFilter      = 1502
+	badStatus      = 1508
+	unknownMember  = 1521
+	permissionText = "Permission denied"
+)
+
+// messages are the vendor's.
+var messages = map[int]string{
+	badParameter: "Invalid parameter(s)", badType: "Invalid data type", noUser: "UserId not provided", unknownGroup: "GroupId does not exist",
+	wrongToken: "Invalid token", forbidden: permissionText, noToken: "Token not found", internal: "Internal server error",
+	suspended: "User account suspended", badRequest: "Invalid Request Data", badFilter: "Invalid filter value",
+	badStatus: "Invalid status value", unknownMember: "Please Provide Only Valid fields",
+}
+
+// problem is why a request is refused. DeepCall answers 200 and says the outcome
+// in code, so only what is not about the request has an HTTP status of its own.
+type problem struct {
+	Code   int
+	Text   string // what is wrong where; "": the vendor's message says all
+	Status int    // HTTP; 0: by the tenant's setting
+}
+
+func (p *problem) Error() string {
+	if p.Text == "" {
+		return messages[p.Code]
+	}
+	return messages[p.Code] + ": " + p.Text
+}
+
+func bad(code int, format string, args ...any) *problem {
+	return &problem{Code: code, Text: fmt.Sprintf(format, args...)}
+}
+
+// allow lets pages of any site read the answer, as the vendor does.
+func allow(w http.ResponseWriter) {
+	for name, value := range map[string]string{
+		"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "POST, GET, OPTIONS, PATCH, DELETE",
+		"Access-Control-Allow-Headers": "X-Requested-With, content-type", "Access-Control-Allow-Credentials": "true", "Vary": "Origin",
+	} {
+		w.Header().Set(name, value)
+	}
+}
+
+// write answers in the bytes and with the headers of the vendor's Express server.
+func write(w http.ResponseWriter, r *http.Request, status int, v any) {
+	raw, err := marshal(v)
+	if err != nil {
+		panic(err) // not with the types of this package
+	}
+	allow(w)
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("ETag", etag(raw))
+	if r.TLS != nil { // over plain HTTP it must not be sent
+		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(raw)))
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // the caller went away: nobody is left to tell
+}
+
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // nor does JSON.stringify
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// etag is Express's weak one.
+func etag(body []byte) string {
+	sum := sha1.Sum(body)
+	return fmt.Sprintf(`W/"%x-%s"`, len(body), base64.StdEncoding.EncodeToString(sum[:])[:27])
+}
+
+// Refuse implements dialect.Dialect.
+func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	p := &problem{Code: badRequest, Text: text, Status: status}
+	if status == http.StatusInternalServerError {
+		p.Code, p.Text = internal, ""
+	}
+	write(w, r, status, failure{"error", p.Error(), p.Code})
+}
+
+// fail answers an error; p has the credential, whose tenant may want errors to be
+// HTTP statuses as well.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, p *params, err error) {
+	why := a.problemOf(w, r, err)
+	if why == nil {
+		return // nobody is left to hear it
+	}
+	status := why.Status
+	if status == 0 {
+		status = http.StatusOK
+		if a.statusErrors(p) {
+			status = statusOf(why.Code)
+		}
+	}
+	write(w, r, status, failure{"error", why.Error(), why.Code})
+}
+
+func statusOf(code int) int {
+	switch code {
+	case wrongToken, noToken:
+		return http.StatusUnauthorized
+	case forbidden:
+		return http.StatusForbidden
+	}
+	return http.StatusBadRequest
+}
+
+// problemOf an error: a problem, one of access, or the hub's own trouble. nil:
+// the caller went away.
+func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *problem {
+	var p *problem
+	var slow *access.SlowDown
+	switch {
+	case errors.As(err, &p):
+	case errors.As(err, &slow):
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(slow.After.Seconds())))))
+		p = &problem{Code: wrongToken, Status: http.StatusTooManyRequests}
+	case errors.Is(err, access.ErrCredential):
+		p = &problem{Code: wrongToken}
+	case errors.Is(err, access.ErrSuspended):
+		p = &problem{Code: suspended}
+	case errors.Is(err, ingest.ErrBusy), errors.Is(err, context.DeadlineExceeded):
+		a.log().Error("query", "path", r.URL.Path, "err", err)
+		w.Header().Set("Retry-After", "1")
+		p = &problem{Code: internal, Status: http.StatusServiceUnavailable}
+	case r.Context().Err() != nil:
+		return nil //nolint:nilerr // nobody is left to hear of it
+	default:
+		a.log().Error("query", "path", r.URL.Path, "err", err)
+		p = &problem{Code: internal, Status: http.StatusInternalServerError}
+	}
+	return p
+}

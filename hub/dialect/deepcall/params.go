@@ -1,0 +1,325 @@
+package deepcall
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones must not depend on the machine
+	"unicode/utf8"
+
+	"github.com/hookline/hookline/hub/event"
+)
+
+// Bounds of a request.
+const (
+	maxBody       = 1 << 20 // bytes
+	maxText       = 4096    // bytes of a text
+	maxConditions = 100
+	maxValues     = 1000 // of a condition
+)
+
+// params of a request: the members of its body by name. Methods read one each,
+// and the first that cannot be taken is the problem of the request. Blanks around
+// a text are dropped; what is missing, null or an empty text is not given.
+type params struct {
+	values map[string]event.Value
+	err    error
+}
+
+// readBody reads a body as JSON whatever its content type says: the document's
+// own samples send it as text/plain, as a form, or as nothing.
+func readBody(w http.ResponseWriter, r *http.Request) (*params, error) {
+	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
+		return nil, bad(badRequest, "body must not be encoded")
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, bad(badRequest, "body must not be larger than %d bytes", maxBody)
+	case err != nil:
+		return nil, bad(badRequest, "body could not be read to its end")
+	}
+	return parseBody(raw)
+}
+
+func parseBody(raw []byte) (*params, error) {
+	p := &params{values: object(raw)}
+	if p.values == nil {
+		return nil, bad(badRequest, "body must be a JSON object")
+	}
+	return p, nil
+}
+
+// object reads a JSON object; nil: it is none.
+func object(raw []byte) map[string]event.Value {
+	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' || !json.Valid(raw) || !utf8.Valid(raw) {
+		return nil
+	}
+	values := map[string]event.Value{}
+	for name, v := range event.Members(raw) {
+		values[string(name)] = v
+	}
+	return values
+}
+
+// known refuses members other than these.
+func (p *params) known(code int, names ...string) {
+	for _, name := range slices.Sorted(maps.Keys(p.values)) {
+		if !slices.Contains(names, name) {
+			p.refuse(code, "%s is not a field of this request", quote(name))
+		}
+	}
+}
+
+func quote(s string) string {
+	if len(s) > 64 {
+		s = strings.ToValidUTF8(s[:64], "") + "…"
+	}
+	return strconv.Quote(s)
+}
+
+func (p *params) refuse(code int, format string, args ...any) {
+	if p.err == nil {
+		p.err = bad(code, format, args...)
+	}
+}
+
+// given finds a value; nil: it is not given.
+func (p *params) given(name string) event.Value {
+	v, there := p.values[name]
+	if !there || v[0] == 'n' || v[0] == '"' && v.Text() == "" {
+		return nil
+	}
+	return v
+}
+
+// text is "" when not given.
+func (p *params) text(name string) string {
+	v := p.given(name)
+	switch {
+	case v == nil:
+		return ""
+	case v[0] != '"':
+		p.refuse(badType, "%s must be a string", name)
+		return ""
+	case len(v.Text()) > maxText:
+		p.refuse(badParameter, "%s must not be longer than %d bytes", name, maxText)
+		return ""
+	}
+	return v.Text()
+}
+
+// textOf a JSON string; "": it is none, or not there.
+func textOf(raw []byte) string {
+	if len(raw) == 0 || raw[0] != '"' {
+		return ""
+	}
+	return event.Value(raw).Text()
+}
+
+func (p *params) flag(name string) bool {
+	v := p.given(name)
+	if v == nil {
+		return false
+	}
+	if v[0] != 't' && v[0] != 'f' {
+		p.refuse(badType, "%s must be true or false", name)
+	}
+	return v[0] == 't'
+}
+
+// array gives the elements; nil: it is not given.
+func (p *params) array(name string) []json.RawMessage {
+	v := p.given(name)
+	if v == nil {
+		return nil
+	}
+	all := []json.RawMessage{}
+	if v[0] != '[' || json.Unmarshal(v, &all) != nil {
+		p.refuse(badType, "%s must be an array", name)
+		return nil
+	}
+	return all
+}
+
+// pairs of a name and a value, as filter and extra have them: {"key": …, "value":
+// …} or {name: value}, of which there may be several. names are those known, by
+// what they may be called.
+func (p *params) pairs(name string, names map[string]string) (all []condition) {
+	for i, raw := range p.array(name) {
+		at := fmt.Sprintf("%s[%d]", name, i)
+		members := object(raw)
+		if members == nil {
+			p.refuse(badFilter, "%s must be an object", at)
+			return nil
+		}
+		key, long := members["key"]
+		if !long {
+			key, long = members["field"]
+		}
+		if long {
+			c := condition{at: at + ".value", key: names[textOf(key)], op: "eq", value: members["value"]}
+			if c.key == "" {
+				p.refuse(badFilter, "%s.key %s is not known", at, quote(textOf(key)))
+			}
+			if op, there := members["operator"]; there {
+				c.op = textOf(op)
+			}
+			for _, m := range slices.Sorted(maps.Keys(members)) {
+				if !slices.Contains([]string{"key", "field", "operator", "value"}, m) {
+					p.refuse(badFilter, "%s.%s is not known", at, quote(m))
+				}
+			}
+			all = append(all, c)
+			continue
+		}
+		for _, m := range slices.Sorted(maps.Keys(members)) {
+			if names[m] == "" {
+				p.refuse(badFilter, "%s.%s is not known", at, quote(m))
+			}
+			all = append(all, condition{at: at + "." + m, key: names[m], op: "eq", value: members[m]})
+		}
+	}
+	if len(all) > maxConditions {
+		p.refuse(badFilter, "%s must not have more than %d conditions", name, maxConditions)
+	}
+	return all
+}
+
+// operators of a condition: whether they take one value only, and whether they
+// hold for a value of a property and one that is asked for. They compare as text.
+var operators = map[string]struct {
+	one   bool
+	holds func(has, asked string) bool
+}{
+	"eq":  {false, func(has, asked string) bool { return has == asked }},
+	"in":  {false, func(has, asked string) bool { return has == asked }},
+	"ne":  {false, func(has, asked string) bool { return has != asked }},
+	"gt":  {true, func(has, asked string) bool { return has > asked }},
+	"gte": {true, func(has, asked string) bool { return has >= asked }},
+	"lt":  {true, func(has, asked string) bool { return has < asked }},
+	"lte": {true, func(has, asked string) bool { return has <= asked }},
+}
+
+// condition of a filter.
+type condition struct {
+	at    string // in the request
+	key   string // property
+	op    string
+	value event.Value
+	asked []string
+}
+
+// filter reads conditions on the properties that names has.
+func (p *params) filter(names map[string]string) []condition {
+	all := p.pairs("filter", names)
+	for i := range all {
+		c := &all[i]
+		op, known := operators[c.op]
+		if !known {
+			p.refuse(badFilter, "%s: operator %s must be one of eq, in, ne, gt, gte, lt, lte", c.at, quote(c.op))
+			return nil
+		}
+		c.asked = p.scalars(c.at, c.value)
+		if op.one && len(c.asked) > 1 {
+			p.refuse(badFilter, "%s must be one value with the operator %s", c.at, c.op)
+		}
+	}
+	return all
+}
+
+// scalars are texts and numbers: one, or an array of them.
+func (p *params) scalars(at string, v event.Value) (all []string) {
+	list := []json.RawMessage{json.RawMessage(v)}
+	if len(v) > 0 && v[0] == '[' && json.Unmarshal(v, &list) != nil {
+		list = nil
+	}
+	for _, raw := range list {
+		v := event.Value(raw)
+		text := ""
+		switch {
+		case len(v) > 0 && v[0] == '"':
+			text = v.Text()
+		case len(v) > 0 && (v[0] == '-' || v[0] >= '0' && v[0] <= '9'):
+			text = string(v)
+		default:
+			p.refuse(badFilter, "%s must be a string, a number or an array of these", at)
+		}
+		if len(text) > maxText {
+			p.refuse(badFilter, "%s must not be longer than %d bytes", at, maxText)
+		}
+		all = append(all, text)
+	}
+	if len(list) == 0 || len(list) > maxValues {
+		p.refuse(badFilter, "%s must have 1 to %d values", at, maxValues)
+	}
+	return all
+}
+
+// holds says whether a thing with these values of the property is asked for: eq
+// and in mean that any of them is, ne that none is.
+func (c *condition) holds(has ...string) bool {
+	op := operators[c.op]
+	any := func(has string) bool {
+		return slices.ContainsFunc(c.asked, func(asked string) bool { return operators["eq"].holds(has, asked) })
+	}
+	switch {
+	case c.op == "ne":
+		return !slices.ContainsFunc(has, any)
+	case op.one:
+		return slices.ContainsFunc(has, func(h string) bool { return op.holds(h, c.asked[0]) })
+	}
+	return slices.ContainsFunc(has, any)
+}
+
+// parseZone reads UTC, UTC±h[:mm] or a name of the IANA database; nil: it is none.
+func parseZone(name string) *time.Location {
+	if name == "UTC" {
+		return time.UTC
+	}
+	if rest, is := strings.CutPrefix(name, "UTC"); is {
+		return offset(rest)
+	}
+	if name == "" || name == "Local" || len(name) > 64 { // Go takes these for UTC and for the machine's
+		return nil
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		return nil
+	}
+	return loc
+}
+
+// offset reads ±h[:mm].
+func offset(s string) *time.Location {
+	if len(s) < 2 || s[0] != '+' && s[0] != '-' {
+		return nil
+	}
+	hours, minutes, has := strings.Cut(s[1:], ":")
+	digits := func(s string, least, most int) (int, bool) {
+		n, err := strconv.ParseUint(s, 10, 8)
+		return int(n), err == nil && len(s) >= least && len(s) <= 2 && int(n) <= most
+	}
+	h, ok := digits(hours, 1, 14)
+	m := 0
+	if ok && has {
+		m, ok = digits(minutes, 2, 59)
+	}
+	if !ok || h == 14 && m > 0 {
+		return nil
+	}
+	seconds := h*3600 + m*60
+	if s[0] == '-' {
+		seconds = -seconds
+	}
+	return time.FixedZone("UTC"+s, seconds)
+}

@@ -1,0 +1,21 @@
+package liveperson
+
+import (
+	"net/http"
+
+	"github.com/hookline/hookline/hub/access"
+)
+
+// caller is who makes a request, if he may query the account: his own tenant's.
+func (a *API) caller(r *http.Request, account string) (access.Caller, error) {
+	c, err := a.Caller(r)
+	switch {
+	case err != nil:
+		return c, err
+	case c.CompanyID != account: // "Bad Authentication (invalid site or agent)"
+		return c, &problem{Status: http.StatusUnauthorized, Code: "UNAUTHORIZED", Text: "the credential is not of this account"}
+	case c.Role != access.Query && c.Role != access.Owner:
+		return c, &problem{Status: http.StatusForbidden, Code: "FORBIDDEN", Text: "a key of role " + string(c.Role) + " may not query"}
+	}
+	return c, nil
+}

@@ -1,0 +1,156 @@
+package hub_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
+
+	"github.com/hookline/hookline/hub/hubtest"
+)
+
+// query is one of a dialect's, and how to read what it answers.
+type query struct {
+	// ask with a key ("": none) about a tenant; params are more members or
+	// parameters, in pairs.
+	ask func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer
+	// code of an answer: that of the failure; "": it is none.
+	code string
+	fine string // code of success
+	// found are the tenant's things that are in an answer: a path of gjson.
+	found string
+	want  int // of the one that was told of
+
+	noCredential, wrongCredential, badParameter string
+	bad                                         [2]string // a parameter that cannot be taken, whose name the answer has
+	long                                        string    // a parameter that takes a text; "": none does
+	past                                        []string  // params of a page past the end; nil: it has no pages
+	nowhere                                     string    // a path of the dialect's without a route
+}
+
+// posting asks with a JSON body, to which params are added.
+func posting(path, fixed string) func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
+	return func(h *hubtest.Hub, key, _ string, params ...string) hubtest.Answer {
+		var members map[string]any
+		if json.Unmarshal([]byte(fixed), &members) != nil {
+			panic(fixed)
+		}
+		for i := 0; i < len(params); i += 2 {
+			members[params[i]] = params[i+1]
+		}
+		return h.Do("POST", path, key, members)
+	}
+}
+
+// inBody puts the key where DeepCall has it.
+func inBody(path string) func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
+	return func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
+		if key != "" {
+			params = append(params, "ssid", key)
+		}
+		return posting(path, "{}")(h, "", company, params...)
+	}
+}
+
+// getting asks with a query string; %s in the path is the company.
+func getting(path string, headers ...string) func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
+	return func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
+		path := strings.ReplaceAll(path, "%s", company)
+		for i := 0; i < len(params); i += 2 {
+			path += "&" + params[i] + "=" + params[i+1]
+		}
+		return h.Do("GET", path, key, nil, headers...)
+	}
+}
+
+// queries of every dialect. A new one gets its lines here.
+var queries = map[string]query{
+	"sobot S1": {
+		ask: posting("/callservice/tm/tm-reports/maincdrs/_search", `{"startTime": 1000, "endTime": 3000, "pageNum": 1, "pageSize": 10}`), code: "code", fine: "200",
+		found: "data.list.#", want: 1, noCredential: "401", wrongCredential: "401", badParameter: "400",
+		bad: [2]string{"callType", "9"}, long: "customerNumber", past: []string{"pageNum", "5000"}, nowhere: "/callservice/tm/nothing",
+	},
+	"sobot S11": {
+		ask:  getting("/callservice/v6/webmsg/monitoring/agents-metrics?product=scc", "Idempotency-Key", "6f1c1c1e-7a0c-4a6e-9f5e-111111111111"),
+		code: "code", found: "agentsMetrics.list.#", want: 1, noCredential: "401", wrongCredential: "401", badParameter: "400",
+		bad: [2]string{"agentWorkStatuses", "77"}, past: []string{"pageNum", "5000"}, nowhere: "/callservice/v6/webmsg/monitoring/nothing",
+	},
+	"deepcall queue": {
+		ask: inBody("/api/v2/liveQueue/count"), code: "code", fine: "200", found: "data.size", want: 1,
+		noCredential: "1020", wrongCredential: "1014", badParameter: "1502", bad: [2]string{"breakDown", "colour"}, long: "disPlay", nowhere: "/api/v2/liveQueue/nothing",
+	},
+	"deepcall agents": {
+		ask: inBody("/deepcall/api/v2/Agent/live/"), code: "code", fine: "200", found: "message.pr.#", want: 1,
+		noCredential: "1020", wrongCredential: "1014", badParameter: "1508", bad: [2]string{"status", "asleep"}, long: "groupid", nowhere: "/deepcall/api/v2/Agent/nothing",
+	},
+	"liveperson": {
+		ask: getting("/operations/api/account/%s/queuestate?v=2"), code: "error.statusCode", found: "totals.currentQueueSize", want: 1,
+		noCredential: "401", wrongCredential: "401", badParameter: "400", bad: [2]string{"skillIds", "sales"}, long: "skillIds", nowhere: "/operations/api/account/demo/nothing",
+	},
+}
+
+// Every dialect is asked the same questions.
+func TestDialects(t *testing.T) {
+	for name, q := range queries {
+		t.Run(name, func(t *testing.T) { q.test(t, hubtest.Start(t), name) })
+	}
+}
+
+func (q query) test(t *testing.T, h *hubtest.Hub, name string) {
+	other := otherTenant(t, h)
+	at := time.Now().UnixMilli()
+	h.Send(
+		`{"type": "cdr.call", "data": {"callID": "c", "startTime": 2000}}`,
+		fmt.Sprintf(`{"type": "queue.entered", "data": {"contactId": "w", "media": "call", "queueId": "7", "enteredAt": %d}}`, at-5000),
+		fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": "u", "startTime": %d, "loginStatus": 1, "workStatus": 1}}`, at-60_000),
+	)
+	get := func(a hubtest.Answer) (code, text string) {
+		require.Truef(t, json.Valid(a.Body), "%d %s", a.Status, a.Body)
+		require.Less(t, a.Status, 500, "%s", a.Body)
+		return gjson.GetBytes(a.Body, q.code).String(), string(a.Body)
+	}
+	finds := func(want int, a hubtest.Answer) {
+		t.Helper()
+		code, text := get(a)
+		require.Equal(t, http.StatusOK, a.Status, text)
+		require.Equal(t, q.fine, code, text)
+		require.True(t, gjson.GetBytes(a.Body, q.found).Exists(), text)
+		require.Equal(t, want, int(gjson.GetBytes(a.Body, q.found).Int()), text)
+	}
+	fails := func(want string, a hubtest.Answer) string {
+		t.Helper()
+		code, text := get(a)
+		require.Equal(t, want, code, text)
+		require.False(t, gjson.GetBytes(a.Body, q.found).Exists(), text)
+		return text
+	}
+	finds(q.want, q.ask(h, h.Owner, "demo"))
+	finds(0, q.ask(h, other, "other"))
+	fails(q.noCredential, q.ask(h, "", "demo"))
+	for _, wrong := range []string{"hk_demo_wrongwrongwrongwrong", strings.Repeat("x", 3000)} {
+		fails(q.wrongCredential, q.ask(h, wrong, "demo"))
+	}
+	if strings.Contains(name, "liveperson") { // the tenant is in the path, too
+		fails(q.wrongCredential, q.ask(h, other, "demo"))
+	}
+	require.Contains(t, fails(q.badParameter, q.ask(h, h.Owner, "demo", q.bad[0], q.bad[1])), q.bad[0])
+	if q.long != "" {
+		code, text := get(q.ask(h, h.Owner, "demo", q.long, strings.Repeat("9", 10_000)))
+		require.NotEqual(t, q.fine, code, text)
+		require.Contains(t, text, q.long)
+		require.Less(t, len(text), 1000, "what was sent is not sent back")
+	}
+	if q.past != nil {
+		finds(0, q.ask(h, h.Owner, "demo", q.past...))
+	}
+	a := h.Do("PATCH", q.nowhere, h.Owner, `{}`)
+	code, text := get(a)
+	require.NotEmpty(t, code, text)
+	require.Equal(t, strconv.Itoa(http.StatusNotFound), strconv.Itoa(a.Status), text)
+}
