@@ -1,12 +1,15 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/hookline/hookline/storage"
 )
@@ -43,8 +46,14 @@ func Backup(ctx context.Context, cfg Config, dest string, withKey bool) (err err
 	if err := storage.Backup(ctx, cfg.Data, part, s.box); err != nil {
 		return err
 	}
+	if cfg.BlobURL == "" {
+		// After the store: a recording that is deleted meanwhile stays for a while.
+		if err := copyFolder(ctx, filepath.Join(cfg.Data, recordingsFolder), filepath.Join(part, recordingsFolder)); err != nil {
+			return fmt.Errorf("copy the recordings: %w", err)
+		}
+	}
 	if withKey {
-		if err := copyKey(cfg.keyFile(), filepath.Join(part, "master.key")); err != nil {
+		if err := copyFile(cfg.keyFile(), filepath.Join(part, "master.key")); err != nil {
 			return fmt.Errorf("copy the master key: %w", err)
 		}
 	}
@@ -58,16 +67,44 @@ func Backup(ctx context.Context, cfg Config, dest string, withKey bool) (err err
 	return syncFolder(parent)
 }
 
-func copyKey(from, to string) error {
-	text, err := os.ReadFile(from)
+// copyFolder copies what is in a folder, and what is in folders there; a file
+// that goes away meanwhile, or a folder that is not there, is none.
+func copyFolder(ctx context.Context, from, to string) error {
+	var folders []string
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			return err
+		}
+		place := filepath.Join(to, strings.TrimPrefix(path, from))
+		if d.IsDir() {
+			folders = append(folders, place)
+			return os.Mkdir(place, 0o700)
+		}
+		if err := copyFile(path, place); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+	for _, f := range folders {
+		err = errors.Join(err, syncFolder(f))
+	}
+	return err
+}
+
+func copyFile(from, to string) error {
+	source, err := os.Open(from)
 	if err != nil {
 		return err
 	}
+	defer source.Close()
 	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(text)
+	_, err = io.Copy(f, source)
 	return errors.Join(err, f.Sync(), f.Close())
 }
 

@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -26,6 +27,9 @@ func TestBackupUnderLoad(t *testing.T) {
 	rec := hubtest.NewReceiver(t)
 	sub := h.Subscribe(rec.URL, "state", "paused", "maxInFlight", 64, "encryption", "aes-256-gcm")
 
+	sound := bytes.Repeat([]byte("sound"), 1000)
+	require.Equal(t, 200, h.Do("PUT", "/v1/recordings/a:1", h.Owner, sound, "Content-Type", "audio/mpeg").Status)
+
 	var accepted atomic.Int64
 	var wg sync.WaitGroup
 	ctx, stop := context.WithCancel(t.Context())
@@ -49,6 +53,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	restored := hubtest.Start(t, func(c *hub.Config) { c.Data = dest })
 	restored.Owner = h.Owner
 	require.Equal(t, 200, restored.Do("POST", "/v1/subscriptions/"+sub["id"].(string)+"/resume", h.Owner, nil).Status)
+	require.Equal(t, sound, restored.Do("GET", "/v1/recordings/a:1", h.Owner, nil).Body)
 	pushes := rec.Wait(t, int(before))
 	require.Equal(t, "aes-256-gcm", pushes[0].Header.Get("X-Hookline-Encryption"), "secrets open with the key that was copied")
 	require.Less(t, int64(len(pushes)), accepted.Load(), "a moment of the past, not the present")
@@ -81,8 +86,9 @@ func TestBackupIsCareful(t *testing.T) {
 	require.NoError(t, hub.Backup(t.Context(), cfg, dest, false), "of a store that nobody serves")
 	entries, err := os.ReadDir(dest)
 	require.NoError(t, err)
-	require.Len(t, entries, 1)
-	require.Equal(t, "hookline.db", entries[0].Name(), "one file, without the key")
+	require.Len(t, entries, 2)
+	require.Equal(t, "hookline.db", entries[0].Name(), "the store and the recordings, without the key")
+	require.Equal(t, "recordings", entries[1].Name())
 	info, err := os.Stat(dest)
 	require.NoError(t, err)
 	require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())

@@ -36,10 +36,13 @@ func checkBlobURL(text string) error {
 	return nil
 }
 
+// recordingsFolder in the data folder.
+const recordingsFolder = "recordings"
+
 // openBlobs opens the blob store of the settings. Whether an S3 bucket answers
 // shows at its first use: without recordings the hub still works.
 func (s *settings) openBlobs(ctx context.Context) (*blob.Bucket, error) {
-	folder := filepath.Join(s.Data, "recordings")
+	folder := filepath.Join(s.Data, recordingsFolder)
 	if s.BlobURL != "" {
 		u, err := url.Parse(s.BlobURL)
 		if err != nil {
