@@ -9,6 +9,7 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/dialect"
+	"github.com/hookline/hookline/hub/dialect/comm100"
 	"github.com/hookline/hookline/hub/dialect/deepcall"
 	"github.com/hookline/hookline/hub/dialect/liveperson"
 	"github.com/hookline/hookline/hub/dialect/sobot"
@@ -38,7 +39,32 @@ func (h *Hub) dialects(auth *access.Authenticator, api *admin.API) []dialect.Dia
 		},
 		&deepcall.API{Caller: auth.AuthenticateKey, Tenant: h.book.TenantOf, Now: h.now, Zone: h.zone, Boards: h.boards, Log: h.log},
 		&liveperson.API{Caller: auth.AuthenticateOAuth, Now: h.now, Boards: h.boards, Log: h.log},
+		&comm100.API{
+			Caller:  auth.AuthenticateKey,
+			Address: func(r *http.Request) string { return access.ClientIP(r, auth.Trusted).String() },
+			Now:     h.now, Zone: h.zone, Boards: h.boards, Settings: h.comm100Settings, Log: h.log,
+		},
 	}
+}
+
+// comm100Settings of a tenant, checked when they were set.
+func (h *Hub) comm100Settings(tenant int64) (s comm100.Settings) {
+	t := h.book.Tenant(tenant)
+	if t == nil {
+		return s
+	}
+	calls, _ := t.Settings["comm100.rateLimit"].(float64)
+	s.RateLimit = int(calls)
+	ids, _ := t.Settings["comm100.statusIds"].(map[string]any)
+	if len(ids) > 0 {
+		s.StatusIDs = map[int64]string{}
+	}
+	for code, id := range ids {
+		if n, err := strconv.ParseInt(code, 10, 64); err == nil {
+			s.StatusIDs[n], _ = id.(string)
+		}
+	}
+	return s
 }
 
 // boardSettings of a tenant: after how long without an event calls and chats are over.

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/google/uuid"
 
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/report"
@@ -28,18 +31,19 @@ var settings = map[string]func(any) string{
 	"validation":   oneOf("lenient", "strict"),
 	"allowECB":     checkBool,
 
+	"comm100.rateLimit": whole(1, 1_000_000, "calls in 5 minutes"),
+	"comm100.statusIds": checkStatusIDs,
+	"staleChatHours":    whole(1, 24*365, "hours"),
+
 	"xsSeconds":                 report.Checks["xsSeconds"],
 	"reasonCodesA":              report.Checks["reasonCodesA"],
 	"reasonCodesB":              report.Checks["reasonCodesB"],
 	"routeKinds":                report.Checks["routeKinds"],
 	"departments":               report.Checks["departments"],
 	"agentDepartments":          report.Checks["agentDepartments"],
-	"comm100.rateLimit":         nil,
-	"comm100.statusIds":         nil,
 	"deepcall.defaultGroup":     checkID,
 	"deepcall.httpStatusErrors": checkBool,
 	"staleCallHours":            nil,
-	"staleChatHours":            nil,
 }
 
 func checkSettings(given map[string]any) []problem.Error {
@@ -85,6 +89,31 @@ func checkID(v any) string {
 		return ""
 	}
 	return "must be a text of 1 to 128 characters"
+}
+
+func whole(least, most float64, what string) func(any) string {
+	return func(v any) string {
+		if n, ok := v.(float64); ok && n == math.Trunc(n) && n >= least && n <= most {
+			return ""
+		}
+		return fmt.Sprintf("must be a whole number of %s from %.0f to %.0f", what, least, most)
+	}
+}
+
+// checkStatusIDs of Comm100's clients, by reason code.
+func checkStatusIDs(v any) string {
+	const must = `must be an object of GUIDs by reason code, like {"11": "5827eacf-c08e-4eb9-b09c-00155d081d0b"}`
+	ids, ok := v.(map[string]any)
+	if !ok || len(ids) > 100 {
+		return must
+	}
+	for code, id := range ids {
+		s, ok := id.(string)
+		if n, err := strconv.Atoi(code); err != nil || n < 0 || n > 99 || strconv.Itoa(n) != code || !ok || len(s) != 36 || uuid.Validate(s) != nil {
+			return must
+		}
+	}
+	return ""
 }
 
 func checkBool(v any) string {

@@ -1,0 +1,125 @@
+package comm100
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/ingest"
+)
+
+// failure is our contract's: the document shows statuses and no body.
+type failure struct {
+	ErrorCode    int    `json:"errorCode"`
+	ErrorMessage string `json:"errorMessage"`
+}
+
+// problem is why a request is refused: HTTP status, and a text that begins with
+// the parameter's name where there is one.
+type problem struct {
+	Status int
+	Text   string
+}
+
+func (p *problem) Error() string { return p.Text }
+
+// tooMany calls: wait.
+type tooMany struct{ after time.Duration }
+
+func (t *tooMany) Error() string { return "too many calls from this address in 5 minutes" }
+
+// double has a decimal always: 0.0.
+type double float64
+
+func (d double) MarshalJSON() ([]byte, error) {
+	s := strconv.FormatFloat(float64(d), 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return []byte(s), nil
+}
+
+// span of time, ms, as .NET writes a TimeSpan: [d.]hh:mm:ss[.fffffff].
+type span int64
+
+func (t span) MarshalText() ([]byte, error) {
+	ms := int64(t)
+	s := fmt.Sprintf("%02d:%02d:%02d", ms/3_600_000%24, ms/60_000%60, ms/1000%60)
+	if days := ms / 86_400_000; days > 0 {
+		s = fmt.Sprint(days, ".", s)
+	}
+	if ms %= 1000; ms > 0 {
+		s += fmt.Sprintf(".%03d0000", ms)
+	}
+	return []byte(s), nil
+}
+
+func write(w http.ResponseWriter, status int, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // the caller went away: nobody is left to tell
+	return nil
+}
+
+// Refuse implements dialect.Dialect.
+func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	a.fail(w, r, &problem{status, text})
+}
+
+// fail answers an error.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := a.problemOf(w, r, err)
+	if p == nil {
+		return // nobody is left to hear it
+	}
+	if err := write(w, p.Status, failure{p.Status, p.Text}); err != nil {
+		a.log().Error("answer", "err", err)
+	}
+}
+
+// problemOf an error: a problem, one of access, or the hub's own trouble. It sets
+// the headers that go with it. nil: the caller went away.
+func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *problem {
+	var p *problem
+	var slow *access.SlowDown
+	var many *tooMany
+	wait := func(after time.Duration) {
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(after.Seconds())))))
+	}
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &slow):
+		wait(slow.After)
+		return &problem{http.StatusTooManyRequests, err.Error()}
+	case errors.As(err, &many):
+		wait(many.after)
+		return &problem{http.StatusTooManyRequests, err.Error()}
+	case errors.Is(err, access.ErrNoCredential), errors.Is(err, access.ErrCredential):
+		w.Header().Add("WWW-Authenticate", "Bearer")
+		w.Header().Add("WWW-Authenticate", `Basic realm="hookline"`)
+		return &problem{http.StatusUnauthorized, err.Error()}
+	case errors.Is(err, access.ErrSuspended):
+		return &problem{http.StatusForbidden, err.Error()}
+	case errors.Is(err, ingest.ErrBusy), errors.Is(err, context.DeadlineExceeded):
+		a.log().Error("query", "path", r.URL.Path, "err", err)
+		wait(time.Second)
+		return &problem{http.StatusServiceUnavailable, "the hub cannot answer this now"}
+	case r.Context().Err() != nil:
+		return nil //nolint:nilerr // nobody is left to hear of it
+	}
+	a.log().Error("query", "path", r.URL.Path, "err", err)
+	return &problem{http.StatusInternalServerError, "the hub could not do this; its log says why"}
+}
