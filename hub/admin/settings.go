@@ -33,7 +33,7 @@ var settings = map[string]func(any) string{
 
 	"comm100.rateLimit": whole(1, 1_000_000, "calls in 5 minutes"),
 	"comm100.statusIds": checkStatusIDs,
-	"staleChatHours":    whole(1, 24*365, "hours"),
+	"staleChatHours":    whole(1, 720, "hours"),
 
 	"xsSeconds":                 report.Checks["xsSeconds"],
 	"reasonCodesA":              report.Checks["reasonCodesA"],

@@ -177,7 +177,7 @@ func TestTenantsRefused(t *testing.T) {
 		"zone is a path":      {`{"companyId":"b","timezone":"../../etc/passwd"}`, 422, []string{"timezone"}},
 		"unknown setting":     {`{"companyId":"b","settings":{"payloadDay":3}}`, 422, []string{"settings.payloadDay"}},
 		"settings of reports": {`{"companyId":"b","settings":{"xsSeconds":0.5,"reasonCodesA":[1.5],"reasonCodesB":{},"routeKinds":{"r":"bot"},"departments":[{"departName":"x"}],"agentDepartments":{"u":"d"}}}`, 422, []string{"settings.agentDepartments", "settings.departments", "settings.reasonCodesA", "settings.reasonCodesB", "settings.routeKinds", "settings.xsSeconds"}},
-		"later setting":       {`{"companyId":"b","settings":{"staleChatHours":3}}`, 422, []string{"settings.staleChatHours"}},
+		"half an hour":        {`{"companyId":"b","settings":{"staleChatHours":0.5}}`, 422, []string{"settings.staleChatHours"}},
 		"settings wrong": {
 			`{"companyId":"b","settings":{"payloadDays":0,"metadataDays":1.5,"validation":"loose","allowECB":"yes"}}`, 422,
 			[]string{"settings.allowECB", "settings.metadataDays", "settings.payloadDays", "settings.validation"},
