@@ -17,25 +17,31 @@ import (
 // BenchCmd measures a hub.
 type BenchCmd struct {
 	Measure BenchMeasureCmd `cmd:"" default:"withargs" help:"Measure hubs of its own on this machine, beside a plain loop of posts."`
+	Backlog BenchBacklogCmd `cmd:"" help:"Measure what many deliveries pending for a dead receiver cost the others, and how they drain."`
 	Sink    BenchSinkCmd    `cmd:"" hidden:"" help:"The receiver of a measurement: counts."`
 }
 
-// BenchMeasureCmd runs the measurements.
-type BenchMeasureCmd struct {
-	Case        []string      `placeholder:"NAME" help:"Only these: 1x1, 1x100, 5x1, 5x100 (subscriptions x events a request), paced."`
-	Store       []string      `enum:"embedded,postgres" default:"embedded" help:"What to measure: embedded, postgres (a private server, from the programs found here)."`
-	Processes   []int         `default:"1" help:"Hubs on PostgreSQL, all on this machine: a measurement for each number."`
-	Events      int           `default:"60000" help:"Events of a measurement with 1 subscription, and posts of the raw loop."`
-	FanEvents   int           `default:"20000" help:"Events of a measurement with 5 subscriptions."`
+// benchFlags are those of all measurements.
+type benchFlags struct {
 	Warmup      int           `default:"3000" help:"Events before each measurement."`
 	Connections int           `default:"64" help:"Connections of the load."`
 	Rate        int           `default:"100" help:"Events a second of the paced measurement."`
 	Paced       time.Duration `default:"20s" help:"Length of the paced measurement."`
-	IDs         bool          `name:"ids" help:"Events carry ids of the sender's."`
-	Limit       time.Duration `default:"2m" help:"Bound of each measurement."`
 	JSON        string        `name:"json" placeholder:"FILE" help:"Write the report as JSON, too; - for standard output instead of the table."`
 	Profiles    string        `placeholder:"DIR" help:"Keep CPU profiles of the hubs in this folder."`
 	Dir         string        `placeholder:"DIR" help:"Where the hubs store; default: a new folder for temporary files. What is made in it is removed."`
+}
+
+// BenchMeasureCmd runs the measurements.
+type BenchMeasureCmd struct {
+	benchFlags `embed:""`
+	Case       []string      `placeholder:"NAME" help:"Only these: 1x1, 1x100, 5x1, 5x100 (subscriptions x events a request), paced."`
+	Store      []string      `enum:"embedded,postgres" default:"embedded" help:"What to measure: embedded, postgres (a private server, from the programs found here)."`
+	Processes  []int         `default:"1" help:"Hubs on PostgreSQL, all on this machine: a measurement for each number."`
+	Events     int           `default:"60000" help:"Events of a measurement with 1 subscription, and posts of the raw loop."`
+	FanEvents  int           `default:"20000" help:"Events of a measurement with 5 subscriptions."`
+	IDs        bool          `name:"ids" help:"Events carry ids of the sender's."`
+	Limit      time.Duration `default:"2m" help:"Bound of each measurement."`
 }
 
 // Help is shown by --help.
@@ -48,28 +54,64 @@ A delivery that is missing or comes twice fails the run.`
 
 // Run measures.
 func (c *BenchMeasureCmd) Run(ctx context.Context, s streams) (err error) {
-	for _, n := range []struct {
-		flag  string
-		value int
-		most  int
-	}{
-		{"events", c.Events, 10_000_000},
-		{"fan-events", c.FanEvents, 2_000_000},
-		{"warmup", c.Warmup, 1_000_000},
-		{"connections", c.Connections, 4096},
-		{"rate", c.Rate, 10_000},
-	} {
-		if n.value < 1 || n.value > n.most {
-			return fmt.Errorf("--%s: 1 to %d", n.flag, n.most)
-		}
-	}
-	if c.Paced < time.Second || c.Limit < time.Second {
-		return errors.New("--paced, --limit: 1s or more")
-	}
-	stores, err := c.stores()
-	if err != nil {
+	stores, err := storesOf(c.Store, c.Processes)
+	if err := errors.Join(err, checkRange("events", c.Events, 10_000_000), checkRange("fan-events", c.FanEvents, 2_000_000), c.check(c.Limit)); err != nil {
 		return err
 	}
+	return c.run(s, func(cfg bench.Config) (benchReport, error) {
+		cfg.Stores, cfg.Cases, cfg.Events, cfg.FanEvents, cfg.IDs, cfg.Limit = stores, c.Case, c.Events, c.FanEvents, c.IDs, c.Limit
+		return cfg.Run(ctx)
+	})
+}
+
+// BenchBacklogCmd measures a backlog.
+type BenchBacklogCmd struct {
+	benchFlags `embed:""`
+	Pending    int           `default:"1000000" help:"Deliveries pending for the dead receiver."`
+	Store      string        `enum:"embedded,postgres" default:"embedded" help:"embedded, or postgres: a private server, from the programs found here."`
+	Processes  int           `default:"1" help:"Hubs on PostgreSQL."`
+	Events     int           `default:"20000" help:"Events for the other receiver, before and with the backlog."`
+	Limit      time.Duration `default:"1h" help:"Bound of the whole measurement."`
+}
+
+// Help is shown by --help.
+func (*BenchBacklogCmd) Help() string {
+	return `One receiver is dead from the start, one lives. Measured before and with the backlog: events accepted and delivered a second
+to the one that lives, latency of events at an even rate, CPU time and memory of the hubs. Then what pausing and resuming the dead
+one's subscription takes; then it comes back, and drains while the other's latency is measured again. A million take about 20 minutes.`
+}
+
+// Run measures.
+func (c *BenchBacklogCmd) Run(ctx context.Context, s streams) error {
+	stores, err := storesOf([]string{c.Store}, []int{c.Processes})
+	if err := errors.Join(err, checkRange("pending", c.Pending, 10_000_000), checkRange("events", c.Events, 1_000_000), c.check(c.Limit)); err != nil {
+		return err
+	}
+	return c.run(s, func(cfg bench.Config) (benchReport, error) {
+		cfg.Events, cfg.Limit = c.Events, c.Limit
+		return cfg.RunBacklog(ctx, c.Pending, stores[0])
+	})
+}
+
+func checkRange(flag string, value, most int) error {
+	if value < 1 || value > most {
+		return fmt.Errorf("--%s: 1 to %d", flag, most)
+	}
+	return nil
+}
+
+func (c *benchFlags) check(limit time.Duration) error {
+	if c.Paced < time.Second || limit < time.Second {
+		return errors.New("--paced, --limit: 1s or more")
+	}
+	return errors.Join(checkRange("warmup", c.Warmup, 1_000_000), checkRange("connections", c.Connections, 4096), checkRange("rate", c.Rate, 10_000))
+}
+
+// benchReport is what a measurement says.
+type benchReport interface{ Print(io.Writer) error }
+
+// run a measurement in a folder of its own.
+func (c *benchFlags) run(s streams, measure func(bench.Config) (benchReport, error)) (err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return err
@@ -87,24 +129,22 @@ func (c *BenchMeasureCmd) Run(ctx context.Context, s streams) (err error) {
 			return err
 		}
 	}
-	cfg := bench.Config{
-		Program: program, Dir: dir, Stores: stores, Cases: c.Case, Events: c.Events, FanEvents: c.FanEvents, Warmup: c.Warmup, Connections: c.Connections,
-		Rate: c.Rate, Paced: c.Paced, IDs: c.IDs, Limit: c.Limit, Profiles: c.Profiles, Progress: s.err,
-	}
-	report, err := cfg.Run(ctx)
+	report, err := measure(bench.Config{
+		Program: program, Dir: dir, Warmup: c.Warmup, Connections: c.Connections, Rate: c.Rate, Paced: c.Paced, Profiles: c.Profiles, Progress: s.err,
+	})
 	if err != nil {
 		return err
 	}
 	return c.print(s.out, report)
 }
 
-func (c *BenchMeasureCmd) stores() (stores []bench.Store, err error) {
-	for _, kind := range c.Store {
+func storesOf(kinds []string, processes []int) (stores []bench.Store, err error) {
+	for _, kind := range kinds {
 		if kind == bench.Embedded {
 			stores = append(stores, bench.Store{Kind: kind, Processes: 1})
 			continue
 		}
-		for _, n := range c.Processes {
+		for _, n := range processes {
 			if n < 1 || n > 16 {
 				return nil, errors.New("--processes: 1 to 16")
 			}
@@ -114,7 +154,7 @@ func (c *BenchMeasureCmd) stores() (stores []bench.Store, err error) {
 	return stores, nil
 }
 
-func (c *BenchMeasureCmd) print(out io.Writer, report *bench.Report) error {
+func (c *benchFlags) print(out io.Writer, report benchReport) error {
 	if c.JSON != "" {
 		raw, err := json.MarshalIndent(report, "", "  ")
 		if err != nil {
@@ -133,11 +173,13 @@ func (c *BenchMeasureCmd) print(out io.Writer, report *bench.Report) error {
 }
 
 // BenchSinkCmd counts pushes.
-type BenchSinkCmd struct{}
+type BenchSinkCmd struct {
+	Addr string `default:"127.0.0.1:0" help:"Listen address."`
+}
 
 // Run counts until ctx ends. Its first line of output is its address.
-func (*BenchSinkCmd) Run(ctx context.Context, s streams) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+func (c *BenchSinkCmd) Run(ctx context.Context, s streams) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Addr)
 	if err != nil {
 		return err
 	}

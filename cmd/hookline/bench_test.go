@@ -73,10 +73,29 @@ func TestBenchPostgres(t *testing.T) {
 	require.Positive(t, m.OfRawCPU)
 }
 
+// A receiver is dead, and comes back: all of it, small.
+func TestBenchBacklog(t *testing.T) {
+	t.Setenv(asHookline, "1")
+	code, out, stderr := do(t, "", "bench", "backlog", "--pending", "2000", "--events", "200", "--warmup", "20", "--paced", "1s", "--json", "-")
+	require.Zero(t, code, stderr)
+	var b bench.Backlog
+	require.NoError(t, json.Unmarshal([]byte(out), &b))
+	require.Equal(t, 2000, b.Pending)
+	for _, s := range []bench.Beside{b.Before, b.With} {
+		require.Positive(t, s.AcceptedPerSecond)
+		require.Positive(t, s.Paced.P50)
+	}
+	require.Positive(t, b.Draining.P50)
+	require.Positive(t, b.DrainSeconds)
+	require.Positive(t, b.PauseMs)
+	require.EqualValues(t, -1, b.RowsHeld)
+}
+
 func TestBenchRefuses(t *testing.T) {
-	for _, args := range [][]string{{"--events", "0"}, {"--rate", "10001"}, {"--paced", "1ms"}, {"--case", "9x9"}, {"--store", "postgres", "--processes", "17"}, {"--dir", "/no such folder"}} {
+	for _, args := range [][]string{{"--events", "0"}, {"--rate", "10001"}, {"--paced", "1ms"}, {"--case", "9x9"}, {"--store", "postgres", "--processes", "17"}, {"backlog", "--pending", "0"}, {"--dir", "/no such folder"}} {
 		code, _, stderr := do(t, "", append([]string{"bench"}, args...)...)
 		require.Equal(t, 1, code, "%v", args)
+
 		require.Contains(t, stderr, "hookline: ", "%v", args)
 	}
 }

@@ -148,7 +148,7 @@ func (c *Config) ceiling(ctx context.Context, r *Report) error {
 func (c *Config) raw(ctx context.Context) (_ Raw, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
-	sink, err := c.startSink(ctx)
+	sink, err := c.startSink("sink", "127.0.0.1:0")
 	if err != nil {
 		return Raw{}, err
 	}
@@ -186,7 +186,7 @@ func (c *Config) raw(ctx context.Context) (_ Raw, err error) {
 func (c *Config) measure(ctx context.Context, k Case, s Store) (_ *Measurement, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
-	sink, err := c.startSink(ctx)
+	sink, err := c.startSink("sink", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +210,7 @@ func (c *Config) measure(ctx context.Context, k Case, s Store) (_ *Measurement, 
 	events := c.Events
 	switch {
 	case k.Paced:
-		events = int(c.Paced.Seconds() * float64(c.Rate))
+		events = c.pacedEvents()
 	case k.Subs > 1:
 		events = c.FanEvents
 	}

@@ -43,6 +43,7 @@ type fleet struct {
 	key      string // of the owner of tenant demo
 	server   *pgserver.Server
 	database string
+	settles  string // id of the subscription that settle waits for; "": all
 }
 
 type hubProcess struct {
@@ -240,7 +241,7 @@ func (h *hubProcess) use(ctx context.Context, u *use) error {
 func (f *fleet) settle(ctx context.Context) (use, error) {
 	for {
 		// What the metrics say of other processes may be some seconds old.
-		raw, err := call(ctx, http.MethodGet, f.hubs[0].url+"/v1/deliveries?state=pending&limit=1", f.key, nil)
+		raw, err := call(ctx, http.MethodGet, f.hubs[0].url+"/v1/deliveries?state=pending&limit=1&subscription="+f.settles, f.key, nil)
 		if err != nil {
 			return use{}, err
 		}

@@ -22,12 +22,13 @@ type load struct {
 	run         int  // in the mark of each event
 	ids         bool // events carry the sender's ids
 	bare        bool // bodies as they are pushed, not envelopes
+	typ         string
 	client      *http.Client
 	pushedBack  atomic.Int64 // requests answered 429 or 503, sent again
 }
 
 func newLoad(urls []string, key string, connections int) *load {
-	return &load{urls: urls, key: key, connections: connections, client: &http.Client{
+	return &load{urls: urls, key: key, typ: typeAlive, connections: connections, client: &http.Client{
 		Transport: &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, DisableCompression: true},
 		Timeout:   30 * time.Second,
 	}}
@@ -148,7 +149,9 @@ func (l *load) request(b []byte, from, to int, now time.Time) []byte {
 			b = strconv.AppendInt(b, int64(n), 10)
 			b = append(b, `",`...)
 		}
-		b = append(b, `"type":"cdr.call","data":`...)
+		b = append(b, `"type":"`...)
+		b = append(b, l.typ...)
+		b = append(b, `","data":`...)
 		b = append(l.body(b, n, now), '}')
 	}
 	if to-from > 1 {
@@ -161,7 +164,7 @@ func (l *load) request(b []byte, from, to int, now time.Time) []byte {
 // call of its own, so that order holds nothing up.
 func (l *load) body(b []byte, n int, now time.Time) []byte {
 	ms := now.UnixMilli()
-	b = append(b, `{"messageID":"MainCDRInfo","companyId":"demo","callID":"6bf3cbb1ade54dcd9bf2`...)
+	b = append(b, `{"companyId":"demo","callID":"6bf3cbb1ade54dcd9bf2`...)
 	b = appendPadded(b, int64(l.run), 4)
 	b = appendPadded(b, int64(n), 8)
 	b = append(b, `","benchMark":"`...)

@@ -128,10 +128,10 @@ func (s *sinkProcess) withLoad() (time.Duration, error) {
 	return sink + load, err
 }
 
-func (c *Config) startSink(context.Context) (*sinkProcess, error) {
+func (c *Config) startSink(name, addr string) (*sinkProcess, error) {
 	s := &sinkProcess{}
 	var err error
-	s.process, err = start(c.Dir, "sink", c.Program, []string{"bench", "sink"}, environment(), func(r io.Reader) error {
+	s.process, err = start(c.Dir, name, c.Program, []string{"bench", "sink", "--addr", addr}, environment(), func(r io.Reader) error {
 		line, err := bufio.NewReader(r).ReadString('\n')
 		s.url = strings.TrimSpace(line)
 		return err

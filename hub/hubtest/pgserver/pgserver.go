@@ -216,6 +216,21 @@ var CountStatements = []string{"shared_preload_libraries=pg_stat_statements", "p
 // Statements that a database ran for clients so far, BEGIN and COMMIT among them.
 // The server was started with CountStatements.
 func Statements(ctx context.Context, url string) (n int64, err error) {
+	return counted(ctx, url, "calls", "%")
+}
+
+// RowsChanged are the rows of a table that UPDATE and DELETE changed so far, as
+// Statements counts.
+func RowsChanged(ctx context.Context, url, table string) (n int64, err error) {
+	updated, err := counted(ctx, url, "rows", "UPDATE "+table+" %")
+	if err != nil {
+		return 0, err
+	}
+	deleted, err := counted(ctx, url, "rows", "DELETE FROM "+table+" %")
+	return updated + deleted, err
+}
+
+func counted(ctx context.Context, url, what, statements string) (n int64, err error) {
 	db, err := sql.Open("postgres", url)
 	if err != nil {
 		return 0, err
@@ -225,8 +240,8 @@ func Statements(ctx context.Context, url string) (n int64, err error) {
 		return 0, fmt.Errorf("count statements: %w", err)
 	}
 	// What counts must not be counted.
-	err = db.QueryRowContext(ctx, `SELECT COALESCE(sum(calls), 0) FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%'
-		AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&n)
+	err = db.QueryRowContext(ctx, "SELECT COALESCE(sum("+what+`), 0) FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%'
+		AND query LIKE $1 AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`, statements).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count statements: %w", err)
 	}
