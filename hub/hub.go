@@ -347,6 +347,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.db.RunRetention(gctx) })
 	g.Go(func() error { return h.db.RunUpkeep(gctx) })
 	g.Go(func() error { return h.folds.Run(gctx) })
+	g.Go(func() error { return h.folds.RunBlocks(gctx) })
 	g.Go(func() error { return h.records.Run(gctx) })
 	g.Go(func() error { return h.followDirectory(gctx) })
 	g.Go(func() error { return h.housekeeping(gctx) })

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,7 +37,11 @@ func (f *Folds) ReadFacts(ctx context.Context, tenant int64, fn func(report.Fact
 	}); err != nil {
 		return err
 	}
-	return f.keep(ctx, tenant, r.packed)
+	// The report is made: whether the next one is quicker must not spoil it.
+	if err := f.keep(ctx, tenant, r.packed); err != nil && ctx.Err() == nil {
+		f.db.log.Warn("blocks of reports", "tenant", tenant, "err", err)
+	}
+	return nil
 }
 
 // packedBlock is a block that was made of rows.
@@ -63,21 +68,42 @@ func (f *Folds) keep(ctx context.Context, tenant int64, packed []packedBlock) er
 	})
 }
 
-// pack makes the blocks of a tenant's hours that are over, some at a time.
-func (f *Folds) pack(ctx context.Context, tenant int64) error {
+// packEvery is how often hours are looked for that are over and have no block.
+const packEvery = 30 * time.Second
+
+// RunBlocks makes the blocks of hours that are over, ahead of the reports that
+// would, until ctx ends.
+func (f *Folds) RunBlocks(ctx context.Context) error {
+	tick := time.NewTicker(packEvery)
+	defer tick.Stop()
+	for {
+		if err := f.pack(ctx, time.Now()); err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
+			f.db.log.Error("blocks of reports", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// pack the hours of all tenants that are over at a time, the oldest of each first.
+func (f *Folds) pack(ctx context.Context, now time.Time) error {
+	quiet := now.Add(-packQuiet).UnixMilli()
 	for {
 		var open []struct {
-			Kind int64 `db:"kind"`
-			Slot int64 `db:"slot"`
+			Tenant int64 `db:"tenant"`
+			Kind   int64 `db:"kind"`
+			Slot   int64 `db:"slot"`
 		}
-		quiet := time.Now().Add(-packQuiet).UnixMilli()
-		if err := f.db.read.SelectContext(ctx, &open, `SELECT kind, slot FROM report_blocks
-			WHERE tenant = ? AND block IS NULL AND slot < ? ORDER BY slot, kind LIMIT ?`, tenant, quiet/report.SlotMS, packBlocks); err != nil {
+		if err := f.db.read.SelectContext(ctx, &open, `SELECT tenant, kind, slot FROM report_blocks
+			WHERE block IS NULL AND slot < ? ORDER BY tenant, slot, kind LIMIT ?`, quiet/report.SlotMS, packBlocks); err != nil {
 			return fmt.Errorf("hours without a block: %w", err)
 		}
 		for _, o := range open {
 			began := time.Now()
-			r := &reportReader{tenant: tenant, quiet: quiet}
+			r := &reportReader{tenant: o.Tenant, quiet: quiet}
 			if err := f.db.snapshot(ctx, "pack", func(l log) error {
 				r.log = l
 				from := o.Slot * report.SlotMS
@@ -85,7 +111,7 @@ func (f *Folds) pack(ctx context.Context, tenant int64) error {
 			}); err != nil {
 				return err
 			}
-			if err := f.keep(ctx, tenant, r.packed); err != nil {
+			if err := f.keep(ctx, o.Tenant, r.packed); err != nil {
 				return err
 			}
 			select {

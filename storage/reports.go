@@ -303,6 +303,7 @@ func (g *reportGroup) settle() {
 		call = &report.Call{Type: g.is.Type, Flags: report.Flags(g.is.Own)}
 	}
 	var all []report.Party
+	var placed []string // parties that count as placed
 	for id, p := range g.parties {
 		if g.goneParties[id] {
 			delete(g.parties, id)
@@ -313,7 +314,15 @@ func (g *reportGroup) settle() {
 		if p.CallNo = no; p.Scope == int64(report.Telemarketing) {
 			p.Shows = int64(r.Shows(call))
 		}
+		if p.Shows&int64(report.Out) != 0 {
+			placed = append(placed, id)
+		}
 		g.parties[id] = p
+	}
+	if len(placed) == 1 {
+		p := g.parties[placed[0]]
+		p.Shows |= int64(report.Sole)
+		g.parties[p.ID] = p
 	}
 	if g.is != nil {
 		is, legs := *g.is, report.LegsOf(all)

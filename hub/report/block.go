@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -83,11 +82,15 @@ func (b *Block) Len() int { return len(b.Starts) }
 
 // NewBlock of a kind, of facts whose start is in [slot, slot+SlotMS).
 func NewBlock(k Kind, slot int64, facts []Fact) *Block {
-	slices.SortStableFunc(facts, func(x, y Fact) int { return cmp.Compare(x.Start, y.Start) })
+	order := make([]uint64, len(facts)) // a fact is large: its start and place are sorted instead
+	for i := range facts {
+		order[i] = uint64(facts[i].Start-slot)<<32 | uint64(i)
+	}
+	slices.Sort(order)
 	b := &Block{Slot: slot}
 	keys, classes := map[Key]uint32{}, map[Class]uint32{}
-	for i := range facts {
-		f := &facts[i]
+	for _, at := range order {
+		f := &facts[uint32(at)]
 		b.Starts = append(b.Starts, uint32(f.Start-slot))
 		b.Key = append(b.Key, numbered(keys, &b.Keys, f.Key))
 		b.Class = append(b.Class, numbered(classes, &b.Classes, f.Class))
@@ -130,18 +133,11 @@ func (b *Block) Append(to []byte) []byte {
 		to = binary.AppendVarint(binary.AppendVarint(to, c.Reason), c.Work)
 	}
 	to = binary.AppendUvarint(to, uint64(len(b.Starts)))
-	last := uint32(0)
-	for _, s := range b.Starts {
-		to = binary.AppendUvarint(to, uint64(s-last))
-		last = s
-	}
-	for _, column := range [][]uint32{b.Key, b.Class} {
-		for _, v := range column {
-			to = binary.AppendUvarint(to, uint64(v))
-		}
+	for _, column := range [][]uint32{b.Starts, b.Key, b.Class} {
+		to = appendColumn(to, column)
 	}
 	for _, column := range [][]int64{b.Talk, b.Total, b.Third} {
-		to = appendInts(to, column)
+		to = appendColumn(to, column)
 	}
 	to = binary.AppendUvarint(to, uint64(len(b.Customer)))
 	for i := range b.Customer {
@@ -154,16 +150,45 @@ func appendText(to []byte, s string) []byte {
 	return append(binary.AppendUvarint(to, uint64(len(s))), s...)
 }
 
-// appendInts writes each as its distance from the one before: numbers of calls
-// and ends of states are large and near each other, the rest is small anyway.
-func appendInts(to []byte, column []int64) []byte {
+// appendColumn writes each value as its distance from the least, all in as few
+// bytes as the greatest needs: that is read fast, and compresses well.
+func appendColumn[T uint32 | int64](to []byte, column []T) []byte {
 	to = binary.AppendUvarint(to, uint64(len(column)))
-	last := int64(0)
+	if len(column) == 0 {
+		return to
+	}
+	least := slices.Min(column)
+	width := widthOf(uint64(slices.Max(column)) - uint64(least))
+	to = append(binary.AppendVarint(to, int64(least)), byte(width))
 	for _, v := range column {
-		to = binary.AppendVarint(to, v-last)
-		last = v
+		d := uint64(v) - uint64(least)
+		switch width {
+		case 1:
+			to = append(to, byte(d))
+		case 2:
+			to = binary.LittleEndian.AppendUint16(to, uint16(d))
+		case 4:
+			to = binary.LittleEndian.AppendUint32(to, uint32(d))
+		case 8:
+			to = binary.LittleEndian.AppendUint64(to, d)
+		}
 	}
 	return to
+}
+
+// widthOf a distance in bytes; 0: there is none.
+func widthOf(d uint64) int {
+	switch {
+	case d == 0:
+		return 0
+	case d < 1<<8:
+		return 1
+	case d < 1<<16:
+		return 2
+	case d < 1<<32:
+		return 4
+	}
+	return 8
 }
 
 var errBlock = errors.New("block of facts is damaged")
@@ -183,25 +208,20 @@ func ReadBlock(slot int64, raw []byte) (*Block, error) {
 	for i := range b.Classes {
 		b.Classes[i] = Class{Flags(d.uint(1<<32 - 1)), d.text(), d.int(), d.int()}
 	}
-	n := d.count(3)
-	b.Starts = make([]uint32, n)
-	last := uint64(0)
-	for i := range b.Starts {
-		last += d.uint(SlotMS - 1)
-		b.Starts[i] = uint32(min(last, SlotMS))
-	}
-	if last >= SlotMS {
-		d.bad = true
-	}
-	b.Key, b.Class = d.indexes(n, len(b.Keys)), d.indexes(n, len(b.Classes))
-	b.Talk, b.Total, b.Third = d.ints(), d.ints(), d.ints()
+	n := d.count(0)
+	b.Starts, b.Key, b.Class = column[uint32](d), column[uint32](d), column[uint32](d)
+	b.Talk, b.Total, b.Third = column[int64](d), column[int64](d), column[int64](d)
 	b.Customer = make([]Customer, d.count(len(Customer{})))
 	for i := range b.Customer {
 		copy(b.Customer[i][:], d.raw)
 		d.raw = d.raw[len(Customer{}):]
 	}
 	whole := func(have int) bool { return have == n || have == 0 }
-	if d.bad || len(d.raw) > 0 || len(b.Talk) != n || !whole(len(b.Total)) || len(b.Third) != len(b.Total) || !whole(len(b.Customer)) {
+	if d.bad || len(d.raw) > 0 || len(b.Starts) != n || len(b.Key) != n || len(b.Class) != n || len(b.Talk) != n ||
+		!whole(len(b.Total)) || len(b.Third) != len(b.Total) || !whole(len(b.Customer)) {
+		return nil, errBlock
+	}
+	if n > 0 && (b.Starts[n-1] >= SlotMS || !slices.IsSorted(b.Starts) || int(slices.Max(b.Key)) >= len(b.Keys) || int(slices.Max(b.Class)) >= len(b.Classes)) {
 		return nil, errBlock
 	}
 	return b, nil
@@ -233,10 +253,13 @@ func (d *decoder) int() int64 {
 	return int64(u>>1) ^ -int64(u&1)
 }
 
+// maxFacts of a block; each of a column may take no byte at all.
+const maxFacts = 1 << 26
+
 // count of things of which each takes some bytes at least.
 func (d *decoder) count(each int) int {
-	n := d.uint(1 << 40)
-	if n > uint64(len(d.raw)/each) {
+	n := d.uint(maxFacts)
+	if n > uint64(len(d.raw)/max(each, 1)) && each > 0 {
 		d.bad, d.raw = true, nil
 		return 0
 	}
@@ -250,25 +273,40 @@ func (d *decoder) text() string {
 	return s
 }
 
-func (d *decoder) indexes(n, of int) []uint32 {
-	column := make([]uint32, n)
-	for i := range column {
-		v := d.uint(1<<32 - 1)
-		if v >= uint64(of) {
-			d.bad = true
-			return nil
+func column[T uint32 | int64](d *decoder) []T {
+	n := d.count(0)
+	if n == 0 {
+		return nil
+	}
+	least := T(d.int())
+	width := int(d.uint(8))
+	if !slices.Contains([]int{0, 1, 2, 4, 8}, width) || n*width > len(d.raw) || d.bad {
+		d.bad, d.raw = true, nil
+		return nil
+	}
+	all, raw := make([]T, n), d.raw[:n*width]
+	d.raw = d.raw[n*width:]
+	switch width {
+	case 0:
+		for i := range all {
+			all[i] = least
 		}
-		column[i] = uint32(v)
+	case 1:
+		for i := range all {
+			all[i] = least + T(raw[i])
+		}
+	case 2:
+		for i := range all {
+			all[i] = least + T(binary.LittleEndian.Uint16(raw[2*i:]))
+		}
+	case 4:
+		for i := range all {
+			all[i] = least + T(binary.LittleEndian.Uint32(raw[4*i:]))
+		}
+	case 8:
+		for i := range all {
+			all[i] = least + T(binary.LittleEndian.Uint64(raw[8*i:]))
+		}
 	}
-	return column
-}
-
-func (d *decoder) ints() []int64 {
-	column := make([]int64, d.count(1))
-	last := int64(0)
-	for i := range column {
-		last += d.int()
-		column[i] = last
-	}
-	return column
+	return all
 }

@@ -23,7 +23,7 @@ const (
 	Count     Unit = "count"
 	Seconds   Unit = "s"
 	Percent   Unit = "percent"
-	Timestamp Unit = "ms"
+	Timestamp Unit = "ms timestamp or null"
 )
 
 // Report is one of the three, with what may be asked of it.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"sort"
 	"strings"
@@ -114,15 +115,15 @@ type engine struct {
 	amount cell
 	seen   [][]int32 // by key: buckets that it has facts in, in about their order
 
-	cells []cell   // of the page
-	pages []column // by key: which cells of the page are its
+	cells []cell      // of the page
+	pages []pageCells // by key: which cells of the page are its
 }
 
 type place struct{ bucket, key int32 }
 
-// column is the cells of one key on the page, by bucket from low on: one more than
+// pageCells are the cells of one key on the page, by bucket from low on: one more than
 // the index of the cell, 0 where there is none.
-type column struct {
+type pageCells struct {
 	low   int32
 	cells []uint16
 }
@@ -153,11 +154,8 @@ func newEngine(q *Query, f Facts) *engine {
 		note(i.formula.a)
 		note(i.formula.b)
 	}
-	e.amount = e.newCell()
 	return e
 }
-
-func (e *engine) newCell() cell { return cell{unique: make([]set, len(e.distinct))} }
 
 func (e *engine) run(ctx context.Context) (t Table, err error) {
 	if e.q.Report == Agent && (e.q.ByKey || e.q.WorkNumbers && e.wanted != nil) {
@@ -193,10 +191,9 @@ func (e *engine) run(ctx context.Context) (t Table, err error) {
 // second adds up the rows of the page, from the facts of their time.
 func (e *engine) second(ctx context.Context, rows []place) error {
 	e.first = false
-	e.cells, e.pages = make([]cell, len(rows)), make([]column, len(e.keys))
+	e.cells, e.pages = make([]cell, len(rows)), make([]pageCells, len(e.keys))
 	low, high := rows[0].bucket, rows[0].bucket
 	for i, r := range rows {
-		e.cells[i] = e.newCell()
 		low, high = min(low, r.bucket), max(high, r.bucket)
 		if int(r.key) < len(e.pages) { // else nothing is in any bucket
 			e.pages[r.key].put(r.bucket, i)
@@ -210,7 +207,7 @@ func (e *engine) second(ctx context.Context, rows []place) error {
 }
 
 // put a cell; buckets of a key come in order.
-func (c *column) put(bucket int32, cell int) {
+func (c *pageCells) put(bucket int32, cell int) {
 	if len(c.cells) == 0 {
 		c.low = bucket
 	}
@@ -302,22 +299,20 @@ func (e *engine) records(b *Block, p piece, classes []int, keys [][]int32) {
 
 func (e *engine) count(c *cell, b *Block, i, class int) {
 	c.add(class, b.Talk[i], b.Total[i], b.Third[i])
-	if e.counts[class] == 0 {
-		return
-	}
-	var id identity
-	if e.q.Kind == Parties {
-		id[0] = uint64(b.Third[i]) // the number of its call, which is never 0
-	} else {
-		id = identity{binary.LittleEndian.Uint64(b.Customer[i][:8]), binary.LittleEndian.Uint64(b.Customer[i][8:])}
-		if id == (identity{}) {
-			return // without a number
+	in := e.counts[class]
+	switch {
+	case in == 0:
+	case e.q.Kind != Parties:
+		id := identity{binary.LittleEndian.Uint64(b.Customer[i][:8]), binary.LittleEndian.Uint64(b.Customer[i][8:])}
+		if id != (identity{}) { // else without a number
+			c.unique.add(id, in)
 		}
-	}
-	for k := range c.unique {
-		if e.counts[class]&(1<<k) != 0 {
-			c.unique[k].add(id)
+	case e.classes[class].Flags&Sole != 0: // nothing to tell apart
+		for ; in != 0; in &= in - 1 {
+			c.unique.counts[bits.TrailingZeros8(in)]++
 		}
+	default:
+		c.unique.add(identity{uint64(b.Third[i])}, in) // the number of its call
 	}
 }
 

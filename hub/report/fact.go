@@ -31,6 +31,7 @@ const (
 	Transfer // party: dialType 2
 	Inquiry  // party: dialType 3
 	TakeAway // party: dialType 5
+	Sole     // party: of its call no other counts as placed, so the call need not be told apart
 
 	// Flags of a state of an agent.
 	Online

@@ -1,5 +1,7 @@
 package report
 
+import "math/bits"
+
 // where says which facts a number counts.
 type where func(Class) bool
 
@@ -94,7 +96,7 @@ const (
 // cell is what the facts of a row come to: figures of each class of facts.
 type cell struct {
 	sums     []sums
-	unique   []set // of each distinct number that is asked for
+	unique   set // a subset for each distinct number that is asked for
 	instants [instants]int64
 }
 
@@ -138,8 +140,8 @@ func (e *engine) number(n *number, c *cell) (sum int64) {
 		return e.number(n.from, c) - e.number(n.less, c)
 	}
 	if n.of == different {
-		if i, asked := e.distinct[n]; asked && i < len(c.unique) {
-			sum = int64(c.unique[i].len())
+		if i, asked := e.distinct[n]; asked {
+			sum = c.unique.counts[i]
 		}
 	} else {
 		for i := range c.sums {
@@ -165,49 +167,48 @@ func (e *engine) number(n *number, c *cell) (sum int64) {
 // identity of what a distinct number counts.
 type identity [2]uint64
 
-// set of identities, with linear probing: a report puts millions into one.
+// set of identities, with linear probing: a report puts millions into one. Of each
+// it knows in which of some subsets it is, and of each subset how large it is.
 type set struct {
-	places []identity
+	places []member
 	used   int
-	zero   bool // the zero identity, which means an empty place, is in it
+	counts [8]int64 // of the subsets
 }
 
-func (s *set) len() int {
-	if s.zero {
-		return s.used + 1
-	}
-	return s.used
+type member struct {
+	id identity
+	in uint8 // subsets, a bit each; 0: an empty place
 }
 
-func (s *set) add(id identity) {
-	if id == (identity{}) {
-		s.zero = true
-		return
-	}
+// add an identity to subsets, a bit each, not none.
+func (s *set) add(id identity, to uint8) {
 	if 4*(s.used+1) > 3*len(s.places) {
 		was := s.places
-		s.places = make([]identity, max(8, 2*len(was)))
-		s.used = 0
-		for _, id := range was {
-			if id != (identity{}) {
-				s.put(id)
+		s.places = make([]member, max(8, 4*len(was)))
+		for _, m := range was {
+			if m.in != 0 {
+				*s.place(m.id) = m
 			}
 		}
 	}
-	s.put(id)
+	m := s.place(id)
+	if m.in == 0 {
+		m.id = id
+		s.used++
+	}
+	for fresh := to &^ m.in; fresh != 0; fresh &= fresh - 1 {
+		s.counts[bits.TrailingZeros8(fresh)]++
+	}
+	m.in |= to
 }
 
-func (s *set) put(id identity) {
+// place where an identity is, or would be.
+func (s *set) place(id identity) *member {
 	mask := uint64(len(s.places) - 1)
 	h := (id[0] ^ id[1]*0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
 	for i := (h ^ h>>32) & mask; ; i = (i + 1) & mask {
-		switch s.places[i] {
-		case id:
-			return
-		case identity{}:
-			s.places[i] = id
-			s.used++
-			return
+		if m := &s.places[i]; m.in == 0 || m.id == id {
+			return m
 		}
 	}
 }

@@ -1,0 +1,150 @@
+package storage
+
+import (
+	"context"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub/report"
+)
+
+var (
+	reportCalls = flag.Int("reports.calls", 100_000, "main records, each with a party record, over which reports are benched")
+	reportDays  = flag.Int("reports.days", 30, "days over which they are spread; reports are of the last 30")
+)
+
+const (
+	benchAgents  = 500
+	benchNumbers = 50
+)
+
+// BenchmarkReports asks for reports of a month: by agent and day, and by relay
+// number and half hour, each with all the indicators of its records, and so that
+// its page is in the middle.
+func BenchmarkReports(b *testing.B) {
+	for _, store := range []string{"sqlite", postgresTest} {
+		b.Run(store, benchReports)
+	}
+}
+
+func benchReports(b *testing.B) {
+	db, ctx := withTenants(b), context.Background()
+	loadFacts(b, db, *reportCalls, *reportDays)
+	f := NewFolds(db.DB)
+	to := report.SlotMS * (int64(pastStart)/report.SlotMS/24*24 + 24)
+	month := report.Query{
+		Tenant: 1, From: to - 30*dayMS, To: to, Zone: time.UTC, Now: to, ByTime: true, ByKey: true, Offset: 500, Limit: 100,
+		Settings: report.Settings{XSeconds: 30},
+	}
+	agents, inbound, numbers := month, month, month
+	agents.Report, agents.Kind, agents.Only, agents.DateType, agents.Indicators = report.Agent, report.Parties, report.Out, report.Day, report.Agent.Indicators[16:27]
+	inbound.Report, inbound.Kind, inbound.Only, inbound.DateType, inbound.Indicators = report.Agent, report.Parties, report.In, report.Day, report.Agent.Indicators[:16]
+	numbers.Report, numbers.Kind, numbers.Only, numbers.DateType, numbers.Indicators = report.Relay, report.Calls, report.In|report.Out, report.HalfHour, report.Relay.Indicators
+	var plain []*report.Indicator // without those that tell customers apart
+	for _, i := range report.Relay.Indicators {
+		if !slices.Contains([]string{"outbound_customer_numbers", "outbound_answer_gateway_numbers", "outbound_gateway_numbers_ratio"}, i.Name) {
+			plain = append(plain, i)
+		}
+	}
+	simple := numbers
+	simple.Indicators = plain
+	for _, q := range []struct {
+		name string
+		report.Query
+	}{{"agent-day-inbound", inbound}, {"agent-day-outbound", agents}, {"number-halfhour", numbers}, {"number-halfhour-no-distinct", simple}} {
+		b.Run(q.name, func(b *testing.B) {
+			before := cpuTime(b)
+			rows, n := 0, 0
+			benchPages(b, func() error {
+				t, err := report.Run(ctx, f, &q.Query)
+				rows, n = t.Total, n+1
+				return err
+			})
+			require.Positive(b, rows)
+			b.ReportMetric(float64(rows), "rows")
+			// What it takes when nobody else wants the processor; without the server's.
+			b.ReportMetric(float64((cpuTime(b)-before).Milliseconds())/float64(n), "cpu-ms/op")
+		})
+	}
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// loadFacts as they are when the hours are over: as blocks. They lie between 8 and
+// 20 o'clock, half inbound, half outbound; a tenth of the calls have a second agent.
+func loadFacts(b *testing.B, db pastDB, calls, days int) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	end := int64(pastStart) / report.SlotMS / 24 * 24 // the last day's first hour
+	perHour := max(1, calls/days/12)
+	no := int64(0)
+	for d := range days {
+		db.seed(b, func(tx *sqlx.Tx) {
+			for h := range 12 {
+				slot := end - int64(d)*24 + 8 + int64(h)
+				mains, parties := benchHour(rnd, slot*report.SlotMS, perHour, &no)
+				for kind, facts := range map[report.Kind][]report.Fact{report.Calls: mains, report.Parties: parties} {
+					block := zstdWriter.EncodeAll(report.NewBlock(kind, slot*report.SlotMS, facts).Append(nil), nil)
+					_, err := tx.Exec(tx.Rebind("INSERT INTO report_blocks (tenant, kind, slot, changed, block) VALUES (1, ?, ?, 1, ?)"), int64(kind), slot, block)
+					require.NoError(b, err)
+				}
+			}
+		})
+	}
+	db.seed(b, func(tx *sqlx.Tx) {
+		for a := range benchAgents {
+			_, err := tx.Exec(tx.Rebind("INSERT INTO report_agents (tenant, agent, no, no_at, no_seq, name, name_at, name_seq) VALUES (1, ?, ?, 1, 1, ?, 1, 1)"),
+				fmt.Sprintf("uagent-%04d", a), fmt.Sprint(1000+a), fmt.Sprint("Agent ", a))
+			require.NoError(b, err)
+		}
+	})
+}
+
+func benchHour(rnd *rand.Rand, slot int64, n int, no *int64) (mains, parties []report.Fact) {
+	for range n {
+		*no++
+		direction, result := report.In, report.Taken|report.Offered|report.Rang|report.FirstHere|report.Direct
+		if rnd.IntN(2) == 0 {
+			direction, result = report.Out, report.Direct
+		}
+		talk := int64(0)
+		if rnd.IntN(10) < 7 {
+			talk = int64(5 + rnd.IntN(600))
+			result |= report.Reached | report.Took | report.Taken | report.Rang
+		}
+		main := report.Fact{
+			Start: slot + rnd.Int64N(report.SlotMS), Key: report.Key{Name: fmt.Sprintf("0108888%04d", rnd.IntN(benchNumbers))},
+			Talk: talk, Total: talk + int64(rnd.IntN(40)), AgentTalk: talk,
+		}
+		main.Class.Flags = direction | result&^(report.Direct|report.Sole)
+		binary.LittleEndian.PutUint64(main.Customer[:], rnd.Uint64N(400_000)*0x9e3779b97f4a7c15)
+		binary.LittleEndian.PutUint64(main.Customer[8:], 1)
+		mains = append(mains, main)
+		legs := 1 + (rnd.IntN(10) / 9)
+		if legs == 1 && direction == report.Out {
+			result |= report.Sole
+		}
+		for range legs {
+			agent := rnd.IntN(benchAgents)
+			p := report.Fact{
+				Start: slot + rnd.Int64N(report.SlotMS), Key: report.Key{Name: fmt.Sprintf("uagent-%04d", agent), Departments: fmt.Sprint("d", agent%8)},
+				Talk: talk, Total: main.Total, AgentTalk: *no,
+			}
+			p.Class.Flags = direction | result&(report.Direct|report.Rang|report.Took|report.Reached|report.Sole)
+			parties = append(parties, p)
+		}
+	}
+	return mains, parties
+}
