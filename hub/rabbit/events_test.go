@@ -1,6 +1,8 @@
-package hub_test
+package rabbit_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -73,6 +75,16 @@ func (p *platform) rejected(n int) []amqp.Delivery {
 		}
 	}
 	return got
+}
+
+func gzipped(t *testing.T, s string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write([]byte(s))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return b.Bytes()
 }
 
 // Events that come by a broker are stored and delivered as those that come by
