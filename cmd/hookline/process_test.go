@@ -25,7 +25,8 @@ type process struct {
 	binary string
 	data   string
 	addr   string
-	owner  string // key of the demo tenant
+	env    []string // besides what every hub gets
+	owner  string   // key of the demo tenant
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
 	out    *bytes.Buffer // of the present start; read once exited
@@ -76,6 +77,7 @@ func (p *process) command(addr string) *exec.Cmd {
 	}
 	cmd.Env = append(cmd.Env, "HOOKLINE_ADDR="+addr, "HOOKLINE_DATA="+p.data, "HOOKLINE_PLATFORM_KEY="+platformKey,
 		"HOOKLINE_ALLOW_NETWORKS=loopback", "HOOKLINE_LOG=json", "HOOKLINE_LOG_LEVEL=warn")
+	cmd.Env = append(cmd.Env, p.env...)
 	return cmd
 }
 

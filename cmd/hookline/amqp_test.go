@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub/hubtest/rabbittest"
+	"github.com/hookline/hookline/hub/rabbit"
+)
+
+var redelivered = regexp.MustCompile(`hookline_amqp_messages_total\{result="redelivered"\} (\d+)`)
+
+// A hub is killed again and again while a broker feeds it: what it had not
+// acknowledged comes again, and all is stored once, in order.
+func TestKilledWhileFed(t *testing.T) {
+	url := rabbittest.VHost(t)
+	var kills atomic.Int64
+	p := newProcess(t, build(t))
+	w := newWatch(t, &kills)
+	subscribe(t, p, w)
+	require.Zero(t, p.end(20*time.Second), "%s", p.log)
+
+	conn, err := amqp.Dial(url)
+	require.NoError(t, err)
+	defer conn.Close()
+	ch, err := conn.Channel()
+	require.NoError(t, err)
+	require.NoError(t, ch.Confirm(false))
+	p.env = append(p.env, "HOOKLINE_AMQP_URL="+url)
+	p.start() // it declares the queue
+	p.ready()
+	consumed := func() bool {
+		ch, err := conn.Channel()
+		require.NoError(t, err)
+		defer ch.Close()
+		_, err = ch.QueueDeclarePassive(rabbit.IngestQueue, true, false, false, false, nil)
+		return err == nil
+	}
+	require.Eventually(t, consumed, 20*time.Second, 10*time.Millisecond)
+	require.Zero(t, p.end(20*time.Second), "%s", p.log)
+
+	const messages, rounds, calls = 3000, 2, 40
+	accepted := map[string]int{}
+	var last *amqp.DeferredConfirmation
+	for i := range messages {
+		call, n := fmt.Sprint("k", i%calls), i/calls+1
+		id := fmt.Sprintf("%s-%d", call, n)
+		accepted[id] = 1
+		last, err = ch.PublishWithDeferredConfirm(rabbit.EventsExchange, "demo.call.ringing", true, false, amqp.Publishing{
+			DeliveryMode: amqp.Persistent, MessageId: id, Body: fmt.Appendf(nil, `{"callID":%q,"partyID":"p1","thisDN":"1001","n":%d}`, call, n),
+		})
+		require.NoError(t, err)
+	}
+	require.True(t, last.Wait())
+	p.start()
+	again := 0
+	for range rounds {
+		from := w.count()
+		require.Eventually(t, func() bool { return w.count() > from+10 }, 20*time.Second, time.Millisecond)
+		p.kill()
+		w.quiet(t)
+		kills.Add(1)
+		p.start()
+		p.ready()
+		var n int
+		require.Eventually(t, func() bool {
+			m := redelivered.FindSubmatch(p.ask("GET", "/metrics", "", "").body)
+			require.NotNil(t, m)
+			n, err = strconv.Atoi(string(m[1]))
+			return err == nil && n > 0
+		}, 20*time.Second, time.Millisecond, "nothing was unacknowledged: this shows nothing")
+		again += n
+	}
+	drained(t, p, accepted, []*watch{w})
+	require.Zero(t, p.end(20*time.Second), "%s", p.log)
+	recount(t, p, messages)
+	w.check(t, accepted)
+	t.Logf("killed %d times; %d messages, at least %d of them redelivered: stored once, inverted 0, pushed twice %d", rounds, messages, again, sum(w.duplicates))
+}
