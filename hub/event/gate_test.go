@@ -441,3 +441,33 @@ func BenchmarkGate(b *testing.B) {
 		}
 	})
 }
+
+// Of items whose type is given by a routing key, envelopes or bare bodies may
+// not say otherwise.
+func TestTypeOfTheRoutingKey(t *testing.T) {
+	for raw, want := range map[string]string{
+		`{"callID":"c"}`:                                        "",
+		`{"callID":"c","messageID":"EventHeld"}`:                "",
+		`{"callID":"c","data":{}}`:                              "",
+		`{"callID":"c","type":"x"}`:                             "",
+		`{"type":"call.held","data":{"callID":"c"}}`:            "",
+		`{"data":{"callID":"c"},"type":"EventHeld"}`:            "",
+		`{"type":"call.ringing","data":{"callID":"c"}}`:         "type_mismatch /type",
+		`{"data":{"callID":"c"},"type":"EventRinging"}`:         "type_mismatch /type",
+		`{"callID":"c","messageID":"EventRinging"}`:             "type_mismatch /messageID",
+		`{"type":"call.flown","data":{"callID":"c"}}`:           "unknown_type /type",
+		`{"type":"call.ringing","data":{"callID":"c"},"x":1}`:   "unknown_field /x",
+		`{"data":{"callID":"c"}}`:                               "missing /callID",
+		`{"callID":"c","callResult":1,"messageID":"EventHeld"}`: "",
+	} {
+		items, bad := Gate{CompanyID: "acme", Type: CallHeld}.Read(nil, 0, []byte(raw), 1)
+		require.Nil(t, bad)
+		got := ""
+		if p := items[0].Problem; p != nil {
+			got = p.Code + " " + p.Field
+		} else {
+			require.Equal(t, CallHeld, items[0].Event.Type)
+		}
+		require.Equal(t, want, got, raw)
+	}
+}
