@@ -1,0 +1,92 @@
+package hub_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub/hubtest"
+)
+
+// Each query of the live dialects over 1,000 agents and 5,000 contacts that wait:
+// quiet, and with an event accepted before each. p50 and p99 are of the whole
+// request over loopback, without that event.
+func BenchmarkDialects(b *testing.B) {
+	for _, store := range []string{"sqlite", "postgres"} {
+		b.Run(store, func(b *testing.B) {
+			var h *hubtest.Hub
+			if store == "postgres" {
+				h = hubtest.Start(b, hubtest.OnPostgres(b))
+			} else {
+				h = hubtest.Start(b)
+			}
+			centre(b, h)
+			for _, name := range []string{"deepcall queue", "deepcall agents", "liveperson"} {
+				for _, busy := range []bool{false, true} {
+					b.Run(fmt.Sprintf("%s/busy=%t", name, busy), func(b *testing.B) { queries[name].bench(b, h, busy) })
+				}
+			}
+		})
+	}
+}
+
+func (q query) bench(b *testing.B, h *hubtest.Hub, busy bool) {
+	q.ask(h, h.Owner, "demo") // what is read once
+	var took []time.Duration
+	for i := range b.N {
+		if busy {
+			h.Send(fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": "u%d", "startTime": %d, "loginStatus": 1, "workStatus": %d}}`, i%1000, time.Now().UnixMilli(), 1+i%2*3))
+		}
+		began := time.Now()
+		a := q.ask(h, h.Owner, "demo")
+		took = append(took, time.Since(began))
+		require.Equal(b, http.StatusOK, a.Status, "%s", a.Body)
+	}
+	slices.Sort(took)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+}
+
+// centre is 1,000 agents of 20 groups and 50 queues, a call that goes on for each
+// tenth of them, and 5,000 contacts that wait.
+func centre(b *testing.B, h *hubtest.Hub) {
+	b.Helper()
+	now := time.Now().UnixMilli()
+	var agents, queues []map[string]any
+	for i := range 50 {
+		queues = append(queues, map[string]any{"queueId": fmt.Sprint(i), "media": "call", "groupId": fmt.Sprint(i % 20), "strategy": "Round Robin"})
+	}
+	var events []string
+	send := func() {
+		for part := range slices.Chunk(events, 1000) {
+			a := h.Do("POST", "/v1/events", h.Owner, "["+strings.Join(part, ",")+"]")
+			require.Equal(b, http.StatusAccepted, a.Status, "%.500s", a.Body)
+		}
+		events = nil
+	}
+	for i := range 1000 {
+		agents = append(agents, map[string]any{
+			"agentUUID": fmt.Sprintf("u%d", i), "agentID": fmt.Sprint(i), "agentName": fmt.Sprintf("Agent %d", i), "clientType": "Web",
+			"groupIds": []string{fmt.Sprint(i % 20)}, "queueIds": []string{fmt.Sprint(i % 50), fmt.Sprint((i + 7) % 50)},
+		})
+		events = append(events, fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": "u%d", "startTime": %d, "loginStatus": 1, "workStatus": 1}}`, i, now-3_600_000-int64(i)))
+		if i%10 == 0 {
+			events = append(events, fmt.Sprintf(`{"type": "call.established", "data": {"callID": "c%d", "partyID": "p", "agentUUID": "u%d", "callType": "Inbound", "creationTime": %d}}`, i, i, now-60_000))
+		}
+	}
+	for from := 0; from < len(agents); from += 200 {
+		a := h.Do("PUT", "/v1/directory", h.Owner, map[string]any{"agents": agents[from : from+200], "queues": queues})
+		require.Less(b, a.Status, 300, "%.500s", a.Body)
+	}
+	for i := range 5000 {
+		events = append(events, fmt.Sprintf(`{"type": "queue.entered", "data": {"contactId": "w%d", "media": "call", "queueId": "%d", "enteredAt": %d, "callType": 2, "gatewayNumber": "400%d", "customerNumber": "1381234%04d"}}`,
+			i, i%50, now-int64(i)*100, i%30, i))
+	}
+	send()
+}
