@@ -26,7 +26,7 @@ func BenchmarkDialects(b *testing.B) {
 				h = hubtest.Start(b)
 			}
 			centre(b, h)
-			for _, name := range []string{"deepcall queue", "deepcall agents", "liveperson"} {
+			for _, name := range []string{"deepcall queue", "deepcall agents", "liveperson", "comm100 agents", "comm100 queue", "comm100 today", "comm100 right now"} {
 				for _, busy := range []bool{false, true} {
 					b.Run(fmt.Sprintf("%s/busy=%t", name, busy), func(b *testing.B) { queries[name].bench(b, h, busy) })
 				}
@@ -54,9 +54,11 @@ func (q query) bench(b *testing.B, h *hubtest.Hub, busy bool) {
 }
 
 // centre is 1,000 agents of 20 groups and 50 queues, a call that goes on for each
-// tenth of them, and 5,000 contacts that wait.
+// tenth of them, and 5,000 contacts that wait: calls and chats.
 func centre(b *testing.B, h *hubtest.Hub) {
 	b.Helper()
+	a := h.Do("PATCH", "/v1/tenants/demo", hubtest.PlatformKey, `{"limits": {"eventsPerSecond": 100000}, "settings": {"comm100.rateLimit": 1000000}}`)
+	require.Equal(b, http.StatusOK, a.Status, "%s", a.Body)
 	now := time.Now().UnixMilli()
 	var agents, queues []map[string]any
 	for i := range 50 {
@@ -85,8 +87,15 @@ func centre(b *testing.B, h *hubtest.Hub) {
 		require.Less(b, a.Status, 300, "%.500s", a.Body)
 	}
 	for i := range 5000 {
-		events = append(events, fmt.Sprintf(`{"type": "queue.entered", "data": {"contactId": "w%d", "media": "call", "queueId": "%d", "enteredAt": %d, "callType": 2, "gatewayNumber": "400%d", "customerNumber": "1381234%04d"}}`,
-			i, i%50, now-int64(i)*100, i%30, i))
+		at := now - int64(i)*100
+		if i%2 == 0 {
+			events = append(events, fmt.Sprintf(`{"type": "queue.entered", "data": {"contactId": "w%d", "media": "call", "queueId": "%d", "enteredAt": %d, "callType": 2, "gatewayNumber": "400%d", "customerNumber": "1381234%04d"}}`,
+				i, i%50, at, i%30, i))
+			continue
+		}
+		events = append(events,
+			fmt.Sprintf(`{"type": "queue.entered", "data": {"contactId": "w%d", "media": "chat", "queueId": "%d", "enteredAt": %d}}`, i, i%50, at),
+			fmt.Sprintf(`{"type": "chat.requested", "data": {"chatId": "w%d", "departmentId": "d%d", "visitorId": "v%d", "at": %d}}`, i, i%10, i, at))
 	}
 	send()
 }

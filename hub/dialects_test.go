@@ -3,8 +3,9 @@ package hub_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ type query struct {
 	want  int // of the one that was told of
 
 	noCredential, wrongCredential, badParameter string
-	bad                                         [2]string // a parameter that cannot be taken, whose name the answer has
+	bad                                         [2]string // a parameter that cannot be taken, whose name the answer has; "": there is none
 	long                                        string    // a parameter that takes a text; "": none does
 	past                                        []string  // params of a page past the end; nil: it has no pages
 	nowhere                                     string    // a path of the dialect's without a route
@@ -89,6 +90,21 @@ var queries = map[string]query{
 		ask: inBody("/deepcall/api/v2/Agent/live/"), code: "code", fine: "200", found: "message.pr.#", want: 1,
 		noCredential: "1020", wrongCredential: "1014", badParameter: "1508", bad: [2]string{"status", "asleep"}, long: "groupid", nowhere: "/deepcall/api/v2/Agent/nothing",
 	},
+	"comm100 agents": {
+		ask: getting("/v4/livechat/realTime/Agents?includeStatusDistribution=true"), code: "errorCode", found: "list.#", want: 1, noCredential: "401", wrongCredential: "401",
+		badParameter: "400", bad: [2]string{"pageSize", "x"}, long: "startTime", past: []string{"pageIndex", "5000"}, nowhere: "/v4/livechat/realTime/Nothing",
+	},
+	"comm100 queue": {
+		ask: getting("/v4/livechat/realTime/Queue?"), code: "errorCode", found: "0.currentQueueLength", want: 1, noCredential: "401", wrongCredential: "401", nowhere: "/v4/nothing",
+	},
+	"comm100 today": {
+		ask: getting("/V4/livechat/realTime/Today?startTime=2020-01-01T00:00:00"), code: "errorCode", found: "chatRequests", want: 1, noCredential: "401", wrongCredential: "401",
+		badParameter: "400", bad: [2]string{"utcOffset", "noon"}, long: "endTime", nowhere: "/v4/livechat/realTime/Yesterday",
+	},
+	"comm100 right now": {
+		ask: getting("/v4/LiveChat/RealTime/rightNow?"), code: "errorCode", found: "currentQueueLength", want: 1, noCredential: "401", wrongCredential: "401",
+		badParameter: "400", bad: [2]string{"endTime", "noon"}, long: "startTime", nowhere: "/v4/livechat/",
+	},
 	"liveperson": {
 		ask: getting("/operations/api/account/%s/queuestate?v=2"), code: "error.statusCode", found: "totals.currentQueueSize", want: 1,
 		noCredential: "401", wrongCredential: "401", badParameter: "400", bad: [2]string{"skillIds", "sales"}, long: "skillIds", nowhere: "/operations/api/account/demo/nothing",
@@ -108,6 +124,7 @@ func (q query) test(t *testing.T, h *hubtest.Hub, name string) {
 	h.Send(
 		`{"type": "cdr.call", "data": {"callID": "c", "startTime": 2000}}`,
 		fmt.Sprintf(`{"type": "queue.entered", "data": {"contactId": "w", "media": "call", "queueId": "7", "enteredAt": %d}}`, at-5000),
+		fmt.Sprintf(`{"type": "chat.requested", "data": {"chatId": "r", "visitorId": "v", "at": %d}}`, at-5000),
 		fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": "u", "startTime": %d, "loginStatus": 1, "workStatus": 1}}`, at-60_000),
 	)
 	get := func(a hubtest.Answer) (code, text string) {
@@ -139,7 +156,9 @@ func (q query) test(t *testing.T, h *hubtest.Hub, name string) {
 	if strings.Contains(name, "liveperson") { // the tenant is in the path, too
 		fails(q.wrongCredential, q.ask(h, other, "demo"))
 	}
-	require.Contains(t, fails(q.badParameter, q.ask(h, h.Owner, "demo", q.bad[0], q.bad[1])), q.bad[0])
+	if q.bad[0] != "" {
+		require.Contains(t, fails(q.badParameter, q.ask(h, h.Owner, "demo", q.bad[0], q.bad[1])), q.bad[0])
+	}
 	if q.long != "" {
 		code, text := get(q.ask(h, h.Owner, "demo", q.long, strings.Repeat("9", 10_000)))
 		require.NotEqual(t, q.fine, code, text)
@@ -149,8 +168,29 @@ func (q query) test(t *testing.T, h *hubtest.Hub, name string) {
 	if q.past != nil {
 		finds(0, q.ask(h, h.Owner, "demo", q.past...))
 	}
-	a := h.Do("PATCH", q.nowhere, h.Owner, `{}`)
+	// What no handler answers is refused in the dialect's shape, too.
+	a := h.Do("GET", q.nowhere, h.Owner, nil)
 	code, text := get(a)
 	require.NotEmpty(t, code, text)
-	require.Equal(t, strconv.Itoa(http.StatusNotFound), strconv.Itoa(a.Status), text)
+	require.Equal(t, http.StatusNotFound, a.Status, text)
+	a = h.Do("DELETE", q.nowhere, h.Owner, nil)
+	code, text = get(a)
+	require.NotEmpty(t, code, text)
+	require.Contains(t, []int{http.StatusNotFound, http.StatusMethodNotAllowed}, a.Status, text)
+}
+
+// A body of which nobody says where it ends is not taken for a further request.
+func TestEmptyContentLength(t *testing.T) {
+	h := hubtest.Start(t)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(h.URL, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	_, err = io.WriteString(conn, "POST /v1/events HTTP/1.1\r\nHost: a.b\r\nContent-Length: \r\n\r\nGET /healthz HTTP/1.1\r\nHost: a.b\r\n\r\n")
+	require.NoError(t, err)
+	all, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(string(all), "HTTP/1.1 401 "), "%s", all)
+	require.Contains(t, string(all), "Connection: close")
+	require.Equal(t, 1, strings.Count(string(all), "HTTP/1.1 "), "%s", all)
 }

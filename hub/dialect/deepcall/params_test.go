@@ -3,6 +3,8 @@ package deepcall
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -209,4 +211,14 @@ func FuzzBody(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Strict-Transport-Security is for those who came by TLS.
+func TestStrictTransport(t *testing.T) {
+	r, w := httptest.NewRequest(http.MethodPost, "https://a.b/", nil), httptest.NewRecorder()
+	write(w, r, http.StatusOK, failure{})
+	require.Equal(t, "max-age=31536000; includeSubDomains", w.Header().Get("Strict-Transport-Security"))
+	r, w = httptest.NewRequest(http.MethodPost, "http://a.b/", nil), httptest.NewRecorder()
+	write(w, r, http.StatusOK, failure{})
+	require.Empty(t, w.Header().Get("Strict-Transport-Security"))
 }
