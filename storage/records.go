@@ -106,20 +106,20 @@ func (c *touchedCalls) sum(ctx context.Context, tx *sqlx.Tx, tenant int64) error
 	return nil
 }
 
+// SQLite would rather read all of a tenant's calls.
+const sumPartiesOf = `UPDATE call_records INDEXED BY call_records_id SET (agents, party_departments) =
+		(SELECT count(DISTINCT CASE WHEN p.answered THEN CASE WHEN p.agent_uuid <> '' THEN p.agent_uuid ELSE '#' || p.agent_id END END),
+			COALESCE(string_agg(p.departments, ''), '') FROM party_records p
+		WHERE p.tenant = call_records.tenant AND p.scope = call_records.scope AND p.call_id = call_records.call_id)
+	WHERE tenant = ? AND scope = ? AND call_id IN (`
+
 func sumParties(ctx context.Context, tx *sqlx.Tx, tenant int64, scope search.Scope, callIDs []string) error {
 	for ids := range slices.Chunk(callIDs, upsertRows) {
 		args := []any{tenant, int64(scope)}
 		for _, id := range ids {
 			args = append(args, id)
 		}
-		// Which agent is lowest and which highest says whether there are several.
-		if _, err := tx.ExecContext(ctx, `UPDATE call_records SET
-				agents = (SELECT CASE WHEN min(a) IS NULL THEN 0 WHEN min(a) = max(a) THEN 1 ELSE 2 END FROM
-					(SELECT CASE WHEN p.agent_uuid <> '' THEN p.agent_uuid ELSE '#' || p.agent_id END AS a FROM party_records p
-					WHERE p.tenant = call_records.tenant AND p.scope = call_records.scope AND p.call_id = call_records.call_id AND p.answered) AS answered),
-				party_departments = COALESCE((SELECT string_agg(p.departments, '') FROM party_records p
-					WHERE p.tenant = call_records.tenant AND p.scope = call_records.scope AND p.call_id = call_records.call_id), '')
-			WHERE tenant = ? AND scope = ? AND call_id IN (`+values("?", len(ids))+")", args...); err != nil {
+		if _, err := tx.ExecContext(ctx, sumPartiesOf+values("?", len(ids))+")", args...); err != nil {
 			return err
 		}
 	}

@@ -149,6 +149,8 @@ func testRecordPlans(t *testing.T) {
 	}
 	_, _, err := l.call(ctx, 1, search.Telemarketing, "a")
 	require.NoError(t, err)
+	sum, args := sumPartiesOf+"?)", []any{1, 0, "a"}
+	e.explain(ctx, sum, args)
 	require.Greater(t, len(e.seen), 10)
 }
 

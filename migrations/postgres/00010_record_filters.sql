@@ -2,7 +2,7 @@
 -- What filters of records ask for beyond the main record, beside it: a page of a
 -- busy day needs neither the parties' rows nor a body.
 
-ALTER TABLE call_records ADD COLUMN agents INTEGER NOT NULL DEFAULT 0; -- that answered; 2: several
+ALTER TABLE call_records ADD COLUMN agents INTEGER NOT NULL DEFAULT 0; -- that answered, each once
 ALTER TABLE call_records ADD COLUMN party_departments TEXT NOT NULL DEFAULT ''; -- |a|b|
 
 -- Custom data, of the records that have some.
