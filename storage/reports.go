@@ -267,17 +267,18 @@ func (c *reportChange) loadGroups(ctx context.Context) error {
 		ids[key.scope] = append(ids[key.scope], key.id)
 	}
 	for scope, all := range ids {
-		where := " WHERE tenant = ? AND scope = ? AND call_id IN (" + values("?", len(all)) + ")"
+		// SQLite would rather read all calls of the tenant.
+		where := "_id WHERE tenant = ? AND scope = ? AND call_id IN (" + values("?", len(all)) + ")"
 		args := append([]any{c.tenant, scope}, all...)
 		var calls []reportCall
-		if err := c.tx.SelectContext(ctx, &calls, "SELECT "+reportCallColumns+" FROM report_calls"+where, args...); err != nil {
+		if err := c.tx.SelectContext(ctx, &calls, "SELECT "+reportCallColumns+" FROM report_calls INDEXED BY report_calls"+where, args...); err != nil {
 			return fmt.Errorf("read calls: %w", err)
 		}
 		for i := range calls {
 			c.groups[reportCallKey{scope, calls[i].ID}].was = &calls[i]
 		}
 		var parties []reportParty
-		if err := c.tx.SelectContext(ctx, &parties, "SELECT "+reportPartyColumns+" FROM report_parties"+where, args...); err != nil {
+		if err := c.tx.SelectContext(ctx, &parties, "SELECT "+reportPartyColumns+" FROM report_parties INDEXED BY report_parties"+where, args...); err != nil {
 			return fmt.Errorf("read parties: %w", err)
 		}
 		for _, p := range parties {
