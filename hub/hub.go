@@ -56,6 +56,7 @@ type Hub struct {
 	metrics *metrics
 	ops     *operations
 	tail    tail.Feed
+	streams access.Quota // of server-sent events
 	ingest  *ingest.Handler
 	api     *openapi.Document
 	blobs   *blob.Bucket
@@ -189,7 +190,7 @@ func (h *Hub) routes() http.Handler {
 		Auth: auth,
 		API: &admin.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db, Events: h.db, Book: h.book, Log: h.log,
-			Audit: h.db, Tail: &h.tail,
+			Audit: h.db, Tail: &h.tail, Streams: &h.streams,
 			Apps: h.db, Directory: h.db, Recordings: h.records, PublicURL: h.cfg.publicBase(),
 			Rules:   h.rules,
 			Facets:  h.db.Index().Facets,

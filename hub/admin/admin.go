@@ -53,7 +53,8 @@ type API struct {
 	Log  *slog.Logger     // default slog.Default()
 	Beat time.Duration    // between the comments of a stream; default 15 s
 
-	exports, streams quota
+	Streams *access.Quota // of server-sent events; required
+	exports access.Quota
 
 	// changes is held from the commit of a tenant or key until the book has it,
 	// so that the book ends with what was committed last.

@@ -16,6 +16,7 @@ import (
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/hub/stream"
 )
 
 const (
@@ -44,11 +45,11 @@ func (a *API) ExportDeliveries(w http.ResponseWriter, r *http.Request, c access.
 		return
 	}
 	limit := a.limits(c).Exports
-	if !a.exports.take(c.Tenant, limit) {
+	if !a.exports.Take(c.Tenant, limit) {
 		a.fail(w, r, tooMany(limit, "exports"))
 		return
 	}
-	defer a.exports.give(c.Tenant)
+	defer a.exports.Give(c.Tenant)
 	f.Limit = exportRows
 	page, next, err := a.Search.FindDeliveries(r.Context(), f)
 	if err == nil {
@@ -62,12 +63,12 @@ func (a *API) ExportDeliveries(w http.ResponseWriter, r *http.Request, c access.
 	w.Header().Set("Content-Type", rows.contentType())
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	w.Header().Set("Cache-Control", "no-store")
-	out := &slowly{w: w, c: http.NewResponseController(w), bound: exportWrite}
-	defer out.release()
+	out := stream.NewWriter(w, exportWrite)
+	defer out.Release()
 	for {
 		part, err := rows.encode(page)
 		if err == nil {
-			err = out.send(part)
+			err = out.Send(part)
 		}
 		if err == nil && next == nil {
 			return

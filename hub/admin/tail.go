@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,13 +12,8 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/stream"
 	"github.com/hookline/hookline/hub/tail"
-)
-
-const (
-	streamBeat  = 15 * time.Second // a comment, so that nothing between takes the stream for dead
-	streamCheck = 2 * time.Second  // a revoked key is refused everywhere within 5 s
-	streamWrite = 10 * time.Second // bound of one write to a listener
 )
 
 // tailView is one attempt as it happens.
@@ -73,80 +67,36 @@ func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 		a.fail(w, r, err)
 		return
 	}
-	if !a.streams.take(c.Tenant, a.limits(c).SSEStreams) {
-		a.fail(w, r, tooMany(a.limits(c).SSEStreams, "streams"))
+	if limit := a.limits(c).SSEStreams; !a.Streams.Take(c.Tenant, limit) {
+		a.fail(w, r, tooMany(limit, "streams"))
 		return
 	}
-	defer a.streams.give(c.Tenant)
-	stream := a.Tail.Open(f)
-	defer stream.Close()
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no") // or nginx would collect it
-	out := &slowly{w: w, c: http.NewResponseController(w), bound: streamWrite}
-	defer out.release()
-	_ = a.follow(r, c, stream, out) // the listener went away: nobody is left to tell
-}
-
-func (a *API) follow(r *http.Request, c access.Caller, stream *tail.Stream, out *slowly) error {
-	if err := out.send([]byte(": attempts from now on\n\n")); err != nil {
-		return err
+	defer a.Streams.Give(c.Tenant)
+	heard := a.Tail.Open(f)
+	defer heard.Close()
+	out := stream.NewEvents(w, "text/event-stream")
+	defer out.Release()
+	out.Beat, out.Holds = a.Beat, func() bool { return a.Book.Holds(c, a.now()) }
+	if out.Send([]byte(": attempts from now on\n\n")) != nil {
+		return // the listener went away: nobody is left to tell
 	}
-	beat := time.NewTicker(cmp.Or(a.Beat, streamBeat))
-	defer beat.Stop()
-	check := time.NewTicker(min(streamCheck, cmp.Or(a.Beat, streamBeat)))
-	defer check.Stop()
-	for {
-		var text []byte
-		select {
-		case <-r.Context().Done():
-			return r.Context().Err()
-		case <-check.C:
-			if !a.Book.Holds(c, a.now()) {
-				return out.send([]byte("event: ended\ndata: {\"reason\":\"the key holds no longer\"}\n\n"))
-			}
-			continue
-		case <-beat.C:
-			text = []byte(":\n\n")
-		case t, open := <-stream.C():
-			if !open && stream.Slow() {
-				return out.send([]byte("event: dropped\ndata: {\"reason\":\"the listener is too slow; what it missed is in the log\"}\n\n"))
-			}
-			if !open {
-				return out.send([]byte("event: ended\ndata: {\"reason\":\"the hub stops\"}\n\n"))
-			}
-			line, err := json.Marshal(viewTail(&t))
-			if err != nil {
-				return fmt.Errorf("attempt of %s: %w", t.Delivery, err)
-			}
-			text = fmt.Appendf(nil, "event: attempt\ndata: %s\n\n", line)
+	err = stream.Follow(r.Context(), out, heard.C(), func(t tail.Attempt) ([]byte, error) {
+		line, err := json.Marshal(viewTail(&t))
+		if err != nil {
+			return nil, fmt.Errorf("attempt of %s: %w", t.Delivery, err)
 		}
-		if err := out.send(text); err != nil {
-			return err
-		}
+		return fmt.Appendf(nil, "event: attempt\ndata: %s\n\n", line), nil
+	})
+	switch {
+	case errors.Is(err, stream.ErrRevoked):
+		_ = out.Send([]byte("event: ended\ndata: {\"reason\":\"the key holds no longer\"}\n\n"))
+	case err != nil: // the listener went away
+	case heard.Slow():
+		_ = out.Send([]byte("event: dropped\ndata: {\"reason\":\"the listener is too slow; what it missed is in the log\"}\n\n"))
+	default:
+		_ = out.Send([]byte("event: ended\ndata: {\"reason\":\"the hub stops\"}\n\n"))
 	}
 }
-
-// slowly writes an answer of any length to a client that may stop reading: each
-// part has its own deadline.
-type slowly struct {
-	w     http.ResponseWriter
-	c     *http.ResponseController
-	bound time.Duration
-}
-
-func (s *slowly) send(part []byte) error {
-	if err := s.c.SetWriteDeadline(time.Now().Add(s.bound)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	if _, err := s.w.Write(part); err != nil {
-		return err
-	}
-	return s.c.Flush()
-}
-
-// release takes the deadline off the connection: the next request comes over it.
-func (s *slowly) release() { _ = s.c.SetWriteDeadline(time.Time{}) } // the connection is gone: nothing to take off
 
 func tooMany(limit int, what string) error {
 	return &problem.Details{
