@@ -23,7 +23,8 @@ func (h *Hub) dialects(auth *access.Authenticator, api *admin.API) []dialect.Dia
 			Caller:       func(r *http.Request) (access.Caller, error) { return auth.AuthenticateVendor(r, false) },
 			StreamCaller: func(r *http.Request) (access.Caller, error) { return auth.AuthenticateVendor(r, true) },
 			Tokens:       auth.Tokens, Wrong: auth.Wrong,
-			Records: h.folds, History: h.folds, Live: h.folds, Reports: h.folds, Listen: api.Listen,
+			Records: h.folds, History: h.folds, Boards: h.boards, Reports: h.folds, Listen: api.Listen,
+			Watches: &h.watches, Holds: func(c access.Caller) bool { return h.book.Holds(c, time.Now()) },
 			Now: h.now, Zone: h.zone, Directory: h.db.Directory().Of,
 			SealNumber: func(companyID, number string) string { return h.cfg.box.Numbers(companyID).Seal(number) },
 			DepartmentAgents: func(tenant int64, department string) []string {
@@ -82,14 +83,13 @@ func (h *Hub) boardSettings(tenant int64) live.Settings {
 
 // now is Unix ms: the moment that a query is about. Tests may set it.
 func (h *Hub) now(r *http.Request) (int64, error) {
-	const header = "X-Hookline-Now"
-	given := r.Header.Values(header)
+	given := r.Header.Values(dialect.NowHeader)
 	if !h.cfg.TestClock || len(given) == 0 {
 		return time.Now().UnixMilli(), nil
 	}
 	ms, err := strconv.ParseInt(given[0], 10, 64)
 	if err != nil || len(given) > 1 || ms < 0 || ms > lastInstant {
-		return 0, errors.New(header + ": must be a time in Unix milliseconds")
+		return 0, errors.New(dialect.NowHeader + ": must be a time in Unix milliseconds")
 	}
 	return ms, nil
 }

@@ -57,6 +57,7 @@ type Hub struct {
 	ops     *operations
 	tail    tail.Feed
 	streams access.Quota // of server-sent events
+	watches live.Watches
 	ingest  *ingest.Handler
 	api     *openapi.Document
 	blobs   *blob.Bucket
@@ -98,7 +99,7 @@ func (h *Hub) open(ctx context.Context) (err error) {
 	}
 	h.db, err = storage.Open(ctx, storage.Config{
 		Dir: h.cfg.Data, URL: h.cfg.DatabaseURL, Process: h.process, Box: h.cfg.box, MaxPages: h.cfg.MaxPages, Nudge: h.pipe.Nudge, Log: h.log,
-		Committed: h.metrics.committed, Changed: h.ops.Changed, Acted: h.pipe.Changed,
+		Committed: h.metrics.committed, Changed: h.ops.Changed, Acted: h.pipe.Changed, Stored: h.stored,
 	})
 	if err != nil {
 		return err
@@ -130,12 +131,13 @@ func (h *Hub) joinOthers() (err error) {
 	if h.notices, err = h.db.Notices(); err != nil {
 		return err
 	}
-	if h.broker == nil {
-		h.pipe.connect(h.lanes, h.notices)
-		return nil
+	remote := Transport(h.notices)
+	if h.broker != nil {
+		h.nudges = rabbit.NewNudges(h.broker)
+		remote = spare{h.nudges, h.notices}
 	}
-	h.nudges = rabbit.NewNudges(h.broker)
-	h.pipe.connect(h.lanes, spare{h.nudges, h.notices})
+	h.pipe.connect(h.lanes, remote)
+	h.pipe.handle(topicBoards, remote, func(payload []byte) { hearBoards(payload, &h.watches) })
 	return nil
 }
 
@@ -156,6 +158,10 @@ func (h *Hub) wire() {
 			return h.db.PendingOf(tenant) >= h.limits(tenant).Effective().PendingDeliveries
 		},
 	}
+	h.watches = live.Watches{
+		Log: h.log, Streams: &h.streams, Limit: func(tenant int64) int { return h.limits(tenant).Effective().SSEStreams },
+		Opened: h.pipe.Opened,
+	}
 	if h.cfg.AMQPURL != "" {
 		h.broker = &rabbit.Broker{URL: h.cfg.AMQPURL, Process: h.process, Metrics: h.metrics.rabbit, Log: h.log}
 	}
@@ -171,6 +177,12 @@ func (h *Hub) feed() *rabbit.Feed {
 		m.Refresh = h.readChanges
 	}
 	return &rabbit.Feed{Broker: h.broker, Taker: m}
+}
+
+// stored hears of every tenant of which events were committed.
+func (h *Hub) stored(tenant int64) {
+	h.watches.Changed(tenant)
+	h.pipe.Stored(tenant)
 }
 
 // observe hears of every outcome after its commit.
@@ -349,6 +361,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.db.RunUpkeep(gctx) })
 	g.Go(func() error { return h.folds.Run(gctx) })
 	g.Go(func() error { return h.folds.RunBlocks(gctx) })
+	g.Go(func() error { return h.watches.Run(gctx) })
 	g.Go(func() error { return h.records.Run(gctx) })
 	g.Go(func() error { return h.followDirectory(gctx) })
 	g.Go(func() error { return h.housekeeping(gctx) })
@@ -385,7 +398,8 @@ func (h *Hub) serve(ctx context.Context) error {
 		})
 		g.Go(func() error {
 			<-gctx.Done()
-			h.tail.Close() // a stream would never end by itself
+			h.tail.Close() // streams would never end by themselves
+			h.watches.Close()
 			stop, cancel := context.WithTimeout(context.Background(), h.cfg.ShutdownTimeout/2)
 			defer cancel()
 			if err := srv.Shutdown(stop); err != nil {

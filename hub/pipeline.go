@@ -22,6 +22,7 @@ import (
 // Topics. What one process tells itself has one a shard.
 const (
 	topicNudges  = "nudges"  // for lanes of other processes
+	topicBoards  = "boards"  // for those who watch boards on other processes
 	topicChanges = "changes" // tenants, keys or subscriptions changed; the payload says nothing
 )
 
@@ -48,6 +49,7 @@ type nudged interface {
 //	           ┌ owned here ─▶ merged ─▶ topic nudges.<shard> ─▶ lanes
 //	commit ─▶ Nudge
 //	           └ else ───────▶ merged ─▶ Transport: topic nudges ─▶ lanes of others
+//	       └▶ Stored ────────▶ merged ─▶ Transport: topic boards ─▶ streams of others
 //	change ─▶ Changed ───────▶ merged ─▶ Transport: topic changes ─▶ others read anew
 //
 // A nudge is a hint. Lost, doubled or late, it does no harm: the lane reads
@@ -60,6 +62,7 @@ type pipeline struct {
 	log    *slog.Logger
 
 	here, there outbox
+	boards      boardNews
 	news        chan struct{} // of one: other processes changed something
 }
 
@@ -74,7 +77,7 @@ type outbox struct {
 func newOutbox() outbox { return outbox{waiting: map[int64]int64{}, wake: make(chan struct{}, 1)} }
 
 func newPipeline(log *slog.Logger) (*pipeline, error) {
-	p := &pipeline{log: log, here: newOutbox(), there: newOutbox(), news: make(chan struct{}, 1)}
+	p := &pipeline{log: log, here: newOutbox(), there: newOutbox(), news: make(chan struct{}, 1), boards: newBoardNews()}
 	// Watermill speaks of every message at its level info; ours are too many.
 	wm := watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug, slog.LevelDebug: slog.LevelDebug - 4})
 	// Blocking keeps one message under way per topic: bounded, and what comes
@@ -185,6 +188,7 @@ func (p *pipeline) Run(ctx context.Context) error {
 	}
 	var others sync.WaitGroup
 	others.Go(func() { p.send(ctx, &p.there, p.publishThere) }) // its waiting must not hold up the nudges of here
+	others.Go(func() { p.sendBoards(ctx) })
 	p.send(ctx, &p.here, p.publishHere)
 	others.Wait()
 	return errors.Join(<-done, p.pubsub.Close())

@@ -64,6 +64,9 @@ type Config struct {
 	// Committed is told after every commit how many events and outcomes it held
 	// and how long it took; may be nil.
 	Committed func(events, outcomes int, took time.Duration)
+	// Stored is told after a commit of each tenant of which it stored events; must
+	// not block; may be nil.
+	Stored func(tenant int64)
 	// Changed is told of every subscription that was made, changed (before is
 	// not nil) or deleted, after the commit; must not block; may be nil.
 	Changed func(before, after *subscriptions.Subscription)

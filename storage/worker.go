@@ -255,6 +255,11 @@ func (k *worker) committed(b batch, took time.Duration) {
 	if k.db.cfg.Committed != nil {
 		k.db.cfg.Committed(events, len(b.outcomes), took)
 	}
+	for i, e := range fresh {
+		if k.db.cfg.Stored != nil && (i == 0 || fresh[i-1].Tenant != e.Tenant) {
+			k.db.cfg.Stored(e.Tenant)
+		}
+	}
 }
 
 func (k *worker) commitAdmin(op *adminOp) error {

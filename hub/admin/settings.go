@@ -22,9 +22,7 @@ const (
 	maxDays             = 3650
 )
 
-// settings of a tenant: the check of each value, "" when it is fine. A nil
-// check is a setting of the contract whose effect this version does not have:
-// it is refused, since keeping it would promise what does not happen.
+// settings of a tenant: the check of each value, "" when it is fine.
 var settings = map[string]func(any) string{
 	"payloadDays":  checkDays,
 	"metadataDays": checkDays,
@@ -33,6 +31,7 @@ var settings = map[string]func(any) string{
 
 	"comm100.rateLimit": whole(1, 1_000_000, "calls in 5 minutes"),
 	"comm100.statusIds": checkStatusIDs,
+	"staleCallHours":    whole(1, 720, "hours"),
 	"staleChatHours":    whole(1, 720, "hours"),
 
 	"xsSeconds":                 report.Checks["xsSeconds"],
@@ -43,7 +42,6 @@ var settings = map[string]func(any) string{
 	"agentDepartments":          report.Checks["agentDepartments"],
 	"deepcall.defaultGroup":     checkID,
 	"deepcall.httpStatusErrors": checkBool,
-	"staleCallHours":            nil,
 }
 
 func checkSettings(given map[string]any) []problem.Error {
@@ -55,8 +53,6 @@ func checkSettings(given map[string]any) []problem.Error {
 		switch check, known := settings[name]; {
 		case !known:
 			bad(name, "is not a setting")
-		case check == nil:
-			bad(name, "is not supported yet by this version")
 		default:
 			if msg := check(v); msg != "" {
 				bad(name, msg)

@@ -11,6 +11,9 @@ import (
 	"github.com/julienschmidt/httprouter"
 )
 
+// NowHeader sets the moment that a query is about, where tests may (Unix ms).
+const NowHeader = "X-Hookline-Now"
+
 // Dialect is one vendor's API.
 type Dialect interface {
 	// Routes are the URLs that the dialect answers, credentials and errors included.

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Event is one server-sent event; a comment has no name.
-type Event struct{ Name, Data string }
+// Event is one server-sent event; a comment has no name and no id.
+type Event struct{ Name, Data, ID string }
 
 // Stream is an answer of server-sent events.
 type Stream struct {
@@ -53,7 +53,9 @@ func (s *Stream) read(body io.ReadCloser) {
 	defer body.Close()
 	defer close(s.events)
 	var e Event
-	for lines := bufio.NewScanner(body); lines.Scan(); {
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, 4<<20)
+	for lines.Scan() {
 		field, value, _ := strings.Cut(lines.Text(), ":")
 		switch value = strings.TrimPrefix(value, " "); {
 		case lines.Text() == "":
@@ -61,6 +63,8 @@ func (s *Stream) read(body io.ReadCloser) {
 			e = Event{}
 		case field == "event":
 			e.Name = value
+		case field == "id":
+			e.ID = value
 		default: // data, or a comment
 			e.Data = value
 		}
@@ -75,6 +79,16 @@ func (s *Stream) Next(t testing.TB) (Event, bool) {
 		return e, ok
 	case <-time.After(20 * time.Second):
 		require.FailNow(t, "the stream says nothing")
+		return Event{}, false
+	}
+}
+
+// Poll is Next that waits only so long; false: nothing came.
+func (s *Stream) Poll(wait time.Duration) (Event, bool) {
+	select {
+	case e, ok := <-s.events:
+		return e, ok
+	case <-time.After(wait):
 		return Event{}, false
 	}
 }

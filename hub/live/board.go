@@ -82,7 +82,7 @@ func (r *Row) Since() int64 {
 
 // Board is all agents at a moment.
 type Board struct {
-	Rows              []Row // in no order
+	Rows              []Row // in their default order (CompareRows)
 	Inbound, Outbound int64 // calls that go on
 }
 
@@ -175,6 +175,7 @@ func NewBoard(m Moment, seen []Seen, calls []*Call, d *directory.Directory) Boar
 		r.current(legs[s.Key], byID)
 		b.Rows = append(b.Rows, r)
 	}
+	slices.SortFunc(b.Rows, func(x, y Row) int { return CompareRows(&x, &y) })
 	return b
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/search"
 )
 
@@ -118,6 +119,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *problem {
 	var p *problem
 	var slow *access.SlowDown
+	var full live.Full
 	switch {
 	case errors.As(err, &p):
 	case errors.As(err, &slow):
@@ -130,6 +132,12 @@ func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *prob
 		p = &problem{http.StatusForbidden, "FORBIDDEN", err.Error()}
 	case errors.Is(err, search.ErrNotFound):
 		p = &problem{http.StatusNotFound, "NOT_FOUND", err.Error()}
+	case errors.As(err, &full):
+		w.Header().Set("Retry-After", "1")
+		p = &problem{http.StatusTooManyRequests, "TOO_MANY_REQUESTS", err.Error()}
+	case errors.Is(err, live.ErrStopping), errors.Is(err, live.ErrReplaced):
+		w.Header().Set("Retry-After", "1")
+		p = &problem{http.StatusServiceUnavailable, "UNAVAILABLE", err.Error()}
 	case errors.Is(err, ingest.ErrBusy), errors.Is(err, context.DeadlineExceeded):
 		a.log().Error("query", "path", r.URL.Path, "err", err)
 		w.Header().Set("Retry-After", "1")

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/julienschmidt/httprouter"
@@ -86,8 +87,10 @@ type metricsList struct {
 	List     []agentMetrics `json:"list"`
 }
 
-// watched is what S11 asks for.
+// watched is what S10 and S11 ask for.
 type watched struct {
+	key               string        // Idempotency-Key, in small letters
+	delay             time.Duration // at least, between increments
 	departments       []string
 	agents            []string
 	agentType         int64 // 0: agents are work numbers, 1: UUIDs
@@ -114,14 +117,20 @@ func (a *API) getMetrics(w http.ResponseWriter, r *http.Request, c access.Caller
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
 	defer cancel()
-	m := live.Today(now, loc)
-	seen, calls, err := a.Live.FindLive(ctx, c.Tenant, m.Since())
+	shown, err := a.metrics(ctx, c, &q, now, loc)
 	if err != nil {
 		return err
 	}
-	board := live.NewBoard(m, seen, calls, a.directory(c.Tenant))
-	list, sum := q.show(&board)
-	return write(w, http.StatusOK, metricsPage{"EventAgentsMetricsWatch", c.CompanyID, now, sum, list})
+	return write(w, http.StatusOK, shown.full(now))
+}
+
+// metrics is what a query shows at a moment, from all that was accepted before.
+func (a *API) metrics(ctx context.Context, c access.Caller, q *watched, now int64, loc *time.Location) (*metricsState, error) {
+	present, err := a.Boards.At(ctx, c.Tenant, now, loc)
+	if err != nil {
+		return nil, err
+	}
+	return q.show(&present.Board, c.CompanyID), nil
 }
 
 func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {
@@ -141,6 +150,7 @@ func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {
 	if len(key) != 36 || uuid.Validate(key) != nil {
 		return q, bad("PARAM_VALUE", "Idempotency-Key", "must be a UUID")
 	}
+	q.key = strings.ToLower(key)
 	q.departments = p.queryTexts(values, "departmentIds")
 	q.agentType = p.queryInt(values, "agentType", 0, 0, 1)
 	q.agents = p.queryTexts(values, "agents")
@@ -163,7 +173,7 @@ func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {
 	if strings.TrimSpace(values.Get("product")) == "" {
 		p.refuse("PARAM_REQUIRED", "product", "is required")
 	}
-	p.queryInt(values, "delay", 1000, 0, 60_000) // between increments, of which there are none here
+	q.delay = time.Duration(p.queryInt(values, "delay", 1000, 0, 60_000)) * time.Millisecond
 	if p.err != nil {
 		return q, p.err
 	}
@@ -220,16 +230,16 @@ func (p *params) queryInt(values url.Values, name string, absent, least, most in
 
 // orders are the keys of sort; nil: the default order alone. agentNumber is the
 // document's default and no field: it is the agentID.
-var orders = map[string]func(a, b *agentMetrics) int{
+var orders = map[string]func(a, b *live.Row) int{
 	"agentNumber": nil, "agentID": nil,
-	"agentName":                          func(a, b *agentMetrics) int { return cmp.Compare(a.AgentName, b.AgentName) },
-	"agentWorkStatus":                    func(a, b *agentMetrics) int { return cmp.Compare(a.WorkStatus, b.WorkStatus) },
-	"agentLoginStatus":                   func(a, b *agentMetrics) int { return cmp.Compare(a.LoginStatus, b.LoginStatus) },
-	"lastWorkStatusChangedTime":          func(a, b *agentMetrics) int { return cmp.Compare(a.WorkChanged, b.WorkChanged) },
-	"inboundEstablishedCallsCountToday":  func(a, b *agentMetrics) int { return cmp.Compare(a.InboundEstablished, b.InboundEstablished) },
-	"inboundAbandonCallsCountToday":      func(a, b *agentMetrics) int { return cmp.Compare(a.InboundAbandoned, b.InboundAbandoned) },
-	"outboundCallsCountToday":            func(a, b *agentMetrics) int { return cmp.Compare(a.Outbound, b.Outbound) },
-	"outboundEstablishedCallsCountToday": func(a, b *agentMetrics) int { return cmp.Compare(a.OutboundEstablished, b.OutboundEstablished) },
+	"agentName":                          func(a, b *live.Row) int { return cmp.Compare(a.Name, b.Name) },
+	"agentWorkStatus":                    func(a, b *live.Row) int { return cmp.Compare(a.Work, b.Work) },
+	"agentLoginStatus":                   func(a, b *live.Row) int { return cmp.Compare(a.Login, b.Login) },
+	"lastWorkStatusChangedTime":          func(a, b *live.Row) int { return cmp.Compare(a.WorkAt, b.WorkAt) },
+	"inboundEstablishedCallsCountToday":  func(a, b *live.Row) int { return cmp.Compare(a.InboundEstablished, b.InboundEstablished) },
+	"inboundAbandonCallsCountToday":      func(a, b *live.Row) int { return cmp.Compare(a.InboundAbandoned, b.InboundAbandoned) },
+	"outboundCallsCountToday":            func(a, b *live.Row) int { return cmp.Compare(a.Counters.Outbound, b.Counters.Outbound) },
+	"outboundEstablishedCallsCountToday": func(a, b *live.Row) int { return cmp.Compare(a.OutboundEstablished, b.OutboundEstablished) },
 }
 
 func (p *params) querySort(values url.Values) (key string, down bool) {
@@ -241,79 +251,91 @@ func (p *params) querySort(values url.Values) (key string, down bool) {
 	return key, way == "desc"
 }
 
-// byNumber is the default order: agentIDs of digits by value, then the others,
-// those without one last; equal ones by agentUUID.
-func byNumber(a, b *agentMetrics) int {
-	return cmp.Or(live.CompareNumbers(a.AgentID, b.AgentID), cmp.Compare(a.AgentUUID, b.AgentUUID))
-}
-
 // show the page of a board that is asked for, and the summary of all pages.
-func (q *watched) show(b *live.Board) (metricsList, summary) {
-	var rows []*agentMetrics
-	sum := summary{Inbound: b.Inbound, Outbound: b.Outbound}
+func (q *watched) show(b *live.Board, company string) *metricsState {
+	var rows []*live.Row
+	p := &metricsState{company: company, sum: summary{Inbound: b.Inbound, Outbound: b.Outbound}}
 	for i := range b.Rows {
-		r := &b.Rows[i]
-		row := &agentMetrics{
+		if r := &b.Rows[i]; q.wants(r) {
+			rows = append(rows, r)
+			p.sum.add(r)
+		}
+	}
+	if order := orders[q.sort]; order != nil || q.down { // else they have the default order already
+		slices.SortFunc(rows, func(x, y *live.Row) int {
+			by := 0
+			if order != nil {
+				by = order(x, y)
+			} else {
+				by = live.CompareNumbers(x.AgentID, y.AgentID)
+			}
+			if q.down {
+				by = -by
+			}
+			return cmp.Or(by, live.CompareRows(x, y))
+		})
+	}
+	from := min(int((q.pageNum-1)*q.pageSize), len(rows))
+	rows, p.list = rows[from:min(from+int(q.pageSize), len(rows))], metricsList{PageNum: q.pageNum, PageSize: q.pageSize, Total: len(rows)}
+	p.list.List = make([]agentMetrics, len(rows))
+	for i, r := range rows {
+		p.list.List[i] = agentMetrics{
 			AgentUUID: r.UUID, AgentID: r.AgentID, AgentName: r.Name, PhoneType: r.PhoneType, ThisDN: r.DN,
 			LoginStatus: r.Login, WorkStatus: r.Work, BusyReason: r.Reason, WorkChanged: r.WorkAt, LoginChanged: r.LoginAt,
 			CustomerNumber: r.Number, CallType: r.CallType, counters: counters(r.Counters), ClientType: r.ClientType,
 		}
-		if q.wants(row, r.Departments) {
-			rows = append(rows, row)
-			sum.add(row)
-		}
 	}
-	slices.SortFunc(rows, func(x, y *agentMetrics) int {
-		by := 0
-		if order := orders[q.sort]; order != nil {
-			by = order(x, y)
-		} else if q.down {
-			by = live.CompareNumbers(x.AgentID, y.AgentID)
-		}
-		if q.down {
-			by = -by
-		}
-		return cmp.Or(by, byNumber(x, y))
-	})
-	out := metricsList{PageNum: q.pageNum, PageSize: q.pageSize, Total: len(rows), List: []agentMetrics{}}
-	from := min(int((q.pageNum-1)*q.pageSize), len(rows))
-	for _, row := range rows[from:min(from+int(q.pageSize), len(rows))] {
-		out.List = append(out.List, *row)
-	}
-	return out, sum
+	return p
 }
 
-func (q *watched) wants(r *agentMetrics, departments []string) bool {
+func (q *watched) wants(r *live.Row) bool {
 	is := r.AgentID
 	if q.agentType == 1 {
-		is = r.AgentUUID
+		is = r.UUID
 	}
 	among := func(set []int64, code int64) bool { return len(set) == 0 || slices.Contains(set, code) }
 	return (len(q.agents) == 0 || slices.Contains(q.agents, is)) &&
-		(len(q.departments) == 0 || slices.ContainsFunc(departments, func(d string) bool { return slices.Contains(q.departments, d) })) &&
-		among(q.work, r.WorkStatus) && among(q.busy, r.BusyReason) && among(q.login, r.LoginStatus)
+		(len(q.departments) == 0 || slices.ContainsFunc(r.Departments, func(d string) bool { return slices.Contains(q.departments, d) })) &&
+		among(q.work, r.Work) && among(q.busy, r.Reason) && among(q.login, r.Login)
 }
 
-func (s *summary) add(r *agentMetrics) {
+func (s *summary) add(r *live.Row) {
 	s.InboundEstablished += r.InboundEstablished
 	s.InboundAbandoned += r.InboundAbandoned
-	s.counters.Outbound += r.Outbound
+	s.counters.Outbound += r.Counters.Outbound
 	s.OutboundEstablished += r.OutboundEstablished
-	for code, n := range map[int64]*int64{1: &s.Online, 2: &s.Busy, 98: &s.SysLock} {
-		if r.LoginStatus == code {
-			*n++
-			s.Login++
-		}
+	switch r.Login {
+	case 1:
+		s.Online++
+	case 2:
+		s.Busy++
+	case 98:
+		s.SysLock++
 	}
-	if r.LoginStatus != 1 && r.LoginStatus != 2 && r.LoginStatus != 98 {
+	if r.LoggedIn() {
+		s.Login++
+	} else {
 		s.Logout++
 	}
-	for code, n := range map[int64]*int64{1: &s.Ready, 2: &s.Busying, 4: &s.ACW, 5: &s.Dialing, 6: &s.Ringing, 7: &s.Established, 8: &s.Held, 98: &s.SysLocking} {
-		if r.WorkStatus == code {
-			*n++
-		}
+	switch r.Work {
+	case 1:
+		s.Ready++
+	case 2:
+		s.Busying++
+	case 4:
+		s.ACW++
+	case 5:
+		s.Dialing++
+	case 6:
+		s.Ringing++
+	case 7:
+		s.Established++
+	case 8:
+		s.Held++
+	case 98:
+		s.SysLocking++
 	}
-	if r.WorkStatus >= 5 && r.WorkStatus <= 8 {
+	if r.OnCall() {
 		s.InCall++
 	}
 }

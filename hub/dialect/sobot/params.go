@@ -66,8 +66,10 @@ func parseBody(raw []byte) (*params, error) {
 }
 
 // zone reads the header timezoneid; nil: it is not given.
-func zone(r *http.Request) (*time.Location, error) {
-	name := strings.Trim(r.Header.Get("timezoneid"), " \t")
+func zone(r *http.Request) (*time.Location, error) { return zoneNamed(r.Header.Get("timezoneid")) }
+
+func zoneNamed(name string) (*time.Location, error) {
+	name = strings.Trim(name, " \t")
 	if name == "" {
 		return nil, nil //nolint:nilnil // not given is no error
 	}

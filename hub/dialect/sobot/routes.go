@@ -37,7 +37,10 @@ func (a *API) Routes() (routes []dialect.Route) {
 		}
 	}
 	return append(routes,
-		dialect.Route{Method: "GET", Path: metricsPath, Handle: a.guard(a.getMetrics)},
+		dialect.Route{Method: "GET", Path: metricsPath, Handle: forPages(a.guard(a.getMetrics))},
+		dialect.Route{Method: "OPTIONS", Path: metricsPath, Handle: forPages(preflight)},
+		dialect.Route{Method: "GET", Path: watchPath, Handle: forPages(a.answer(a.streamCaller, a.watchMetrics))},
+		dialect.Route{Method: "OPTIONS", Path: watchPath, Handle: forPages(preflight)},
 		dialect.Route{Method: "GET", Path: recordingPath, Handle: a.guard(a.getRecording)},
 		dialect.Route{Method: "HEAD", Path: recordingPath, Handle: a.guard(a.getRecording)},
 
@@ -54,9 +57,11 @@ func (a *API) Owns(path string) bool {
 }
 
 // guard lets those through who may query, and answers what the handler refuses.
-func (a *API) guard(h handler) httprouter.Handle {
+func (a *API) guard(h handler) httprouter.Handle { return a.answer(a.caller, h) }
+
+func (a *API) answer(caller func(*http.Request) (access.Caller, error), h handler) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
-		c, err := a.caller(r)
+		c, err := caller(r)
 		if err == nil {
 			err = h(w, r, c, ps)
 		}
@@ -64,4 +69,24 @@ func (a *API) guard(h handler) httprouter.Handle {
 			a.fail(w, r, err)
 		}
 	}
+}
+
+// forPages lets pages of any origin read the answer: customers' own pages show
+// the boards. A page sends its credential by itself, never a cookie, so it learns
+// nothing that whoever has the credential could not.
+func forPages(h httprouter.Handle) httprouter.Handle {
+	return func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
+		h(w, r, ps)
+	}
+}
+
+// preflight answers a browser that asks whether a page may send these headers.
+func preflight(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) {
+	w.Header().Set("Access-Control-Allow-Methods", "GET, OPTIONS")
+	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Token, Idempotency-Key, Timezoneid, Last-Event-ID, Content-Type, Cache-Control, X-Request-Id, "+dialect.NowHeader)
+	w.Header().Set("Access-Control-Max-Age", "600")
+	w.Header().Set("Allow", "GET, OPTIONS")
+	w.WriteHeader(http.StatusNoContent)
 }

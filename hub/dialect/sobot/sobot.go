@@ -32,7 +32,11 @@ type API struct {
 	Wrong   func(r *http.Request) error
 	Records search.Records
 	History live.History
-	Live    live.Store
+	Boards  *live.Boards
+	Watches *live.Watches
+	// Holds says whether a caller may still hear the stream that he opened.
+	Holds func(access.Caller) bool
+	Beat  time.Duration // between the comments of a stream; default 15 s
 	Reports report.Store
 	// Settings of a tenant, as it set them; nil: none.
 	Settings func(tenant int64) map[string]any
@@ -84,12 +88,17 @@ func (a *API) directory(tenant int64) *directory.Directory {
 
 // zone of a request, else that of its tenant.
 func (a *API) zone(r *http.Request, c access.Caller) (*time.Location, error) {
-	loc, err := zone(r)
+	return a.zoneOf(r.Header.Get("timezoneid"), c.Tenant)
+}
+
+// zoneOf a name, else of a tenant.
+func (a *API) zoneOf(name string, tenant int64) (*time.Location, error) {
+	loc, err := zoneNamed(name)
 	if err != nil || loc != nil {
 		return loc, err
 	}
 	if a.Zone != nil {
-		if loc = a.Zone(c.Tenant); loc != nil {
+		if loc = a.Zone(tenant); loc != nil {
 			return loc, nil
 		}
 	}
