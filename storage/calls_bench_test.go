@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,13 +37,29 @@ func benchBoard(b *testing.B) {
 		require.NoError(b, err)
 	}
 	require.NoError(b, f.FoldTo(ctx, 1))
-	m := live.Moment{Now: pastStart + 60_000, From: pastStart - 1000, To: pastStart + dayMS}
-	benchPages(b, func() error {
-		seen, found, err := f.FindLive(ctx, 1, m.Since())
-		if err == nil {
-			board := live.NewBoard(m, seen, found, &directory.Directory{})
-			require.Len(b, board.Rows, agents)
+	none := &directory.Directory{}
+	boards := live.Boards{Scenes: f, Directory: func(int64) *directory.Directory { return none }}
+	n := int64(pastStart + 60_000)
+	ask := func() error {
+		p, err := boards.At(ctx, 1, n, time.UTC)
+		if err == nil && len(p.Rows) != agents {
+			err = fmt.Errorf("%d agents", len(p.Rows))
 		}
 		return err
+	}
+	require.NoError(b, ask())
+	b.Run("same", func(b *testing.B) { benchPages(b, ask) })
+	b.Run("changed", func(b *testing.B) { // 20 events since the last
+		benchPages(b, func() error {
+			var events []*event.Event
+			for range 20 {
+				n++
+				events = append(events, &event.Event{Tenant: 1, Type: event.AgentStatus, Body: fmt.Appendf(nil, `{"agentUUID": "agent-%d", "startTime": %d, "workStatus": %d}`, n%agents, n, n%9)})
+			}
+			if _, err := db.Accept(ctx, events); err != nil {
+				return err
+			}
+			return ask()
+		})
 	})
 }

@@ -26,17 +26,17 @@ func testOddCallIDs(t *testing.T) {
 		{Tenant: 1, Type: event.AgentStatus, OrderKey: "agent/v", Body: []byte(`{"agentUUID": "u\ufffd", "startTime": 7, "loginStatus": 2}`)},
 	})
 	require.NoError(t, err)
-	agents, calls, err := f.FindLive(ctx, 1, 0)
+	found, err := f.FindScene(ctx, 1, 0)
 	require.NoError(t, err)
-	require.Len(t, calls, 1)
-	require.Len(t, agents, 1)
-	for _, p := range calls[0].Parties {
+	require.Len(t, found.Calls, 1)
+	require.Len(t, found.Agents, 1)
+	for _, p := range found.Calls[0].Parties {
 		require.Equal(t, [5]int64{0, 5, 5}, p.States)
 	}
 	db.exec(t, "INSERT INTO retention (tenant, payload) VALUES (1, 4611686018427387904)")
 	require.NoError(t, f.Trim(ctx))
-	agents, calls, err = f.FindLive(ctx, 1, 0)
+	found, err = f.FindScene(ctx, 1, 0)
 	require.NoError(t, err)
-	require.Empty(t, agents)
-	require.Empty(t, calls)
+	require.Empty(t, found.Agents)
+	require.Empty(t, found.Calls)
 }

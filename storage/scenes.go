@@ -13,10 +13,7 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-var (
-	_ live.Store  = (*Folds)(nil)
-	_ live.Scenes = (*Folds)(nil)
-)
+var _ live.Scenes = (*Folds)(nil)
 
 // scene is what boards of a tenant asked for last, so that it is read once: only
 // what has changed since is read again.
@@ -77,15 +74,6 @@ func (f *Folds) forget(tenant int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.scenes, tenant)
-}
-
-// FindLive implements live.Store.
-func (f *Folds) FindLive(ctx context.Context, tenant, since int64) ([]live.Seen, []*live.Call, error) {
-	s, err := f.FindScene(ctx, tenant, since)
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.Agents, s.Calls, nil
 }
 
 // FindScene implements live.Scenes.

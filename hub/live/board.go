@@ -2,20 +2,13 @@ package live
 
 import (
 	"cmp"
-	"context"
 	"slices"
 
 	"github.com/hookline/hookline/hub/directory"
 )
 
-// Store has what the boards are made of.
-type Store interface {
-	// FindLive gives the agents that events name, and the calls of which some time
-	// is not before since, Unix ms, from all that was accepted before it is asked.
-	FindLive(ctx context.Context, tenant, since int64) ([]Seen, []*Call, error)
-}
-
-// StaleCall is after how long without an event a call is over, in ms.
+// StaleCall is after how long without an event a call is over, in ms, where a
+// tenant has not set it.
 const StaleCall = 12 * 60 * 60 * 1000
 
 // Seen is an agent with what its statuses say.
@@ -89,9 +82,6 @@ type Board struct {
 // Moment that a board is about, in Unix ms; From <= t < To is its day.
 type Moment struct{ Now, From, To int64 }
 
-// Since when calls matter to a board.
-func (m Moment) Since() int64 { return min(m.From, m.Now-StaleCall) }
-
 // legs are what a call that goes on has of one agent.
 type leg struct {
 	call  *Call
@@ -110,8 +100,9 @@ func (l *leg) before(o *leg) bool {
 	return slices.Index(workRank, l.work) < slices.Index(workRank, o.work)
 }
 
-// NewBoard makes the board of a moment.
-func NewBoard(m Moment, seen []Seen, calls []*Call, d *directory.Directory) Board {
+// NewBoard makes the board of a moment. stale is after how long without an event,
+// in ms, a call is over.
+func NewBoard(m Moment, stale int64, seen []Seen, calls []*Call, d *directory.Directory) Board {
 	var b Board
 	counts := map[string]*Counters{}
 	legs := map[string]*leg{}   // by agent, of the party that changed last
@@ -121,7 +112,7 @@ func NewBoard(m Moment, seen []Seen, calls []*Call, d *directory.Directory) Boar
 	for _, c := range calls {
 		byID[c.ID] = c
 		c.Count(m.From, m.To, counts)
-		goesOn := c.Live(m.Now, StaleCall)
+		goesOn := c.Live(m.Now, stale)
 		if goesOn {
 			switch c.Direction() {
 			case 2:

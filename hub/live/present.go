@@ -100,8 +100,9 @@ type gone struct {
 
 // NewPresent makes the present of a moment.
 func NewPresent(m Moment, s *Scene, set Settings, d *directory.Directory) *Present {
+	set = set.filled()
 	p := &Present{
-		Moment: m, Board: NewBoard(m, s.Agents, s.Calls, d), set: set.filled(), scene: s, directory: d,
+		Moment: m, Board: NewBoard(m, set.StaleCall, s.Agents, s.Calls, d), set: set, scene: s, directory: d,
 		until: m.To, rows: map[string]*Row{}, handled: map[string]int{},
 	}
 	for i := range p.Rows {

@@ -35,8 +35,8 @@ type API struct {
 	Boards  *live.Boards
 	Watches *live.Watches
 	// Holds says whether a caller may still hear the stream that he opened.
-	Holds func(access.Caller) bool
-	Beat  time.Duration // between the comments of a stream; default 15 s
+	Holds   func(access.Caller) bool
+	Beat    time.Duration // between the comments of a stream; default 15 s
 	Reports report.Store
 	// Settings of a tenant, as it set them; nil: none.
 	Settings func(tenant int64) map[string]any
