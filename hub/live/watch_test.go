@@ -139,7 +139,8 @@ func TestWatchesShareWork(t *testing.T) {
 		for _, st := range all {
 			s.hears(st, "=0")
 		}
-		require.EqualValues(t, 1, s.encoded.Load())
+		made := s.encoded.Load()
+		require.LessOrEqual(t, made, int64(2), "some may have come while the first were greeted")
 		time.Sleep(5 * time.Second)
 		s.put(1)
 		time.Sleep(200 * time.Millisecond)
@@ -153,7 +154,7 @@ func TestWatchesShareWork(t *testing.T) {
 			s.hears(st, "0>1")
 			s.hears(st, "1>2")
 		}
-		require.EqualValues(t, 4, s.encoded.Load())
+		require.EqualValues(t, made+3, s.encoded.Load())
 		// The one who came late is not told sooner than its delay allows, then as the others.
 		require.Less(t, time.Since(began), time.Second)
 		s.put(3)
@@ -162,7 +163,7 @@ func TestWatchesShareWork(t *testing.T) {
 		for _, st := range all {
 			s.hears(st, "2>3")
 		}
-		require.EqualValues(t, 5, s.encoded.Load())
+		require.EqualValues(t, made+4, s.encoded.Load())
 		// Another delay is another rhythm.
 		quick := s.open(s.view("v", 0), "")
 		s.hears(quick, "=3")
