@@ -2,7 +2,7 @@
 # Everything runs with Go, git and make alone; what else tests need they find or start.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test quick fuzz lint fmt bench
+.PHONY: help run demo build test quick chaos fuzz lint fmt bench
 
 GO       ?= go
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -25,6 +25,9 @@ test: ## everything, with the race detector, under 10 minutes
 
 quick: ## the same without the long tests and the race detector, under a minute
 	$(GO) test -short ./...
+
+chaos: ## three processes on PostgreSQL while things break around them, ten minutes
+	$(GO) test ./cmd/hookline -run '^TestChaos$$' -chaos -count=1 -v -timeout 30m
 
 fuzz: ## every fuzz test for 20 s
 	@sh scripts/fuzz.sh

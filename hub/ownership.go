@@ -20,15 +20,18 @@ const (
 	drainFor   = 5 * time.Second // of a shard that is handed over
 )
 
-// shardStore keeps who owns which shard; every call is bounded in time.
+// shardStore keeps who owns which shard; every call is bounded in time. One that
+// fails may have had its effect all the same.
 type shardStore interface {
+	// Reach says whether the store answers in time. It changes nothing.
+	Reach(ctx context.Context) error
 	// RenewShards keeps all shards of this process for a while more, and says which
 	// they are, with their epochs, and how many processes there are.
 	RenewShards(ctx context.Context) (owned map[int]int64, processes int, err error)
 	// ClaimShards takes up to most shards that nobody has, each under a new epoch.
 	ClaimShards(ctx context.Context, most int) (map[int]int64, error)
-	// ReleaseShards lets others have some.
-	ReleaseShards(ctx context.Context, shards []int) error
+	// ReleaseShards lets others have some, unless they are owned under another epoch.
+	ReleaseShards(ctx context.Context, shards map[int]int64) error
 	// Leave lets others have all.
 	Leave(ctx context.Context) error
 }
@@ -49,6 +52,7 @@ type ownership struct {
 	lanes owner
 	log   *slog.Logger
 
+	unheard  bool          // the last call failed
 	mine     map[int]int64 // shard -> epoch
 	leaving  map[int]bool  // of mine: being handed over, nothing of them is sent
 	drained  []int         // of leaving: nothing of them is in flight
@@ -90,9 +94,18 @@ func (o *ownership) turn(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
+	// Over a way so slow that answers come too late, renewals would keep the shards
+	// from others for ever, and nothing would be sent. So after one without an answer
+	// there is no other until the store was heard again.
+	if o.unheard {
+		if err := o.store.Reach(ctx); err != nil {
+			o.log.Warn("shards are not renewed", "err", err)
+			return
+		}
+	}
 	began := time.Now()
 	owned, processes, err := o.store.RenewShards(ctx)
-	if err != nil {
+	if o.unheard = err != nil; o.unheard {
 		o.log.Warn("renew shards", "err", err) // the lease ends by itself
 		return
 	}
@@ -127,7 +140,7 @@ func (o *ownership) compare(owned map[int]int64) {
 
 func (o *ownership) claim(ctx context.Context, most int) {
 	claimed, err := o.store.ClaimShards(ctx, most)
-	if err != nil {
+	if o.unheard = err != nil; o.unheard {
 		o.log.Warn("claim shards", "err", err)
 		return
 	}
@@ -178,7 +191,11 @@ func (o *ownership) give(ctx context.Context) {
 	if len(o.drained) == 0 {
 		return
 	}
-	if err := o.store.ReleaseShards(ctx, o.drained); err != nil {
+	free := make(map[int]int64, len(o.drained))
+	for _, s := range o.drained {
+		free[s] = o.mine[s]
+	}
+	if err := o.store.ReleaseShards(ctx, free); err != nil {
 		// Whether it was done nobody knows: another may own them already, so
 		// nothing is sent from here. The next turn tries again.
 		o.log.Warn("hand over shards", "err", err)

@@ -33,6 +33,7 @@ type process struct {
 	name  string
 	table *table
 	cut   bool // from the database
+	deaf  bool // what it asks is done, but the answers come too late
 	slow  time.Duration
 	stop  func()
 
@@ -56,10 +57,37 @@ func (p *process) wait() error {
 	return nil
 }
 
+// heard says, once a call has had its effect, whether its answer came in time.
+func (p *process) heard() error {
+	p.mu.Lock()
+	deaf := p.deaf
+	p.mu.Unlock()
+	if !deaf {
+		return nil
+	}
+	time.Sleep(1500 * time.Millisecond)
+	return errCut
+}
+
+func (p *process) Reach(context.Context) error {
+	if err := p.wait(); err != nil {
+		return err
+	}
+	return p.heard()
+}
+
 func (p *process) RenewShards(context.Context) (map[int]int64, int, error) {
 	if err := p.wait(); err != nil {
 		return nil, 0, err
 	}
+	owned, n := p.renew()
+	if err := p.heard(); err != nil {
+		return nil, 0, err
+	}
+	return owned, n, nil
+}
+
+func (p *process) renew() (map[int]int64, int) {
 	t := p.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,13 +103,21 @@ func (p *process) RenewShards(context.Context) (map[int]int64, int, error) {
 			n++
 		}
 	}
-	return owned, n, nil
+	return owned, n
 }
 
 func (p *process) ClaimShards(_ context.Context, most int) (map[int]int64, error) {
 	if err := p.wait(); err != nil {
 		return nil, err
 	}
+	claimed := p.claim(most)
+	if err := p.heard(); err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+func (p *process) claim(most int) map[int]int64 {
 	t := p.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,33 +129,36 @@ func (p *process) ClaimShards(_ context.Context, most int) (map[int]int64, error
 			claimed[s] = t.epochs[s]
 		}
 	}
-	return claimed, nil
+	return claimed
 }
 
-func (p *process) ReleaseShards(_ context.Context, shards []int) error {
+func (p *process) ReleaseShards(_ context.Context, shards map[int]int64) error {
 	if err := p.wait(); err != nil {
 		return err
 	}
-	t := p.table
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, s := range shards {
-		if t.owners[s] == p.name {
-			t.owners[s] = ""
-		}
-	}
-	return nil
+	p.table.free(func(s int) bool { return p.table.owners[s] == p.name && p.table.epochs[s] == shards[s] })
+	return p.heard()
 }
 
-func (p *process) Leave(ctx context.Context) error {
-	all := make([]int, subscriptions.Shards)
-	for s := range all {
-		all[s] = s
-	}
+func (p *process) Leave(context.Context) error {
 	p.table.mu.Lock()
 	delete(p.table.members, p.name)
 	p.table.mu.Unlock()
-	return p.ReleaseShards(ctx, all)
+	if err := p.wait(); err != nil {
+		return err
+	}
+	p.table.free(func(s int) bool { return p.table.owners[s] == p.name })
+	return p.heard()
+}
+
+func (t *table) free(which func(shard int) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := range t.owners {
+		if which(s) {
+			t.owners[s] = ""
+		}
+	}
 }
 
 func (p *process) Own(shard int, epoch int64) { p.change(func() { p.owns[shard] = epoch }) }
@@ -239,6 +278,27 @@ func TestTakeOver(t *testing.T) {
 	})
 }
 
+// A process whose answers all come too late does not keep its shards from others,
+// although each of its renewals is done.
+func TestDeafOwnerLetsGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := newTable()
+		a, b := table.join(t, "a"), table.join(t, "b")
+		time.Sleep(10 * time.Second)
+		a.change(func() { a.deaf = true })
+		deaf := time.Now()
+		for len(b.sends()) < 64 {
+			shares(t, a, b)
+			time.Sleep(50 * time.Millisecond)
+			require.Less(t, time.Since(deaf), 12*time.Second)
+		}
+		require.Empty(t, a.sends())
+		a.change(func() { a.deaf = false })
+		time.Sleep(15 * time.Second)
+		require.Equal(t, []int{32, 32}, shares(t, a, b), "and it joins again")
+	})
+}
+
 // Whatever happens to processes, no shard is sent by two, and all are sent by
 // somebody once things have calmed down.
 func TestOwnershipStorm(t *testing.T) {
@@ -253,16 +313,18 @@ func TestOwnershipStorm(t *testing.T) {
 				}
 				for step := range 60 {
 					p := all[r.IntN(len(all))]
-					switch r.IntN(5) {
+					switch r.IntN(6) {
 					case 0:
 						p.change(func() { p.cut = true })
+					case 3:
+						p.change(func() { p.deaf = true })
 					case 1:
 						p.change(func() { p.slow = time.Duration(r.IntN(1500)) * time.Millisecond })
 					case 2:
 						p.stop()
 						all = append(all, table.join(t, fmt.Sprint("s", step)))
 					default:
-						p.change(func() { p.cut, p.slow = false, 0 })
+						p.change(func() { p.cut, p.deaf, p.slow = false, false, 0 })
 					}
 					for range 30 {
 						time.Sleep(time.Duration(r.IntN(200)) * time.Millisecond)
@@ -270,7 +332,7 @@ func TestOwnershipStorm(t *testing.T) {
 					}
 				}
 				for _, p := range all {
-					p.change(func() { p.cut, p.slow = false, 0 })
+					p.change(func() { p.cut, p.deaf, p.slow = false, false, 0 })
 				}
 				time.Sleep(30 * time.Second)
 				sum := 0

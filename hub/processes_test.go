@@ -209,10 +209,16 @@ func TestCutOffOwnerIsFenced(t *testing.T) {
 	two := join(t, database, one)
 	cable.Cut()
 	cut := time.Now()
+	refused := make(chan hubtest.Answer, 1)
+	go func() {
+		a, _ := one.Try("POST", "/v1/events", one.Owner, hubtest.Ringing("refused", 0)) // no answer: status 0
+		refused <- a
+	}()
 	hubtest.Eventually(t, "the cut is felt", func() bool { return time.Since(cut) > 100*time.Millisecond })
 	r.Wait(t, events)
 	hubtest.Eventually(t, "all is delivered", func() bool { return len(deliveries(t, two, "state=pending")) == 0 })
 	require.Less(t, time.Since(cut), 20*time.Second)
+	require.Equal(t, http.StatusServiceUnavailable, (<-refused).Status, "soon enough for its sender")
 	cable.Mend()
 	dup := r.requireInOrder(t, keys)
 	t.Logf("%d duplicates", dup)

@@ -111,6 +111,9 @@ func (k *worker) begin(ctx context.Context, b batch) ([]int64, error) {
 			return nil, err
 		}
 		k.now, k.version = time.Now().UnixMilli(), k.db.known.get()
+		if n == 0 {
+			return nil, nil
+		}
 		return k.w.number(k, make([]int64, n)), nil
 	}
 	clear(k.epochs)
@@ -220,6 +223,9 @@ func (k *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64
 		}
 	}
 	for _, b := range []*bulk{s.events, s.bodies, s.deliveries} {
+		if k.tooLate() {
+			return errSlow
+		}
 		if _, err := b.flush(ctx); err != nil {
 			return err
 		}

@@ -314,7 +314,7 @@ func pgUnavailable(err error) bool {
 		}
 		return false
 	}
-	return isLost(err)
+	return isLost(err) || errors.Is(err, errSlow)
 }
 
 // isLost says that there is no connection any more.

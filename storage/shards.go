@@ -26,22 +26,47 @@ const forgetProcess = time.Minute
 
 const serverTime = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
+// Reach says whether the database answers in time. It changes nothing.
+func (db *DB) Reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, leaseWait)
+	defer cancel()
+	if err := db.lease.PingContext(ctx); err != nil {
+		return fmt.Errorf("reach the database: %w", err)
+	}
+	return nil
+}
+
 // RenewShards says that this process lives. It answers with the shards that it
 // owns, each with its epoch, and how many processes live, this one included.
-// What it does not name any more has another owner.
+// What it does not name any more has another owner. It may have been done although
+// the answer is an error.
 func (db *DB) RenewShards(ctx context.Context) (owned map[int]int64, processes int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, leaseWait)
 	defer cancel()
-	if _, err := db.lease.ExecContext(ctx, `INSERT INTO processes (name, renewed_at) VALUES (?, `+serverTime+`)
-		ON CONFLICT (name) DO UPDATE SET renewed_at = excluded.renewed_at`, db.cfg.Process); err != nil {
+	// One round trip: a way that is slow should not count three times. The owners'
+	// transactions hold a key share of the shards, which this does not touch.
+	rows, err := db.lease.QueryContext(ctx, `WITH me AS (
+			INSERT INTO processes (name, renewed_at) VALUES (?1, `+serverTime+`) ON CONFLICT (name) DO UPDATE SET renewed_at = excluded.renewed_at),
+		mine AS (UPDATE shards SET renewed_at = `+serverTime+` WHERE owner = ?1 RETURNING shard, epoch),
+		others AS (SELECT count(*) AS n FROM processes WHERE name <> ?1 AND renewed_at > `+serverTime+` - ?2)
+		SELECT others.n + 1, COALESCE(mine.shard, -1), COALESCE(mine.epoch, 0) FROM others LEFT JOIN mine ON true`, db.cfg.Process, LeaseFor.Milliseconds())
+	if err != nil {
 		return nil, 0, fmt.Errorf("renew shards: %w", err)
 	}
-	// The owners' transactions hold a key share of these rows, which this does not touch.
-	if owned, err = db.shards(ctx, `UPDATE shards SET renewed_at = `+serverTime+` WHERE owner = ? RETURNING shard, epoch`, db.cfg.Process); err != nil {
-		return nil, 0, fmt.Errorf("renew shards: %w", err)
+	defer rows.Close()
+	owned = map[int]int64{}
+	for rows.Next() {
+		var shard int
+		var epoch int64
+		if err := rows.Scan(&processes, &shard, &epoch); err != nil {
+			return nil, 0, fmt.Errorf("renew shards: %w", err)
+		}
+		if shard >= 0 { // else there is none
+			owned[shard] = epoch
+		}
 	}
-	if err := db.lease.GetContext(ctx, &processes, "SELECT count(*) FROM processes WHERE renewed_at > "+serverTime+" - ?", LeaseFor.Milliseconds()); err != nil {
-		return nil, 0, fmt.Errorf("count processes: %w", err)
+	if err := rows.Err(); err != nil {
+		return nil, 0, fmt.Errorf("renew shards: %w", err)
 	}
 	return owned, processes, nil
 }
@@ -64,11 +89,17 @@ func (db *DB) ClaimShards(ctx context.Context, most int) (map[int]int64, error) 
 }
 
 // ReleaseShards gives up shards at once: nothing of them is in flight any more.
-func (db *DB) ReleaseShards(ctx context.Context, shards []int) error {
+// Each has the epoch under which it was owned: should this be done late, after the
+// caller gave up waiting, a shard that it owns anew stays.
+func (db *DB) ReleaseShards(ctx context.Context, shards map[int]int64) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseWait)
 	defer cancel()
-	if _, err := db.lease.ExecContext(ctx, "UPDATE shards SET owner = '', renewed_at = 0 WHERE owner = ? AND shard = ANY (?)",
-		db.cfg.Process, pq.Array(shards)); err != nil {
+	var nos, epochs []int64
+	for shard, epoch := range shards {
+		nos, epochs = append(nos, int64(shard)), append(epochs, epoch)
+	}
+	if _, err := db.lease.ExecContext(ctx, `UPDATE shards s SET owner = '', renewed_at = 0 FROM unnest(?::bigint[], ?::bigint[]) r (shard, epoch)
+		WHERE s.owner = ? AND s.shard = r.shard AND s.epoch = r.epoch`, pq.Array(nos), pq.Array(epochs), db.cfg.Process); err != nil {
 		return fmt.Errorf("release shards: %w", err)
 	}
 	return nil

@@ -43,7 +43,8 @@ func TestShards(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, claimed)
 
-	require.NoError(t, one.ReleaseShards(ctx, []int{3, 5, 7}))
+	require.NoError(t, one.Reach(ctx))
+	require.NoError(t, one.ReleaseShards(ctx, map[int]int64{3: 1, 5: 1, 7: 1, 9: 0}))
 	claimed, err = two.ClaimShards(ctx, 2)
 	require.NoError(t, err)
 	require.Equal(t, map[int]int64{3: 2, 5: 2}, claimed)
@@ -87,14 +88,14 @@ func TestOutcomesAreFenced(t *testing.T) {
 		db.Record(&delivery.Outcome{Item: items[0], Attempt: a, Epoch: epoch, Verdict: delivery.Verdict{State: delivery.Delivered}, Done: func(err error) { done <- err }})
 		return done
 	}
-	require.NoError(t, db.ReleaseShards(ctx, []int{shard}))
+	require.NoError(t, db.ReleaseShards(ctx, map[int]int64{shard: 1}))
 	require.ErrorIs(t, <-outcome(lost.No, 1), delivery.ErrNotOwner, "nobody's")
 	_, err := two.ClaimShards(ctx, 64)
 	require.NoError(t, err)
 	a, b := outcome(lost.No, 1), outcome(kept.No, 1)
 	require.ErrorIs(t, <-a, delivery.ErrNotOwner)
 	require.NoError(t, <-b)
-	require.NoError(t, two.ReleaseShards(ctx, []int{shard}))
+	require.NoError(t, two.ReleaseShards(ctx, map[int]int64{shard: 2}))
 	_, err = db.ClaimShards(ctx, 64)
 	require.NoError(t, err)
 	require.ErrorIs(t, <-outcome(lost.No, 1), delivery.ErrNotOwner, "of the epoch before last")

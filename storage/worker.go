@@ -27,6 +27,9 @@ type worker struct {
 	conn *sqlx.Conn // nil: lost, or not there yet
 	stmt statements
 
+	// of the batch under way
+	until time.Time // give up then what is not committed; zero: never
+
 	// of the transaction under way
 	now     int64 // Unix ms
 	delta   pendingDelta
@@ -41,6 +44,17 @@ const (
 	conflictTries = 5                      // of one transaction, before it counts as refused
 	poolTries     = 5                      // to find a connection in the pool that lives
 )
+
+// acceptWait bounds the time in which events are stored on PostgreSQL, give or take
+// a statement: behind a network that carries nothing, or hardly anything, who sent
+// them should hear soon that they were not.
+const acceptWait = 10 * time.Second
+
+// errSlow: the database answers, or may do so, but it takes too long.
+var errSlow = errors.New("the database is too slow")
+
+// tooLate says whether to give up.
+func (k *worker) tooLate() bool { return !k.until.IsZero() && time.Now().After(k.until) }
 
 func newWorker(w *writer, wake <-chan struct{}, takes kinds) *worker {
 	k := &worker{db: w.db, w: w, wake: wake, takes: takes, delta: newPendingDelta(), epochs: map[int]int64{}}
@@ -65,7 +79,7 @@ func (k *worker) connect(ctx context.Context) (err error) {
 			return nil
 		}
 		err = errors.Join(err, k.disconnect())
-		if !isLost(err) || tries == poolTries {
+		if !isLost(err) || tries == poolTries || k.tooLate() {
 			return err
 		}
 	}
@@ -122,8 +136,11 @@ func (k *worker) commit(b batch) {
 		return
 	}
 	began := time.Now()
+	if k.until = (time.Time{}); k.db.in == inPostgres && len(b.accepts) > 0 {
+		k.until = began.Add(acceptWait)
+	}
 	err := k.try(&b)
-	if errors.Is(err, errNotBegun) && isLost(err) { // while nobody wrote anything
+	if errors.Is(err, errNotBegun) && isLost(err) && !k.tooLate() { // while nobody wrote anything
 		_ = k.disconnect() // it is lost
 		err = k.try(&b)
 	}
@@ -138,7 +155,7 @@ func (k *worker) commit(b batch) {
 	k.w.stat.Failures.Add(1)
 	switch {
 	case unavailable(err):
-		k.refused(b, err)
+		k.refused(b, err, time.Since(began))
 	case errors.Is(err, errRecorded) && k.tellRecorded(&b):
 		k.commit(b)
 	case len(b.accepts) > 0 && len(b.outcomes) > 0:
@@ -162,9 +179,12 @@ func (k *worker) commit(b batch) {
 // refused: nothing can be written now, or nobody knows whether it was. Accepts
 // are refused: who sent them sends them again, with the same ids. Outcomes stay,
 // and with them their slots, until the database takes them.
-func (k *worker) refused(b batch, err error) {
+func (k *worker) refused(b batch, err error, after time.Duration) {
 	k.w.away.Store(time.Now().UnixMilli())
 	k.w.finish(b.accepts, asBusy(err))
+	if len(b.accepts) > 0 && after > lockWait { // who came meanwhile has waited long enough
+		k.w.finish(k.w.takeAccepts(), asBusy(err))
+	}
 	if k.db.in == inPostgres {
 		if err := k.disconnect(); err != nil {
 			k.db.log.Debug("give up a connection", "err", err)
@@ -208,6 +228,9 @@ func (k *worker) transact(ctx context.Context, b *batch) error {
 	}
 	if err == nil {
 		err = k.hours.write(ctx, &k.stmt)
+	}
+	if err == nil && k.tooLate() {
+		err = errSlow
 	}
 	if err == nil {
 		if _, err = k.conn.ExecContext(ctx, "COMMIT"); err == nil {

@@ -210,6 +210,15 @@ func (w *writer) take(of kinds) (b batch) {
 	return b
 }
 
+// takeAccepts takes all events that wait.
+func (w *writer) takeAccepts() []*acceptOp {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ops := w.accepts
+	w.accepts = nil
+	return ops
+}
+
 // putBack lets outcomes wait at the head of the queue again; false: it is too
 // late for that, the writer is closing.
 func (w *writer) putBack(outcomes []*delivery.Outcome) bool {

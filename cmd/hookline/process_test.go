@@ -50,21 +50,35 @@ func build(t *testing.T) string {
 // as fast as it can.
 func newProcess(t *testing.T, binary string) *process {
 	t.Helper()
+	p := prepare(t, binary)
+	p.start()
+	p.ready()
+	p.open()
+	return p
+}
+
+// prepare a process to be started.
+func prepare(t *testing.T, binary string, env ...string) *process {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &process{t: t, binary: binary, data: t.TempDir(), addr: l.Addr().String()}
+	p := &process{t: t, binary: binary, data: t.TempDir(), addr: l.Addr().String(), env: env}
 	require.NoError(t, l.Close())
-	p.start()
 	t.Cleanup(p.kill)
-	p.ready()
-	a := p.ask("PATCH", "/v1/tenants/demo", platformKey, `{"limits":{"eventsPerSecond":1000000}}`)
+	return p
+}
+
+// open the demo tenant's limits, and get a key of its own.
+func (p *process) open() {
+	t := p.t
+	t.Helper()
+	a := p.ask("PATCH", "/v1/tenants/demo", platformKey, `{"limits":{"eventsPerSecond":1000000,"subscriptions":1000}}`)
 	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
 	a = p.ask("POST", "/v1/tenants/demo/keys", platformKey, `{"role":"owner","name":"test"}`)
 	require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
 	var key struct{ Key string }
 	require.NoError(t, json.Unmarshal(a.body, &key))
 	p.owner = key.Key
-	return p
 }
 
 // command is `hookline serve` on the data folder, not started.
@@ -111,6 +125,9 @@ func (p *process) ready() {
 
 // kill ends it without a chance to do anything; nothing if it has ended.
 func (p *process) kill() {
+	if p.cmd == nil || p.cmd.Process == nil { // never started
+		return
+	}
 	_ = p.cmd.Process.Kill() // fails only if it has ended
 	<-p.exited
 }
@@ -134,13 +151,19 @@ type reply struct {
 }
 
 var processClient = &http.Client{
-	Timeout:   30 * time.Second,
 	Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 }
 
 // try a request that may fail, because nobody is there to answer it.
 func (p *process) try(method, path, key, body string) (reply, error) {
-	req, err := http.NewRequestWithContext(context.Background(), method, "http://"+p.addr+path, strings.NewReader(body))
+	return p.tryFor(time.Minute, method, path, key, body)
+}
+
+// tryFor is try with a bound.
+func (p *process) tryFor(patience time.Duration, method, path, key, body string) (reply, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+p.addr+path, strings.NewReader(body))
 	if err != nil {
 		return reply{}, err
 	}
