@@ -44,7 +44,8 @@ func (d dialect) bulkSizes() []int {
 }
 
 // outcomes says what becomes of runs. The row-wise form takes one run, the other
-// arrays of them and answers with those that were still pending.
+// arrays of them and answers with those that were still pending. Its "state + 0"
+// keeps PostgreSQL from the index of all that is pending (pointQueries).
 const (
 	outcomeRow = `UPDATE deliveries SET state = ?, tries = ?, due_at = ?, first_try_at = ?, done_at = ?, last_status = coalesce(?, last_status),
 		last_error = ?, late = ?, aside_at = ?, superseded_by = ? WHERE sub = ? AND seq = ? AND run = ? AND state = 0`
@@ -54,9 +55,26 @@ const (
 		FROM (SELECT * FROM unnest(?::int[], ?::int[], ?::bigint[], ?::bigint[], ?::bigint[], ?::int[], ?::int[], ?::bool[], ?::bigint[], ?::bigint[],
 				?::bigint[], ?::bigint[], ?::bigint[])
 			AS u(state, tries, due_at, first_try_at, done_at, last_status, last_error, late, aside_at, superseded_by, sub, seq, run)) v
-		WHERE d.sub = v.sub AND d.seq = v.seq AND d.run = v.run AND d.state = 0
+		WHERE d.sub = v.sub AND d.seq = v.seq AND d.run = v.run AND d.state + 0 = 0
 		RETURNING d.sub, d.seq, d.run`
 )
+
+// subOfKey is the condition on the subscription beside one on the order key. Of
+// what is pending at the moment PostgreSQL's statistics know nothing; between an
+// index by subscription and one by order key it would choose by chance, and now and
+// then read all that is pending, for each key. So the latter holds no subscription,
+// and this condition fits no index.
+func (d dialect) subOfKey() string {
+	if d == inPostgres {
+		return "sub + 0 = ?"
+	}
+	return "sub = ?"
+}
+
+// pointQueries are settings of the connections that write. Their statements look
+// for rows by their keys. Such a plan is kept, and made while a new table is empty
+// it would be to read all of it.
+const pointQueries = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_seqscan = off; SET enable_bitmapscan = off"
 
 // beginAccept is how a transaction begins that stores events; of the lock and of
 // so many events. It answers with the version of the subscriptions, the server's time in

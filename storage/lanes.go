@@ -33,7 +33,7 @@ func (db *DB) Waiting(ctx context.Context, sub int64, limit int) ([]*delivery.It
 // OfKey reads the pending runs of one order key after one and up to another, lowest first.
 func (db *DB) OfKey(ctx context.Context, sub, key int64, after, upTo delivery.ID, limit int) ([]*delivery.Item, error) {
 	return db.items(ctx, `SELECT `+itemColumns+` FROM deliveries INDEXED BY deliveries_pending_key
-		WHERE state = 0 AND order_key <> 0 AND sub = ? AND order_key = ? AND (seq, run) > (?, ?) AND (seq, run) <= (?, ?)
+		WHERE state = 0 AND order_key <> 0 AND `+db.in.subOfKey()+` AND order_key = ? AND (seq, run) > (?, ?) AND (seq, run) <= (?, ?)
 		ORDER BY seq, run LIMIT ?`, sub, key, after.Seq, after.Run, upTo.Seq, upTo.Run, limit)
 }
 
@@ -42,10 +42,12 @@ func (db *DB) Earlier(ctx context.Context, sub int64, keys []int64, upTo deliver
 	if db.in == inSQLite { // its one writer commits in the order of numbers
 		return nil, nil
 	}
-	return db.items(ctx, `SELECT d.* FROM unnest(?::bigint[]) AS k(key), LATERAL (SELECT `+itemColumns+` FROM deliveries
-		WHERE state = 0 AND order_key <> 0 AND sub = ? AND order_key = k.key AND (seq, run) <= (?, ?) ORDER BY seq, run LIMIT ?) d
-		ORDER BY d.seq, d.run`, pq.Array(keys), sub, upTo.Seq, upTo.Run, limit)
+	return db.items(ctx, earlierOfKeys, pq.Array(keys), sub, upTo.Seq, upTo.Run, limit)
 }
+
+var earlierOfKeys = `SELECT d.* FROM unnest(?::bigint[]) AS k(key), LATERAL (SELECT ` + itemColumns + ` FROM deliveries
+	WHERE state = 0 AND order_key <> 0 AND ` + inPostgres.subOfKey() + ` AND order_key = k.key AND (seq, run) <= (?, ?) ORDER BY seq, run LIMIT ?) d
+	ORDER BY d.seq, d.run`
 
 func (db *DB) items(ctx context.Context, query string, args ...any) ([]*delivery.Item, error) {
 	rows, err := db.read.QueryContext(ctx, query, args...)

@@ -75,7 +75,7 @@ func addRetry(ctx context.Context, in dialect, tx *sqlx.Tx, s *subscriptions.Sub
 	first, ms := runs[0], now.UnixMilli()
 	id = delivery.PublicID(s.No, seq, first.AcceptedAt)
 	if s.Ordering == subscriptions.OrderingKey && first.Key != 0 && !force {
-		held, err := holder(ctx, tx, s.No, first.Key, ms)
+		held, err := holder(ctx, in, tx, s.No, first.Key, ms)
 		if err != nil {
 			return "", err
 		}
@@ -101,13 +101,13 @@ func addRetry(ctx context.Context, in dialect, tx *sqlx.Tx, s *subscriptions.Sub
 
 // holder is the public id of the earliest pending delivery that holds an order
 // key; "": the key is free. Those that stepped aside hold nothing.
-func holder(ctx context.Context, tx *sqlx.Tx, sub, key, now int64) (string, error) {
+func holder(ctx context.Context, in dialect, tx *sqlx.Tx, sub, key, now int64) (string, error) {
 	var by struct {
 		Seq        int64 `db:"seq"`
 		AcceptedAt int64 `db:"accepted_at"`
 	}
 	err := tx.GetContext(ctx, &by, `SELECT seq, accepted_at FROM deliveries INDEXED BY deliveries_pending_key
-		WHERE sub = ? AND order_key = ? AND state = 0 AND order_key <> 0 AND NOT late AND (aside_at = 0 OR aside_at > ?)
+		WHERE `+in.subOfKey()+` AND order_key = ? AND state = 0 AND order_key <> 0 AND NOT late AND (aside_at = 0 OR aside_at > ?)
 		ORDER BY seq, run LIMIT 1`, sub, key, now)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil

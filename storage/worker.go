@@ -72,6 +72,9 @@ func (k *worker) connect(ctx context.Context) (err error) {
 		if k.db.in == inPostgres && k.takes&ofAccepts != 0 {
 			err = k.db.checkOrigin(ctx, k.conn)
 		}
+		if err == nil && k.db.in == inPostgres {
+			_, err = k.conn.ExecContext(ctx, pointQueries)
+		}
 		if err == nil {
 			err = k.stmt.prepare(ctx, k.conn, k.db.in)
 		}
