@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -42,8 +44,9 @@ func (callFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*
 		calls[k.ID] = c
 	}
 	w := waits{media: "call", was: map[string][]live.Stay{}}
+	ends := map[string]map[string]int64{}
 	for id, c := range calls {
-		w.was[id] = c.Waits()
+		w.was[id], ends[id] = c.Waits(), c.Ends()
 	}
 	seqs := map[string]int64{}
 	for i, e := range events {
@@ -67,16 +70,69 @@ func (callFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*
 		"ON CONFLICT (tenant, call_id) DO UPDATE SET last_at = excluded.last_at, seq = excluded.seq, facts = excluded.facts"); err != nil {
 		return err
 	}
-	return w.write(ctx, tx, tenant)
+	if err := w.write(ctx, tx, tenant); err != nil {
+		return err
+	}
+	for id, c := range calls {
+		for agent := range ends[id] { // whoever it was before may not have been
+			ends[id][agent] = 0
+		}
+		maps.Copy(ends[id], c.Ends())
+	}
+	return writeEnds(ctx, tx, tenant, calls, ends, seqs)
+}
+
+// writeEnds keeps when the parties of agents who never told their state ended:
+// that is how long they are free.
+func writeEnds(ctx context.Context, tx *sqlx.Tx, tenant int64, calls map[string]*live.Call, ends map[string]map[string]int64, seqs map[string]int64) error {
+	agents := map[string]bool{}
+	for _, of := range ends {
+		for agent := range of {
+			agents[agent] = true
+		}
+	}
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(agents)), upsertRows) {
+		args := []any{tenant}
+		for _, a := range some {
+			args = append(args, a)
+		}
+		var told []string
+		if err := tx.SelectContext(ctx, &told, "SELECT agent FROM seen_agents s WHERE tenant = ? AND agent IN ("+values("?", len(some))+`)
+			AND EXISTS (SELECT 1 FROM agent_statuses t WHERE t.tenant = s.tenant AND t.agent = s.agent)`, args...); err != nil {
+			return fmt.Errorf("agents of calls: %w", err)
+		}
+		for _, a := range told {
+			delete(agents, a)
+		}
+	}
+	var rows [][]any
+	for _, id := range slices.Sorted(maps.Keys(ends)) {
+		for _, agent := range slices.Sorted(maps.Keys(ends[id])) {
+			if agents[agent] {
+				rows = append(rows, []any{tenant, agent, id, ends[id][agent], calls[id].Last, seqs[id]})
+			}
+		}
+	}
+	return upsert(ctx, tx, "INSERT INTO agent_calls (tenant, agent, call_id, until, last_at, seq) VALUES", rows,
+		"ON CONFLICT (tenant, agent, call_id) DO UPDATE SET until = excluded.until, last_at = excluded.last_at, seq = excluded.seq")
 }
 
 func (callFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
-	return cutContacts(ctx, tx, "live_calls", "call", tenant, live.Open)
+	return cutCalls(ctx, tx, tenant, live.Open)
 }
 
 // trim takes away calls of which no event is left.
 func (callFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
-	return cutContacts(ctx, tx, "live_calls", "call", tenant, below)
+	return cutCalls(ctx, tx, tenant, below)
+}
+
+func cutCalls(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
+	left, err := cut(ctx, tx, "agent_calls", "seq", tenant, below)
+	if err != nil {
+		return false, err
+	}
+	more, err = cutContacts(ctx, tx, "live_calls", "call", tenant, below)
+	return more || left, err
 }
 
 type callFacts struct {

@@ -148,13 +148,15 @@ func (s *scene) readAgents(ctx context.Context, l log, tenant int64) error {
 			coalesce(s.login, 0) AS login, coalesce(s.reason, 0) AS reason, coalesce(s.work, 0) AS work,
 			coalesce(s.login_at, 0) AS login_at, coalesce(s.reason_at, 0) AS reason_at, coalesce(s.work_at, 0) AS work_at,
 			coalesce(s.logged_at, 0) AS logged_at, coalesce(s.ready_at, 0) AS ready_at,
+			CASE WHEN s.agent IS NULL THEN coalesce((SELECT c.until FROM agent_calls c WHERE c.tenant = a.tenant AND c.agent = a.agent AND c.last_at < ?
+				ORDER BY c.until DESC LIMIT 1), 0) ELSE 0 END AS freed_at,
 			coalesce(t.call_id, '') AS call_id, coalesce(t.call_type, 0) AS call_type
 		FROM seen_agents a
 		LEFT JOIN agent_stretches s ON s.tenant = a.tenant AND s.agent = a.agent AND s.start_at =
 			(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = a.tenant AND x.agent = a.agent)
 		LEFT JOIN agent_statuses t ON t.tenant = a.tenant AND t.agent = a.agent AND t.start_at =
 			(SELECT max(y.start_at) FROM agent_statuses y WHERE y.tenant = a.tenant AND y.agent = a.agent)
-		WHERE a.tenant = ? AND a.seq > ?`, tenant, s.upTo); err != nil {
+		WHERE a.tenant = ? AND a.seq > ?`, s.since, tenant, s.upTo); err != nil {
 		return err
 	}
 	var keys []string

@@ -28,6 +28,7 @@ type Known struct {
 	WorkAt   int64  `db:"work_at"`
 	LoggedAt int64  `db:"logged_at"` // since when it is logged in; 0: it is not
 	ReadyAt  int64  `db:"ready_at"`  // when its work status last became 1; 0: never
+	FreedAt  int64  `db:"freed_at"`  // of one without: the latest end of its parties in calls that are not in the scene
 	CallID   string `db:"call_id"`
 	CallType int64  `db:"call_type"`
 }
@@ -82,35 +83,34 @@ type Board struct {
 // Moment that a board is about, in Unix ms; From <= t < To is its day.
 type Moment struct{ Now, From, To int64 }
 
-// legs are what a call that goes on has of one agent.
+// leg is a party of an agent in a call: its state, and, when it is over, its end.
 type leg struct {
 	call  *Call
-	work  int64
-	since int64
-	first int64
+	party *Party
+	end   int64 // Unix ms; Open: it goes on
 }
 
 // workRank is the order in which states count that changed at one time.
 var workRank = []int64{7, 8, 6, 5}
-
-func (l *leg) before(o *leg) bool {
-	if l.since != o.since {
-		return l.since > o.since
-	}
-	return slices.Index(workRank, l.work) < slices.Index(workRank, o.work)
-}
 
 // NewBoard makes the board of a moment. stale is after how long without an event,
 // in ms, a call is over.
 func NewBoard(m Moment, stale int64, seen []Seen, calls []*Call, d *directory.Directory) Board {
 	var b Board
 	counts := map[string]*Counters{}
-	legs := map[string]*leg{}   // by agent, of the party that changed last
-	freed := map[string]int64{} // by agent, when its last party was released
-	byID := map[string]*Call{}
-	parties := map[string]int64{} // by agent, of calls that go on
+	legs := map[string][]leg{} // by agent: those that go on; of one who never told its state all
+	silent := map[string]bool{}
+	byID := map[string]*Call{} // those that agents may have to do with
+	for i := range seen {
+		silent[seen[i].Key] = !seen[i].Statuses
+		if seen[i].CallID != "" {
+			byID[seen[i].CallID] = nil
+		}
+	}
 	for _, c := range calls {
-		byID[c.ID] = c
+		if _, wanted := byID[c.ID]; wanted {
+			byID[c.ID] = c
+		}
 		c.Count(m.From, m.To, counts)
 		goesOn := c.Live(m.Now, stale)
 		if goesOn {
@@ -123,20 +123,15 @@ func NewBoard(m Moment, stale int64, seen []Seen, calls []*Call, d *directory.Di
 		}
 		for _, p := range c.parties() {
 			agent := p.agent()
-			work, since := p.state()
-			over := !goesOn || p.released()
-			if agent != "" && !over && p.First > 0 {
-				parties[agent]++
-			}
-			if agent == "" || work == 0 {
+			if agent == "" || p.First == 0 {
 				continue
 			}
-			if over {
-				freed[agent] = max(freed[agent], p.end(c))
-				continue
+			l := leg{c, p, Open}
+			if !goesOn || p.released() {
+				l.end = p.end(c)
 			}
-			if l := (&leg{c, work, since, p.First}); legs[agent] == nil || l.before(legs[agent]) {
-				legs[agent] = l
+			if l.end == Open || silent[agent] {
+				legs[agent] = append(legs[agent], l)
 			}
 		}
 	}
@@ -161,8 +156,12 @@ func NewBoard(m Moment, stale int64, seen []Seen, calls []*Call, d *directory.Di
 		if c := counts[s.Key]; c != nil {
 			r.Counters = *c
 		}
-		r.Parties = parties[s.Key]
-		r.settle(legs[s.Key], freed[s.Key])
+		for _, l := range legs[s.Key] {
+			if l.end == Open {
+				r.Parties++
+			}
+		}
+		r.settle(legs[s.Key])
 		r.current(legs[s.Key], byID)
 		b.Rows = append(b.Rows, r)
 	}
@@ -171,43 +170,80 @@ func NewBoard(m Moment, stale int64, seen []Seen, calls []*Call, d *directory.Di
 }
 
 // end of a party that is over.
-func (p *Party) end(c *Call) int64 {
-	switch {
-	case p.Released > 0:
-		return p.Released
-	case p.CDR != nil && end(p.CDR.Start, p.CDR.End) > 0:
-		return end(p.CDR.Start, p.CDR.End)
+func (p *Party) end(c *Call) int64 { return cmp.Or(p.ends(), c.ends()) }
+
+// workAt is what legs show at a moment, and which of them; 1 and nil: none goes on.
+func workAt(legs []leg, at int64) (work int64, of *leg) {
+	work = 1
+	changed := int64(0)
+	for i := range legs {
+		l := &legs[i]
+		is, since := l.party.state(at)
+		if is == 0 || l.end <= at && l.end != Open {
+			continue
+		}
+		if of == nil || since > changed || since == changed && slices.Index(workRank, is) < slices.Index(workRank, work) {
+			work, changed, of = is, since, l
+		}
 	}
-	return c.ends()
+	return work, of
 }
 
 // settle gives an agent who never told its state the one that its calls show.
-func (r *Row) settle(l *leg, freed int64) {
+func (r *Row) settle(legs []leg) {
 	if r.Statuses || r.First == 0 {
 		return
 	}
-	r.State, r.LoginAt, r.WorkAt = State{Login: 1, Work: 1}, r.First, max(r.First, freed)
-	r.LoggedAt, r.ReadyAt = r.First, r.WorkAt
-	if l != nil {
-		r.Work, r.WorkAt = l.work, l.since
-		if freed > l.first { // it had another call meanwhile
-			r.ReadyAt = r.First
+	r.State, r.LoginAt, r.LoggedAt = State{Login: 1}, r.First, r.First
+	changes := []int64{r.First, r.FreedAt}
+	for i := range legs {
+		for _, c := range legs[i].party.Story {
+			changes = append(changes, c.At)
+		}
+		if legs[i].end != Open {
+			changes = append(changes, legs[i].end)
+		}
+	}
+	changes = slices.DeleteFunc(changes, func(at int64) bool { return at < r.First })
+	slices.Sort(changes)
+	r.Work, _ = workAt(legs, Open)
+	shows := func(at int64) int64 {
+		work, of := workAt(legs, at)
+		if of == nil && at < r.FreedAt {
+			return -1 // it had others
+		}
+		return work
+	}
+	for _, at := range slices.Backward(changes) {
+		if shows(at) != r.Work {
+			break
+		}
+		r.WorkAt = at
+	}
+	for _, at := range slices.Backward(changes) {
+		if shows(at) == 1 {
+			r.ReadyAt = at
+		} else if r.ReadyAt > 0 {
+			break
 		}
 	}
 }
 
 // current call: what the last status says of it, else the calls.
-func (r *Row) current(l *leg, calls map[string]*Call) {
+func (r *Row) current(legs []leg, calls map[string]*Call) {
 	id, typ := r.CallID, r.CallType
 	r.CallID, r.CallType = "", 0
 	if r.Work < 5 || r.Work > 8 {
 		return
 	}
-	if id == "" && l != nil {
-		id = l.call.ID
+	c := calls[id]
+	if id == "" {
+		if _, l := workAt(legs, Open); l != nil {
+			c, id = l.call, l.call.ID
+		}
 	}
 	r.CallID, r.CallSince = id, r.WorkAt
-	if c := calls[id]; c != nil {
+	if c != nil {
 		r.Current, r.Number, r.CallType = c, c.Number(), c.Direction()
 		began := int64(0)
 		for _, p := range c.parties() {

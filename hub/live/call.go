@@ -64,7 +64,8 @@ func (f *first) hear(at int64, v string) {
 // Party is what events and records say of one party of a call.
 type Party struct {
 	First    int64    `json:"f,omitempty"` // of its call.* events
-	States   [5]int64 `json:"s"`           // last time of each of partyStates
+	Story    []change `json:"h,omitempty"` // by time, then in the order of partyStates
+	Rung     bool     `json:"g,omitempty"` // it did at some time
 	Dialing  int64    `json:"d,omitempty"` // the first
 	Answered int64    `json:"e,omitempty"` // the first time it was established
 	Dir      first    `json:"i,omitzero"`  // as its events say
@@ -76,8 +77,18 @@ type Party struct {
 	UUID, ID string   // of the newest event that names its agent
 	NamedAt  int64    `json:"a,omitempty"`
 	Bot      bool     `json:"b,omitempty"` // there is a party bot record
+	BotEnd   int64    `json:"x,omitempty"` // its end, else its start
 	CDR      *CDR     `json:"c,omitempty"`
 }
+
+// change of a party's state.
+type change struct {
+	State int   `json:"s"` // of partyStates
+	At    int64 `json:"t"`
+}
+
+// maxStory of a party: further changes take the place of the earliest.
+const maxStory = 100
 
 // CDR is a party record.
 type CDR struct {
@@ -93,11 +104,7 @@ var partyStates = [...]struct {
 	work  int64
 }{{event.CallDialing, 5}, {event.CallRinging, 6}, {event.CallEstablished, 7}, {event.CallHeld, 8}, {event.CallRetrieved, 7}}
 
-const (
-	dialing = iota
-	ringing
-	established
-)
+const ringing = 1 // of partyStates
 
 // maxParties of a call, and queues that it leaves: further ones are not looked at.
 const maxParties = 500
@@ -144,7 +151,7 @@ func (c *Call) Add(e *event.Event) {
 			return
 		}
 		if t == event.CDRBotParty {
-			p.Bot = true
+			p.Bot, p.BotEnd = true, b.time("endTime", "startTime")
 			return
 		}
 		p.CDR = &CDR{
@@ -202,7 +209,7 @@ func (c *Call) addEvent(e *event.Event, b body) {
 	p.Dir.hear(at, dir)
 	for i, s := range partyStates {
 		if s.event == e.Type {
-			p.States[i] = max(p.States[i], at)
+			p.become(i, at)
 		}
 	}
 	switch e.Type {
@@ -301,11 +308,12 @@ func (p *Party) merge(o *Party) {
 	if o.Dir.Some {
 		p.Dir.hear(o.Dir.At, o.Dir.Is)
 	}
-	for i := range p.States {
-		p.States[i] = max(p.States[i], o.States[i])
+	p.Story = slices.Clone(p.Story) // it was its own
+	for _, c := range o.Story {
+		p.become(c.State, c.At)
 	}
-	if p.Role == "" {
-		p.Role = o.Role
+	if o.Role != "" && o.RoleAt >= p.RoleAt {
+		p.Role, p.RoleAt = o.Role, o.RoleAt
 	}
 }
 
@@ -327,11 +335,28 @@ func (p *Party) counts() bool {
 	return p.agent() != "" && (p.Role == "" || p.Role == "Agent")
 }
 
-// state is the party's work status, and since when; 0: none yet.
-func (p *Party) state() (work, since int64) {
-	for i, s := range partyStates {
-		if at := p.States[i]; at > 0 && at >= since {
-			work, since = s.work, at
+// become adds a change to the story.
+func (p *Party) become(state int, at int64) {
+	c := change{state, at}
+	i, told := slices.BinarySearchFunc(p.Story, c, func(a, b change) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.State, b.State)) })
+	if told {
+		return
+	}
+	if p.Story = slices.Insert(p.Story, i, c); len(p.Story) > maxStory {
+		p.Story = p.Story[1:]
+	}
+	p.Rung = p.Rung || state == ringing
+}
+
+// state is the party's work status at a moment, and since when; 0: none yet. Open:
+// all that is told of it counts.
+func (p *Party) state(moment int64) (work, since int64) {
+	for _, c := range p.Story {
+		if c.At > moment {
+			break
+		}
+		if is := partyStates[c.State].work; is != work {
+			work, since = is, c.At
 		}
 	}
 	return work, since
@@ -384,8 +409,41 @@ func (c *Call) CallBack() bool {
 	return dial == "ClickToCallback" || dial == "TwoWayToPSTN"
 }
 
+// Ends of the agents' parties, by agent; of one of which nothing says an end the
+// last time that is known of the call. 0: it was never busy with it.
+func (c *Call) Ends() map[string]int64 {
+	all := map[string]int64{}
+	for _, p := range c.parties() {
+		agent := p.agent()
+		if agent == "" || p.First == 0 {
+			continue
+		}
+		end := c.Latest
+		if p.released() || c.over() {
+			end = p.end(c)
+		}
+		if len(p.Story) == 0 || p.Story[0].At >= end {
+			end = 0
+		}
+		all[agent] = max(all[agent], end)
+	}
+	return all
+}
+
 // Waits of the contact that are over.
 func (c *Call) Waits() []Stay { return ended(c.Queued.stays(), c.over(), c.ends()) }
+
+// ends is when a party that was released was, as events and records of its own
+// say; 0: they do not.
+func (p *Party) ends() int64 {
+	switch {
+	case p.Released > 0:
+		return p.Released
+	case p.CDR != nil:
+		return end(p.CDR.Start, p.CDR.End)
+	}
+	return p.BotEnd
+}
 
 // ends is when a call that is not live ended.
 func (c *Call) ends() int64 {
@@ -404,10 +462,7 @@ func (c *Call) ends() int64 {
 		case !p.released():
 			return c.Latest // it is stale
 		default:
-			last = max(last, p.Released)
-			if p.Released == 0 && p.CDR != nil {
-				last = max(last, end(p.CDR.Start, p.CDR.End))
-			}
+			last = max(last, p.ends())
 		}
 	}
 	return last
@@ -482,7 +537,7 @@ func (c *Call) Count(from, to int64, into map[string]*Counters) {
 	}
 	reached := c.Main != nil && (c.Main.Result == 8 || c.Main.Result == 21)
 	for _, p := range c.parties() {
-		if p.Role == "Customer" && p.States[established] > 0 {
+		if p.Role == "Customer" && p.Answered > 0 {
 			reached = true
 		}
 		if !p.counts() {
@@ -500,9 +555,9 @@ func (c *Call) Count(from, to int64, into map[string]*Counters) {
 		}
 		ended := p.Released > 0 || p.CDR != nil || p.Bot || c.over()
 		switch {
-		case p.States[established] > 0 || result == 3:
+		case p.Answered > 0 || result == 3:
 			of(p.agent()).InboundEstablished++
-		case p.States[ringing] > 0 && ended, result == 1, result == 2:
+		case p.Rung && ended, result == 1, result == 2:
 			of(p.agent()).InboundAbandoned++
 		}
 	}

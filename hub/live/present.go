@@ -150,7 +150,7 @@ func (p *Present) addCall(c *Call) {
 			w.CallType = c.Direction()
 		}
 		for _, leg := range c.parties() {
-			if work, _ := leg.state(); work == 6 && goesOn && !leg.released() && leg.agent() != "" && leg.Role != "Customer" {
+			if work, _ := leg.state(Open); work == 6 && goesOn && !leg.released() && leg.agent() != "" && leg.Role != "Customer" {
 				w.Ringing = true
 			}
 		}

@@ -59,6 +59,19 @@ CREATE TABLE waits (
 CREATE INDEX waits_time ON waits (tenant, entered_at);
 CREATE INDEX waits_seq ON waits (tenant, seq);
 
+-- When agents who never told their state had their parties in calls.
+CREATE TABLE agent_calls (
+    tenant  BIGINT NOT NULL,
+    agent   TEXT COLLATE "C" NOT NULL,
+    call_id TEXT COLLATE "C" NOT NULL,
+    until   BIGINT NOT NULL, -- its end; while nothing says one, the last that was heard of the call
+    last_at BIGINT NOT NULL, -- the latest time of the call
+    seq     BIGINT NOT NULL, -- of the event that made it so
+    PRIMARY KEY (tenant, agent, call_id)
+);
+CREATE INDEX agent_calls_until ON agent_calls (tenant, agent, until);
+CREATE INDEX agent_calls_seq ON agent_calls (tenant, seq);
+
 -- Since when an agent is logged in (0: it is not), and when it last became ready.
 ALTER TABLE agent_stretches ADD COLUMN logged_at BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE agent_stretches ADD COLUMN ready_at BIGINT NOT NULL DEFAULT 0;

@@ -59,6 +59,19 @@ CREATE TABLE waits (
 CREATE INDEX waits_time ON waits (tenant, entered_at);
 CREATE INDEX waits_seq ON waits (tenant, seq);
 
+-- When agents who never told their state had their parties in calls.
+CREATE TABLE agent_calls (
+    tenant  INTEGER NOT NULL,
+    agent   TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    until   INTEGER NOT NULL, -- its end; while nothing says one, the last that was heard of the call
+    last_at INTEGER NOT NULL, -- the latest time of the call
+    seq     INTEGER NOT NULL, -- of the event that made it so
+    PRIMARY KEY (tenant, agent, call_id)
+) WITHOUT ROWID;
+CREATE INDEX agent_calls_until ON agent_calls (tenant, agent, until);
+CREATE INDEX agent_calls_seq ON agent_calls (tenant, seq);
+
 -- Since when an agent is logged in (0: it is not), and when it last became ready.
 ALTER TABLE agent_stretches ADD COLUMN logged_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE agent_stretches ADD COLUMN ready_at INTEGER NOT NULL DEFAULT 0;
