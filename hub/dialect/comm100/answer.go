@@ -1,18 +1,15 @@
 package comm100
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/dialect"
 )
 
 // failure is our contract's: the document shows statuses and no body.
@@ -89,37 +86,25 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// problemOf an error: a problem, one of access, or the hub's own trouble. It sets
-// the headers that go with it. nil: the caller went away.
+// problemOf an error: a problem, or what the dialects share. It sets the headers
+// that go with it. nil: the caller went away.
 func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *problem {
 	var p *problem
-	var slow *access.SlowDown
 	var many *tooMany
-	wait := func(after time.Duration) {
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(after.Seconds())))))
-	}
 	switch {
 	case errors.As(err, &p):
 		return p
-	case errors.As(err, &slow):
-		wait(slow.After)
-		return &problem{http.StatusTooManyRequests, err.Error()}
 	case errors.As(err, &many):
-		wait(many.after)
+		dialect.RetryAfter(w, many.after)
 		return &problem{http.StatusTooManyRequests, err.Error()}
-	case errors.Is(err, access.ErrNoCredential), errors.Is(err, access.ErrCredential):
+	}
+	f := dialect.FaultOf(w, r, a.log(), err)
+	if f == nil {
+		return nil
+	}
+	if f.Status == http.StatusUnauthorized {
 		w.Header().Add("WWW-Authenticate", "Bearer")
 		w.Header().Add("WWW-Authenticate", `Basic realm="hookline"`)
-		return &problem{http.StatusUnauthorized, err.Error()}
-	case errors.Is(err, access.ErrSuspended):
-		return &problem{http.StatusForbidden, err.Error()}
-	case errors.Is(err, ingest.ErrBusy), errors.Is(err, context.DeadlineExceeded):
-		a.log().Error("query", "path", r.URL.Path, "err", err)
-		wait(time.Second)
-		return &problem{http.StatusServiceUnavailable, "the hub cannot answer this now"}
-	case r.Context().Err() != nil:
-		return nil //nolint:nilerr // nobody is left to hear of it
 	}
-	a.log().Error("query", "path", r.URL.Path, "err", err)
-	return &problem{http.StatusInternalServerError, "the hub could not do this; its log says why"}
+	return &problem{f.Status, f.Text}
 }

@@ -2,18 +2,16 @@ package deepcall
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"strconv"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/dialect"
 )
 
 // failure is the document's answer to what is refused.
@@ -146,29 +144,23 @@ func statusOf(code int) int {
 	return http.StatusBadRequest
 }
 
-// problemOf an error: a problem, one of access, or the hub's own trouble. nil:
-// the caller went away.
+// problemOf an error: a problem, or what the dialects share. nil: the caller went
+// away.
 func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *problem {
 	var p *problem
-	var slow *access.SlowDown
-	switch {
-	case errors.As(err, &p):
-	case errors.As(err, &slow):
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(slow.After.Seconds())))))
-		p = &problem{Code: wrongToken, Status: http.StatusTooManyRequests}
-	case errors.Is(err, access.ErrCredential):
-		p = &problem{Code: wrongToken}
-	case errors.Is(err, access.ErrSuspended):
-		p = &problem{Code: suspended}
-	case errors.Is(err, ingest.ErrBusy), errors.Is(err, context.DeadlineExceeded):
-		a.log().Error("query", "path", r.URL.Path, "err", err)
-		w.Header().Set("Retry-After", "1")
-		p = &problem{Code: internal, Status: http.StatusServiceUnavailable}
-	case r.Context().Err() != nil:
-		return nil //nolint:nilerr // nobody is left to hear of it
-	default:
-		a.log().Error("query", "path", r.URL.Path, "err", err)
-		p = &problem{Code: internal, Status: http.StatusInternalServerError}
+	if errors.As(err, &p) {
+		return p
 	}
-	return p
+	f := dialect.FaultOf(w, r, a.log(), err)
+	switch {
+	case f == nil:
+		return nil
+	case errors.Is(err, access.ErrSuspended):
+		return &problem{Code: suspended}
+	case f.Status == http.StatusUnauthorized:
+		return &problem{Code: wrongToken}
+	case f.Status == http.StatusTooManyRequests:
+		return &problem{Code: wrongToken, Status: f.Status}
+	}
+	return &problem{Code: internal, Status: f.Status}
 }

@@ -13,9 +13,9 @@ func (a *API) caller(r *http.Request, account string) (access.Caller, error) {
 	case err != nil:
 		return c, err
 	case c.CompanyID != account: // "Bad Authentication (invalid site or agent)"
-		return c, &problem{Status: http.StatusUnauthorized, Code: "UNAUTHORIZED", Text: "the credential is not of this account"}
+		return c, &problem{http.StatusUnauthorized, "the credential is not of this account"}
 	case c.Role != access.Query && c.Role != access.Owner:
-		return c, &problem{Status: http.StatusForbidden, Code: "FORBIDDEN", Text: "a key of role " + string(c.Role) + " may not query"}
+		return c, &problem{http.StatusForbidden, "a key of role " + string(c.Role) + " may not query"}
 	}
 	return c, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/live"
 )
 
@@ -70,7 +71,8 @@ const most = 16
 func (a *API) queueState(w http.ResponseWriter, r *http.Request, c access.Caller) error {
 	leave, ok := a.Busy.Enter(c.Tenant, most)
 	if !ok {
-		return &problem{http.StatusTooManyRequests, "TOO_MANY_REQUESTS", "too many requests at a time, wait a second"}
+		dialect.RetryAfter(w, time.Second) // "a window of at least 1 second"
+		return &problem{http.StatusTooManyRequests, "too many requests at a time, wait a second"}
 	}
 	defer leave()
 	q, err := readQuery(r)
@@ -80,7 +82,7 @@ func (a *API) queueState(w http.ResponseWriter, r *http.Request, c access.Caller
 	now := time.Now().UnixMilli()
 	if a.Now != nil {
 		if now, err = a.Now(r); err != nil {
-			return &problem{http.StatusBadRequest, "BAD_REQUEST", err.Error()}
+			return &problem{http.StatusBadRequest, err.Error()}
 		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTime)

@@ -1,15 +1,12 @@
 package sobot
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"math"
 	"net/http"
-	"strconv"
+	"time"
 
-	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/search"
 )
@@ -114,39 +111,32 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// problemOf an error: a problem, one of access, or the hub's own trouble. It sets
-// the headers that go with it. nil: the caller went away.
+// problemOf an error: a problem, one of the streams, or what the dialects share. It
+// sets the headers that go with it. nil: the caller went away.
 func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *problem {
 	var p *problem
-	var slow *access.SlowDown
 	var full live.Full
 	switch {
 	case errors.As(err, &p):
-	case errors.As(err, &slow):
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(slow.After.Seconds())))))
-		p = &problem{http.StatusTooManyRequests, "TOO_MANY_REQUESTS", err.Error()}
-	case errors.Is(err, access.ErrNoCredential), errors.Is(err, access.ErrCredential):
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		p = &problem{http.StatusUnauthorized, "UNAUTHORIZED", err.Error()}
-	case errors.Is(err, access.ErrSuspended), errors.Is(err, access.ErrQueryRole), errors.Is(err, access.ErrTokenInURL):
-		p = &problem{http.StatusForbidden, "FORBIDDEN", err.Error()}
+		return p
 	case errors.Is(err, search.ErrNotFound):
-		p = &problem{http.StatusNotFound, "NOT_FOUND", err.Error()}
+		return &problem{http.StatusNotFound, "NOT_FOUND", err.Error()}
 	case errors.As(err, &full):
-		w.Header().Set("Retry-After", "1")
-		p = &problem{http.StatusTooManyRequests, "TOO_MANY_REQUESTS", err.Error()}
+		dialect.RetryAfter(w, time.Second)
+		return &problem{http.StatusTooManyRequests, "TOO_MANY_REQUESTS", err.Error()}
 	case errors.Is(err, live.ErrStopping), errors.Is(err, live.ErrReplaced):
-		w.Header().Set("Retry-After", "1")
-		p = &problem{http.StatusServiceUnavailable, "UNAVAILABLE", err.Error()}
-	case errors.Is(err, ingest.ErrBusy), errors.Is(err, context.DeadlineExceeded):
-		a.log().Error("query", "path", r.URL.Path, "err", err)
-		w.Header().Set("Retry-After", "1")
-		p = &problem{http.StatusServiceUnavailable, "UNAVAILABLE", "the hub cannot answer this now"}
-	case r.Context().Err() != nil:
-		return nil //nolint:nilerr // nobody is left to hear of it
-	default:
-		a.log().Error("query", "path", r.URL.Path, "err", err)
-		p = &problem{http.StatusInternalServerError, "INTERNAL", "the hub could not do this; its log says why"}
+		dialect.RetryAfter(w, time.Second)
+		return &problem{http.StatusServiceUnavailable, "UNAVAILABLE", err.Error()}
 	}
-	return p
+	f := dialect.FaultOf(w, r, a.log(), err)
+	if f == nil {
+		return nil
+	}
+	if f.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	return &problem{f.Status, map[int]string{
+		http.StatusUnauthorized: "UNAUTHORIZED", http.StatusForbidden: "FORBIDDEN", http.StatusTooManyRequests: "TOO_MANY_REQUESTS",
+		http.StatusInternalServerError: "INTERNAL", http.StatusServiceUnavailable: "UNAVAILABLE",
+	}[f.Status], f.Text}
 }
