@@ -55,6 +55,7 @@ need node nodejs "sealed bodies and vendors' samples are tested against it"
 need npm npm "a vendor's sample uses axios"
 need python3 python3 "a vendor's sample is in Python"
 need curl curl "a vendor's sample uses it"
+need chromium chromium "a page of a customer is shown in it"
 
 # What the developer's shell sets for a hub must not reach the hubs of tests.
 for name in $(env | sed -n 's/^\(HOOKLINE_[A-Z0-9_]*\)=.*/\1/p'); do unset "$name"; done

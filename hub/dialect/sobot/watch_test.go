@@ -303,17 +303,26 @@ func testWatchedIsWhatIsAsked(t *testing.T, h, other *hubtest.Hub) {
 	}
 }
 
-// Who may hear, and what becomes of a stream whose listener may not any more.
-func TestWatchCredentials(t *testing.T) {
-	h := hubtest.Start(t)
-	app := h.Do("POST", "/v1/apps", h.Owner, `{"kind": "sobot", "name": "crm"}`).JSON(t)
-	token := func(kind string) string {
-		at := strconv.FormatInt(time.Now().UnixMilli(), 10)
-		sum := md5.Sum([]byte(app["appId"].(string) + at + "token" + app["appSecret"].(string)))
-		a := h.Do("POST", "/tokens/"+kind, "", map[string]any{"responseType": "token", "appId": app["appId"], "currentTime": at, "sign": hex.EncodeToString(sum[:]), "agentId": "u1"})
+// tokens makes tokens of a new app, whose id it gives.
+func tokens(t *testing.T, h *hubtest.Hub) (app string, token func(kind string) string) {
+	t.Helper()
+	made := h.Do("POST", "/v1/apps", h.Owner, `{"kind": "sobot", "name": "crm"}`).JSON(t)
+	last := int64(0)
+	return made["appId"].(string), func(kind string) string {
+		t.Helper()
+		last = max(last+1, time.Now().UnixMilli()) // each sign is of a time of its own
+		at := strconv.FormatInt(last, 10)
+		sum := md5.Sum([]byte(made["appId"].(string) + at + "token" + made["appSecret"].(string)))
+		a := h.Do("POST", "/tokens/"+kind, "", map[string]any{"responseType": "token", "appId": made["appId"], "currentTime": at, "sign": hex.EncodeToString(sum[:]), "agentId": "u1"})
 		require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
 		return a.JSON(t)["access_token"].(string)
 	}
+}
+
+// Who may hear, and what becomes of a stream whose listener may not any more.
+func TestWatchCredentials(t *testing.T) {
+	h := hubtest.Start(t)
+	app, token := tokens(t, h)
 	agent := token("agent")
 	path := watchMetrics + "?product=scc&idempotencyKey=" + someID
 	get := func(query, key string, headers ...string) *hubtest.Stream {
@@ -322,7 +331,6 @@ func TestWatchCredentials(t *testing.T) {
 	in := get("&token="+agent, "")
 	require.Equal(t, http.StatusOK, in.Status, "%s", in.Body)
 	require.Equal(t, "*", in.Header.Get("Access-Control-Allow-Origin"))
-	time.Sleep(2 * time.Millisecond) // signs are of another millisecond
 	company := token("company")
 	refused(t, get("&token="+company, "").Answer, 403, "FORBIDDEN", "")
 	refused(t, get("&token="+h.Owner, "").Answer, 403, "FORBIDDEN", "")
@@ -339,7 +347,7 @@ func TestWatchCredentials(t *testing.T) {
 
 	// A token dies with its app, and so does the stream.
 	last := get("&token="+agent, "")
-	require.Equal(t, http.StatusNoContent, h.Do("DELETE", "/v1/apps/"+app["appId"].(string), h.Owner, nil).Status)
+	require.Equal(t, http.StatusNoContent, h.Do("DELETE", "/v1/apps/"+app, h.Owner, nil).Status)
 	began := time.Now()
 	for open := true; open; {
 		_, open = last.Next(t)
