@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,8 +80,20 @@ type Folds struct {
 func NewFolds(db *DB) *Folds {
 	return &Folds{
 		db: db, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, scenes: map[int64]*scene{},
-		all: []fold{recordFold{}, agentFold{}, callFold{}, chatFold{}, visitorFold{}, queueFold{}, reportFold{db.box.Subkey(signing.LabelReport)}},
+		all: allFolds(db.box.Subkey(signing.LabelReport)),
 	}
+}
+
+func allFolds(reportKey []byte) []fold {
+	return []fold{recordFold{}, agentFold{}, callFold{}, chatFold{}, visitorFold{}, queueFold{}, reportFold{reportKey}}
+}
+
+// FoldNames are what the folds are called.
+func FoldNames() (names []string) {
+	for _, f := range allFolds(nil) {
+		names = append(names, f.name())
+	}
+	return names
 }
 
 // FoldTo folds all that is committed of a tenant at its start.
@@ -157,7 +170,7 @@ func (f *Folds) RebuildAll(ctx context.Context, names ...string) error {
 func (f *Folds) reset(ctx context.Context, tenant int64, names []string) error {
 	for _, n := range names {
 		if !slices.ContainsFunc(f.all, func(g fold) bool { return g.name() == n }) {
-			return fmt.Errorf("there is no fold %q", n)
+			return fmt.Errorf("there is no fold %q: they are %s", n, strings.Join(FoldNames(), ", "))
 		}
 	}
 	turn, err := f.turn(ctx, tenant)

@@ -15,11 +15,13 @@ import (
 
 // CLI lists the subcommands.
 type CLI struct {
-	Serve   ServeCmd   `cmd:"" help:"Run the hub."`
-	Migrate MigrateCmd `cmd:"" help:"Bring the store to this version's schema, without serving."`
-	Backup  BackupCmd  `cmd:"" help:"Copy the store into a new folder, also while it is served."`
-	Doctor  DoctorCmd  `cmd:"" help:"Check the configuration, the store and the machine."`
-	Health  HealthCmd  `cmd:"" help:"Ask a hub whether it is ready."`
+	Serve          ServeCmd          `cmd:"" help:"Run the hub."`
+	Migrate        MigrateCmd        `cmd:"" help:"Bring the store to this version's schema, without serving."`
+	Rebuild        RebuildCmd        `cmd:"" help:"Make records, boards and reports anew from the events."`
+	RebuildReports RebuildReportsCmd `cmd:"" help:"The same for reports alone."`
+	Backup         BackupCmd         `cmd:"" help:"Copy the store into a new folder, also while it is served."`
+	Doctor         DoctorCmd         `cmd:"" help:"Check the configuration, the store and the machine."`
+	Health         HealthCmd         `cmd:"" help:"Ask a hub whether it is ready."`
 
 	Tenant       TenantCmd       `cmd:"" help:"Tenants of a hub: create, list, get, update."`
 	Key          KeyCmd          `cmd:"" help:"API keys: create, list, revoke."`
