@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -55,12 +56,7 @@ func (f reportFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events
 	if err := c.recount(ctx); err != nil {
 		return err
 	}
-	for _, agent := range slices.Sorted(maps.Keys(states)) {
-		if err := c.restate(ctx, agent, states[agent]); err != nil {
-			return fmt.Errorf("states of %s: %w", agent, err)
-		}
-	}
-	if err := c.writeStates(ctx); err != nil {
+	if err := c.restateAll(ctx, states); err != nil {
 		return err
 	}
 	if err := c.rename(ctx); err != nil {
@@ -440,19 +436,40 @@ func (s *reportState) follow(before *reportState) {
 	s.Login, s.Reason, s.Work, s.Shows = is.Login, is.Reason, is.Work, int64(is.Shows(was))
 }
 
-// restate puts changes of an agent's state into their places: what follows is made
-// anew up to where it is again as it was. Most often nothing follows.
-func (c *reportChange) restate(ctx context.Context, agent string, changes map[int64]reportState) error {
-	starts := slices.Sorted(maps.Keys(changes))
+// restateAll puts changes of agents' states, by agent and start, into their places.
+func (c *reportChange) restateAll(ctx context.Context, changes map[string]map[int64]reportState) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	agents := slices.Sorted(maps.Keys(changes))
+	args := []any{}
+	for _, a := range agents {
+		args = append(args, a, slices.Min(slices.Collect(maps.Keys(changes[a]))))
+	}
 	var before []reportState
-	if err := c.tx.SelectContext(ctx, &before, "SELECT "+reportStateColumns+` FROM report_states
-		WHERE tenant = ? AND agent = ? AND start_at < ? ORDER BY start_at DESC LIMIT 1`, c.tenant, agent, starts[0]); err != nil {
-		return err
+	if err := c.tx.SelectContext(ctx, &before, "WITH t (who, first) AS (VALUES (CAST(? AS TEXT), CAST(? AS BIGINT))"+strings.Repeat(",(?,?)", len(agents)-1)+
+		") SELECT "+reportStateColumns+` FROM t CROSS JOIN report_states s ON s.tenant = ? AND s.agent = t.who AND s.start_at =
+			(SELECT max(b.start_at) FROM report_states b WHERE b.tenant = ? AND b.agent = t.who AND b.start_at < t.first)`,
+		append(args, c.tenant, c.tenant)...); err != nil {
+		return fmt.Errorf("states before: %w", err)
 	}
-	var last *reportState // its end is not known yet
-	if len(before) > 0 {
-		last = &before[0]
+	last := map[string]*reportState{}
+	for i := range before {
+		last[before[i].Agent] = &before[i]
 	}
+	for _, a := range agents {
+		if err := c.restate(ctx, a, last[a], changes[a]); err != nil {
+			return fmt.Errorf("states of %s: %w", a, err)
+		}
+	}
+	return c.writeStates(ctx)
+}
+
+// restate puts changes of an agent's state into their places, after the last state
+// before them, nil: none. What follows is made anew up to where it is again as it
+// was. Most often nothing follows.
+func (c *reportChange) restate(ctx context.Context, agent string, last *reportState, changes map[int64]reportState) error {
+	starts := slices.Sorted(maps.Keys(changes))
 	// close the last one; it is written if that, or anything before, changed it.
 	changed := false
 	end := func(at int64) {
@@ -462,7 +479,8 @@ func (c *reportChange) restate(ctx context.Context, agent string, changes map[in
 			c.touch(report.States, last.Start)
 		}
 	}
-	for from, more := starts[0], true; more || len(starts) > 0; {
+	follows := last == nil || last.End != report.Open
+	for from, more := starts[0], follows; more || len(starts) > 0; {
 		var page []reportState
 		if more {
 			if err := c.tx.SelectContext(ctx, &page, "SELECT "+reportStateColumns+` FROM report_states

@@ -14,6 +14,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/report"
 )
 
@@ -147,4 +148,39 @@ func benchHour(rnd *rand.Rand, slot int64, n int, no *int64) (mains, parties []r
 		}
 	}
 	return mains, parties
+}
+
+// BenchmarkReportFold folds records and statuses, a third each, from the store, as
+// a rebuild of the reports does.
+func BenchmarkReportFold(b *testing.B) {
+	for _, store := range []string{"sqlite", postgresTest} {
+		b.Run(store, benchReportFold)
+	}
+}
+
+func benchReportFold(b *testing.B) {
+	const calls = 5000
+	db, ctx := withTenants(b), context.Background()
+	f := NewFolds(db.DB)
+	f.all = []fold{f.all[slices.IndexFunc(f.all, func(g fold) bool { return g.name() == "reports" })]}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var events []*event.Event
+	for i := range calls {
+		id, at, agent := fmt.Sprint("call-", i), pastStart+int64(i)*2000, rnd.IntN(benchAgents)
+		events = append(events,
+			&event.Event{Tenant: 1, Type: event.AgentStatus, OrderKey: "agent/", Body: fmt.Appendf(nil, `{"agentUUID": "agent-%d", "agentID": "%d", "startTime": %d, "loginStatus": 1, "notReadyStatus": 0, "workStatus": %d}`, agent, agent, at, rnd.IntN(8))},
+			&event.Event{Tenant: 1, Type: event.CDRParty, OrderKey: "cdr/" + id + "/p", Body: fmt.Appendf(nil, `{"callID": %q, "partyId": "p", "agentUUID": "agent-%d", "agentID": "%d", "callType": 2, "callResult": 3, "startTime": %d, "duration": 30}`, id, agent, agent, at)},
+			&event.Event{Tenant: 1, Type: event.CDRCall, OrderKey: "cdr/" + id, Body: fmt.Appendf(nil, `{"callID": %q, "startTime": %d, "callType": 2, "callResult": 8, "gatewayNumber": "A", "customerNumber": "1380000%04d"}`, id, at, rnd.IntN(5000))})
+	}
+	for some := range slices.Chunk(events, 500) {
+		_, err := db.Accept(ctx, some)
+		require.NoError(b, err)
+	}
+	before, n := cpuTime(b), 0
+	for b.Loop() {
+		require.NoError(b, f.Rebuild(ctx, 1))
+		n += len(events)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(n), "cpu-µs/event")
 }
