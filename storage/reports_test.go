@@ -28,6 +28,7 @@ func (db pastDB) reportRows(t testing.TB) (rows []string) {
 	} {
 		found, err := db.raw.Queryx("SELECT " + of.columns + " FROM " + of.table + " WHERE tenant = 1 ORDER BY " + of.order)
 		require.NoError(t, err)
+		defer found.Close()
 		for found.Next() {
 			row := map[string]any{}
 			require.NoError(t, found.MapScan(row))
@@ -45,7 +46,6 @@ func (db pastDB) reportRows(t testing.TB) (rows []string) {
 			rows = append(rows, of.table+" "+fmt.Sprint(row))
 		}
 		require.NoError(t, found.Err())
-		require.NoError(t, found.Close())
 	}
 	return rows
 }
