@@ -99,7 +99,8 @@ func TestFoldPlans(t *testing.T) {
 				}
 				require.NoError(t, db.raw.Select(&steps, "EXPLAIN QUERY PLAN "+query, make([]any, args)...), query)
 				for _, s := range steps {
-					if whole.MatchString(s.Detail) && !strings.Contains(query, "min(seq)") { // which is the first
+					// The first of all, and what the statement brings itself, cost little.
+					if whole.MatchString(s.Detail) && !strings.Contains(query, "min(seq)") && s.Detail != "SCAN t" {
 						t.Errorf("%s\n%s", s.Detail, query)
 					}
 				}
