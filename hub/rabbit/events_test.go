@@ -5,7 +5,10 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +30,7 @@ type platform struct {
 	t    *testing.T
 	conn *amqp.Connection
 	ch   *amqp.Channel
+	last *amqp.DeferredConfirmation
 }
 
 func newPlatform(t *testing.T, url string) *platform {
@@ -51,10 +55,22 @@ func newPlatform(t *testing.T, url string) *platform {
 
 func (p *platform) publish(key string, m amqp.Publishing) {
 	p.t.Helper()
+	p.publishLater(key, m)
+	p.confirm()
+}
+
+// publishLater publishes without waiting; confirm waits for all.
+func (p *platform) publishLater(key string, m amqp.Publishing) {
+	p.t.Helper()
 	m.DeliveryMode = amqp.Persistent
-	c, err := p.ch.PublishWithDeferredConfirm(rabbit.EventsExchange, key, true, false, m)
+	var err error
+	p.last, err = p.ch.PublishWithDeferredConfirm(rabbit.EventsExchange, key, true, false, m)
 	require.NoError(p.t, err)
-	require.True(p.t, c.Wait())
+}
+
+func (p *platform) confirm() {
+	p.t.Helper()
+	require.True(p.t, p.last.Wait())
 }
 
 // rejected messages that came so far, waiting for n.
@@ -232,4 +248,95 @@ func TestPoisonIsRejected(t *testing.T) {
 	hubtest.Eventually(t, "it is accepted", func() bool {
 		return strings.Contains(string(h.Do("GET", "/metrics", "", nil).Body), fmt.Sprintf("hookline_ingest_events_total{status=\"accepted\"} %d", len(poison)+2))
 	})
+}
+
+// A hub starts, takes events, delivers and stops without its broker, whether
+// nobody is there, or somebody who never answers.
+func TestWithoutBroker(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() }) // closed already
+	mute := "amqp://" + l.Addr().String() + "/"
+	l2, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l2.Close())
+	database := hubtest.Postgres(t)
+	one := hubtest.Start(t, hubtest.InDatabase(database), byBroker(mute))
+	two := hubtest.Start(t, hubtest.InDatabase(database), byBroker("amqp://"+l2.Addr().String()+"/"))
+	r := hubtest.NewReceiver(t)
+	one.Subscribe(r.URL)
+	two.Owner = one.Owner
+	for i := range 10 {
+		one.Send(hubtest.Ringing("c", 2*i))
+		two.Send(hubtest.Ringing("c", 2*i+1))
+	}
+	for i, p := range r.Wait(t, 20) {
+		require.Equal(t, i, p.N())
+	}
+	require.Equal(t, http.StatusOK, one.Do("GET", "/readyz", "", nil).Status)
+	began := time.Now()
+	two.Stop()
+	one.Stop()
+	require.Less(t, time.Since(began), 25*time.Second, "hung on a handshake")
+}
+
+// Users of the broker as docs/operations.md makes them: the hub's may do what it
+// needs, a tenant's may publish for its tenant and nothing else.
+func TestUsersOfTheBroker(t *testing.T) {
+	url := rabbittest.VHost(t)
+	s := rabbittest.Shared(t)
+	vhost := url[strings.LastIndex(url, "/")+1:]
+	page, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	user := func(name, like string) string {
+		require.NoError(t, s.Manage("PUT", "/api/users/"+name, `{"password":"secret","tags":""}`))
+		t.Cleanup(func() { require.NoError(t, s.Manage("DELETE", "/api/users/"+name, "")) })
+		m := regexp.MustCompile(`set_permissions -p hookline ` + like + ` '(.*)' '(.*)' '(.*)'`).FindSubmatch(page)
+		require.NotNil(t, m)
+		body, err := json.Marshal(map[string]string{"configure": string(m[1]), "write": string(m[2]), "read": string(m[3])})
+		require.NoError(t, err)
+		require.NoError(t, s.Manage("PUT", "/api/permissions/"+vhost+"/"+name, string(body)))
+		return strings.Replace(url, "guest:guest", name+":secret", 1)
+	}
+	hubs, tenants := "hub-"+vhost, "demo-"+vhost
+	h := hubtest.Start(t, byBroker(user(hubs, "hub")), hubtest.OnPostgres(t))
+	r := hubtest.NewReceiver(t)
+	h.Subscribe(r.URL)
+	newPlatform(t, url)
+	hubtest.Eventually(t, "all connections of the hub", func() bool {
+		return strings.Count(string(h.Do("GET", "/metrics", "", nil).Body), `hookline_amqp_connected{connection="`) == 3 &&
+			!strings.Contains(string(h.Do("GET", "/metrics", "", nil).Body), `"} 0`+"\n# HELP hookline_amqp_connections_lost_total")
+	})
+
+	at := user(tenants, "acme")
+	m := regexp.MustCompile(`set_topic_permissions -p hookline acme (\S+) '(.*)' '(.*)'`).FindSubmatch(page)
+	require.NotNil(t, m)
+	body, err := json.Marshal(map[string]string{"exchange": string(m[1]), "write": strings.Replace(string(m[2]), "acme", "demo", 1), "read": string(m[3])})
+	require.NoError(t, err)
+	require.NoError(t, s.Manage("PUT", "/api/topic-permissions/"+vhost+"/"+tenants, string(body)))
+
+	publish := func(exchange, key string) error {
+		conn, err := amqp.Dial(at)
+		require.NoError(t, err)
+		defer conn.Close()
+		ch, err := conn.Channel()
+		require.NoError(t, err)
+		require.NoError(t, ch.Confirm(false))
+		closed := ch.NotifyClose(make(chan *amqp.Error, 1))
+		c, err := ch.PublishWithDeferredConfirm(exchange, key, false, false, amqp.Publishing{Body: []byte(hubtest.Ringing("c", 1))})
+		require.NoError(t, err)
+		select {
+		case why := <-closed:
+			return why
+		case <-c.Done():
+			return nil
+		}
+	}
+	require.NoError(t, publish(rabbit.EventsExchange, "demo.call.ringing"))
+	r.Wait(t, 1)
+	for exchange, key := range map[string]string{
+		rabbit.EventsExchange: "demo2.call.ringing", "": rabbit.IngestQueue, rabbit.RejectedExchange: "demo.x", rabbit.NudgesExchange: "nudges",
+	} {
+		require.ErrorContains(t, publish(exchange, key), "ACCESS_REFUSED", "%q", exchange)
+	}
 }

@@ -1,6 +1,7 @@
 package rabbit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -14,9 +15,10 @@ import (
 )
 
 const (
-	prefetch      = 1000    // messages that a process holds unacknowledged
-	batchMessages = 256     // of one commit
-	batchBytes    = 4 << 20 // of one commit, unless one message has more
+	prefetch      = 1000     // messages that a process holds unacknowledged
+	prefetchBytes = 64 << 20 // of them, unless one alone has more
+	batchMessages = 256      // of one commit
+	batchBytes    = 4 << 20  // of one commit, unless one message has more
 
 	rejecting   = 256 // messages that wait for their place in the rejected queue; past them nothing more is taken
 	rejectBatch = 64  // published together
@@ -41,6 +43,8 @@ type Feed struct {
 	Broker *Broker
 	Taker  Taker
 
+	MaxHeld int64 // bytes of messages that are not stored yet; default 64 MiB
+
 	refused chan refusal
 }
 
@@ -48,6 +52,7 @@ type Feed struct {
 type life struct {
 	ended     <-chan struct{}
 	rejecting atomic.Int64 // messages not acknowledged yet because they are being rejected
+	bytes     atomic.Int64 // of them
 }
 
 // refusal of a message, and whom to tell when it is in the rejected queue.
@@ -61,7 +66,7 @@ type refusal struct {
 func (f *Feed) Run(ctx context.Context) error {
 	f.refused = make(chan refusal, rejecting)
 	var both sync.WaitGroup
-	both.Go(func() { f.Broker.keep(ctx, "ingest", f.consume) })
+	both.Go(func() { f.Broker.keepBounded(ctx, "ingest", cmp.Or(f.MaxHeld, prefetchBytes), f.consume) })
 	var waiting []refusal // outlives connections
 	both.Go(func() {
 		f.Broker.keep(ctx, "rejected", func(ctx context.Context, conn *amqp.Connection) error {
@@ -73,7 +78,8 @@ func (f *Feed) Run(ctx context.Context) error {
 }
 
 // consume until the connection ends.
-func (f *Feed) consume(ctx context.Context, conn *amqp.Connection) error {
+func (f *Feed) consume(ctx context.Context, conn *amqp.Connection, held *flow) error {
+	defer close(held.end)
 	// The rejected queue first: nothing is refused before it has a place.
 	ch, err := conn.Channel()
 	if err != nil {
@@ -111,7 +117,7 @@ func (f *Feed) consume(ctx context.Context, conn *amqp.Connection) error {
 		}
 	})
 	for {
-		batch, err := collect(ctx, came)
+		batch, err := collect(ctx, came, held, &l.bytes)
 		if err == nil {
 			err = f.take(ctx, l, batch)
 		}
@@ -132,22 +138,24 @@ func (f *Feed) consume(ctx context.Context, conn *amqp.Connection) error {
 var errCancelled = errors.New("the broker cancelled the consumer: the queue was deleted, or its node went")
 
 // collect what came, at least one message.
-func collect(ctx context.Context, came <-chan amqp.Delivery) ([]amqp.Delivery, error) {
+func collect(ctx context.Context, came <-chan amqp.Delivery, held *flow, rejecting *atomic.Int64) ([]amqp.Delivery, error) {
 	var batch []amqp.Delivery
 	for size := 0; len(batch) < batchMessages && size < batchBytes; {
 		var d amqp.Delivery
 		var open bool
-		if len(batch) == 0 {
+		select {
+		case d, open = <-came:
+		default:
+			if len(batch) > 0 {
+				return batch, nil
+			}
+			// All that came is dealt with, but for what is being rejected.
 			select {
 			case <-ctx.Done():
 				return nil, context.Cause(ctx)
 			case d, open = <-came:
-			}
-		} else {
-			select {
-			case d, open = <-came:
-			default:
-				return batch, nil
+			case held.left <- rejecting.Load():
+				continue
 			}
 		}
 		if !open {
@@ -189,6 +197,7 @@ func (f *Feed) take(ctx context.Context, l *life, batch []amqp.Delivery) error {
 	m.messages.WithLabelValues("acknowledged").Add(float64(len(decided) - len(refused)))
 	for _, r := range refused {
 		l.rejecting.Add(1)
+		l.bytes.Add(int64(len(r.Body)))
 		select {
 		case f.refused <- r:
 		case <-ctx.Done(): // it comes again

@@ -24,6 +24,7 @@ import (
 const (
 	dialWait  = 10 * time.Second // to connect and shake hands
 	writeWait = 10 * time.Second // a broker that takes nothing for so long is gone
+	stopWait  = 5 * time.Second  // for what is being done with a connection, when all is to end
 	closeWait = 2 * time.Second
 	heartbeat = 5 * time.Second // silence of three of these is the end of a connection
 	retryMost = 5 * time.Second
@@ -55,14 +56,23 @@ func CheckURL(url string) error {
 // keep a connection called name: connect, use it until it ends, connect anew, until ctx
 // ends. The context of use ends with its connection; use returns soon after.
 func (b *Broker) keep(ctx context.Context, name string, use func(ctx context.Context, conn *amqp.Connection) error) {
+	b.keepBounded(ctx, name, 0, func(ctx context.Context, conn *amqp.Connection, _ *flow) error { return use(ctx, conn) })
+}
+
+// keepBounded is keep, with at most so many bytes held of what comes in; 0: any.
+func (b *Broker) keepBounded(ctx context.Context, name string, most int64, use func(context.Context, *amqp.Connection, *flow) error) {
 	up, log := b.Metrics.connected.WithLabelValues(name), b.Log.With("connection", name)
 	for wait := retryLeast; ctx.Err() == nil; wait = min(2*wait, retryMost) {
-		conn, err := b.dial(ctx, name)
+		var held *flow
+		if most > 0 {
+			held = newFlow(most)
+		}
+		conn, err := b.dial(ctx, name, held)
 		if err == nil {
 			log.Info("connected to RabbitMQ")
 			up.Set(1)
 			began := time.Now()
-			err = during(ctx, conn, use)
+			err = during(ctx, conn, func(ctx context.Context, conn *amqp.Connection) error { return use(ctx, conn, held) })
 			up.Set(0)
 			if time.Since(began) > retryMost {
 				wait = retryLeast
@@ -92,31 +102,41 @@ func during(ctx context.Context, conn *amqp.Connection, f func(context.Context, 
 	life, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
+	done := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		select {
+		case <-done:
+			return
 		case why, broken := <-closed:
-			if broken {
-				end(why)
-			} else {
-				end(amqp.ErrClosed)
+			if !broken {
+				why = amqp.ErrClosed
 			}
-		case <-life.Done():
+			end(why)
+			return
+		case <-ctx.Done():
+		}
+		select { // f may wait for an answer of a broker that gives none
+		case <-done:
+		case <-time.After(stopWait):
+			_ = conn.CloseDeadline(time.Now().Add(closeWait))
 		}
 	})
 	err := f(life, conn)
 	if cause := context.Cause(life); cause != nil && ctx.Err() == nil {
 		err = cause // why everything else failed
 	}
-	end(nil)
+	close(done)
 	watch.Wait()
 	_ = conn.CloseDeadline(time.Now().Add(closeWait)) // broken already, or the broker finds out
 	return err
 }
 
-func (b *Broker) dial(ctx context.Context, name string) (*amqp.Connection, error) {
+func (b *Broker) dial(ctx context.Context, name string, held *flow) (*amqp.Connection, error) {
 	props := amqp.NewConnectionProperties()
 	props.SetClientConnectionName(fmt.Sprintf("hookline %s %s", b.Process, name))
+	release := func() bool { return true }
+	defer func() { release() }()
 	return amqp.DialConfig(b.URL, amqp.Config{
 		Heartbeat: heartbeat, Locale: "en_US", Properties: props,
 		Dial: func(network, addr string) (net.Conn, error) {
@@ -129,17 +149,70 @@ func (b *Broker) dial(ctx context.Context, name string) (*amqp.Connection, error
 			if err := conn.SetDeadline(time.Now().Add(dialWait)); err != nil {
 				return nil, errors.Join(err, conn.Close())
 			}
-			return &wire{Conn: conn}, nil
+			release = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+			return &wire{Conn: conn, held: held}, nil
 		},
 	})
 }
 
-// wire gives up on a broker that takes nothing: the library would wait for ever.
-type wire struct{ net.Conn }
+// wire is a connection with two bounds that the library does not have.
+type wire struct {
+	net.Conn
+	held *flow // nil: hardly anything comes in
+}
 
+// Write gives up on a broker that takes nothing.
 func (w *wire) Write(p []byte) (int, error) {
 	if err := w.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
 		return 0, err
 	}
 	return w.Conn.Write(p)
+}
+
+// Read waits while too much is held of what came before. The broker then waits,
+// too, and is heard as late as that.
+func (w *wire) Read(p []byte) (int, error) {
+	if w.held == nil {
+		return w.Conn.Read(p)
+	}
+	if w.held.wait() {
+		if err := w.SetReadDeadline(time.Now().Add(3 * heartbeat)); err != nil {
+			return 0, err
+		}
+	}
+	n, err := w.Conn.Read(p)
+	w.held.came += int64(n)
+	return n, err
+}
+
+// flow bounds the bytes that a consumer holds: the broker counts messages only,
+// and these may be large. What came is held until the consumer says how much is left.
+type flow struct {
+	most int64
+	came int64         // of the reader alone
+	left chan int64    // bytes still held; taken only by a reader that waits
+	end  chan struct{} // closed: nobody consumes any more
+}
+
+func newFlow(most int64) *flow {
+	return &flow{most: most, left: make(chan int64), end: make(chan struct{})}
+}
+
+// wait until no more than most is held. It says whether it had to.
+func (f *flow) wait() (waited bool) {
+	for f.came > f.most {
+		if waited { // much is being rejected
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-f.end:
+			}
+		}
+		waited = true
+		select {
+		case f.came = <-f.left:
+		case <-f.end:
+			return true
+		}
+	}
+	return waited
 }

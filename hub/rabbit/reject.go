@@ -48,6 +48,7 @@ func (f *Feed) reject(ctx context.Context, conn *amqp.Connection, waiting *[]ref
 		}
 		for _, r := range *waiting {
 			_ = r.Ack(false) // its connection is gone: it comes again, and is refused again
+			r.life.bytes.Add(-int64(len(r.Body)))
 			r.life.rejecting.Add(-1)
 			f.Broker.Metrics.messages.WithLabelValues("rejected").Inc()
 			f.Broker.Metrics.rejected.WithLabelValues(r.why.Code).Inc()
