@@ -26,8 +26,9 @@ test: ## everything, with the race detector, under 10 minutes
 quick: ## the same without the long tests and the race detector, under a minute
 	$(GO) test -short ./...
 
-chaos: ## three processes on PostgreSQL while things break around them, ten minutes
+chaos: ## processes on PostgreSQL, and then RabbitMQ, while things break around them, fifteen minutes
 	$(GO) test ./cmd/hookline -run '^TestChaos$$' -chaos -count=1 -v -timeout 30m
+	$(GO) test ./hub/rabbit -run '^TestBrokerFaults$$' -chaos -count=1 -v -timeout 30m
 
 fuzz: ## every fuzz test for 20 s
 	@sh scripts/fuzz.sh
