@@ -118,9 +118,9 @@ type part struct {
 }
 
 func (m *Messages) read(ctx context.Context, msg *message.Message, fresh *bool) (*part, error) {
-	company, typ, bad := m.address(msg.Metadata)
-	if bad != nil {
-		return &part{whole: bad}, nil
+	company, typ, no := m.address(msg.Metadata)
+	if no != nil {
+		return no, nil
 	}
 	tenant, err := m.tenant(ctx, company, fresh)
 	if err != nil {
@@ -134,10 +134,9 @@ func (m *Messages) read(ctx context.Context, msg *message.Message, fresh *bool) 
 	case m.Full != nil && m.Full(tenant.No):
 		return refused("backlogged", "the tenant has as many pending deliveries as it may; its receivers are too slow or paused"), nil
 	}
-	hops, bad := readHops(header(msg, headerHops))
-	if bad != nil {
-		bad.Message = headerHops + " " + bad.Message
-		return &part{whole: bad}, nil
+	hops, no := hopsOfMessage(msg)
+	if no != nil {
+		return no, nil
 	}
 	p := m.items(msg, event.Gate{CompanyID: tenant.CompanyID, Strict: tenant.Strict(), Type: typ, Now: m.Now})
 	trace := readTrace(header(msg, headerTrace))
@@ -160,6 +159,14 @@ func refused(code, text string) *part {
 	return &part{whole: &event.Problem{Code: code, Message: text, Status: http.StatusUnprocessableEntity}}
 }
 
+func hopsOfMessage(msg *message.Message) (int, *part) {
+	hops, bad := readHops(header(msg, headerHops))
+	if bad != nil {
+		return 0, refused(bad.Code, headerHops+" "+bad.Message)
+	}
+	return hops, nil
+}
+
 // header by its name in whatever case: brokers keep what the sender wrote.
 func header(msg *message.Message, name string) string {
 	if v, ok := msg.Metadata[name]; ok {
@@ -174,25 +181,20 @@ func header(msg *message.Message, name string) string {
 }
 
 // address is who sends, and the type of what; 0: the message must say it itself.
-func (m *Messages) address(meta message.Metadata) (companyID string, t event.Type, bad *event.Problem) {
+func (m *Messages) address(meta message.Metadata) (companyID string, t event.Type, no *part) {
 	key := meta[MetaRoutingKey]
 	companyID, name, _ := strings.Cut(key, ".")
 	if user := meta[MetaUser]; m.FromUser && user != companyID {
-		text := "the message does not say who published it: its property user_id must be set"
-		if user != "" {
-			text = "the routing key begins with another companyId than the user's, " + strconv.Quote(shorten(user))
+		if user == "" {
+			return "", 0, refused("wrong_user", "the message does not say who published it: its property user_id must be set")
 		}
-		return "", 0, &event.Problem{Code: "wrong_user", Message: text, Status: http.StatusUnprocessableEntity}
+		return "", 0, refused("wrong_user", "the routing key begins with another companyId than the user's, "+strconv.Quote(shorten(user)))
 	}
 	if !access.ValidCompanyID(companyID) {
-		return "", 0, &event.Problem{
-			Code: "routing_key", Status: http.StatusUnprocessableEntity,
-			Message: "the routing key must be <companyId>.<type>, not " + strconv.Quote(shorten(key)),
-		}
+		return "", 0, refused("routing_key", "the routing key must be <companyId>.<type>, not "+strconv.Quote(shorten(key)))
 	}
-	t, _ = event.ParseType(name)
-	if t != 0 && t.Internal() {
-		return "", 0, &event.Problem{Code: "internal_type", Message: "only the hub itself makes events of the routing key's type", Status: http.StatusUnprocessableEntity}
+	if t, _ = event.ParseType(name); t.Internal() {
+		return "", 0, refused("internal_type", "only the hub itself makes events of the routing key's type")
 	}
 	return companyID, t, nil
 }

@@ -29,7 +29,6 @@ type bothWays struct {
 	ctx      context.Context
 	stop     context.CancelFunc
 	ended    sync.WaitGroup
-	perKey   int // keys of a sender
 	byHTTP   atomic.Int64
 	byBroker atomic.Int64
 	again    atomic.Int64 // published or posted more than once
@@ -141,7 +140,7 @@ func (l *bothWays) publishBy(conn *amqp.Connection, sender string, n *int) error
 		*n++
 		l.byBroker.Add(1)
 		if l.ctx.Err() != nil {
-			return nil
+			return l.ctx.Err()
 		}
 		l.wait(5 * time.Millisecond)
 	}

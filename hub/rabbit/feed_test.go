@@ -22,11 +22,10 @@ import (
 
 // taken are the messages that a Taker got. It refuses those that begin with a "!".
 type taken struct {
-	mu     sync.Mutex
-	ids    []string
-	gate   chan struct{} // not nil: Take waits for it
-	asked  chan struct{} // not nil: Take says that it was called
-	change chan struct{} // of one
+	mu    sync.Mutex
+	ids   []string
+	gate  chan struct{} // not nil: Take waits for it
+	asked chan struct{} // not nil: Take says that it was called
 }
 
 func (k *taken) Take(ctx context.Context, messages []*message.Message) ([]*ingest.Refusal, error) {

@@ -82,7 +82,7 @@ func (b *Broker) keepBounded(ctx context.Context, name string, most int64, use f
 			return
 		}
 		b.Metrics.lost.WithLabelValues(name).Inc()
-		log.Warn("no connection to RabbitMQ", "err", err, "again_in", wait)
+		log.Warn("no connection to RabbitMQ", "err", err, "againIn", wait)
 		// Not all processes at the same moment.
 		pause(ctx, wait/2+rand.N(wait))
 	}

@@ -170,7 +170,7 @@ func (s *Server) Start() error {
 // ready once clients of both kinds can connect.
 func (s *Server) ready() error {
 	var err error
-	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if err = s.Manage("GET", "/api/vhosts", ""); err == nil {
 			err = s.dial()
 		}

@@ -24,7 +24,8 @@ func TestServer(t *testing.T) {
 	gone := conn.NotifyClose(make(chan *amqp.Error, 1))
 	require.NoError(t, s.Signal(syscall.SIGKILL))
 	select {
-	case <-gone:
+	case why := <-gone:
+		t.Log("the connection ended:", why)
 	case <-time.After(20 * time.Second):
 		require.Fail(t, "the connection outlives the node")
 	}
