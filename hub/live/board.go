@@ -135,7 +135,8 @@ func NewBoard(m Moment, stale int64, seen []Seen, calls []*Call, d *directory.Di
 			}
 		}
 	}
-	names := map[string]bool{}
+	seen = slices.Clip(seen) // it is the scene's, which others read
+	names := make(map[string]bool, len(seen))
 	for _, s := range seen {
 		names[s.UUID] = true
 	}
@@ -144,8 +145,9 @@ func NewBoard(m Moment, stale int64, seen []Seen, calls []*Call, d *directory.Di
 			seen = append(seen, Seen{Agent: Agent{Key: AgentKey(a.AgentUUID, ""), UUID: a.AgentUUID}})
 		}
 	}
+	rows := make([]*Row, 0, len(seen))
 	for _, s := range seen {
-		r := Row{Seen: s, ClientType: "Unknown"}
+		r := &Row{Seen: s, ClientType: "Unknown"}
 		r.Agent = s.With(d)
 		if known := d.Agent(s.UUID); known != nil {
 			r.Listed, r.Departments = known, known.DepartmentIDs
@@ -163,9 +165,13 @@ func NewBoard(m Moment, stale int64, seen []Seen, calls []*Call, d *directory.Di
 		}
 		r.settle(legs[s.Key])
 		r.current(legs[s.Key], byID)
-		b.Rows = append(b.Rows, r)
+		rows = append(rows, r)
 	}
-	slices.SortFunc(b.Rows, func(x, y Row) int { return CompareRows(&x, &y) })
+	slices.SortFunc(rows, CompareRows)
+	b.Rows = make([]Row, len(rows))
+	for i, r := range rows {
+		b.Rows[i] = *r
+	}
 	return b
 }
 

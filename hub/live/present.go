@@ -15,7 +15,7 @@ type Present struct {
 	Moment
 	Board
 
-	Waiting   []Waiting  // that wait now, by contact
+	Waiting   []Waiting  // that wait now, in no order
 	Today     []CallRow  // calls of today, and those that go on; in no order
 	Answered  []Answered // parties of agents, established today; in no order
 	ActiveNow int        // calls that go on
@@ -105,6 +105,7 @@ func NewPresent(m Moment, s *Scene, set Settings, d *directory.Directory) *Prese
 		Moment: m, Board: NewBoard(m, set.StaleCall, s.Agents, s.Calls, d), set: set, scene: s, directory: d,
 		until: m.To, rows: map[string]*Row{}, handled: map[string]int{},
 	}
+	p.Waiting = make([]Waiting, 0, s.waiting())
 	for i := range p.Rows {
 		p.rows[p.Rows[i].Key] = &p.Rows[i]
 	}
@@ -114,10 +115,25 @@ func NewPresent(m Moment, s *Scene, set Settings, d *directory.Directory) *Prese
 	for _, c := range s.Chats {
 		p.addChat(c)
 	}
-	slices.SortFunc(p.Waiting, func(a, b Waiting) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Media, b.Media)) })
 	slices.SortFunc(p.left, func(a, b gone) int { return cmp.Compare(a.at, b.at) })
 	slices.SortFunc(p.ends, func(a, b *Chat) int { return cmp.Compare(a.all().ended.At, b.all().ended.At) })
 	return p
+}
+
+// waiting is how many contacts of the scene are in a queue, or were when their
+// events stopped: room for them is made at once.
+func (s *Scene) waiting() (n int) {
+	for _, c := range s.Calls {
+		if running(c.stays()) != nil {
+			n++
+		}
+	}
+	for _, c := range s.Chats {
+		if running(c.all().stays) != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // Row of an agent by its key; nil: the board does not have it.

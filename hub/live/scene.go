@@ -130,13 +130,15 @@ func (s *shelf) present(m Moment, scene *Scene, set Settings, d *directory.Direc
 // code point, those without one last.
 func CompareNumbers(a, b string) int {
 	kind := func(s string) int {
-		switch {
-		case s == "":
+		if s == "" {
 			return 2
-		case strings.Trim(s, "0123456789") == "":
-			return 0
 		}
-		return 1
+		for i := range len(s) {
+			if s[i] < '0' || s[i] > '9' {
+				return 1
+			}
+		}
+		return 0
 	}
 	if by := cmp.Compare(kind(a), kind(b)); by != 0 || kind(a) != 0 {
 		return cmp.Or(by, cmp.Compare(a, b))

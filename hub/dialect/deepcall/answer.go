@@ -147,8 +147,7 @@ func statusOf(code int) int {
 // problemOf an error: a problem, or what the dialects share. nil: the caller went
 // away.
 func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *problem {
-	var p *problem
-	if errors.As(err, &p) {
+	if p, is := errors.AsType[*problem](err); is {
 		return p
 	}
 	f := dialect.FaultOf(w, r, a.log(), err)
