@@ -28,14 +28,16 @@ type piece struct {
 // where clocks go back a range may be none in one piece.
 func pieces(from, to int64, loc *time.Location) (all []piece) {
 	for t := time.UnixMilli(from - 2*day); ; {
-		start, end := t.In(loc).ZoneBounds()
+		// Where they begin is not to be asked: of 2038-01-19 03:14:07 Go says 2038-01-01,
+		// although it let the time before end there.
+		_, end := t.In(loc).ZoneBounds()
+		if !end.IsZero() && !end.After(t) { // of the last day of leap years from 2040 on Go says that it is over
+			end = t.Add(time.Hour)
+		}
 		_, offset := t.In(loc).Zone()
 		p := piece{Span{from, to}, int64(offset) * 1000}
-		p.From -= p.offset
+		p.From = max(p.From-p.offset, t.UnixMilli())
 		p.To -= p.offset
-		if !start.IsZero() {
-			p.From = max(p.From, start.UnixMilli())
-		}
 		if !end.IsZero() {
 			p.To = min(p.To, end.UnixMilli())
 		}

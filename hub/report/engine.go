@@ -169,11 +169,10 @@ func (e *engine) run(ctx context.Context) (t Table, err error) {
 		}
 	}
 	e.first = true
-	all := pieces(e.q.From, e.q.To, e.q.Zone)
-	if err := e.pass(ctx, all); err != nil {
+	if err := e.pass(ctx, pieces(e.q.From, e.q.To, e.q.Zone)); err != nil {
 		return t, err
 	}
-	rows, total := e.rows(all)
+	rows, total := e.rows()
 	t.Total = total
 	if len(rows) > 0 {
 		if err := e.second(ctx, rows); err != nil {
@@ -534,9 +533,9 @@ func (e *engine) person(key string) Person {
 }
 
 // rows of the page in their order, and how many there are on all pages.
-func (e *engine) rows(all []piece) (page []place, total int) {
+func (e *engine) rows() (page []place, total int) {
 	if !e.q.ByKey {
-		return e.times(all)
+		return e.times()
 	}
 	for i := range e.seen { // clocks that go back, and states, come to a bucket again
 		slices.Sort(e.seen[i])
@@ -594,10 +593,10 @@ func (e *engine) rows(all []piece) (page []place, total int) {
 }
 
 // times are the rows when they are of time only: every bucket in which there is an
-// instant of the range.
-func (e *engine) times(all []piece) (page []place, total int) {
+// instant, be it outside of the range.
+func (e *engine) times() (page []place, total int) {
 	there := make([]bool, e.buckets.len())
-	for _, p := range all {
+	for _, p := range pieces(e.buckets.starts[0], e.buckets.starts[len(there)], e.q.Zone) {
 		for b := e.buckets.at(p.From + p.offset); b < len(there) && e.buckets.starts[b] < p.To+p.offset; b++ {
 			there[b] = true
 		}

@@ -3,6 +3,7 @@ package sobot
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"regexp"
 	"slices"
@@ -132,7 +133,7 @@ func (k *reportKind) read(p *params) (*reportQuery, error) {
 	}
 	typ := p.whole(k.typ, otherwise, k.typs...)
 	q.Indicators = p.indicators(k.of)
-	q.currPage = p.atLeast("currPage", 1, 1, maxPage)
+	q.currPage = p.atLeast("currPage", 1, 1, math.MaxInt64)
 	q.pageSize = p.atLeast("pageSize", 15, 1, maxPageSize)
 	q.Keys = p.names(k.filter)
 	q.Kind = report.Parties
@@ -162,7 +163,7 @@ func (k *reportKind) read(p *params) (*reportQuery, error) {
 	case q.To-q.From > maxRange*dayMS:
 		p.refuse("RANGE_TOO_LARGE", "endDate", "the range must not be longer than "+strconv.Itoa(maxRange)+" days")
 	}
-	q.Offset, q.Limit = int((q.currPage-1)*q.pageSize), int(q.pageSize)
+	q.Offset, q.Limit = int(min(q.currPage-1, maxPage)*q.pageSize), int(q.pageSize)
 	return q, p.err
 }
 
