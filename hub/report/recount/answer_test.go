@@ -17,7 +17,6 @@ type member struct{ name, value string }
 
 // object reads one, its members in their order.
 func object(t testing.TB, raw []byte) (all []member) {
-	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(raw))
 	open, err := d.Token()
 	require.NoError(t, err, "%s", raw)
@@ -37,7 +36,6 @@ var numbers = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]{1,2})?$`)
 
 // plain is a value as text: a number in its shortest form, for 66.5 = 66.50.
 func plain(t testing.TB, m member) string {
-	t.Helper()
 	if m.value[0] == '"' || m.value == "null" {
 		var s any
 		require.NoError(t, json.Unmarshal([]byte(m.value), &s))
@@ -54,7 +52,6 @@ func plain(t testing.TB, m member) string {
 }
 
 func text(t testing.TB, all []member) string {
-	t.Helper()
 	parts := make([]string, len(all))
 	for i, m := range all {
 		parts[i] = m.name + "=" + plain(t, m)

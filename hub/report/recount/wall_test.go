@@ -83,6 +83,9 @@ func stretches(from, to int64, zone *time.Location) (all []stretch) {
 		if _, end := time.UnixMilli(from).In(zone).ZoneBounds(); !end.IsZero() {
 			until = min(until, end.UnixMilli())
 		}
+		if until <= from { // Go's end of the last day of leap years from 2040 on is before it
+			until = min(to, from+int64(hour))
+		}
 		all = append(all, stretch{from, until, wallAt(from, zone) - wall(from)})
 		from = until
 	}
