@@ -36,7 +36,7 @@ type benchFlags struct {
 type BenchMeasureCmd struct {
 	benchFlags `embed:""`
 	Case       []string      `placeholder:"NAME" help:"Only these: 1x1, 1x100, 5x1, 5x100 (subscriptions x events a request), paced."`
-	Store      []string      `enum:"embedded,postgres" default:"embedded" help:"What to measure: embedded, postgres (a private server, from the programs found here)."`
+	Store      []string      `enum:"embedded,postgres,rabbitmq" default:"embedded" help:"What to measure: embedded; postgres, a private server, from the programs found here; rabbitmq, that and a private RabbitMQ."`
 	Processes  []int         `default:"1" help:"Hubs on PostgreSQL, all on this machine: a measurement for each number."`
 	Events     int           `default:"60000" help:"Events of a measurement with 1 subscription, and posts of the raw loop."`
 	FanEvents  int           `default:"20000" help:"Events of a measurement with 5 subscriptions."`
@@ -48,7 +48,7 @@ type BenchMeasureCmd struct {
 func (*BenchMeasureCmd) Help() string {
 	return `Hubs, receiver and load are processes of their own, on loopback. Each measurement has a new hub with an empty store.
 Of each: events accepted and deliveries received a second, share of what plain posts reach, latency from sending an event
-until its push arrives, CPU time and allocations of the hubs per delivery, their peak memory; CPU time of PostgreSQL, and its statements.
+until its push arrives, CPU time and allocations of the hubs per delivery, their peak memory; CPU time of PostgreSQL and RabbitMQ, and statements.
 A delivery that is missing or comes twice fails the run.`
 }
 
@@ -68,7 +68,7 @@ func (c *BenchMeasureCmd) Run(ctx context.Context, s streams) (err error) {
 type BenchBacklogCmd struct {
 	benchFlags `embed:""`
 	Pending    int           `default:"1000000" help:"Deliveries pending for the dead receiver."`
-	Store      string        `enum:"embedded,postgres" default:"embedded" help:"embedded, or postgres: a private server, from the programs found here."`
+	Store      string        `enum:"embedded,postgres,rabbitmq" default:"embedded" help:"embedded; postgres, a private server, from the programs found here; rabbitmq, that and a private RabbitMQ."`
 	Processes  int           `default:"1" help:"Hubs on PostgreSQL."`
 	Events     int           `default:"20000" help:"Events for the other receiver, before and with the backlog."`
 	Limit      time.Duration `default:"1h" help:"Bound of the whole measurement."`

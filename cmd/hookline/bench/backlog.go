@@ -71,7 +71,7 @@ func (c *Config) RunBacklog(ctx context.Context, pending int, s Store) (_ *Backl
 	if b.Machine, err = examine(c.Dir); err != nil {
 		return nil, err
 	}
-	stop, err := c.startServer([]Store{s})
+	stop, err := c.startServers([]Store{s})
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +231,7 @@ func (b *Backlog) Print(w io.Writer) error {
 	fmt.Fprintf(w, "%d cores (%s), %s, %s, fsync %.2f ms, load %s\n%s, %d pending for a dead receiver\n\n",
 		k.Cores, k.CPU, k.System, k.Go, k.FsyncMs, k.Load, b.Store, b.Pending)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "others\taccepted/s\tdelivered/s\tCPU s/1000\tPostgreSQL's\tstatements\tpaced p50 ms\tp95 ms\tp99 ms\tmax ms\tpeak MiB\t")
+	fmt.Fprintln(tw, "others\taccepted/s\tdelivered/s\tCPU s/1000\tservers'\tstatements\tpaced p50 ms\tp95 ms\tp99 ms\tmax ms\tpeak MiB\t")
 	for i, s := range []Beside{b.Before, b.With} {
 		l := s.Paced
 		fmt.Fprintf(tw, "%s\t%.0f\t%.0f\t%.3f\t%.3f\t%.2f\t%.2f\t%.2f\t%.2f\t%.1f\t%d\t\n", []string{"before", "with it"}[i], s.AcceptedPerSecond, s.DeliveredPerSecond, s.CPUPerThousand,

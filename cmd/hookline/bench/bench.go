@@ -1,6 +1,6 @@
 // Package bench measures hubs beside what the machine can do without one: how
 // many events they take and deliver, how late they come, and what that costs.
-// Hubs, sink and PostgreSQL are processes of their own and this one is the load,
+// Hubs, sink, PostgreSQL and RabbitMQ are processes of their own and this one is the load,
 // all on loopback. A measurement in which a delivery was lost or doubled fails.
 package bench
 
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/hub/hubtest/pgserver"
+	"github.com/hookline/hookline/hub/hubtest/rabbitserver"
 )
 
 // Config of a run. All counts are 1 or more.
@@ -32,8 +33,9 @@ type Config struct {
 	Profiles    string        // folder for CPU profiles of the hubs, one a measurement; "": none
 	Progress    io.Writer
 
-	server    *pgserver.Server // while it runs, if a store is there
-	databases int              // made on it
+	server    *pgserver.Server     // while it runs, if a store is there
+	broker    *rabbitserver.Server // likewise
+	databases int                  // made on them
 }
 
 // Case is one measurement.
@@ -55,7 +57,7 @@ var Cases = []Case{
 
 // Store is what hubs of a measurement store in, and how many they are.
 type Store struct {
-	Kind      string `json:"kind"` // Embedded or Postgres
+	Kind      string `json:"kind"` // Embedded, Postgres or Rabbit
 	Processes int    `json:"processes"`
 }
 
@@ -63,6 +65,7 @@ type Store struct {
 const (
 	Embedded = "embedded"
 	Postgres = "postgres"
+	Rabbit   = "rabbitmq" // PostgreSQL, and RabbitMQ for nudges
 )
 
 func (s Store) String() string {
@@ -90,7 +93,7 @@ func (c *Config) Run(ctx context.Context) (_ *Report, err error) {
 	if r.Machine, err = examine(c.Dir); err != nil {
 		return nil, err
 	}
-	stop, err := c.startServer(stores)
+	stop, err := c.startServers(stores)
 	if err != nil {
 		return nil, err
 	}

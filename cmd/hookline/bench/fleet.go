@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/hub/hubtest/pgserver"
+	"github.com/hookline/hookline/hub/hubtest/rabbitserver"
 )
 
 // Keys of hubs on loopback that live for some minutes.
@@ -22,17 +23,25 @@ const (
 	masterKey   = "6d61737465726b65796f666d6561737572656d656e7473746861746c69766531"
 )
 
-// startServer starts PostgreSQL should one of the stores be there. It keeps what
-// it commits, as it would in earnest.
-func (c *Config) startServer(stores []Store) (stop func() error, err error) {
-	if !slices.ContainsFunc(stores, func(s Store) bool { return s.Kind == Postgres }) {
-		return func() error { return nil }, nil
+// startServers starts PostgreSQL and RabbitMQ should one of the stores be there.
+// They keep what they are given, as they would in earnest.
+func (c *Config) startServers(stores []Store) (stop func() error, err error) {
+	stop = func() error { return nil }
+	if !slices.ContainsFunc(stores, func(s Store) bool { return s.Kind != Embedded }) {
+		return stop, nil
 	}
 	c.say("start PostgreSQL")
 	if c.server, err = pgserver.Start(c.Dir, pgserver.CountStatements...); err != nil {
 		return nil, err
 	}
-	return c.server.Stop, nil
+	if !slices.ContainsFunc(stores, func(s Store) bool { return s.Kind == Rabbit }) {
+		return c.server.Stop, nil
+	}
+	c.say("start RabbitMQ")
+	if c.broker, err = rabbitserver.Start(c.Dir); err != nil {
+		return nil, errors.Join(err, c.server.Stop())
+	}
+	return func() error { return errors.Join(c.broker.Stop(), c.server.Stop()) }, nil
 }
 
 // fleet is one hub on the embedded store, or any number on one database.
@@ -40,8 +49,9 @@ type fleet struct {
 	store    Store
 	dir      string
 	hubs     []*hubProcess
-	key      string // of the owner of tenant demo
-	server   *pgserver.Server
+	key      string               // of the owner of tenant demo
+	server   *pgserver.Server     // nil: the embedded store
+	broker   *rabbitserver.Server // nil: none
 	database string
 	settles  string // id of the subscription that settle waits for; "": all
 }
@@ -66,13 +76,21 @@ func (c *Config) startFleet(ctx context.Context, name string, s Store) (_ *fleet
 		return nil, err
 	}
 	env := []string{"HOOKLINE_DATA=" + filepath.Join(f.dir, "data")}
-	if s.Kind == Postgres {
+	if s.Kind != Embedded {
 		f.server = c.server
 		c.databases++
 		if f.database, err = f.server.CreateDatabase(ctx, fmt.Sprintf("bench_%d", c.databases)); err != nil {
 			return nil, err
 		}
 		env = []string{"HOOKLINE_DATABASE_URL=" + f.database, "HOOKLINE_MASTER_KEY=" + masterKey}
+	}
+	if s.Kind == Rabbit {
+		vhost := fmt.Sprintf("bench_%d", c.databases)
+		if err := c.broker.Manage(http.MethodPut, "/api/vhosts/"+vhost, ""); err != nil {
+			return nil, err
+		}
+		f.broker = c.broker
+		env = append(env, "HOOKLINE_AMQP_URL="+c.broker.URL+vhost)
 	}
 	for n := range s.Processes {
 		as := name
@@ -189,8 +207,8 @@ func (f *fleet) subscribe(ctx context.Context, url, types string) (string, error
 // use is what hubs and database have used so far.
 type use struct {
 	cpu        time.Duration // of all hubs
-	serverCPU  time.Duration // of PostgreSQL
-	statements int64         // that it ran
+	serverCPU  time.Duration // of PostgreSQL and RabbitMQ
+	statements int64         // that PostgreSQL ran
 	peak       int64         // bytes of resident memory of all hubs, the most of each ever
 	mallocs    float64
 	commits    float64
@@ -211,6 +229,13 @@ func (f *fleet) use(ctx context.Context) (u use, err error) {
 	}
 	if u.serverCPU, err = familyCPU(pid); err != nil {
 		return u, err
+	}
+	if f.broker != nil {
+		took, err := familyCPU(f.broker.PID())
+		if err != nil {
+			return u, err
+		}
+		u.serverCPU += took
 	}
 	u.statements, err = pgserver.Statements(ctx, f.database)
 	return u, err

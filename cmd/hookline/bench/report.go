@@ -84,7 +84,7 @@ func (r *Report) Print(w io.Writer) error {
 	k := r.Machine
 	fmt.Fprintf(w, "%d cores (%s), %s, %s, fsync %.2f ms, load %s\n\n", k.Cores, k.CPU, k.System, k.Go, k.FsyncMs, k.Load)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "store\tsubs\tevents a request\taccepted/s\tdelivered/s\tof raw\tby CPU\tp50 ms\tp95 ms\tp99 ms\tmax ms\tCPU s/1000\tPostgreSQL's\tstatements\tallocs\trows/commit\tpeak MiB\tpushed back\t")
+	fmt.Fprintln(tw, "store\tsubs\tevents a request\taccepted/s\tdelivered/s\tof raw\tby CPU\tp50 ms\tp95 ms\tp99 ms\tmax ms\tCPU s/1000\tservers'\tstatements\tallocs\trows/commit\tpeak MiB\tpushed back\t")
 	for i, raw := range r.Raw {
 		l := raw.Latency
 		fmt.Fprintf(tw, "raw\t-\t-\t-\t%.0f\t\t\t%.2f\t%.2f\t%.2f\t%.1f\t-\t-\t-\t-\t-\t-\t-\t\n", raw.PerSecond, l.P50, l.P95, l.P99, l.Max)
@@ -95,7 +95,7 @@ func (r *Report) Print(w io.Writer) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w, "\nEvery event came exactly once to each subscription. Latency: from sending the event until the sink had the head of its push;\nbut for the paced line it holds the wait behind all that was sent faster than delivered. By CPU: the share of raw in\nCPU time of all processes, which other work on the machine changes less. CPU is of all hubs, and of PostgreSQL; statements and allocations are per delivery.")
+	_, err := fmt.Fprintln(w, "\nEvery event came exactly once to each subscription. Latency: from sending the event until the sink had the head of its push;\nbut for the paced line it holds the wait behind all that was sent faster than delivered. By CPU: the share of raw in\nCPU time of all processes, which other work on the machine changes less. CPU is of all hubs, and of PostgreSQL and RabbitMQ; statements and allocations are per delivery.")
 	return err
 }
 
@@ -105,7 +105,7 @@ func (m *Measurement) print(w io.Writer) {
 		batch += " paced"
 	}
 	server, statements := "-", "-"
-	if m.Store.Kind == Postgres {
+	if m.Store.Kind != Embedded {
 		server, statements = fmt.Sprintf("%.3f", m.ServerPerThousand), fmt.Sprintf("%.2f", m.Statements)
 	}
 	fmt.Fprintf(w, "%s\t%d\t%s\t%.0f\t%.0f\t%.1f %%\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.1f\t%.3f\t%s\t%s\t%.0f\t%.0f\t%d\t%d\t\n", m.Store, m.Case.Subs, batch, m.AcceptedPerSecond,

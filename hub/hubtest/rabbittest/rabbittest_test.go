@@ -1,55 +1,25 @@
 package rabbittest
 
 import (
-	"syscall"
 	"testing"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 )
 
-// The node is real, keeps its durable queues through a crash, and
-// each test has a virtual host of its own.
-func TestServer(t *testing.T) {
-	s, err := Start()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Stop()) })
-	conn := dial(t, s.URL)
-	ch, err := conn.Channel()
-	require.NoError(t, err)
-	_, err = ch.QueueDeclare("q", true, false, false, false, amqp.Table{"x-queue-type": "quorum"})
-	require.NoError(t, err)
-
-	gone := conn.NotifyClose(make(chan *amqp.Error, 1))
-	require.NoError(t, s.Signal(syscall.SIGKILL))
-	select {
-	case why := <-gone:
-		t.Log("the connection ended:", why)
-	case <-time.After(20 * time.Second):
-		require.Fail(t, "the connection outlives the node")
+// Each test has a virtual host of its own.
+func TestVHost(t *testing.T) {
+	channel := func() *amqp.Channel {
+		conn, err := amqp.Dial(VHost(t))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, conn.Close()) })
+		ch, err := conn.Channel()
+		require.NoError(t, err)
+		return ch
 	}
-	require.Error(t, syscall.Kill(s.pid, 0), "the node has ended")
-	require.NoError(t, s.Start())
-	ch, err = dial(t, s.URL).Channel()
+	one, other := channel(), channel()
+	_, err := one.QueueDeclare("q", false, false, true, false, nil)
 	require.NoError(t, err)
-	_, err = ch.QueueDeclarePassive("q", true, false, false, false, nil)
-	require.NoError(t, err)
-	require.NoError(t, s.Ctl("close_all_connections", "the test"))
-	require.Error(t, s.Ctl("no_such_command"))
-
-	t.Setenv(Variable, s.String())
-	other := dial(t, VHost(t))
-	ch, err = other.Channel()
-	require.NoError(t, err)
-	_, err = ch.QueueDeclarePassive("q", true, false, false, false, nil)
+	_, err = other.QueueDeclarePassive("q", false, false, true, false, nil)
 	require.ErrorContains(t, err, "NOT_FOUND")
-}
-
-func dial(t *testing.T, url string) *amqp.Connection {
-	t.Helper()
-	conn, err := amqp.Dial(url)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() }) // closed already
-	return conn
 }

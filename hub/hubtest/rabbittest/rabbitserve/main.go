@@ -8,7 +8,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/hookline/hookline/hub/hubtest/rabbittest"
+	"github.com/hookline/hookline/hub/hubtest/rabbitserver"
 )
 
 func main() {
@@ -19,7 +19,7 @@ func main() {
 }
 
 func serve() error {
-	server, err := rabbittest.Start()
+	server, err := rabbitserver.Start("")
 	if err != nil {
 		return err
 	}
