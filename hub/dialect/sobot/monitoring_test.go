@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -336,4 +337,37 @@ func manyItems() string {
 		items[i] = strconv.Itoa(i)
 	}
 	return strings.Join(items, ",")
+}
+
+// After how many hours without an event a call is over is the tenant's to say, for
+// streams too.
+func TestStaleCallHours(t *testing.T) {
+	h := hubtest.Start(t, testClock)
+	const hour = 3_600_000
+	ringing := func(call string, at int64) {
+		h.Send(fmt.Sprintf(`{"type": "call.ringing", "data": {"callID": %q, "partyID": "p", "agentUUID": "u1", "creationTime": %d, "callType": "Inbound"}}`, call, at))
+	}
+	set := func(hours any) hubtest.Answer {
+		return h.Do("PATCH", "/v1/tenants/demo", h.Owner, map[string]any{"settings": map[string]any{"staleCallHours": hours}})
+	}
+	ringing("old", noon-13*hour)
+	ringing("late", noon-2*hour)
+	live := func() int64 { return askMetrics(t, h, "", noon).AgentsSummary["inboundCallsCount"] }
+	require.EqualValues(t, 1, live())
+	require.Equal(t, http.StatusOK, set(14).Status)
+	require.EqualValues(t, 2, live())
+	require.Equal(t, http.StatusOK, set(2).Status)
+	require.EqualValues(t, 0, live())
+
+	ringing("now", time.Now().UnixMilli()-90*60_000)
+	b := watch(t, h, "delay=0")
+	require.InDelta(t, 1, b.state["agentsSummary"].(map[string]any)["inboundCallsCount"], 0)
+	require.Equal(t, http.StatusOK, set(1).Status)
+	b.next()
+	require.InDelta(t, 0, b.state["agentsSummary"].(map[string]any)["inboundCallsCount"], 0)
+	for _, wrong := range []any{0, 721, 1.5, "12"} {
+		a := set(wrong)
+		require.Equal(t, http.StatusUnprocessableEntity, a.Status, "%v", wrong)
+		require.Contains(t, string(a.Body), "settings.staleCallHours")
+	}
 }
