@@ -1,16 +1,19 @@
 package sobot
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/hub/report"
 	"github.com/hookline/hookline/hub/search"
 )
 
@@ -130,3 +133,52 @@ func FuzzMetrics(f *testing.F) {
 		q.show(&live.Board{Rows: make([]live.Row, 3)}, "demo")
 	})
 }
+
+// Whatever a client asks of a report is a query that the engine can answer, or a
+// problem that says 400 and names a parameter.
+func FuzzReport(f *testing.F) {
+	for _, s := range []string{
+		`{"dimensions": 3, "dateType": 11, "startDate": "2022-03-17", "startTime": "16:00", "endDate": "2022-03-17", "endTime": "24:00", "customerFields": "inbound_calls,outbound_calls", "callType": "2", "gatewayNumber": ["a"]}`,
+		`{"dimensions": "9", "dateType": 14, "weekType": 1, "startDate": " 2024-02-29 ", "startTime": "00:00", "endDate": "2024-03-01", "endTime": "00:01", "agentReportType": 4, "customerFields": "[\"agent_login_sum_duration\"]", "currPage": 9223372036854775807, "pageSize": 1000}`,
+		`{"dimensions": 13, "dateType": 15, "startDate": "2022-01-01", "startTime": "00:00", "endDate": "2022-12-31", "endTime": "24:00", "callType": 3, "customerFields": ["outbound_calls"], "departIds": "[\"a\", null]"}`,
+		`{"dimensions": 1e1}`, `{"startTime": "24:00"}`, `{"customerFields": "[1]"}`, `[]`, ``,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		for _, k := range []*reportKind{&relayReport, &agentReport, &departmentReport} {
+			p, err := parseBody(raw)
+			var q *reportQuery
+			if err == nil {
+				q, err = k.read(p)
+			}
+			if err != nil {
+				var bad *problem
+				if !errors.As(err, &bad) || bad.Status != 400 || !strings.Contains(bad.Text, ": ") {
+					t.Fatalf("%v", err)
+				}
+				continue
+			}
+			if q.From < 946_684_800_000 || q.To <= q.From || q.To-q.From > maxRange*dayMS || q.Offset < 0 || q.Limit < 1 || q.Limit > maxPageSize ||
+				len(q.Indicators) == 0 || !q.ByTime && !q.ByKey || q.Kind != report.States && q.Only == 0 {
+				t.Fatalf("%+v", q)
+			}
+			q.Zone, q.Settings.XSeconds = time.UTC, 30
+			if _, err := report.Run(t.Context(), noFacts{}, &q.Query); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// noFacts is a store without any.
+type noFacts struct{}
+
+func (n noFacts) ReadFacts(_ context.Context, _ int64, fn func(report.Facts) error) error {
+	return fn(n)
+}
+func (noFacts) Blocks(context.Context, report.Kind, report.Span, func(*report.Block) error) error {
+	return nil
+}
+func (noFacts) Lasting(context.Context, int64) ([]report.Fact, error) { return nil, nil }
+func (noFacts) Namings(context.Context) ([]report.Naming, error)      { return nil, nil }
