@@ -99,10 +99,12 @@ func NewBoard(m Moment, stale int64, seen []Seen, calls []*Call, d *directory.Di
 	var b Board
 	counts := map[string]*Counters{}
 	legs := map[string][]leg{} // by agent: those that go on; of one who never told its state all
-	silent := map[string]bool{}
+	silent, anySilent := map[string]bool{}, false
 	byID := map[string]*Call{} // those that agents may have to do with
 	for i := range seen {
-		silent[seen[i].Key] = !seen[i].Statuses
+		if !seen[i].Statuses {
+			silent[seen[i].Key], anySilent = true, true
+		}
 		if seen[i].CallID != "" {
 			byID[seen[i].CallID] = nil
 		}
@@ -120,6 +122,9 @@ func NewBoard(m Moment, stale int64, seen []Seen, calls []*Call, d *directory.Di
 			case 3:
 				b.Outbound++
 			}
+		}
+		if !goesOn && !anySilent {
+			continue
 		}
 		for _, p := range c.parties() {
 			agent := p.agent()

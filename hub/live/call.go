@@ -79,6 +79,9 @@ type Party struct {
 	Bot      bool     `json:"b,omitempty"` // there is a party bot record
 	BotEnd   int64    `json:"x,omitempty"` // its end, else its start
 	CDR      *CDR     `json:"c,omitempty"`
+
+	who  string // its agent, of Prepare
+	sure bool   // who is known
 }
 
 // change of a party's state.
@@ -255,11 +258,31 @@ func earliest(a, b int64) int64 {
 type callTold struct {
 	parties []*Party
 	stays   []Stay
+	waits   *Stay // the one that nothing has ended; nil: none
+	dir     int64
+	gateway string
+	counted []counted
+}
+
+// counted is what a call counts for an agent, when at lies in the day.
+type counted struct {
+	agent string
+	at    int64
+	Counters
 }
 
 // Prepare makes questions cheap, and safe to ask at one time. Nothing may be added
 // afterwards.
-func (c *Call) Prepare() { c.told = &callTold{c.parties(), c.stays()} }
+func (c *Call) Prepare() {
+	t := &callTold{parties: c.parties(), stays: c.stays(), dir: c.Direction(), gateway: c.Gateway()}
+	for _, p := range t.parties {
+		p.who = p.agent()
+		p.sure = true
+	}
+	t.waits = running(t.stays)
+	c.told = t
+	t.counted = c.count()
+}
 
 // stays of the contact that the call is.
 func (c *Call) stays() []Stay {
@@ -319,6 +342,9 @@ func (p *Party) merge(o *Party) {
 
 // agent of a party: that of its record, else of its newest event that names one.
 func (p *Party) agent() string {
+	if p.sure {
+		return p.who
+	}
 	if p.CDR != nil {
 		if key := AgentKey(p.CDR.UUID, p.CDR.ID); key != "" {
 			return key
@@ -366,6 +392,9 @@ func (p *Party) released() bool { return p.Released > 0 || p.CDR != nil || p.Bot
 
 // Direction of the call: 1 internal, 2 inbound, 3 outbound, 0 none.
 func (c *Call) Direction() int64 {
+	if c.told != nil {
+		return c.told.dir
+	}
 	if c.Main != nil && c.Main.Type >= 1 && c.Main.Type <= 3 {
 		return c.Main.Type
 	}
@@ -394,6 +423,9 @@ func (c *Call) Number() string {
 
 // Gateway is the tenant's own number in the call; "": unknown.
 func (c *Call) Gateway() string {
+	if c.told != nil {
+		return c.told.gateway
+	}
 	if c.Main != nil && c.Main.Gateway != "" {
 		return c.Main.Gateway
 	}
@@ -407,6 +439,14 @@ func (c *Call) CallBack() bool {
 		dial = c.Main.Dial
 	}
 	return dial == "ClickToCallback" || dial == "TwoWayToPSTN"
+}
+
+// waits is the stay in which it is now, unless it is over; nil: none.
+func (c *Call) waits() *Stay {
+	if c.told != nil {
+		return c.told.waits
+	}
+	return running(c.stays())
 }
 
 // Ends of the agents' parties, by agent; of one of which nothing says an end the
@@ -489,7 +529,7 @@ func (c *Call) Live(now, stale int64) bool {
 	if !c.Known || c.over() || now-c.Latest >= stale {
 		return false
 	}
-	if running(c.stays()) != nil { // it waits
+	if c.waits() != nil {
 		return true
 	}
 	known := false
@@ -523,18 +563,24 @@ func (n *Counters) Add(o Counters) {
 // Count adds what the call counts for agents in a day, From <= t < To. Events
 // and records that tell the same count once.
 func (c *Call) Count(from, to int64, into map[string]*Counters) {
-	of := func(agent string) *Counters {
-		if into[agent] == nil {
-			into[agent] = &Counters{}
+	all := c.count
+	if c.told != nil {
+		all = func() []counted { return c.told.counted }
+	}
+	for _, n := range all() {
+		if n.at <= 0 || n.at < from || n.at >= to {
+			continue
 		}
-		return into[agent]
+		if into[n.agent] == nil {
+			into[n.agent] = &Counters{}
+		}
+		into[n.agent].Add(n.Counters)
 	}
-	today := func(at int64) bool { return at > 0 && at >= from && at < to }
+}
+
+func (c *Call) count() (all []counted) {
 	dir := c.Direction()
-	var began map[string]int64 // by agent: when it called out
-	if dir == 3 {
-		began = map[string]int64{}
-	}
+	began := map[string]int64{} // by agent: when it called out
 	reached := c.Main != nil && (c.Main.Result == 8 || c.Main.Result == 21)
 	for _, p := range c.parties() {
 		if p.Role == "Customer" && p.Answered > 0 {
@@ -550,30 +596,27 @@ func (c *Call) Count(from, to int64, into map[string]*Counters) {
 		if p.CDR != nil {
 			instant, result = earliest(instant, p.CDR.Start), p.CDR.Result
 		}
-		if dir != 2 || !today(instant) {
-			continue
-		}
-		ended := p.Released > 0 || p.CDR != nil || p.Bot || c.over()
 		switch {
+		case dir != 2:
 		case p.Answered > 0 || result == 3:
-			of(p.agent()).InboundEstablished++
-		case p.Rung && ended, result == 1, result == 2:
-			of(p.agent()).InboundAbandoned++
+			all = append(all, counted{p.agent(), instant, Counters{InboundEstablished: 1}})
+		case p.Rung && (p.released() || c.over()), result == 1, result == 2:
+			all = append(all, counted{p.agent(), instant, Counters{InboundAbandoned: 1}})
 		}
 	}
 	if dir != 3 {
-		return
+		return all
 	}
 	if c.Main != nil && c.Main.FirstAgent != "" {
 		key := AgentKey(c.Main.FirstAgent, "")
 		began[key] = earliest(began[key], c.Main.Start)
 	}
 	for agent, at := range began {
-		if today(at) {
-			of(agent).Outbound++
-			if reached {
-				of(agent).OutboundEstablished++
-			}
+		n := counted{agent, at, Counters{Outbound: 1}}
+		if reached {
+			n.OutboundEstablished = 1
 		}
+		all = append(all, n)
 	}
+	return all
 }

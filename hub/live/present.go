@@ -109,8 +109,10 @@ func NewPresent(m Moment, s *Scene, set Settings, d *directory.Directory) *Prese
 	for i := range p.Rows {
 		p.rows[p.Rows[i].Key] = &p.Rows[i]
 	}
-	for _, c := range s.Calls {
-		p.addCall(c)
+	p.Today, p.Answered = make([]CallRow, 0, len(s.Calls)), make([]Answered, 0, len(s.Calls))
+	one := make([]*Row, len(s.Calls)) // room for the agents of each call
+	for i, c := range s.Calls {
+		p.addCall(c, one[i:i:i+1])
 	}
 	for _, c := range s.Chats {
 		p.addChat(c)
@@ -151,7 +153,7 @@ func (p *Present) expires(at int64) {
 
 func (p *Present) today(at int64) bool { return at > 0 && at >= p.From && at < p.To }
 
-func (p *Present) addCall(c *Call) {
+func (p *Present) addCall(c *Call, agents []*Row) {
 	over := c.over()
 	if !over {
 		p.expires(c.Latest + p.set.StaleCall)
@@ -160,7 +162,7 @@ func (p *Present) addCall(c *Call) {
 	if goesOn {
 		p.ActiveNow++
 	}
-	if stay := running(c.stays()); stay != nil && !over && p.Now-c.Latest < p.set.StaleCall {
+	if stay := c.waits(); stay != nil && !over && p.Now-c.Latest < p.set.StaleCall {
 		w := p.wait(c.ID, stay)
 		if w.CallType == 0 {
 			w.CallType = c.Direction()
@@ -172,7 +174,7 @@ func (p *Present) addCall(c *Call) {
 		}
 		p.Waiting = append(p.Waiting, w)
 	}
-	row := CallRow{ID: c.ID, Live: goesOn, Direction: c.Direction(), DID: c.Gateway()}
+	row := CallRow{ID: c.ID, Live: goesOn, Direction: c.Direction(), DID: c.Gateway(), Agents: agents}
 	if c.Known {
 		row.At = c.First
 	}
@@ -182,10 +184,13 @@ func (p *Present) addCall(c *Call) {
 	row.Today = (c.Known || c.Main != nil) && p.today(row.At)
 	counts := row.Today || goesOn
 	for _, leg := range c.parties() {
+		agent := p.rows[leg.agent()]
 		if counts && leg.ofAgent() {
-			row.add(p.rows[leg.agent()])
+			row.add(agent)
 		}
-		p.addParty(c, leg, row.Direction, row.DID, goesOn)
+		if agent != nil {
+			p.addParty(c, leg, agent, &row)
+		}
 	}
 	if !counts {
 		return
@@ -211,21 +216,22 @@ func (p *Party) ofAgent() bool {
 	return p.agent() != "" && (p.CDR == nil || p.CDR.Role == 2)
 }
 
-func (p *Present) addParty(c *Call, leg *Party, dir int64, did string, goesOn bool) {
+func (p *Present) addParty(c *Call, leg *Party, agent *Row, of *CallRow) {
 	if leg.Answered == 0 && (leg.CDR == nil || leg.CDR.Result != 3) || !leg.counts() {
 		return
 	}
-	a := Answered{Agent: p.rows[leg.agent()], Call: c.ID, At: leg.First, Direction: leg.direction(dir), DID: did}
+	at := leg.First
 	if leg.CDR != nil {
-		a.At = earliest(a.At, leg.CDR.Start)
+		at = earliest(at, leg.CDR.Start)
 	}
-	if a.Agent == nil || !p.today(a.At) {
+	if !p.today(at) {
 		return
 	}
+	a := Answered{Agent: agent, Call: c.ID, At: at, Direction: leg.direction(of.Direction), DID: of.DID}
 	switch {
 	case leg.CDR != nil:
 		a.talk = leg.CDR.Talk
-	case goesOn && !leg.released():
+	case of.Live && !leg.released():
 		a.began = leg.Answered
 	default:
 		a.talk = max(0, leg.end(c)-leg.Answered) / 1000
