@@ -19,6 +19,7 @@ type SimulateCmd struct {
 	Company      string        `default:"demo" help:"companyId in the bodies."`
 	Agents       int           `default:"20" help:"1 to 9000; two thirds are on duty at any time."`
 	CallsPerHour float64       `help:"Calls of both directions; default 6 per agent."`
+	ChatsPerHour float64       `help:"Chats; the site has visitors then, of whom two in five chat. 0: none."`
 	Start        time.Time     `placeholder:"RFC3339" help:"Where the simulated time begins; default now."`
 	Duration     time.Duration `default:"1h" help:"Simulated time in which calls come in, then the centre closes; 0: never."`
 	Events       int64         `help:"Stop after so many events; 0: no bound."`
@@ -45,7 +46,7 @@ func (c *SimulateCmd) Run(ctx context.Context, s streams) error {
 		c.Start = time.Now()
 	}
 	centre, err := simulate.New(simulate.Config{
-		Seed: c.Seed, CompanyID: c.Company, Agents: c.Agents, CallsPerHour: c.CallsPerHour, Start: c.Start, Duration: c.Duration,
+		Seed: c.Seed, CompanyID: c.Company, Agents: c.Agents, CallsPerHour: c.CallsPerHour, ChatsPerHour: c.ChatsPerHour, Start: c.Start, Duration: c.Duration,
 	})
 	if err != nil {
 		return err

@@ -136,6 +136,7 @@ func (c *Centre) ready(a *agent) {
 	default:
 		a.doing = ready
 		c.status(a, loginOnline, reasonNone, workReady)
+		c.site.dispatch()
 		c.after(c.between(0.25, 0.8), func() { c.settle(a) }) // later than settled
 	}
 }
@@ -169,6 +170,7 @@ func (c *Centre) wanted(a *agent) bool {
 func (c *Centre) logout(a *agent) {
 	a.doing = offDuty
 	a.shift++
+	c.site.leave(a)
 	c.status(a, loginOffline, reasonNone, workUnknown)
 	if !c.closing {
 		c.after((cycleHours-shiftHours)*3_600_000+c.between(-600, 600), func() { c.login(a, shiftHours*3_600_000) })

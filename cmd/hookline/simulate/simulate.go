@@ -1,5 +1,5 @@
 // Package simulate is a believable contact centre: agents on shifts, callers
-// with patience, holds, transfers, inquiries. It tells what happens as the
+// with patience, holds, transfers, inquiries, and visitors of a site who chat. It tells what happens as the
 // platform would, event by event and then in records whose times agree, and
 // tells the same story for the same seed.
 package simulate
@@ -26,6 +26,7 @@ type Config struct {
 	CompanyID    string        // default "demo"
 	Agents       int           // 1..9000, default 20; two thirds of them are on duty at any time
 	CallsPerHour float64       // 0..10,000,000, of both directions; default 6 per agent
+	ChatsPerHour float64       // 0..10,000,000; default 0: none, and no visitors either
 	Start        time.Time     // of the simulated time, to the millisecond; required
 	Duration     time.Duration // simulated time in which calls come in; then the centre closes: calls end, agents leave. 0: never
 }
@@ -65,6 +66,7 @@ type Centre struct {
 
 	agents  []*agent
 	waiting [len(queues)][]*call
+	site    *site // nil: nobody chats
 	request int64 // requests of agents so far, the referenceID of what they cause
 }
 
@@ -78,6 +80,8 @@ func New(cfg Config) (*Centre, error) {
 		return nil, errors.New("agents: 1 to 9000")
 	case !(cfg.CallsPerHour > 0 && cfg.CallsPerHour <= 1e7):
 		return nil, errors.New("calls per hour: above 0, at most 10,000,000")
+	case !(cfg.ChatsPerHour >= 0 && cfg.ChatsPerHour <= 1e7):
+		return nil, errors.New("chats per hour: 0 to 10,000,000")
 	case cfg.Duration < 0:
 		return nil, errors.New("duration: 0 or more")
 	case cfg.Start.UnixMilli() < 1e11 || cfg.Start.Year() > 9999:
@@ -85,7 +89,11 @@ func New(cfg Config) (*Centre, error) {
 	}
 	// Everything that shapes the story goes into its seed, so that stories that
 	// differ never use one event id for two things.
-	seed := sha256.Sum256(fmt.Appendf(nil, "%d|%s|%d|%g|%d|%d", cfg.Seed, cfg.CompanyID, cfg.Agents, cfg.CallsPerHour, cfg.Start.UnixMilli(), cfg.Duration))
+	shape := fmt.Appendf(nil, "%d|%s|%d|%g|%d|%d", cfg.Seed, cfg.CompanyID, cfg.Agents, cfg.CallsPerHour, cfg.Start.UnixMilli(), cfg.Duration)
+	if cfg.ChatsPerHour > 0 {
+		shape = fmt.Appendf(shape, "|%g", cfg.ChatsPerHour)
+	}
+	seed := sha256.Sum256(shape)
 	c := &Centre{
 		company: cfg.CompanyID,
 		gap:     3_600_000 / cfg.CallsPerHour,
@@ -98,6 +106,9 @@ func New(cfg Config) (*Centre, error) {
 	}
 	c.openShifts()
 	c.after(c.exp(c.gap), c.nextCall)
+	if cfg.ChatsPerHour > 0 {
+		c.openSite(cfg.ChatsPerHour)
+	}
 	if cfg.Duration > 0 {
 		c.after(cfg.Duration.Milliseconds(), c.close)
 	}

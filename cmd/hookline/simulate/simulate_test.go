@@ -58,6 +58,7 @@ func TestSameSeedSameBytes(t *testing.T) {
 		"agents":   func(c *Config) { c.Agents++ },
 		"rate":     func(c *Config) { c.CallsPerHour = 61 },
 		"duration": func(c *Config) { c.Duration++ },
+		"chats":    func(c *Config) { c.ChatsPerHour = 30 },
 	} {
 		other := cfg
 		change(&other)
