@@ -138,6 +138,7 @@ func (h *Hub) joinOthers() (err error) {
 	}
 	h.pipe.connect(h.lanes, remote)
 	h.pipe.handle(topicBoards, remote, func(payload []byte) { hearBoards(payload, &h.watches) })
+	h.pipe.share(&h.tail)
 	return nil
 }
 
@@ -190,6 +191,7 @@ func (h *Hub) observe(r delivery.Report) {
 	h.metrics.observe(r)
 	h.ops.Ended(r)
 	h.tail.Observe(r)
+	h.pipe.Attempted(r)
 }
 
 func (h *Hub) routes() http.Handler {

@@ -15,6 +15,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
 
+	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/storage"
 	"github.com/hookline/hookline/subscriptions"
 )
@@ -23,6 +24,7 @@ import (
 const (
 	topicNudges  = "nudges"  // for lanes of other processes
 	topicBoards  = "boards"  // for those who watch boards on other processes
+	topicTails   = "tails"   // for those who listen to attempts on other processes
 	topicChanges = "changes" // tenants, keys or subscriptions changed; the payload says nothing
 )
 
@@ -50,6 +52,7 @@ type nudged interface {
 //	commit ─▶ Nudge
 //	           └ else ───────▶ merged ─▶ Transport: topic nudges ─▶ lanes of others
 //	       └▶ Stored ────────▶ merged ─▶ Transport: topic boards ─▶ streams of others
+//	attempt ▶ Attempted ─────▶ queued ─▶ Transport: topic tails ─▶ listeners of others
 //	change ─▶ Changed ───────▶ merged ─▶ Transport: topic changes ─▶ others read anew
 //
 // A nudge is a hint. Lost, doubled or late, it does no harm: the lane reads
@@ -63,6 +66,8 @@ type pipeline struct {
 
 	here, there outbox
 	boards      boardNews
+	tails       tailNews
+	listeners   *tail.Feed    // here, for the attempts of others; nil: none
 	news        chan struct{} // of one: other processes changed something
 }
 
@@ -77,7 +82,7 @@ type outbox struct {
 func newOutbox() outbox { return outbox{waiting: map[int64]int64{}, wake: make(chan struct{}, 1)} }
 
 func newPipeline(log *slog.Logger) (*pipeline, error) {
-	p := &pipeline{log: log, here: newOutbox(), there: newOutbox(), news: make(chan struct{}, 1), boards: newBoardNews()}
+	p := &pipeline{log: log, here: newOutbox(), there: newOutbox(), news: make(chan struct{}, 1), boards: newBoardNews(), tails: newTailNews()}
 	// Watermill speaks of every message at its level info; ours are too many.
 	wm := watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug, slog.LevelDebug: slog.LevelDebug - 4})
 	// Blocking keeps one message under way per topic: bounded, and what comes
@@ -121,6 +126,16 @@ func (p *pipeline) connect(lanes nudged, remote Transport) {
 		default:
 		}
 	})
+}
+
+// share attempts with the listeners of other processes, and hand theirs to those
+// of this one. To be called after connect, before Run.
+func (p *pipeline) share(here *tail.Feed) {
+	if p.remote == nil {
+		return
+	}
+	p.listeners, here.Opened = here, p.Listening
+	p.handle(topicTails, p.remote, func(payload []byte) { p.tails.hear(payload, here) })
 }
 
 // Nudge notes that subscriptions have new rows. It never blocks.
@@ -189,6 +204,9 @@ func (p *pipeline) Run(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { p.send(ctx, &p.there, p.publishThere) }) // its waiting must not hold up the nudges of here
 	others.Go(func() { p.sendBoards(ctx) })
+	if p.listeners != nil {
+		others.Go(func() { p.sendTails(ctx, p.listeners) })
+	}
 	p.send(ctx, &p.here, p.publishHere)
 	others.Wait()
 	return errors.Join(<-done, p.pubsub.Close())

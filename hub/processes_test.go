@@ -4,12 +4,14 @@ import (
 	"database/sql"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	_ "github.com/lib/pq" // the driver "postgres"
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
 
 	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/hubtest"
@@ -151,43 +153,46 @@ func TestChangesReachOtherProcesses(t *testing.T) {
 	require.Less(t, time.Since(began), 5*time.Second)
 }
 
-// Of two transactions the one with the lower numbers commits last: its event is
-// delivered all the same, without waiting for the reconcile.
+// Of two transactions, of one process or of two, the one with the lower numbers
+// commits last: its event is delivered all the same, without waiting for the reconcile.
 func TestLowerNumberCommitsLast(t *testing.T) {
-	database := hubtest.Postgres(t)
-	h := join(t, database, nil)
+	database, hubs := pair(t)
 	r := hubtest.NewReceiver(t)
-	h.Subscribe(r.URL)
-	h.Send(hubtest.Ringing("warm", 0))
+	hubs[0].Subscribe(r.URL, "events", calls)
+	hubs[0].Send(hubtest.Ringing("warm", 0))
 	r.Wait(t, 1)
-
 	raw, err := sql.Open("postgres", database)
 	require.NoError(t, err)
 	defer raw.Close()
-	tx, err := raw.BeginTx(t.Context(), nil)
-	require.NoError(t, err)
-	// Whoever stores an event with this id, and has its number already, waits for us.
-	_, err = tx.ExecContext(t.Context(), `INSERT INTO event_ids (tenant, id, seq, day, hash) SELECT no, 'first', 0, 0, '' FROM tenants`)
-	require.NoError(t, err)
-	first := make(chan hubtest.Answer, 1)
-	go func() {
-		a, _ := h.Try("POST", "/v1/events", h.Owner, `{"id":"first","type":"call.ringing","data":{"callID":"low","partyID":"p","thisDN":"1","n":1}}`)
-		first <- a
-	}()
-	hubtest.Eventually(t, "it waits", func() bool {
-		var n int
-		require.NoError(t, raw.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'").Scan(&n))
-		return n > 0
-	})
-	h.Send(hubtest.Ringing("high", 2))
-	require.Equal(t, 2, r.Wait(t, 2)[1].N())
-	began := time.Now()
-	require.NoError(t, tx.Rollback())
-	require.Equal(t, http.StatusAccepted, (<-first).Status)
-	pushes := r.Wait(t, 3)
-	require.Equal(t, 1, pushes[2].N())
-	require.Less(t, pushes[2].Header.Get("X-Hookline-Sequence"), pushes[1].Header.Get("X-Hookline-Sequence"), "or it proves nothing")
-	require.Less(t, time.Since(began), 5*time.Second)
+	sent := 1
+	for _, by := range [][2]*hubtest.Hub{{hubs[0], hubs[0]}, {hubs[1], hubs[1]}, {hubs[0], hubs[1]}, {hubs[1], hubs[0]}} {
+		id := fmt.Sprint("first-", sent)
+		tx, err := raw.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		// Whoever stores an event with this id, and has its number already, waits for us.
+		_, err = tx.ExecContext(t.Context(), `INSERT INTO event_ids (tenant, id, seq, day, hash) SELECT no, $1, 0, 0, '' FROM tenants`, id)
+		require.NoError(t, err)
+		first := make(chan hubtest.Answer, 1)
+		go func() {
+			a, _ := by[0].Try("POST", "/v1/events", hubs[0].Owner, fmt.Sprintf(`{"id":%q,"type":"call.ringing","data":{"callID":"low","partyID":"p","thisDN":"1","n":%d}}`, id, sent))
+			first <- a
+		}()
+		hubtest.Eventually(t, "it waits", func() bool {
+			var n int
+			require.NoError(t, raw.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND locktype = 'transactionid' AND datname = current_database()").Scan(&n))
+			return n > 0
+		})
+		by[1].Send(hubtest.Ringing("high", sent+1))
+		require.Equal(t, sent+1, r.Wait(t, sent+1)[sent].N())
+		began := time.Now()
+		require.NoError(t, tx.Rollback())
+		require.Equal(t, http.StatusAccepted, (<-first).Status)
+		pushes := r.Wait(t, sent+2)
+		require.Equal(t, sent, pushes[sent+1].N())
+		require.Less(t, pushes[sent+1].Header.Get("X-Hookline-Sequence"), pushes[sent].Header.Get("X-Hookline-Sequence"), "or it proves nothing")
+		require.Less(t, time.Since(began), 5*time.Second)
+		sent += 2
+	}
 }
 
 // A process that cannot reach the database any more, but its receivers, is
@@ -262,4 +267,65 @@ func TestLimitsWhileProcessesJoinAndLeave(t *testing.T) {
 	}
 	span := pushes[events-1].At.Sub(pushes[0].At)
 	require.Greater(t, span, time.Duration(events-1-10)*100*time.Millisecond, "10 a second, after a burst")
+}
+
+// Whoever listens to attempts on one process hears those of all, each once and in
+// order.
+func TestTailOfAllProcesses(t *testing.T) {
+	hubs := several(t, 2)
+	hubs[0].Subscribe(hubtest.NewReceiver(t).URL) // one of the two owns it
+	hubtest.Eventually(t, "the key is known", func() bool { return hubs[1].Do("GET", "/v1/subscriptions", hubs[0].Owner, nil).Status == http.StatusOK })
+	var streams []*hubtest.Stream
+	for _, h := range hubs {
+		s := h.Stream("/v1/tail", hubs[0].Owner)
+		require.Equal(t, http.StatusOK, s.Status)
+		streams = append(streams, s)
+	}
+	next := func(s *hubtest.Stream) string {
+		for {
+			e, open := s.Next(t)
+			require.True(t, open)
+			if e.Name != "" {
+				require.Equal(t, "attempt", e.Name, e.Data)
+				return gjson.Get(e.Data, "event").String()
+			}
+		}
+	}
+	ringing := func(id string) string {
+		return fmt.Sprintf(`{"id":%q,"type":"call.ringing","data":{"callID":"c","partyID":"p","thisDN":"1"}}`, id)
+	}
+	// The owner hears within moments that somebody listens elsewhere.
+	enough := make(chan struct{})
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		for n := 0; ; n++ {
+			hubs[n%2].Send(ringing(fmt.Sprint("first-", n)))
+			select {
+			case <-enough:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+	for _, s := range streams {
+		next(s)
+	}
+	close(enough)
+	sender.Wait()
+	const events = 50
+	for n := range events {
+		hubs[n%2].Send(ringing(fmt.Sprint("then-", n)))
+	}
+	for _, s := range streams {
+		id := next(s)
+		for strings.HasPrefix(id, "first-") {
+			id = next(s)
+		}
+		for n := range events {
+			if n > 0 {
+				id = next(s)
+			}
+			require.Equal(t, fmt.Sprint("then-", n), id)
+		}
+	}
 }

@@ -189,3 +189,33 @@ func testPendingOfTenant(t *testing.T) {
 	db.endAll(t, b.No)
 	require.Zero(t, db.PendingOf(1))
 }
+
+// Of several processes one takes away what is old; the others leave it to that one.
+func TestRetentionOfTwoProcesses(t *testing.T) {
+	one, two := withSecond(t)
+	ctx := t.Context()
+	one.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	s := one.subscribe(t, 1, "")
+	const events = 200
+	one.acceptMany(t, 1, event.CallRinging, events)
+	one.endAll(t, s.No)
+	busy, err := one.raw.Conn(ctx)
+	require.NoError(t, err)
+	defer busy.Close()
+	_, err = busy.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(lockRetention))
+	require.NoError(t, err)
+	require.NoError(t, two.Trim(ctx, days(401)))
+	require.Equal(t, events, one.count(t, "events"), "another process is at it")
+	_, err = busy.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(lockRetention))
+	require.NoError(t, err)
+	both := make(chan error, 2)
+	for _, db := range []*DB{one.DB, two} {
+		go func() { both <- db.Trim(ctx, days(401)) }()
+	}
+	require.NoError(t, <-both)
+	require.NoError(t, <-both)
+	for _, table := range []string{"events", "bodies", "deliveries", "attempts", "delivery_hours"} {
+		require.Zero(t, one.count(t, table), table)
+	}
+	one.requireHoursAddUp(t)
+}

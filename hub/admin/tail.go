@@ -52,8 +52,9 @@ func viewTail(t *tail.Attempt) tailView {
 }
 
 // TailAttempts is GET /v1/tail: attempts as they happen, as server-sent events
-// of type attempt. No bodies. A listener that does not keep up is told so
-// (event dropped) and disconnected; what it missed is in the log.
+// of type attempt, of all processes. No bodies. A listener that missed some, because
+// it did not keep up, or another process was not heard, is told so (event dropped)
+// and disconnected; they are in the log.
 func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
 	f := tail.Filter{Tenant: c.Tenant}
 	q, err := query(r, "subscription", "type")
@@ -92,7 +93,7 @@ func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 		_ = out.Send([]byte("event: ended\ndata: {\"reason\":\"the key holds no longer\"}\n\n"))
 	case err != nil: // the listener went away
 	case heard.Slow():
-		_ = out.Send([]byte("event: dropped\ndata: {\"reason\":\"the listener is too slow; what it missed is in the log\"}\n\n"))
+		_ = out.Send([]byte("event: dropped\ndata: {\"reason\":\"attempts were missed: the listener is too slow, or another process was not heard; they are in the log\"}\n\n"))
 	default:
 		_ = out.Send([]byte("event: ended\ndata: {\"reason\":\"the hub stops\"}\n\n"))
 	}

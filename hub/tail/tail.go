@@ -4,6 +4,8 @@
 package tail
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -24,6 +26,7 @@ type Filter struct {
 // Attempt is one request that was made and committed, and what became of its
 // delivery.
 type Attempt struct {
+	Tenant       int64
 	Delivery     string
 	Subscription string // public id
 	Event        string // id of the event; "" once its bytes are gone
@@ -36,6 +39,9 @@ type Attempt struct {
 // Feed is where attempts come in. The zero Feed is ready. While nobody listens,
 // an attempt costs it one read of a number.
 type Feed struct {
+	// Opened is told of every new stream; may be nil; must not block.
+	Opened func()
+
 	listening atomic.Int64
 
 	mu      sync.Mutex
@@ -68,14 +74,31 @@ func (f *Feed) Open(filter Filter) *Stream {
 	}
 	f.streams[filter.Tenant][s] = struct{}{}
 	f.listening.Add(1)
+	if f.Opened != nil {
+		f.Opened()
+	}
 	return s
+}
+
+// Listening are the filters of all streams, each once.
+func (f *Feed) Listening() []Filter {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := map[Filter]struct{}{}
+	for _, of := range f.streams {
+		for s := range of {
+			all[s.filter] = struct{}{}
+		}
+	}
+	return slices.Collect(maps.Keys(all))
 }
 
 // C gives the attempts, in the order in which they were committed for each
 // subscription. It is closed when the stream has ended.
 func (s *Stream) C() <-chan Attempt { return s.ch }
 
-// Slow says, once C is closed, whether that was because Buffer attempts waited.
+// Slow says, once C is closed, whether that was because attempts were missed:
+// Buffer of them waited, or other processes could not be heard.
 func (s *Stream) Slow() bool { return s.slow }
 
 // Close ends the stream. Safe to repeat.
@@ -118,26 +141,61 @@ func (f *Feed) Observe(r delivery.Report) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s := range f.streams[r.Sub.Tenant] {
-		if !s.filter.picks(r.Item) {
+		if s.filter.Picks(r) {
+			f.tell(s, Of(r))
+		}
+	}
+}
+
+// Hear hands on an attempt of another process. It never waits.
+func (f *Feed) Hear(a Attempt) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for s := range f.streams[a.Tenant] {
+		if s.filter.picks(a.Tenant, &a.Item) {
+			f.tell(s, a)
+		}
+	}
+}
+
+func (f *Feed) tell(s *Stream, a Attempt) {
+	select {
+	case s.ch <- a:
+	default:
+		s.slow = true
+		f.end(s)
+	}
+}
+
+// Missed ends the streams of a tenant, 0: all, as those of listeners that are too
+// slow: attempts of another process were not heard.
+func (f *Feed) Missed(tenant int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for of, streams := range f.streams {
+		if tenant != 0 && of != tenant {
 			continue
 		}
-		select {
-		case s.ch <- attemptOf(r):
-		default:
+		for s := range streams {
 			s.slow = true
 			f.end(s)
 		}
 	}
 }
 
-func (f Filter) picks(it *delivery.Item) bool {
-	return (f.Sub == 0 || it.Sub == f.Sub) && (f.Types == 0 || f.Types.Has(it.Type))
+// Picks says whether a listener wants to hear of a report.
+func (f Filter) Picks(r delivery.Report) bool {
+	return r.Attempt != nil && f.picks(r.Sub.Tenant, r.Item)
 }
 
-// attemptOf copies: the lane goes on with what the report points to.
-func attemptOf(r delivery.Report) Attempt {
+func (f Filter) picks(tenant int64, it *delivery.Item) bool {
+	return f.Tenant == tenant && (f.Sub == 0 || it.Sub == f.Sub) && (f.Types == 0 || f.Types.Has(it.Type))
+}
+
+// Of copies the attempt of a report: the lane goes on with what that points to.
+func Of(r delivery.Report) Attempt {
 	a := Attempt{
-		Delivery: delivery.PublicID(r.Item.Sub, r.Item.Seq, r.Item.AcceptedAt), Subscription: r.Sub.ID,
+		Tenant: r.Sub.Tenant, Delivery: delivery.PublicID(r.Item.Sub, r.Item.Seq, r.Item.AcceptedAt), Subscription: r.Sub.ID,
 		Item: *r.Item, Attempt: *r.Attempt, Verdict: r.Verdict,
 	}
 	if e := r.Item.Event; e != nil {

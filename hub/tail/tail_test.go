@@ -1,8 +1,10 @@
 package tail
 
 import (
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -137,4 +139,48 @@ func BenchmarkObserve(b *testing.B) {
 	for b.Loop() {
 		f.Observe(r)
 	}
+}
+
+// An attempt of another process is what one of this process would be, to those who
+// asked for it.
+func TestAttemptsOfOtherProcesses(t *testing.T) {
+	opened := 0
+	f := Feed{Opened: func() { opened++ }}
+	cdr, ok := event.ParseType("cdr.call")
+	require.True(t, ok)
+	here, one, other := f.Open(Filter{Tenant: 1}), f.Open(Filter{Tenant: 1, Sub: 9}), f.Open(Filter{Tenant: 2})
+	same := f.Open(Filter{Tenant: 1})
+	require.Equal(t, 4, opened)
+	require.ElementsMatch(t, []Filter{{Tenant: 1}, {Tenant: 1, Sub: 9}, {Tenant: 2}}, f.Listening())
+
+	r := report(1, 7, 8, cdr)
+	*r.Attempt = delivery.Attempt{
+		N: 2, At: 1_800_000_000_000, Total: 1234 * time.Microsecond, RemoteIP: "192.0.2.1", StatusCode: 503, Class: delivery.Status,
+		Err: strings.Repeat("ü", 300), Late: true, Replay: true,
+	}
+	r.Item.Run, r.Verdict = 3, delivery.Verdict{State: delivery.Pending, DueAt: 1_800_000_001_000}
+	raw, err := Encode(Of(r))
+	require.NoError(t, err)
+	heard, ok := Decode(raw)
+	require.True(t, ok)
+	f.Hear(heard)
+	want := Of(r)
+	want.Attempt.Err = strings.Repeat("ü", 256)
+	require.Equal(t, want, <-here.C())
+	require.Equal(t, want, <-same.C())
+	require.Empty(t, one.C())
+	require.Empty(t, other.C())
+	for _, bad := range []string{"", "[]", `{"type":"none","state":"pending"}`, `{"type":"cdr.call","state":"?"}`, `{"type":"cdr.call","state":"pending","class":"?"}`} {
+		_, ok := Decode([]byte(bad))
+		require.False(t, ok, bad)
+	}
+
+	f.Missed(1)
+	_, open := <-one.C()
+	require.False(t, open)
+	require.True(t, one.Slow())
+	require.Equal(t, []Filter{{Tenant: 2}}, f.Listening())
+	f.Missed(0)
+	_, open = <-other.C()
+	require.False(t, open)
 }

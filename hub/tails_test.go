@@ -1,0 +1,144 @@
+package hub
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/tail"
+	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/subscriptions"
+)
+
+// post keeps what is published, or refuses it.
+type post struct {
+	Transport
+	mu       sync.Mutex
+	refuse   bool
+	messages []*message.Message
+}
+
+func (p *post) Publish(_ string, messages ...*message.Message) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refuse {
+		return errors.New("refused")
+	}
+	p.messages = append(p.messages, messages...)
+	return nil
+}
+
+func attemptOf(tenant, sub, seq int64) delivery.Report {
+	return delivery.Report{
+		Sub:     &subscriptions.Subscription{No: sub, ID: "s", Tenant: tenant},
+		Item:    &delivery.Item{ID: delivery.ID{Sub: sub, Seq: seq}, Type: event.CallRinging},
+		Attempt: &delivery.Attempt{N: 1, StatusCode: 200, Err: strings.Repeat("\x00", 400)}, // as long as JSON makes it
+	}
+}
+
+// What is committed here reaches those who listen on another process, all of it or
+// with word that some is missing, in messages that a Transport takes.
+func TestTailsOfOtherProcesses(t *testing.T) {
+	sent := &post{}
+	p := &pipeline{remote: sent, tails: newTailNews(), log: slog.New(slog.DiscardHandler)}
+	var feed tail.Feed
+	p.Attempted(attemptOf(1, 1, 1))
+	require.Empty(t, p.tails.came, "nobody listens")
+
+	q := &pipeline{remote: sent, tails: newTailNews(), log: p.log}
+	all, one := feed.Open(tail.Filter{Tenant: 1}), feed.Open(tail.Filter{Tenant: 2, Sub: 3})
+	q.publishWanted(&feed)
+	require.Len(t, sent.messages, 1)
+	p.tails.hear(sent.messages[0].Payload, nil)
+	q.tails.hear(sent.messages[0].Payload, nil) // its own
+	require.EqualValues(t, 2, p.tails.wants.Load())
+	require.Zero(t, q.tails.wants.Load())
+
+	deliver := func() (longest int) {
+		t.Helper()
+		sent.messages = nil
+		p.publishTails()
+		for _, m := range sent.messages {
+			longest = max(longest, len(m.Payload))
+			q.tails.hear(m.Payload, &feed)
+		}
+		return longest
+	}
+	for n := range int64(200) {
+		p.Attempted(attemptOf(1, 1, n))
+		p.Attempted(attemptOf(2, 2, n))
+		p.Attempted(attemptOf(3, 3, n))
+	}
+	p.Attempted(attemptOf(2, 3, 7))
+	longest := deliver()
+	require.LessOrEqual(t, longest, storage.MaxNotice)
+	require.Greater(t, longest, storage.MaxNotice/2)
+	require.Len(t, all.C(), 200)
+	require.EqualValues(t, 7, (<-one.C()).Item.Seq)
+	require.Empty(t, one.C())
+	for n := range int64(200) {
+		require.Equal(t, n, (<-all.C()).Item.Seq)
+	}
+
+	for n := range int64(tail.Buffer + 1) {
+		p.Attempted(attemptOf(1, 1, n))
+	}
+	require.Len(t, p.tails.came, tail.Buffer)
+	deliver()
+	require.True(t, all.Slow(), "told that some are missing")
+	require.False(t, one.Slow())
+
+	sent.refuse = true
+	p.Attempted(attemptOf(2, 3, 8))
+	deliver()
+	require.Empty(t, one.C())
+	sent.refuse = false
+	p.Attempted(attemptOf(2, 3, 9))
+	deliver()
+	_, open := <-one.C()
+	require.False(t, open)
+	require.True(t, one.Slow(), "told that one is missing, before the next")
+
+	p.tails.forget(time.Now().Add(listenFor + time.Second))
+	require.Zero(t, p.tails.wants.Load())
+	p.Attempted(attemptOf(2, 3, 1))
+	require.Empty(t, p.tails.came)
+
+	last := feed.Open(tail.Filter{Tenant: 4})
+	q.tails.hear(nil, &feed)
+	require.True(t, last.Slow(), "something may have been lost")
+}
+
+// Whatever another process says does no harm.
+func FuzzTails(f *testing.F) {
+	p := &pipeline{tails: newTailNews()}
+	p.tails.want(tail.Filter{Tenant: 1}, time.Now().Add(time.Hour))
+	p.Attempted(attemptOf(1, 1, 1))
+	p.tails.missed[5] = struct{}{}
+	_, messages := p.tails.take()
+	for _, m := range messages {
+		f.Add([]byte(m.Payload))
+	}
+	f.Add(append([]byte{tailsWant}, make([]byte, 30)...))
+	f.Add(append(append([]byte{tailsCame}, make([]byte, 16)...), 0xff, 0xff, 0x03))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var feed tail.Feed
+		s := feed.Open(tail.Filter{Tenant: 1})
+		defer s.Close()
+		n := newTailNews()
+		n.hear(b, &feed)
+		require.LessOrEqual(t, len(n.wanted), len(b))
+		for len(s.C()) > 0 {
+			a := <-s.C()
+			_ = a.Item.Type.String() + a.Verdict.State.String() + a.Attempt.Class.String() // none panics
+		}
+	})
+}

@@ -1,0 +1,189 @@
+package hub_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
+
+	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/hubtest"
+	"github.com/hookline/hookline/storage"
+)
+
+// pair is two hubs on one database, of which each owns half of the shards.
+func pair(t *testing.T) (database string, hubs []*hubtest.Hub) {
+	t.Helper()
+	database = hubtest.Postgres(t)
+	one := join(t, database, nil)
+	hubs = []*hubtest.Hub{one, join(t, database, one)}
+	hubtest.Eventually(t, "the key is known", func() bool { return hubs[1].Do("GET", "/v1/subscriptions", one.Owner, nil).Status == http.StatusOK })
+	return database, hubs
+}
+
+var calls = []string{"call.*"} // not what the hub says about itself
+
+// do what an owner may, on one hub.
+func do(t *testing.T, h *hubtest.Hub, method, path string, body any, want int) hubtest.Answer {
+	t.Helper()
+	a := h.Do(method, path, h.Owner, body)
+	require.Equal(t, want, a.Status, "%s %s: %s", method, path, a.Body)
+	return a
+}
+
+// A delivery is sent again by its owner, whichever process was asked for it, and
+// at once: not when its lane looks by itself, which is every 10 s.
+func TestRetryAskedElsewhere(t *testing.T) {
+	_, hubs := pair(t)
+	r := hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Hookline-Replay") == "" {
+			w.WriteHeader(http.StatusUnprocessableEntity) // says nothing against the receiver
+		}
+	})
+	hubs[0].Subscribe(r.URL, "events", calls, "retry", map[string]any{"live": map[string]any{"schedule": []string{}}})
+	const events = 8
+	for n := range events {
+		hubs[n%2].Send(hubtest.Ringing(fmt.Sprint("call", n), n))
+	}
+	var ids []string
+	hubtest.Eventually(t, "all are given up", func() bool {
+		ids = inState(t, hubs[0], "exhausted")
+		return len(ids) == events
+	})
+	began := time.Now()
+	for i, id := range ids { // half of them is asked for where the owner is not
+		do(t, hubs[i%2], "POST", "/v1/deliveries/"+id+"/retry", nil, http.StatusAccepted)
+		pushes := r.Wait(t, events+i+1)
+		require.Equal(t, id, pushes[events+i].Header.Get("Webhook-Id"))
+	}
+	require.Less(t, time.Since(began), 20*time.Second, "each waited until its lane looked by itself")
+	hubtest.Eventually(t, "all are delivered", func() bool { return len(inState(t, hubs[1], "delivered")) == events })
+	require.Equal(t, 2*events, len(r.Pushes()), "each once")
+}
+
+// A subscription that is paused on one process gets nothing that is accepted on
+// another from then on, until it is resumed, on any.
+func TestPauseElsewhere(t *testing.T) {
+	_, hubs := pair(t)
+	r, other := hubtest.NewReceiver(t), hubtest.NewReceiver(t)
+	id := hubs[0].Subscribe(r.URL, "events", calls)["id"].(string)
+	hubs[0].Subscribe(other.URL, "events", calls)
+	sent := 0
+	for round := range 6 {
+		here, there := hubs[round%2], hubs[(round/2)%2]
+		do(t, here, "POST", "/v1/subscriptions/"+id+"/pause", nil, http.StatusOK)
+		before := len(r.Pushes())
+		require.Equal(t, sent, before)
+		for range 5 {
+			there.Send(hubtest.Ringing(fmt.Sprint("call", sent), sent))
+			sent++
+		}
+		other.Wait(t, sent)
+		hubtest.Eventually(t, "the others are recorded", func() bool { return len(inState(t, there, "pending")) == 5 })
+		require.Equal(t, before, len(r.Pushes()), "paused")
+		do(t, there, "POST", "/v1/subscriptions/"+id+"/resume", nil, http.StatusOK)
+		r.Wait(t, sent)
+	}
+	hubtest.Eventually(t, "all are delivered", func() bool { return len(inState(t, hubs[0], "pending")) == 0 })
+	require.Equal(t, sent, len(r.Pushes()))
+}
+
+// Rows of the audit log that processes write at the same time are one chain.
+func TestAuditOfSeveralProcesses(t *testing.T) {
+	database, hubs := pair(t)
+	r := hubtest.NewReceiver(t)
+	const each = 15
+	var both sync.WaitGroup
+	for i, h := range hubs {
+		id := h.Subscribe(r.URL)["id"].(string)
+		both.Go(func() {
+			for n := range each {
+				a, err := h.Try("PATCH", "/v1/subscriptions/"+id, h.Owner, map[string]any{"name": fmt.Sprint(i, "-", n)})
+				if err != nil || a.Status != http.StatusOK {
+					t.Errorf("%v %d %s", err, a.Status, a.Body)
+				}
+			}
+		})
+	}
+	both.Wait()
+	var cfg hub.Config
+	hubtest.InDatabase(database)(&cfg)
+	rows, err := hub.VerifyAudit(t.Context(), cfg)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, rows, int64(2*(each+1)))
+	names := map[string]bool{}
+	for cursor := ""; ; {
+		a := do(t, hubs[0], "GET", "/v1/audit?limit=20"+cursor, nil, http.StatusOK)
+		for _, n := range gjson.GetBytes(a.Body, "data.#.after.name").Array() {
+			names[n.String()] = true
+		}
+		next := gjson.GetBytes(a.Body, "nextCursor").String()
+		if cursor = "&cursor=" + next; next == "" {
+			break
+		}
+	}
+	for i := range hubs {
+		for n := range each {
+			require.True(t, names[fmt.Sprint(i, "-", n)], "%d-%d", i, n)
+		}
+	}
+}
+
+// What a deleted subscription had pending is cancelled once, however many
+// processes see that there is something to do.
+func TestDeleteOfSeveralProcesses(t *testing.T) {
+	database, hubs := pair(t)
+	r := hubtest.NewReceiver(t)
+	const batch, batches = 900, 3
+	limits(t, hubs[0], `{"eventsPerSecond":1000000}`)
+	var ids []string
+	for range 2 {
+		id := hubs[0].Subscribe(r.URL, "events", calls)["id"].(string)
+		do(t, hubs[0], "POST", "/v1/subscriptions/"+id+"/pause", nil, http.StatusOK)
+		ids = append(ids, id)
+	}
+	for b := range batches {
+		events := make([]string, batch)
+		for n := range events {
+			events[n] = hubtest.Ringing(fmt.Sprint("call", n), b*batch+n)
+		}
+		do(t, hubs[0], "POST", "/v1/events", "["+strings.Join(events, ",")+"]", http.StatusAccepted)
+	}
+	for i, id := range ids {
+		do(t, hubs[i], "DELETE", "/v1/subscriptions/"+id, nil, http.StatusNoContent)
+	}
+	hubtest.Eventually(t, "all are cancelled", func() bool { return len(inState(t, hubs[0], "pending")) == 0 })
+	require.Equal(t, 2*batch*batches, len(inState(t, hubs[1], "cancelled")))
+	require.NoError(t, storage.CheckCounts(t.Context(), database), "each is counted once")
+	require.Zero(t, len(r.Pushes()))
+}
+
+// What the hub says about itself is said by one process.
+func TestOperationalEventsOfSeveralProcesses(t *testing.T) {
+	_, hubs := pair(t)
+	news := hubtest.NewReceiver(t)
+	hubs[0].Subscribe(news.URL, "events", []string{"subscription.*", "delivery.exhausted"})
+	r := hubtest.NewReceiver(t, http.StatusUnprocessableEntity, http.StatusUnprocessableEntity)
+	id := hubs[0].Subscribe(r.URL, "events", calls, "retry", map[string]any{"live": map[string]any{"schedule": []string{}}})["id"].(string)
+	hubs[1].Send(hubtest.Ringing("c1", 1))
+	news.Wait(t, 1)
+	do(t, hubs[0], "POST", "/v1/subscriptions/"+id+"/pause", nil, http.StatusOK)
+	news.Wait(t, 2)
+	hubs[1].Send(hubtest.Ringing("c2", 2)) // it has the change now, too
+	do(t, hubs[1], "POST", "/v1/subscriptions/"+id+"/resume", nil, http.StatusOK)
+	hubs[0].Send(hubtest.Ringing("c3", 3))
+	hubs[1].Send(hubtest.Ringing("c4", 4))
+	news.Wait(t, 3)
+	r.Wait(t, 4)
+	hubtest.Eventually(t, "all has ended", func() bool { return len(inState(t, hubs[0], "pending")) == 0 })
+	said := map[string]int{}
+	for _, p := range news.Pushes() {
+		said[p.Header.Get("X-Hookline-Event")]++
+	}
+	require.Equal(t, map[string]int{"delivery.exhausted": 1, "subscription.paused": 1, "subscription.resumed": 1}, said)
+}
