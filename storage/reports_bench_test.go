@@ -30,7 +30,7 @@ const (
 
 // BenchmarkReports asks for reports of a month: by agent and day, and by relay
 // number and half hour, each with all the indicators of its records, and so that
-// its page is in the middle.
+// its page is in the middle. Agents change their state four times a call.
 func BenchmarkReports(b *testing.B) {
 	for _, store := range []string{"sqlite", postgresTest} {
 		b.Run(store, benchReports)
@@ -56,12 +56,14 @@ func benchReports(b *testing.B) {
 			plain = append(plain, i)
 		}
 	}
+	states := month
+	states.Report, states.Kind, states.DateType, states.Indicators = report.Agent, report.States, report.Day, report.Agent.Indicators[27:]
 	simple := numbers
 	simple.Indicators = plain
 	for _, q := range []struct {
 		name string
 		report.Query
-	}{{"agent-day-inbound", inbound}, {"agent-day-outbound", agents}, {"number-halfhour", numbers}, {"number-halfhour-no-distinct", simple}} {
+	}{{"agent-day-inbound", inbound}, {"agent-day-outbound", agents}, {"agent-day-status", states}, {"number-halfhour", numbers}, {"number-halfhour-no-distinct", simple}} {
 		b.Run(q.name, func(b *testing.B) {
 			before := cpuTime(b)
 			rows, n := 0, 0
@@ -96,7 +98,8 @@ func loadFacts(b *testing.B, db pastDB, calls, days int) {
 			for h := range 12 {
 				slot := end - int64(d)*24 + 8 + int64(h)
 				mains, parties := benchHour(rnd, slot*report.SlotMS, perHour, &no)
-				for kind, facts := range map[report.Kind][]report.Fact{report.Calls: mains, report.Parties: parties} {
+				states := benchStates(rnd, slot*report.SlotMS, 4*perHour)
+				for kind, facts := range map[report.Kind][]report.Fact{report.Calls: mains, report.Parties: parties, report.States: states} {
 					block := zstdWriter.EncodeAll(report.NewBlock(kind, slot*report.SlotMS, facts).Append(nil), nil)
 					_, err := tx.Exec(tx.Rebind("INSERT INTO report_blocks (tenant, kind, slot, changed, block) VALUES (1, ?, ?, 1, ?)"), int64(kind), slot, block)
 					require.NoError(b, err)
@@ -111,6 +114,28 @@ func loadFacts(b *testing.B, db pastDB, calls, days int) {
 			require.NoError(b, err)
 		}
 	})
+}
+
+// benchStates of agents in an hour: ready, ringing, talking, sorting, ready. Each
+// day begins with a login and ends with a logout.
+func benchStates(rnd *rand.Rand, slot int64, n int) (states []report.Fact) {
+	each := max(1, n/benchAgents)
+	for a := range benchAgents {
+		for i := range each {
+			f := report.Fact{Start: slot + report.SlotMS*int64(i)/int64(each) + rnd.Int64N(max(1, report.SlotMS/int64(each))), Key: report.Key{Name: fmt.Sprintf("uagent-%04d", a)}}
+			if i > 0 {
+				f.Start = max(f.Start, states[len(states)-1].Start+1)
+				states[len(states)-1].Talk = f.Start
+			}
+			f.Talk = slot + report.SlotMS
+			f.Class = report.Class{Flags: report.Online, Work: int64([]int{1, 6, 7, 4}[i%4])}
+			if rnd.IntN(20) == 0 {
+				f.Class = report.Class{Flags: report.Busy, Work: 2, Reason: int64(11 + rnd.IntN(8))}
+			}
+			states = append(states, f)
+		}
+	}
+	return states
 }
 
 func benchHour(rnd *rand.Rand, slot int64, n int, no *int64) (mains, parties []report.Fact) {
