@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/rabbit"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage"
 	"github.com/hookline/hookline/subscriptions"
@@ -71,6 +72,9 @@ func Examine(ctx context.Context, cfg Config, callback string) []Finding {
 	}
 	d.masterKey()
 	d.store(ctx)
+	if cfg.AMQPURL != "" {
+		d.broker(ctx)
+	}
 	d.addresses(ctx)
 	d.files()
 	d.clock()
@@ -289,6 +293,28 @@ func (d *doctor) store(ctx context.Context) {
 	}
 	if ahead := time.Until(time.UnixMilli(c.LastAt)); ahead > clockDrift {
 		d.warn("latest event", fmt.Sprintf("was accepted %s in the future", ahead.Round(time.Second)), "the clock was set back; times are true again once it has caught up")
+	}
+}
+
+func (d *doctor) broker(ctx context.Context) {
+	const check, rejected = "RabbitMQ", "rejected messages"
+	c, err := rabbit.Look(ctx, d.cfg.AMQPURL)
+	switch {
+	case err != nil:
+		d.fail(check, err.Error(), "HOOKLINE_AMQP_URL must name a virtual host that its user may use; the hub serves without it, and events wait there")
+		return
+	case c.Waiting < 0:
+		d.ok(check, c.Version+"; no queues yet: a hub that serves makes them")
+		return
+	case c.Waiting > 0 && c.Consumers == 0:
+		d.warn(check, fmt.Sprintf("%s; %d messages wait, and nobody takes them", c.Version, c.Waiting), "start a hub with this HOOKLINE_AMQP_URL")
+	default:
+		d.ok(check, fmt.Sprintf("%s; %d messages wait, hubs: %d", c.Version, c.Waiting, c.Consumers))
+	}
+	if c.Rejected > 0 {
+		d.warn(rejected, fmt.Sprintf("%d in %s", c.Rejected, rabbit.RejectedQueue), "their headers say why; docs/operations.md says how to bring them back")
+	} else {
+		d.ok(rejected, "none")
 	}
 }
 

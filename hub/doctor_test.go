@@ -8,10 +8,13 @@ import (
 	"testing"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/hubtest"
+	"github.com/hookline/hookline/hub/hubtest/rabbittest"
+	"github.com/hookline/hookline/hub/rabbit"
 )
 
 // examine gives the finding of one check; the zero one when nothing was found of it.
@@ -101,6 +104,37 @@ func TestDoctorOfSettings(t *testing.T) {
 }
 
 // A callback is judged as a push would be, and hears nothing.
+func TestDoctorOfTheBroker(t *testing.T) {
+	url := rabbittest.VHost(t)
+	with := func(c *hub.Config) { c.AMQPURL = url }
+	cfg := hub.Config{Data: filepath.Join(t.TempDir(), "none"), AMQPURL: url}
+	require.Contains(t, examine(t, cfg, "RabbitMQ", "").Detail, "no queues yet")
+	h := hubtest.Start(t, with)
+	hubtest.Eventually(t, "it consumes", func() bool {
+		f := examine(t, cfg, "RabbitMQ", "")
+		return f.Level == hub.OK && strings.Contains(f.Detail, "; 0 messages wait, hubs: 1")
+	})
+	conn, err := amqp.Dial(url)
+	require.NoError(t, err)
+	defer conn.Close()
+	ch, err := conn.Channel()
+	require.NoError(t, err)
+	publish := func() {
+		require.NoError(t, ch.Publish(rabbit.EventsExchange, "nobody.x", false, false, amqp.Publishing{}))
+	}
+	publish()
+	hubtest.Eventually(t, "it is rejected", func() bool { return examine(t, cfg, "rejected messages", "").Level == hub.Warn })
+	h.Stop()
+	publish()
+	hubtest.Eventually(t, "it waits", func() bool {
+		return strings.Contains(examine(t, cfg, "RabbitMQ", "").Detail, "1 messages wait, and nobody takes them")
+	})
+	cfg.AMQPURL = strings.Replace(url, "guest:guest", "guest:wrong", 1)
+	f := examine(t, cfg, "RabbitMQ", "")
+	require.Equal(t, hub.Fail, f.Level)
+	require.NotContains(t, f.Detail, "wrong", "the password")
+}
+
 func TestDoctorTriesACallback(t *testing.T) {
 	rec := hubtest.NewReceiver(t)
 	secure := httptest.NewTLSServer(nil)
