@@ -80,8 +80,8 @@ func TestLargeMessages(t *testing.T) {
 	stop := feed(t, url, &rabbit.Feed{Taker: k, MaxHeld: 1 << 20})
 	p := newPlatform(t, url)
 	large := bytes.Repeat([]byte("x"), 300<<10)
-	huge := bytes.Repeat([]byte("x"), 3<<20)
-	const messages = 40
+	huge := bytes.Repeat([]byte("x"), 2<<20)
+	const messages = 16
 	for i := range messages {
 		body := large
 		switch i % 8 {
