@@ -370,6 +370,9 @@ func (e *engine) bucket(wall int64) int32 {
 }
 
 func (e *engine) cellAt(bucket, key int32) *cell {
+	if int(key) >= len(e.pages) {
+		return nil
+	}
 	p := &e.pages[key]
 	if i := bucket - p.low; i >= 0 && int(i) < len(p.cells) && p.cells[i] > 0 {
 		return &e.cells[p.cells[i]-1]
