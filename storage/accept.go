@@ -51,7 +51,7 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in dialect) e
 	} {
 		*b.to = newBulk(conn, sizes, b.insert, b.cols, b.tail)
 	}
-	s.newHours(conn, sizes)
+	s.newHours(conn, in)
 	for _, q := range []struct {
 		to  **sqlx.Stmt
 		sql string

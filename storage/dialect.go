@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"strconv"
 	"strings"
 	"sync"
@@ -69,6 +70,31 @@ func (d dialect) subOfKey() string {
 		return "sub + 0 = ?"
 	}
 	return "sub = ?"
+}
+
+// hourKey is the primary key of delivery_hours.
+func (d dialect) hourKey() string {
+	if d == inPostgres {
+		return "sub, hour, class, part"
+	}
+	return "sub, hour, class"
+}
+
+// Parts of the counts by hour. Who adds to one holds its row until the commit.
+const (
+	partOfAdmins   = 0
+	partOfOutcomes = 1 // of all processes: a subscription has one owner
+	partsOfAccepts = 2 // the first; 16 for each of 16 sorts of processes
+)
+
+// hourPart is that of the i-th worker for some kinds of work.
+func (db *DB) hourPart(takes kinds, i int) int64 {
+	if takes&ofAccepts == 0 {
+		return partOfOutcomes
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(db.cfg.Process)) // never fails
+	return partsOfAccepts + int64(h.Sum32()%16)*16 + int64(i%16)
 }
 
 // pointQueries are settings of the connections that write. Their statements look

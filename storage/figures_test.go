@@ -294,7 +294,7 @@ func testMiscountIsFound(t *testing.T) {
 		change := func(by string) {
 			h.seed(t, func(tx *sqlx.Tx) {
 				_, err := tx.Exec("UPDATE delivery_hours SET " + column + " = " + column + by +
-					" WHERE (sub, hour, class) = (SELECT sub, hour, class FROM delivery_hours LIMIT 1)")
+					" WHERE (sub, hour, class) = (SELECT sub, hour, class FROM delivery_hours ORDER BY sub, hour, class LIMIT 1)")
 				require.NoError(t, err)
 			})
 		}

@@ -81,9 +81,10 @@ func each(columns, pattern string) string {
 	return strings.Join(names, ", ")
 }
 
-func (s *statements) newHours(conn *sqlx.Conn, sizes []int) {
-	s.hours = newBulk(conn, sizes, "INSERT INTO delivery_hours ("+hourColumns+") VALUES",
-		strings.Count(hourColumns, ",")+1, "ON CONFLICT (sub, hour, class) DO UPDATE SET "+each(hourCounts, "% = delivery_hours.% + excluded.%"))
+func (s *statements) newHours(conn *sqlx.Conn, in dialect) {
+	sizes := in.bulkSizes()
+	s.hours = newBulk(conn, sizes, "INSERT INTO delivery_hours ("+in.hourKey()+", "+hourCounts+") VALUES",
+		strings.Count(in.hourKey()+hourCounts, ",")+2, "ON CONFLICT ("+in.hourKey()+") DO UPDATE SET "+each(hourCounts, "% = delivery_hours.% + excluded.%"))
 	// What was counted in the row of another minute is over. Should a minute come
 	// when its row is taken by a later one already, nobody asks for it any more.
 	s.minutes = newBulk(conn, sizes, "INSERT INTO delivery_minutes (sub, slot, minute, "+minuteCounts+") VALUES",
@@ -137,11 +138,16 @@ func (h *hourDeltas) attempt(o *delivery.Outcome) {
 
 // write comes last in a transaction: until its end these rows are locked, and
 // on PostgreSQL others want them too. All take them in the same order.
-func (h *hourDeltas) write(ctx context.Context, s *statements) error {
+// On PostgreSQL each writer has a part of the counts by hour.
+func (h *hourDeltas) write(ctx context.Context, s *statements, in dialect, part int64) error {
 	for _, k := range sortedKeys(h.hours, stateHour.compare) {
 		d := h.hours[k]
 		n := &d.states
-		s.hours.add(k.sub, k.hour, int64(k.class), n[delivery.Pending], n[delivery.Delivered], n[delivery.Exhausted],
+		s.hours.add(k.sub, k.hour, int64(k.class))
+		if in == inPostgres {
+			s.hours.add(part)
+		}
+		s.hours.add(n[delivery.Pending], n[delivery.Delivered], n[delivery.Exhausted],
 			n[delivery.Expired], n[delivery.Cancelled], n[delivery.Superseded])
 		addTried(s.hours, &d.Tried)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -117,7 +118,7 @@ func (db *DB) runDelete(ctx context.Context, j job) error {
 			if mine, err := db.lockJob(ctx, tx, j.ID); err != nil || !mine {
 				return err
 			}
-			if ended, err = cancelPending(ctx, tx, of.Sub, time.Now().UnixMilli()); err != nil || ended == jobChunk {
+			if ended, err = cancelPending(ctx, db.in, tx, of.Sub, time.Now().UnixMilli()); err != nil || ended == jobChunk {
 				return err
 			}
 			_, err = tx.ExecContext(ctx, "UPDATE jobs SET state = 'done', updated_at = ? WHERE id = ?", time.Now().UnixMilli(), j.ID)
@@ -145,7 +146,7 @@ func (db *DB) lockJob(ctx context.Context, tx *sqlx.Tx, id string) (bool, error)
 }
 
 // cancelPending ends the next chunk of pending runs and counts them.
-func cancelPending(ctx context.Context, tx *sqlx.Tx, sub, now int64) (int, error) {
+func cancelPending(ctx context.Context, in dialect, tx *sqlx.Tx, sub, now int64) (int, error) {
 	var rows []struct {
 		Seq        int64      `db:"seq"`
 		Run        int        `db:"run"`
@@ -181,7 +182,7 @@ func cancelPending(ctx context.Context, tx *sqlx.Tx, sub, now int64) (int, error
 		ended[stateHour{sub, r.AcceptedAt / hourMS, r.Type.Class()}]++
 	}
 	for k, n := range ended {
-		if err := moveHour(ctx, tx, k, delivery.Pending, delivery.Cancelled, n); err != nil {
+		if err := moveHour(ctx, in, tx, k, delivery.Pending, delivery.Cancelled, n); err != nil {
 			return 0, err
 		}
 	}
@@ -195,18 +196,20 @@ var stateColumns = map[delivery.State]string{
 }
 
 // moveHour counts n deliveries under another state than before.
-func moveHour(ctx context.Context, tx *sqlx.Tx, k stateHour, from, to delivery.State, n int64) error {
-	set := ""
-	if c := stateColumns[from]; c != "" {
-		set = fmt.Sprintf("%s = %s - %d", c, c, n)
+func moveHour(ctx context.Context, in dialect, tx *sqlx.Tx, k stateHour, from, to delivery.State, n int64) error {
+	var columns []string
+	args := []any{k.sub, k.hour, int64(k.class)}
+	if in == inPostgres {
+		args = append(args, partOfAdmins)
 	}
-	if c := stateColumns[to]; c != "" {
-		if set != "" {
-			set += ", "
+	for state, more := range map[delivery.State]int64{from: -n, to: n} {
+		if c := stateColumns[state]; c != "" {
+			columns, args = append(columns, c), append(args, more)
 		}
-		set += fmt.Sprintf("%s = %s + %d", c, c, n)
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE delivery_hours SET "+set+" WHERE sub = ? AND hour = ? AND class = ?", k.sub, k.hour, int64(k.class)); err != nil {
+	counts := strings.Join(columns, ", ")
+	if _, err := tx.ExecContext(ctx, "INSERT INTO delivery_hours ("+in.hourKey()+", "+counts+") VALUES (?"+strings.Repeat(",?", len(args)-1)+
+		") ON CONFLICT ("+in.hourKey()+") DO UPDATE SET "+each(counts, "% = delivery_hours.% + excluded.%"), args...); err != nil {
 		return fmt.Errorf("count deliveries: %w", err)
 	}
 	return nil

@@ -70,6 +70,10 @@ func bothCounts(ctx context.Context, tx *sqlx.Tx) (counted, recounted map[stateH
 		if err := rows.Scan(append(append([]any{&k.sub, &k.hour, &k.class}, countsTo(&c.Counts)...), triedTo(&c.Tried)...)...); err != nil {
 			return err
 		}
+		if whole := counted[k]; whole != nil { // other parts of it came before
+			c.Counts.Add(&whole.Counts)
+			c.Tried.Add(&whole.Tried)
+		}
 		c.pending = c.Pending()
 		counted[k] = c
 		return nil

@@ -373,16 +373,18 @@ func (t *trim) deliveries(ctx context.Context, sub, end int64) error {
 
 // hours takes away the counts of hours before one, but for those of which something is pending.
 func (t *trim) hours(ctx context.Context, sub, before int64) error {
-	const settled = "sub = ? AND hour < ? AND matched = delivered + exhausted + expired + cancelled + superseded"
+	// Parts of an hour are settled together.
+	const settled = "SELECT hour, class FROM delivery_hours WHERE sub = ? AND hour < ? GROUP BY hour, class " +
+		"HAVING sum(matched) = sum(delivered + exhausted + expired + cancelled + superseded)"
 	for {
-		// Whole hours: the key has one column more.
+		// Whole hours: the key has more columns.
 		var hours []int64
-		if err := t.db.read.SelectContext(ctx, &hours, "SELECT DISTINCT hour FROM delivery_hours WHERE "+settled+" ORDER BY hour LIMIT ?",
+		if err := t.db.read.SelectContext(ctx, &hours, "SELECT DISTINCT hour FROM ("+settled+") s ORDER BY hour LIMIT ?",
 			sub, before, jobChunk/2); err != nil || len(hours) == 0 {
 			return err
 		}
 		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
-			_, err := tx.ExecContext(ctx, "DELETE FROM delivery_hours WHERE "+settled, sub, hours[len(hours)-1]+1)
+			_, err := tx.ExecContext(ctx, "DELETE FROM delivery_hours WHERE sub = ? AND (hour, class) IN ("+settled+")", sub, sub, hours[len(hours)-1]+1)
 			return err
 		}); err != nil {
 			return err

@@ -96,7 +96,7 @@ func addRetry(ctx context.Context, in dialect, tx *sqlx.Tx, s *subscriptions.Sub
 	if _, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = ?, done_at = NULL WHERE sub = ? AND seq = ? AND run = 0", int64(delivery.Reopened), s.No, seq); err != nil {
 		return "", fmt.Errorf("reopen delivery: %w", err)
 	}
-	return id, moveHour(ctx, tx, stateHour{s.No, first.AcceptedAt / hourMS, class}, first.State, delivery.Pending, 1)
+	return id, moveHour(ctx, in, tx, stateHour{s.No, first.AcceptedAt / hourMS, class}, first.State, delivery.Pending, 1)
 }
 
 // holder is the public id of the earliest pending delivery that holds an order

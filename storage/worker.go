@@ -23,6 +23,7 @@ type worker struct {
 	w     *writer
 	wake  <-chan struct{}
 	takes kinds
+	part  int64 // of the counts by hour
 
 	conn *sqlx.Conn // nil: lost, or not there yet
 	stmt statements
@@ -230,7 +231,7 @@ func (k *worker) transact(ctx context.Context, b *batch) error {
 		err = k.insertEvents(ctx, b.accepts, seqs)
 	}
 	if err == nil {
-		err = k.hours.write(ctx, &k.stmt)
+		err = k.hours.write(ctx, &k.stmt, k.db.in, k.part)
 	}
 	if err == nil && k.tooLate() {
 		err = errSlow

@@ -119,8 +119,10 @@ func (w *writer) employ(n int, takes kinds) {
 			w.wake[i] = wake
 		}
 	}
-	for range n {
-		w.workers = append(w.workers, newWorker(w, wake, takes))
+	for i := range n {
+		k := newWorker(w, wake, takes)
+		k.part = w.db.hourPart(takes, i)
+		w.workers = append(w.workers, k)
 	}
 }
 
