@@ -238,7 +238,7 @@ func TestLimitsWhileProcessesJoinAndLeave(t *testing.T) {
 	database := hubtest.Postgres(t)
 	first := join(t, database, nil)
 	r := newJournal(t)
-	r.hold = 150 * time.Millisecond
+	r.hold = 30 * time.Millisecond // so that the rate alone, not what is in flight, sets the pace
 	first.Subscribe(r.URL, "maxInFlight", 2, "ratePerSecond", 10)
 	const events = 120
 	for n := range events {
