@@ -27,7 +27,7 @@ func BenchmarkDialects(b *testing.B) {
 				h = hubtest.Start(b)
 			}
 			centre(b, h)
-			for _, name := range []string{"deepcall queue", "deepcall agents", "liveperson", "comm100 agents", "comm100 queue", "comm100 today", "comm100 right now"} {
+			for _, name := range []string{"sobot S11", "deepcall queue", "deepcall agents", "liveperson", "comm100 agents", "comm100 queue", "comm100 today", "comm100 right now"} {
 				for _, busy := range []bool{false, true} {
 					b.Run(fmt.Sprintf("%s/busy=%t", name, busy), func(b *testing.B) { queries[name].bench(b, h, busy) })
 				}

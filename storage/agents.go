@@ -383,35 +383,53 @@ func (l log) stretches(ctx context.Context, of *live.HistoryFilter, in dialect) 
 		}
 		extra = append(extra, string(list))
 	}
-	// Those that begin in the range, and of each agent the one it was in before.
+	// First of each agent the one it was in before the range, then those that begin
+	// in it: apart, so that the many are read in the order of an index.
 	// One that lasts does so until now: it reaches into no range that is to come.
 	last := int64(live.Open)
 	if of.Now <= of.From {
 		last--
 	}
-	within := `FROM agent_stretches s WHERE s.tenant = ? AND s.start_at >= ? AND s.start_at < ?` + also
-	across := `FROM seen_agents b JOIN agent_stretches s ON s.tenant = b.tenant AND s.agent = b.agent AND s.start_at =
-			(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent AND x.start_at < ?)
-		WHERE b.tenant = ? AND s.end_at > ? AND s.end_at <= ?` + also
-	args := slices.Concat([]any{of.Tenant, of.From, of.To}, extra, []any{of.From, of.Tenant, of.From, last}, extra)
-	if err := sqlx.GetContext(ctx, l.q, &total, "SELECT (SELECT count(*) "+within+") + (SELECT count(*) "+across+")", args...); err != nil || total <= of.Offset {
-		return nil, total, err
+	parts := []struct {
+		where string
+		args  []any
+	}{
+		{"FROM seen_agents b " + in.stretchBefore() + " WHERE b.tenant = ? AND s.end_at > ? AND s.end_at <= ?" + also, slices.Concat([]any{of.From, of.Tenant, of.From, last}, extra)},
+		{`FROM agent_stretches s WHERE s.tenant = ? AND s.start_at >= ? AND s.start_at < ?` + also, slices.Concat([]any{of.Tenant, of.From, of.To}, extra)},
 	}
-	const columns = "SELECT s.tenant, s.agent, s.start_at, s.end_at, s.id, s.login, s.reason, s.work "
+	for _, part := range parts {
+		var n int
+		if err := sqlx.GetContext(ctx, l.q, &n, "SELECT count(*) "+part.where, part.args...); err != nil {
+			return nil, 0, err
+		}
+		if from, left := max(0, of.Offset-total), of.Limit-len(page); from < n && left > 0 {
+			if page, err = l.addStretches(ctx, page, part.where, append(part.args, left, from)); err != nil {
+				return nil, 0, err
+			}
+		}
+		total += n
+	}
+	return page, total, nil
+}
+
+// addStretches adds a page of those that where picks; limit and offset are the
+// last of args.
+func (l log) addStretches(ctx context.Context, page []live.Stretch, where string, args []any) ([]live.Stretch, error) {
 	var rows []struct {
 		stretch
 		seenAgent
 	}
-	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT s.start_at, s.end_at, s.id, s.login, s.reason, s.work, "+seenColumns+" FROM ("+
-		"SELECT * FROM ("+columns+within+" UNION ALL "+columns+across+") u ORDER BY start_at, agent LIMIT ? OFFSET ?) s "+
-		"JOIN seen_agents a ON a.tenant = s.tenant AND a.agent = s.agent ORDER BY s.start_at, s.agent",
-		append(args, of.Limit, of.Offset)...); err != nil {
-		return nil, 0, err
+	// Those before the page are skipped in the index, without a look at their rows.
+	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT s.start_at, s.end_at, s.id, s.login, s.reason, s.work, "+seenColumns+
+		" FROM (SELECT s.tenant, s.agent, s.start_at "+where+" ORDER BY s.start_at, s.agent LIMIT ? OFFSET ?) p "+
+		"JOIN agent_stretches s ON s.tenant = p.tenant AND s.agent = p.agent AND s.start_at = p.start_at "+
+		"JOIN seen_agents a ON a.tenant = s.tenant AND a.agent = s.agent ORDER BY s.start_at, s.agent", args...); err != nil {
+		return nil, err
 	}
 	for _, r := range rows {
 		page = append(page, live.Stretch{State: r.State, Agent: r.agent(), ID: r.ID, Start: r.Start, End: r.End})
 	}
-	return page, total, nil
+	return page, nil
 }
 
 // pick asks the filter which agents it wants.
@@ -426,6 +444,16 @@ func (l log) pick(ctx context.Context, of *live.HistoryFilter) ([]string, error)
 		agents[i] = seen[i].agent()
 	}
 	return of.Agents(agents), nil
+}
+
+// stretchBefore joins to each agent b the stretch s that it was in before a time.
+func (d dialect) stretchBefore() string {
+	if d == inPostgres { // which would else look at every stretch of every agent
+		return `JOIN LATERAL (SELECT * FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent AND x.start_at < ?
+			ORDER BY x.start_at DESC LIMIT 1) s ON true`
+	}
+	return `JOIN agent_stretches s ON s.tenant = b.tenant AND s.agent = b.agent AND s.start_at =
+		(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent AND x.start_at < ?)`
 }
 
 // items is a subquery of the texts in one argument, a JSON list of them.
