@@ -406,16 +406,14 @@ func (n *naiveBoards) putParties(c *naiveCall) {
 
 // naiveRow is what a board says of an agent.
 type naiveRow struct {
-	state                                            live.State
-	loginAt, reasonAt, workAt, loggedAt, readyAt     int64
-	callID, number                                   string
-	callType, callSince, parties                     int64
-	chats                                            int
-	counters                                         live.Counters
-	chatsAccepted                                    int
-	chatTime, wrapUp, breaks, breakTime, talks, talk int64
-	statuses                                         map[int64]int64
-	real                                             bool
+	state                                        live.State
+	loginAt, reasonAt, workAt, loggedAt, readyAt int64
+	callID, number                               string
+	callType, callSince, parties                 int64
+	chats                                        int
+	counters                                     live.Counters
+	wrapUp, breaks, breakTime, talks, talk       int64
+	real                                         bool
 }
 
 // named are the agents that events name, with the earliest time.

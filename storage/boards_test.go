@@ -91,9 +91,28 @@ func playBoards(t *testing.T, seed uint64) {
 		check("another life", boardNow+after)
 	}
 	var waits []string
-	require.NoError(t, db.raw.SelectContext(ctx, &waits, "SELECT media || ' ' || contact_id || ' ' || queue || ' ' || entered_at || ' ' || ended_at || ' ' || outcome FROM waits WHERE tenant = 1"))
+	last := int64(0)
+	require.NoError(t, f.EachWait(ctx, 1, boardNow-40*anHour, boardNow+2*anHour, func(w live.Wait) error {
+		require.GreaterOrEqual(t, w.EnteredAt, last)
+		last = w.EnteredAt
+		waits = append(waits, fmt.Sprint(w.Media, " ", w.Contact, " ", w.Queue, " ", w.EnteredAt, " ", w.EndedAt, " ", w.Outcome))
+		return nil
+	}))
 	slices.Sort(waits)
 	require.Equal(t, n.overWaits(), waits)
+	n.retain(t, &db, f)
+	check("old ones are gone", boardNow)
+}
+
+// retain has all bodies taken away: boards know nothing any more.
+func (n *naiveBoards) retain(t *testing.T, db *pastDB, f *Folds) {
+	t.Helper()
+	db.exec(t, "INSERT INTO retention (tenant, payload) VALUES (1, 4611686018427387904)")
+	require.NoError(t, f.Trim(t.Context()))
+	for _, table := range []string{"live_calls", "live_chats", "live_visitors", "seen_queues", "waits", "agent_calls", "seen_agents", "agent_statuses", "agent_stretches"} {
+		require.Zero(t, db.count(t, table+" WHERE tenant = 1"), table)
+	}
+	n.told = nil
 }
 
 // overWaits are the stays that are over, apart from those that are so because
@@ -369,7 +388,8 @@ func compareBoards(t *testing.T, what string, boards *live.Boards, p *live.Prese
 	n.compareSkills(t, what, p, rows)
 	n.compareChats(t, what, p, rows)
 	for _, w := range []live.Window{
-		{From: p.From, To: n.now + aSecond, Now: n.now}, {From: n.now - anHour, To: n.now - 600*aSecond, Now: n.now},
+		{From: p.From, To: n.now + aSecond, Now: n.now},
+		{From: n.now - anHour, To: n.now - 600*aSecond, Now: n.now},
 		{From: boardNow - 40*anHour, To: n.now + anHour, Now: n.now},
 	} {
 		tally, err := boards.Tally(t.Context(), 1, p, w, func(s live.State) string { return fmt.Sprint(s.Login) })
@@ -558,10 +578,7 @@ func (n *naiveBoards) compareChats(t *testing.T, what string, p *live.Present, r
 	t.Helper()
 	var want live.ChatCounts
 	var queues []live.ChatQueue
-	ids := []string{""}
-	for _, id := range append([]string{"d2"}, n.departments...) {
-		ids = append(ids, id)
-	}
+	ids := append([]string{"", "d2"}, n.departments...)
 	slices.Sort(ids)
 	for _, id := range ids {
 		q := live.ChatQueue{Department: id}
@@ -647,4 +664,24 @@ func (n *naiveBoards) compareChats(t *testing.T, what string, p *live.Present, r
 	}
 	require.Equal(t, want, p.CountChats(n.now), what)
 	require.EqualValues(t, could, p.MaxChats(), what)
+}
+
+// No question about the present, nor about windows of the past, reads a table from
+// end to end.
+func TestScenePlans(t *testing.T) {
+	db, ctx := withTenants(t), t.Context()
+	e := &explainer{DB: db.read, t: t, seen: map[string]bool{}, sorts: true}
+	l := log{q: e, in: inSQLite}
+	for _, upTo := range []int64{0, 7} { // the first time, and what has changed
+		s := &scene{held: newHeld(1, [2]int64{})}
+		s.upTo = upTo
+		require.NoError(t, s.read(ctx, l, 1))
+		require.NoError(t, s.readSpans(ctx, l, 1, []string{"ua"}))
+		s.agents["ua"] = &seenRow{Known: live.Known{State: live.State{Work: 7}, CallID: "c"}}
+		require.NoError(t, s.readCalls(ctx, l, 1))
+	}
+	require.NoError(t, l.eachChat(ctx, 1, 1, 2, nil))
+	require.NoError(t, l.eachSpan(ctx, 1, 1, 2, nil))
+	require.NoError(t, l.eachWait(ctx, 1, 1, 2, nil))
+	require.Len(t, e.seen, 13)
 }

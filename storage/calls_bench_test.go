@@ -115,3 +115,38 @@ func benchBoards(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFoldBoards folds the events of calls: six of each, and its records.
+func BenchmarkFoldBoards(b *testing.B) {
+	for _, store := range []string{"sqlite", postgresTest} {
+		b.Run(store, func(b *testing.B) {
+			db, ctx := withTenants(b), context.Background()
+			f := NewFolds(db.DB)
+			n, folded := 0, time.Duration(0)
+			for b.Loop() {
+				b.StopTimer()
+				var events []*event.Event
+				for c := range 64 {
+					id := fmt.Sprint(n, "-", c)
+					for i, typ := range []event.Type{event.CallCreated, event.CallRinging, event.CallEstablished, event.CallReleased, event.CallDeleted} {
+						events = append(events, &event.Event{Tenant: 1, Type: typ, OrderKey: "call/" + id, OccurredAt: pastStart + int64(i), Body: fmt.Appendf(nil, `{"callID": %q, "partyID": "p", "agentUUID": "agent-%d", "callType": "Inbound", "ANI": "13800000000"}`, id, c)})
+					}
+					events = append(events,
+						&event.Event{Tenant: 1, Type: event.AgentStatus, OrderKey: "agent/x", Body: fmt.Appendf(nil, `{"agentUUID": "agent-%d", "startTime": %d, "loginStatus": 1, "workStatus": %d}`, c, pastStart+n, 1+n%7)},
+						&event.Event{Tenant: 1, Type: event.CDRCall, OrderKey: "cdr/" + id, Body: fmt.Appendf(nil, `{"callID": %q, "startTime": %d, "callType": 2}`, id, pastStart)},
+						&event.Event{Tenant: 1, Type: event.CDRParty, OrderKey: "cdr/" + id, Body: fmt.Appendf(nil, `{"callID": %q, "partyId": "p", "startTime": %d, "callResult": 3}`, id, pastStart)})
+				}
+				for some := range slices.Chunk(events, 100) {
+					_, err := db.Accept(ctx, some)
+					require.NoError(b, err)
+				}
+				n++
+				b.StartTimer()
+				began := time.Now()
+				require.NoError(b, f.FoldTo(ctx, 1))
+				folded += time.Since(began)
+			}
+			b.ReportMetric(float64(folded.Microseconds())/float64(n*64*8), "us/event")
+		})
+	}
+}

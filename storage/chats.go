@@ -145,6 +145,32 @@ func (w *waits) write(ctx context.Context, tx *sqlx.Tx, tenant int64) error {
 		campaign_id, gateway_number, call_type, seq) VALUES`, w.rows, "ON CONFLICT (tenant, media, contact_id, entered_at, queue) DO NOTHING")
 }
 
+var _ live.Waits = (*Folds)(nil)
+
+// EachWait implements live.Waits.
+func (f *Folds) EachWait(ctx context.Context, tenant, from, to int64, fn func(live.Wait) error) error {
+	return f.ask(ctx, tenant, "find waits", func(l log) error { return l.eachWait(ctx, tenant, from, to, fn) })
+}
+
+func (l log) eachWait(ctx context.Context, tenant, from, to int64, fn func(live.Wait) error) error {
+	rows, err := l.q.QueryxContext(ctx, `SELECT media, contact_id, queue, entered_at, ended_at, outcome, agent, department_id, group_id, campaign_id,
+		gateway_number, call_type FROM waits WHERE tenant = ? AND entered_at >= ? AND entered_at < ? ORDER BY entered_at`, tenant, from, to)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var w live.Wait
+		if err := rows.StructScan(&w); err != nil {
+			return err
+		}
+		if err := fn(w); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // visitorFold keeps the last that was heard of each visitor.
 type visitorFold struct{}
 

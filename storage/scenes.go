@@ -110,10 +110,7 @@ func (s *scene) find(ctx context.Context, l log, tenant, since, upTo int64, mark
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.calls == nil || !s.covers(since) || s.marks != marks {
-		s.held = held{
-			since: since, marks: marks, agents: map[string]*seenRow{}, spans: map[string][]live.Span{}, calls: map[string]*live.Call{},
-			seqs: map[string]int64{}, chats: map[string]*live.Chat{}, chatSeqs: map[string]int64{}, visitors: map[string]*visitorRow{}, queues: map[string]*queueRow{},
-		}
+		s.held = newHeld(since, marks)
 	}
 	if s.made != nil && s.upTo >= upTo {
 		return s.made, nil
@@ -127,6 +124,13 @@ func (s *scene) find(ctx context.Context, l log, tenant, since, upTo int64, mark
 		s.made = s.make()
 	}
 	return s.made, nil
+}
+
+func newHeld(since int64, marks [2]int64) held {
+	return held{
+		since: since, marks: marks, agents: map[string]*seenRow{}, spans: map[string][]live.Span{}, calls: map[string]*live.Call{},
+		seqs: map[string]int64{}, chats: map[string]*live.Chat{}, chatSeqs: map[string]int64{}, visitors: map[string]*visitorRow{}, queues: map[string]*queueRow{},
+	}
 }
 
 // read what has changed.
@@ -172,6 +176,10 @@ func (s *scene) readAgents(ctx context.Context, l log, tenant int64) error {
 	if len(keys) == 0 {
 		return nil
 	}
+	return s.readSpans(ctx, l, tenant, keys)
+}
+
+func (s *scene) readSpans(ctx context.Context, l log, tenant int64, keys []string) error {
 	list, err := json.Marshal(keys)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package live
 
 import (
 	"cmp"
+	"context"
 	"slices"
 
 	"github.com/hookline/hookline/hub/event"
@@ -97,6 +98,30 @@ type Stay struct {
 	Ended  bool
 	EndsAt int64  // Unix ms; not before it was entered
 	Answer string // agentUUID of queue.left
+}
+
+// Wait is a stay in a queue that is over. Times are Unix ms.
+type Wait struct {
+	Media      string `db:"media"`      // call, chat
+	Contact    string `db:"contact_id"` // callID or chatId
+	Queue      string `db:"queue"`
+	EnteredAt  int64  `db:"entered_at"`
+	EndedAt    int64  `db:"ended_at"`
+	Outcome    string `db:"outcome"` // of queue.left; "": the contact went to another queue, or its call or chat ended
+	Agent      string `db:"agent"`   // agentUUID that answered
+	Department string `db:"department_id"`
+	Group      string `db:"group_id"`
+	Campaign   string `db:"campaign_id"`
+	Gateway    string `db:"gateway_number"`
+	CallType   int64  `db:"call_type"`
+}
+
+// Waits has those of the past: what share of the contacts was answered within some
+// seconds can be asked of any time.
+type Waits interface {
+	// EachWait gives those that began in a time, From <= t < To, Unix ms, by when they
+	// began. It stops with the error of fn.
+	EachWait(ctx context.Context, tenant, from, to int64, fn func(Wait) error) error
 }
 
 // stays in their order: entering a queue ends the stay before.
