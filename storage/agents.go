@@ -49,13 +49,23 @@ func (agentFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []
 	if err := seen.write(ctx, tx, tenant); err != nil {
 		return err
 	}
-	var rows [][]any
+	tails, err := lastStretches(ctx, tx, tenant, slices.Sorted(maps.Keys(statuses)))
+	if err != nil {
+		return err
+	}
+	var rows, made [][]any
 	changed := map[string]period{}
 	for agent, all := range statuses {
 		for start, s := range all {
 			rows = append(rows, []any{tenant, agent, start, s.Created, s.Seq, s.ID, s.Login, s.Reason, s.Work, s.CallID, s.CallType})
 		}
 		starts := slices.Sorted(maps.Keys(all))
+		if tail := tails[agent]; starts[0] > tail.ToldAt { // they came in their order: nothing before changes
+			for _, s := range tail.extend(starts, all) {
+				made = append(made, s.row(tenant, agent))
+			}
+			continue
+		}
 		changed[agent] = period{starts[0], starts[len(starts)-1]}
 	}
 	if err := upsert(ctx, tx, `INSERT INTO agent_statuses (tenant, agent, start_at, created_at, seq, id, login, reason, work, call_id, call_type) VALUES`, rows,
@@ -64,7 +74,78 @@ func (agentFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []
 			WHERE excluded.created_at >= agent_statuses.created_at`); err != nil {
 		return err
 	}
+	if err := writeStretches(ctx, tx, made); err != nil {
+		return err
+	}
 	return stretchAll(ctx, tx, tenant, changed)
+}
+
+// lastStretch is the one that an agent is in, and the start of its last status.
+type lastStretch struct {
+	Agent string `db:"agent"`
+	stretch
+	ToldAt int64 `db:"told_at"` // -1: it never told any
+}
+
+func lastStretches(ctx context.Context, tx *sqlx.Tx, tenant int64, agents []string) (map[string]*lastStretch, error) {
+	all := map[string]*lastStretch{}
+	for some := range slices.Chunk(agents, upsertRows) {
+		args := []any{tenant}
+		for _, a := range some {
+			all[a] = &lastStretch{ToldAt: -1}
+			args = append(args, a)
+		}
+		var rows []*lastStretch
+		if err := tx.SelectContext(ctx, &rows, `SELECT s.agent, s.start_at, s.end_at, s.id, s.login, s.reason, s.work, s.login_at, s.reason_at, s.work_at,
+				s.logged_at, s.ready_at, (SELECT max(t.start_at) FROM agent_statuses t WHERE t.tenant = b.tenant AND t.agent = b.agent) AS told_at
+			FROM seen_agents b JOIN agent_stretches s ON s.tenant = b.tenant AND s.agent = b.agent AND s.start_at =
+				(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent)
+			WHERE b.tenant = ? AND b.agent IN (`+values("?", len(some))+")", args...); err != nil {
+			return nil, fmt.Errorf("states: %w", err)
+		}
+		for _, r := range rows {
+			all[r.Agent] = r
+		}
+	}
+	return all, nil
+}
+
+// extend the history with statuses that come after all others: the stretch that
+// ends, and those that begin.
+func (t *lastStretch) extend(starts []int64, statuses map[int64]live.Status) (made []stretch) {
+	var last *stretch
+	var was live.State
+	if t.ToldAt >= 0 {
+		last, was = &t.stretch, t.State
+	}
+	for _, at := range starts {
+		s := statuses[at]
+		is := s.After(was)
+		if last != nil && is == was {
+			continue
+		}
+		next := last.next(is, &status{Start: at, ID: s.ID})
+		if last != nil {
+			ended := *last
+			ended.End = at
+			made = append(made, ended)
+		}
+		last, was = &next, is
+	}
+	if last != &t.stretch {
+		last.End = live.Open
+		made = append(made, *last)
+	}
+	return made
+}
+
+func (s *stretch) row(tenant int64, agent string) []any {
+	return []any{tenant, agent, s.Start, s.End, s.ID, s.Login, s.Reason, s.Work, s.LoginAt, s.ReasonAt, s.WorkAt, s.LoggedAt, s.ReadyAt}
+}
+
+func writeStretches(ctx context.Context, tx *sqlx.Tx, rows [][]any) error {
+	return upsert(ctx, tx, `INSERT INTO agent_stretches (tenant, agent, start_at, end_at, id, login, reason, work, login_at, reason_at, work_at, logged_at,
+		ready_at) VALUES`, rows, "ON CONFLICT (tenant, agent, start_at) DO UPDATE SET end_at = excluded.end_at")
 }
 
 func (agentFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
@@ -316,10 +397,9 @@ func restretch(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, cha
 	}
 	var rows [][]any
 	for _, s := range made {
-		rows = append(rows, []any{tenant, agent, s.Start, s.End, s.ID, s.Login, s.Reason, s.Work, s.LoginAt, s.ReasonAt, s.WorkAt, s.LoggedAt, s.ReadyAt})
+		rows = append(rows, s.row(tenant, agent))
 	}
-	return upsert(ctx, tx, "INSERT INTO agent_stretches (tenant, agent, start_at, end_at, id, login, reason, work, login_at, reason_at, work_at, logged_at, ready_at) VALUES", rows,
-		"ON CONFLICT (tenant, agent, start_at) DO UPDATE SET end_at = excluded.end_at")
+	return writeStretches(ctx, tx, rows)
 }
 
 // stretchAt is the one that an agent is in at a time; nil: none.
