@@ -78,10 +78,16 @@ func data(t *testing.T, a hubtest.Answer) string {
 	return string(out.Data)
 }
 
-func TestQueueFigures(t *testing.T) { eachStore(t, testQueueFigures) }
+func TestFigures(t *testing.T) {
+	eachStore(t, func(t *testing.T, h *hubtest.Hub) {
+		centre(t, h)
+		testQueueFigures(t, h)
+		testAgentFigures(t, h)
+	})
+}
 
 func testQueueFigures(t *testing.T, h *hubtest.Hub) {
-	centre(t, h)
+	t.Helper()
 	count := func(more string) string { return data(t, ask(h, queuePath, body(h.Owner, more), noon.UnixMilli())) }
 	const agents = `"onB":1,"onC":1,"web":1,"agTc":4,`
 	all := `{` + agents + `"size":4,"grp":["Sales","Support"],"ag":["Cid"],"st":["Waiting"],"str":{"Least Recent":25,"Round Robin":50},` +
@@ -155,10 +161,8 @@ func testQueueFigures(t *testing.T, h *hubtest.Hub) {
 	require.Contains(t, yesterday, `"TC":0,"AC":2}`, "there it is the next day: two go on")
 }
 
-func TestAgentFigures(t *testing.T) { eachStore(t, testAgentFigures) }
-
 func testAgentFigures(t *testing.T, h *hubtest.Hub) {
-	centre(t, h)
+	t.Helper()
 	list := func(more string) (rows map[string]string, order []string, totals string) {
 		a := ask(h, agentsPath, body(h.Owner, more), noon.UnixMilli())
 		require.Equal(t, http.StatusOK, a.Status)
