@@ -138,5 +138,6 @@ func benchPages(b *testing.B, page func() error) {
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
