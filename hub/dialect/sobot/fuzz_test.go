@@ -177,6 +177,7 @@ type noFacts struct{}
 func (n noFacts) ReadFacts(_ context.Context, _ int64, fn func(report.Facts) error) error {
 	return fn(n)
 }
+
 func (noFacts) Blocks(context.Context, report.Kind, report.Span, func(*report.Block) error) error {
 	return nil
 }
