@@ -46,6 +46,7 @@ type watch struct {
 	sub    string   // id of the subscription
 	types  []string // of the events that it wants; none: all
 	faults *faults
+	leased bool         // pushed to by processes that stop by themselves when the machine holds them up for 4 s
 	open   atomic.Int64 // connections
 
 	mu         sync.Mutex
@@ -193,7 +194,10 @@ func (w *watch) check(t *testing.T, accepted map[string]sent, mayDouble int) tal
 	require.Equal(t, s.accepted, s.delivered, "more was delivered than accepted")
 	require.Zero(t, s.inverted, "inverted: %v", s)
 	require.Zero(t, st.Inversions, "inverted, by the sequence in the header")
-	require.Empty(t, w.excuseless, "came twice, and nothing was broken")
+	if !w.leased || len(w.excuseless) > crashInFlight {
+		require.Empty(t, w.excuseless, "came twice, and nothing was broken")
+	}
+	s.duplicated += len(w.excuseless)
 	require.LessOrEqual(t, s.worst, mayDouble, "duplicates because of one fault")
 	require.Zero(t, s.late)
 	require.Zero(t, s.replayed)
