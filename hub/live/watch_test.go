@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -51,7 +50,7 @@ type stage struct {
 
 func onStage(t *testing.T) *stage {
 	s := &stage{T: t}
-	s.Watches = &live.Watches{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Streams: &s.quota, Limit: func(int64) int { return 1000 }}
+	s.Watches = &live.Watches{Log: slog.New(slog.DiscardHandler), Streams: &s.quota, Limit: func(int64) int { return 1000 }}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Watches.Run(ctx) }()

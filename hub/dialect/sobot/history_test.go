@@ -2,6 +2,7 @@ package sobot_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"testing"
 
@@ -39,9 +40,7 @@ func testStatusLogs(t *testing.T, h *hubtest.Hub) {
 	ids := func(change map[string]any, headers ...string) (ids []string) {
 		t.Helper()
 		q := map[string]any{"startTime": "2022-07-07 01:00", "endTime": "2022-07-07 23:59", "pageNum": "1", "pageSize": 15}
-		for k, v := range change {
-			q[k] = v
-		}
+		maps.Copy(q, change)
 		a := h.Do("POST", v6+"/agent-histories/_search", key, q, append([]string{"X-Hookline-Now", now}, headers...)...)
 		require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
 		var got struct {
@@ -119,9 +118,7 @@ func TestBadStatusLogParameters(t *testing.T) {
 	h := hubtest.Start(t)
 	search := func(change map[string]any, headers ...string) hubtest.Answer {
 		q := map[string]any{"startTime": "2022-07-07 01:00", "endTime": "2022-07-07 23:59", "pageNum": 1, "pageSize": 10}
-		for k, v := range change {
-			q[k] = v
-		}
+		maps.Copy(q, change)
 		return h.Do("POST", tm+"/agent-histories/_search", h.Owner, q, headers...)
 	}
 	require.Equal(t, http.StatusOK, search(nil).Status)
