@@ -1,6 +1,7 @@
 package rabbit_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
 
 	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/event"
@@ -63,9 +65,12 @@ func fill(b *testing.B, conn *amqp.Connection, n int) {
 	require.NoError(b, err)
 	require.NoError(b, ch.Confirm(false))
 	var last *amqp.DeferredConfirmation
+	sample := event.Sample(event.CDRParty)
+	call := gjson.GetBytes(sample, "callID").String()
 	for i := range n {
 		last, err = ch.PublishWithDeferredConfirm(rabbit.EventsExchange, "demo.cdr.party", true, false, amqp.Publishing{
-			DeliveryMode: amqp.Persistent, MessageId: fmt.Sprint("m", i), Body: event.Sample(event.CDRParty),
+			DeliveryMode: amqp.Persistent, MessageId: fmt.Sprint("m", i),
+			Body: bytes.Replace(sample, []byte(call), fmt.Appendf(nil, "%032d", i), 1), // each of a call of its own
 		})
 		require.NoError(b, err)
 		if i%1000 == 999 {
