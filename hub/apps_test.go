@@ -9,13 +9,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
 func TestAppLife(t *testing.T) {
 	dir := t.TempDir()
-	h := hubtest.Start(t, func(c *hub.Config) { c.Data = dir })
+	h := hubtest.Start(t, hubtest.InFolder(dir))
 	other := otherTenant(t, h)
 	made := h.Do("POST", "/v1/apps", h.Owner, `{"kind":"sobot","name":"crm"}`)
 	require.Equal(t, 201, made.Status, "%s", made.Body)

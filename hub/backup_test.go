@@ -23,7 +23,7 @@ import (
 // it began; a hub on it delivers them.
 func TestBackupUnderLoad(t *testing.T) {
 	data, dest := t.TempDir(), filepath.Join(t.TempDir(), "backup #1 100%")
-	h := hubtest.Start(t, func(c *hub.Config) { c.Data = data })
+	h := hubtest.Start(t, hubtest.InFolder(data))
 	rec := hubtest.NewReceiver(t)
 	sub := h.Subscribe(rec.URL, "state", "paused", "maxInFlight", 64, "encryption", "aes-256-gcm")
 
@@ -50,7 +50,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	wg.Wait()
 	h.Stop()
 
-	restored := hubtest.Start(t, func(c *hub.Config) { c.Data = dest })
+	restored := hubtest.Start(t, hubtest.InFolder(dest))
 	restored.Owner = h.Owner
 	require.Equal(t, 200, restored.Do("POST", "/v1/subscriptions/"+sub["id"].(string)+"/resume", h.Owner, nil).Status)
 	require.Equal(t, sound, restored.Do("GET", "/v1/recordings/a:1", h.Owner, nil).Body)
@@ -81,7 +81,7 @@ func TestBackupIsCareful(t *testing.T) {
 	require.ErrorIs(t, hub.Backup(t.Context(), cfg, dest, false), fs.ErrNotExist, "there is no store")
 	require.NoFileExists(t, filepath.Join(data, "master.key"), "and none is begun")
 
-	h := hubtest.Start(t, func(c *hub.Config) { c.Data = data })
+	h := hubtest.Start(t, hubtest.InFolder(data))
 	h.Stop()
 	require.NoError(t, hub.Backup(t.Context(), cfg, dest, false), "of a store that nobody serves")
 	entries, err := os.ReadDir(dest)

@@ -121,7 +121,7 @@ func TestMasterKeyFile(t *testing.T) {
 func TestPlatformKeyOfTheOperator(t *testing.T) {
 	const second = "hk_platform_the-second-0123456789"
 	var cfg *hub.Config
-	h := hubtest.Start(t, func(c *hub.Config) { cfg = c })
+	h := hubtest.Start(t, hubtest.InFolder(t.TempDir()), func(c *hub.Config) { cfg = c })
 	list := func(key string) hubtest.Answer { return h.Do("GET", "/v1/tenants/platform/keys", key, nil) }
 	require.Equal(t, http.StatusOK, list(hubtest.PlatformKey).Status)
 	require.Equal(t, http.StatusUnauthorized, list(second).Status)

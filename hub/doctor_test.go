@@ -48,7 +48,7 @@ func TestDoctorOfNothingYet(t *testing.T) {
 func TestDoctorOfAHub(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o700))
-	h := hubtest.Start(t, func(c *hub.Config) { c.Data = dir })
+	h := hubtest.Start(t, hubtest.InFolder(dir))
 	h.Send(hubtest.Ringing("c1", 1))
 	cfg := hub.Config{Data: dir, Addr: strings.TrimPrefix(h.URL, "http://")}
 	for _, check := range []string{"data folder", "space", "master key", "store", "write-ahead log", "HOOKLINE_ADDR"} {

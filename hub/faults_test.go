@@ -194,7 +194,7 @@ func (f *filler) pages() (n int) {
 // a second push; reading goes on, and nothing that was accepted is lost.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
-	h := hubtest.Start(t, func(c *hub.Config) { c.Data = dir })
+	h := hubtest.Start(t, hubtest.InFolder(dir))
 	owner := h.Owner
 	answer := make(chan struct{})
 	r := hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, r *http.Request) {
@@ -210,7 +210,7 @@ func TestFullDisk(t *testing.T) {
 	space.exec("CREATE TABLE filler (b BLOB)")
 	space.exec("INSERT INTO filler VALUES (zeroblob(2000000))")
 	pages := space.pages()
-	h = hubtest.Start(t, func(c *hub.Config) { c.Data, c.MaxPages = dir, pages+20 })
+	h = hubtest.Start(t, hubtest.InFolder(dir), func(c *hub.Config) { c.MaxPages = pages + 20 })
 	h.Owner = owner
 
 	accepted := 0
@@ -311,7 +311,7 @@ func inState(t *testing.T, h *hubtest.Hub, state string) (ids []string) {
 // reads, pushes and stops; what it could not record it pushes again.
 func TestStartOnFullDisk(t *testing.T) {
 	dir := t.TempDir()
-	h := hubtest.Start(t, func(c *hub.Config) { c.Data = dir })
+	h := hubtest.Start(t, hubtest.InFolder(dir))
 	owner := h.Owner
 	r := hubtest.NewReceiverFunc(t, func(n int, w http.ResponseWriter, _ *http.Request) {
 		if n == 0 {
@@ -324,13 +324,13 @@ func TestStartOnFullDisk(t *testing.T) {
 	r.Wait(t, 1)
 	h.Stop()
 	space := newFiller(t, dir)
-	h = hubtest.Start(t, func(c *hub.Config) { c.Data, c.MaxPages, c.ShutdownTimeout = dir, space.pages(), 2*time.Second })
+	h = hubtest.Start(t, hubtest.InFolder(dir), func(c *hub.Config) { c.MaxPages, c.ShutdownTimeout = space.pages(), 2*time.Second })
 	h.Owner = owner
 	require.Equal(t, http.StatusOK, h.Do("GET", "/v1/events/e-0", owner, nil).Status)
 	r.Wait(t, 2)
 	h.Stop()
 	require.Equal(t, 2, len(r.Pushes()))
-	h = hubtest.Start(t, func(c *hub.Config) { c.Data = dir })
+	h = hubtest.Start(t, hubtest.InFolder(dir))
 	h.Owner = owner
 	hubtest.Eventually(t, "delivered", func() bool { return len(inState(t, h, "delivered")) == 1 })
 	pushes := r.Pushes()

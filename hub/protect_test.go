@@ -44,14 +44,13 @@ func TestHubDoesNotPushToItself(t *testing.T) {
 
 	// As with a name that comes to lead here: the hub moves to where a
 	// subscription points already.
-	dir := t.TempDir()
 	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	first := hubtest.Start(t, func(c *hub.Config) { c.Data = dir })
+	first := hubtest.Start(t)
 	sub := first.Subscribe("http://" + free.Addr().String() + "/v1/events")
 	first.Stop()
 	require.NoError(t, free.Close())
-	moved := hubtest.Start(t, func(c *hub.Config) { c.Data, c.Addr = dir, free.Addr().String() })
+	moved := hubtest.Start(t, first.SameStore(), func(c *hub.Config) { c.Addr = free.Addr().String() })
 	moved.Owner = first.Owner
 	id := moved.Send(hubtest.Ringing("c1", 1))[0]
 	hubtest.Eventually(t, "blocked", func() bool {

@@ -192,8 +192,7 @@ func TestRecordingSourceIsGuarded(t *testing.T) {
 	source.Config.ErrorLog = log.New(io.Discard, "", 0) // it hears that it is not believed
 	source.StartTLS()
 	defer source.Close()
-	dir := t.TempDir()
-	h := hubtest.Start(t, func(c *hub.Config) { c.Data = dir })
+	h := hubtest.Start(t)
 	a := h.Do("PUT", "/v1/recordings/r", h.Owner, `{"sourceUrl":"`+source.URL+`/r.mp3?token=geheim"}`)
 	require.Equal(t, 200, a.Status, "%s", a.Body)
 	require.Nil(t, a.JSON(t)["size"])
@@ -206,7 +205,7 @@ func TestRecordingSourceIsGuarded(t *testing.T) {
 	require.NotContains(t, string(a.Body), "geheim")
 
 	h.Stop()
-	closed := hubtest.Start(t, func(c *hub.Config) { c.Data, c.AllowNetworks = dir, nil })
+	closed := hubtest.Start(t, h.SameStore(), func(c *hub.Config) { c.AllowNetworks = nil })
 	a = closed.Do("GET", "/v1/recordings/r", h.Owner, nil)
 	refused(t, 502, a)
 	require.Contains(t, string(a.Body), "not public")

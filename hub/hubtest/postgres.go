@@ -18,6 +18,20 @@ const StoreVariable = "HUBTEST_STORE"
 // OnPostgres puts a hub's store into an empty database of its own.
 func OnPostgres(t testing.TB) func(*hub.Config) { return InDatabase(Postgres(t)) }
 
+// InFolder puts a hub's store into a folder of the test's choice, on whatever
+// database others are: for tests of the embedded store's files.
+func InFolder(dir string) func(*hub.Config) {
+	return func(c *hub.Config) { c.Data, c.DatabaseURL, c.MasterKey = dir, "", "" }
+}
+
+// SameStore puts a hub's store where that of h is. h must have stopped, or be on
+// PostgreSQL.
+func (h *Hub) SameStore() func(*hub.Config) {
+	return func(c *hub.Config) {
+		c.Data, c.DatabaseURL, c.MasterKey = h.cfg.Data, h.cfg.DatabaseURL, h.cfg.MasterKey
+	}
+}
+
 // InDatabase puts a hub's store into the database of a URL, with others.
 func InDatabase(url string) func(*hub.Config) {
 	return func(c *hub.Config) {
