@@ -93,9 +93,11 @@ export HUBTEST_RABBITMQ
 {
 	timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json ./... 2>&1 3>&- 4>&-
 	one=$?
-	# The API's own tests once more, the store on PostgreSQL.
-	HUBTEST_STORE=postgres timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json ./hub/admin 2>&1 3>&- 4>&- |
-		sed 's|"\(Package\)":"\([^"]*\)"|"\1":"\2 on PostgreSQL"|'
+	# The API's own tests, and those of pushes, once more with the store on PostgreSQL.
+	for what in "./hub/admin" "./hub -run=Receivers|Documented|OperationalEvents$|Supersede|Expires|RetryAfter|Gone|SameID|ToItself"; do
+		HUBTEST_STORE=postgres timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json $what 2>&1 3>&- 4>&- |
+			sed 's|"\(Package\)":"\([^"]*\)"|"\1":"\2 on PostgreSQL"|'
+	done
 	echo "exit $one"
 } | tee "$log" | awk '
 	/"Action":"output"/ && !/"Test":/ && /"Output":"(ok  |FAIL|---|panic)/ {

@@ -1,8 +1,13 @@
 package hubtest
 
 import (
+	"context"
+	"database/sql"
 	"encoding/base64"
+	"errors"
+	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
@@ -15,8 +20,26 @@ func Postgres(t testing.TB) string { return pgtest.Database(t) }
 // package's tests run on the other database, as make test does with some.
 const StoreVariable = "HUBTEST_STORE"
 
-// OnPostgres puts a hub's store into an empty database of its own.
-func OnPostgres(t testing.TB) func(*hub.Config) { return InDatabase(Postgres(t)) }
+// OnPostgres puts a hub's store into a database of its own, which has its tables
+// and nothing else.
+func OnPostgres(t testing.TB) func(*hub.Config) {
+	return InDatabase(pgtest.Copy(t, func(url string) error {
+		cfg := hub.Config{Addr: "127.0.0.1:0", ShutdownTimeout: time.Second}
+		InDatabase(url)(&cfg)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := hub.Migrate(ctx, cfg, slog.New(slog.DiscardHandler)); err != nil {
+			return err
+		}
+		db, err := sql.Open("postgres", url)
+		if err != nil {
+			return err
+		}
+		// Neither a master key, nor the server that it was made on.
+		_, err = db.ExecContext(ctx, "DELETE FROM meta")
+		return errors.Join(err, db.Close())
+	}))
+}
 
 // InFolder puts a hub's store into a folder of the test's choice, on whatever
 // database others are: for tests of the embedded store's files.

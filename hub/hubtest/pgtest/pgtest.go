@@ -28,17 +28,21 @@ const Variable = "HUBTEST_POSTGRES"
 func Database(t testing.TB) string { return database(t, "template0") }
 
 // Copy makes a database for the test as prepare makes an empty one. It is asked
-// once in a process, whoever calls: copies cost a fraction of a migration.
+// once for a server, whoever calls: copies cost a fraction of a migration.
 func Copy(t testing.TB, prepare func(url string) error) string {
 	t.Helper()
-	original.once.Do(func() {
-		original.name, original.err = create("template0")
-		if original.err == nil {
-			original.err = prepare(at(original.name))
-		}
-	})
-	require.NoError(t, original.err, "prepare a database")
-	return database(t, original.name)
+	url, err := server()
+	require.NoError(t, err)
+	originals.Lock()
+	defer originals.Unlock()
+	name := originals.of[url]
+	if name == "" {
+		name, err = create("template0")
+		require.NoError(t, err)
+		require.NoError(t, prepare(at(name)), "prepare a database")
+		originals.of[url] = name
+	}
+	return database(t, name)
 }
 
 func database(t testing.TB, template string) string {
@@ -55,11 +59,10 @@ func database(t testing.TB, template string) string {
 
 var (
 	databases atomic.Int64
-	original  struct {
-		once sync.Once
-		name string
-		err  error
-	}
+	originals = struct {
+		sync.Mutex
+		of map[string]string // by server
+	}{of: map[string]string{}}
 	shared struct {
 		once   sync.Once
 		server *Server
