@@ -125,7 +125,7 @@ func TestReportsRebuilt(t *testing.T) { eachStore(t, testReportsRebuilt) }
 func testReportsRebuilt(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	f := NewFolds(db.DB)
-	for seed := range uint64(fewer(t, 8, 3)) {
+	for seed := range uint64(fewer(t, 5, 2)) {
 		t.Logf("seed %d", seed)
 		rnd := rand.New(rand.NewPCG(seed, 7))
 		for rest := reportHistory(rnd, 150); len(rest) > 0; {

@@ -30,7 +30,7 @@ func someFacts(rnd *rand.Rand, k Kind, slot int64, n int) []Fact {
 func TestBlocksKeepFacts(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	for k := range kinds {
-		for _, n := range []int{0, 1, 2, 300, 70_000} {
+		for _, n := range []int{0, 1, 2, 300, 5_000} {
 			slot := int64(480_000) * SlotMS
 			facts := someFacts(rnd, k, slot, n)
 			b, err := ReadBlock(slot, NewBlock(k, slot, facts).Append(nil))
