@@ -17,14 +17,23 @@ var zones = []string{
 	"Atlantic/Azores", "Pacific/Chatham", "Asia/Kathmandu", "Asia/Kolkata", "Asia/Singapore", "UTC", "Etc/GMT+8",
 }
 
+// change of an agent's status.
+type change struct {
+	agent agent
+	start int64
+}
+
 // random makes the events, settings and requests of one tenant, all from its seed.
 type random struct {
 	*rand.Rand
-	zone   string
-	loc    *time.Location
-	anchor int64 // about when it happens, Unix ms; often when the clock is set
-	events int   // made so far
-	sent   []string
+	zone    string
+	loc     *time.Location
+	anchor  int64            // about when it happens, Unix ms; often when the clock is set
+	events  int              // made so far
+	moments []int64          // of records so far
+	changes []change         // of status so far
+	begun   map[string]int64 // when a party of a call began
+	sent    []string
 
 	agents      []agent
 	departments []string
@@ -34,7 +43,7 @@ type random struct {
 }
 
 func newRandom(seed uint64) *random {
-	g := &random{Rand: rand.New(rand.NewPCG(seed, 14))}
+	g := &random{Rand: rand.New(rand.NewPCG(seed, 14)), begun: map[string]int64{}}
 	g.zone = one(g, zones)
 	loc, err := time.LoadLocation(g.zone)
 	if err != nil {
@@ -55,6 +64,9 @@ func newRandom(seed uint64) *random {
 	// Sorted by bytes, not as people sort; a UUID that looks like a number; blanks
 	// that are no blanks to the contract.
 	g.agents = []agent{{"u1", "1001"}, {"u2", "1002"}, {"U3", "1001"}, {"é4", "1004"}, {"1005", "9"}, {"", "1005"}, {"", "1002"}, {"u-8", ""}}
+	if g.chance(15) { // of whom more is known
+		g.agents = g.agents[:1]
+	}
 	g.departments = []string{"d1", "d2", "D3", "ä4", "d,5", "10", "9"}
 	g.numbers = []string{"01088881234", "01088885678", "1088885678", "+86 10", "", "Z", "a", "é", "\u00a01"}
 	g.customers = []string{"13800000001", "13800000002", "13800000003", "13800000004", "+8613800000001", ""}
@@ -73,6 +85,9 @@ func (g *random) upTo(n int64) int64 { return g.Int64N(n) }
 // moment near the anchor; often on the border of a half hour, to the millisecond.
 func (g *random) moment() int64 {
 	const h = int64(hour)
+	if len(g.moments) > 0 && g.chance(20) { // of several records at once
+		return one(g, g.moments[max(0, len(g.moments)-40):])
+	}
 	t := g.anchor
 	switch n := g.IntN(100); {
 	case n < 55:
@@ -89,7 +104,9 @@ func (g *random) moment() int64 {
 		t -= int64(w % (30 * minute))
 		t += g.upTo(3) - 1
 	}
-	return max(t, 1)
+	t = max(t, 1)
+	g.moments = append(g.moments, t)
+	return t
 }
 
 // body is written member by member, in one of the ways in which platforms write.
@@ -246,9 +263,16 @@ func (b body) person(a agent) {
 
 func (g *random) party() body {
 	b := g.newBody()
-	b.text("callID", g.call())
+	call := g.call()
+	b.text("callID", call)
 	b.text("partyId", one(g, []string{"p1", "P2", "3"}))
-	b.times(g.start())
+	start := g.start()
+	if g.begun[call] == 0 {
+		g.begun[call] = start
+	} else if g.chance(40) {
+		start = g.begun[call]
+	}
+	b.times(start)
 	b.code("callType", none, none, none, none, 2, 3, 3, 1, 9)
 	b.code("dialType", 1, 1, 1, 1, 1, 2, 2, 3, 3, 5, 4, 6, 9, none)
 	b.code("agentRole", 2, 2, 2, 2, 2, 4, 5, 7, none)
@@ -266,8 +290,20 @@ func (g *random) party() body {
 
 func (g *random) statusChange() body {
 	b := g.newBody()
-	b.person(one(g, g.agents))
-	b.instant("startTime", g.moment())
+	c := change{one(g, g.agents), g.moment()}
+	if len(g.changes) > 0 && g.chance(25) { // again, and often the last there is
+		c = one(g, g.changes)
+		if g.chance(50) {
+			for _, o := range g.changes {
+				if o.start > c.start {
+					c = o
+				}
+			}
+		}
+	}
+	g.changes = append(g.changes, c)
+	b.person(c.agent)
+	b.instant("startTime", c.start)
 	b.code("loginStatus", 1, 1, 1, 1, 2, 2, 2, 98, 0, -1, 5, none, none)
 	b.code(one(g, []string{"notReadyStatus", "notReadyStatus", "noReadyStatus"}), 0, 2, 4, 11, 12, 13, 14, 15, 16, 17, 18, 97, 98, none)
 	if g.chance(5) {

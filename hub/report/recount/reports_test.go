@@ -19,15 +19,14 @@ import (
 
 var (
 	firstSeed = flag.Uint64("seed", 1, "of the first random tenant; the others follow")
-	tenants   = flag.Int("tenants", 7, "random tenants on each store")
+	tenants   = flag.Int("tenants", 5, "random tenants on each store")
+	events    = flag.Int("events", 110, "that come at a time, 1 to 1000")
 )
 
-// Of each tenant: how often events come, how many at a time, and how many
-// requests follow each time.
+// Of each tenant: how often events come, and how many requests follow each time.
 const (
 	loads    = 3
-	events   = 110
-	requests = 50
+	requests = 70
 )
 
 // tally counts values that are neither 0 nor null, nor 100 percent, by report and indicator.
@@ -89,11 +88,11 @@ func TestReports(t *testing.T) {
 			}
 			h.Rebuild()
 			for i, q := range asked {
-				if i%5 == 0 {
+				if i%7 == 0 {
 					q.ask("made anew")
 				}
 			}
-			if *tenants >= 7 { // a few need not have everything
+			if *tenants >= 5 { // a few need not have everything
 				n.complete(t)
 			}
 		})
@@ -130,7 +129,7 @@ func testTenant(t *testing.T, h *hubtest.Hub, seed uint64, n tally) (last []ques
 		dir   = directory{map[string]string{}, map[string][]string{}}
 	)
 	for range loads {
-		batch := make([]string, events)
+		batch := make([]string, *events)
 		for i := range batch {
 			batch[i] = g.envelope()
 		}
@@ -206,7 +205,7 @@ type company struct {
 
 func newCompany(t *testing.T, h *hubtest.Hub, id, zone string) *company {
 	t.Helper()
-	body := map[string]any{"companyId": id}
+	body := map[string]any{"companyId": id, "limits": map[string]any{"eventsPerSecond": 100_000}}
 	if zone != "" {
 		body["timezone"] = zone
 	} else {
