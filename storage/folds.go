@@ -52,9 +52,10 @@ const (
 	foldEvery = 250 * time.Millisecond // between two looks for something new
 	foldSweep = time.Minute            // between two looks at all tenants, also those that others serve
 	// A step that others wait for is followed by a pause of so many times its
-	// length, unless so many events wait that a query would take seconds.
-	foldPause = 9
-	foldLag   = 50_000
+	// length, less the more events wait, and none when there are so many that a
+	// query would take many seconds.
+	foldPause = 19
+	foldLag   = 200_000
 )
 
 // resetting is the position of a fold whose rows are being taken away.
@@ -654,9 +655,8 @@ func (f *Folds) ahead(ctx context.Context, tenant, last int64) error {
 		pause := time.Duration(0)
 		if f.db.busy() {
 			pause = time.Since(began)
-			if lag := f.db.cache.last(tenant) - f.came(tenant); lag < foldLag {
-				pause *= foldPause
-			}
+			lag := f.db.cache.last(tenant) - f.came(tenant)
+			pause = pause * foldPause * time.Duration(max(0, foldLag-lag)) / foldLag
 		}
 		select {
 		case <-ctx.Done():
