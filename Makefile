@@ -23,7 +23,7 @@ demo: build ## a hub, a receiver and a simulated contact centre for a minute
 test: ## everything, with the race detector, under 10 minutes
 	@sh scripts/test.sh
 
-quick: ## the same without the long tests and the race detector, under a minute
+quick: ## the same on SQLite alone, without the race detector, in a minute
 	$(GO) test -short ./...
 
 chaos: ## processes on PostgreSQL, and then RabbitMQ, while things break around them, fifteen minutes
