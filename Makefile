@@ -24,7 +24,7 @@ test: ## everything, with the race detector, under 10 minutes
 	@sh scripts/test.sh
 
 quick: ## the same on SQLite alone, without the race detector, in a minute
-	$(GO) test -short ./...
+	@sh scripts/quick.sh
 
 chaos: ## processes on PostgreSQL, and then RabbitMQ, while things break around them, fifteen minutes
 	$(GO) test ./cmd/hookline -run '^TestChaos$$' -chaos -count=1 -v -timeout 30m

@@ -31,7 +31,6 @@ func Database(t testing.TB) string { return database(t, "template0") }
 // once for a server, whoever calls: copies cost a fraction of a migration.
 func Copy(t testing.TB, prepare func(url string) error) string {
 	t.Helper()
-	notQuick(t)
 	url, err := server()
 	require.NoError(t, err)
 	originals.Lock()
@@ -46,17 +45,8 @@ func Copy(t testing.TB, prepare func(url string) error) string {
 	return database(t, name)
 }
 
-// notQuick leaves a test to make test: make quick is without servers.
-func notQuick(t testing.TB) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("make quick is without PostgreSQL")
-	}
-}
-
 func database(t testing.TB, template string) string {
 	t.Helper()
-	notQuick(t)
 	name, err := create(template)
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -36,9 +36,6 @@ func VHost(t testing.TB) string {
 // Shared is the node of VHost, for what does not disturb the tests of others.
 func Shared(t testing.TB) *rabbitserver.Server {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("make quick is without RabbitMQ")
-	}
 	shared.once.Do(func() {
 		if at := os.Getenv(Variable); at != "" {
 			shared.server, shared.err = rabbitserver.Parse(at)
