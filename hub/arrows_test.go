@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"cmp"
 	"fmt"
 	"go/parser"
 	"go/token"
@@ -27,26 +28,29 @@ var layers = [][]string{
 	{"hub/ingest", "hub/recording", "hub/search", "hub/tail", "hub/live", "hub/report"},
 	{"hub/dialect"}, // what dialects share
 	{"hub/admin", "hub/console", "hub/dialect/*", "hub/rabbit"},
-	{"storage"}, // it may know everybody's types
+	{"storage/internal/sqldb"}, // what speaks to the databases
+	{"storage"},                // it may know everybody's types
 	{"hub"},
 	{"cmd/*", "cmd/*/*"},
 	{"hub/hubtest", "hub/hubtest/*/*"}, // for tests
 }
 
-// reserved packages, and who alone may import them, apart from tests and what
-// is for tests. "-": nobody.
-var reserved = map[string]string{
-	module + "/storage":     "hub",
-	module + "/migrations":  "storage",
-	module + "/hub/hubtest": "-",
+// reserved packages, and the packages that alone may import them, apart from tests
+// and what is for tests. An empty list means that nobody may.
+var reserved = map[string][]string{
+	module + "/storage":     {"hub"},
+	module + "/migrations":  {"storage"},
+	module + "/hub/hubtest": {},
 	// All SQL sits in storage.
-	"database/sql":            "storage",
-	"github.com/jmoiron/sqlx": "storage",
-	"modernc.org/sqlite":      "storage",
-	"github.com/lib/pq":       "storage",
+	"database/sql":            inStorage,
+	"github.com/jmoiron/sqlx": inStorage,
+	"modernc.org/sqlite":      inStorage,
+	"github.com/lib/pq":       inStorage,
 	// Only one package speaks with the broker.
-	"github.com/rabbitmq/amqp091-go": "hub/rabbit",
+	"github.com/rabbitmq/amqp091-go": {"hub/rabbit"},
 }
+
+var inStorage = []string{"storage", "storage/internal/sqldb"}
 
 // layerOf a package, given by its folder; -1: the table does not know it.
 func layerOf(folder string) int {
@@ -60,8 +64,8 @@ func layerOf(folder string) int {
 
 // arrow says what is wrong with a package that imports another.
 func arrow(folder, imported string) error {
-	if who, is := reserved[imported]; is && who != folder && !strings.HasPrefix(folder, "hub/hubtest") {
-		return fmt.Errorf("%s imports %s, which only %s may", folder, imported, strings.Replace(who, "-", "tests", 1))
+	if who, is := reserved[imported]; is && !slices.Contains(who, folder) && !strings.HasPrefix(folder, "hub/hubtest") {
+		return fmt.Errorf("%s imports %s, which only %s may", folder, imported, cmp.Or(strings.Join(who, ", "), "tests"))
 	}
 	ours, is := strings.CutPrefix(imported, module+"/")
 	if !is {

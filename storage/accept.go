@@ -15,6 +15,7 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -25,9 +26,9 @@ type statements struct {
 	known, outcome, reopenedDone *sqlx.Stmt
 }
 
-func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in dialect) error {
-	sizes, outcome := in.bulkSizes(), outcomeRow
-	if in == inPostgres {
+func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in sqldb.Dialect) error {
+	sizes, outcome := bulkSizes(in), outcomeRow
+	if in == sqldb.Postgres {
 		outcome = outcomeArrays
 	}
 	for _, b := range []struct {
@@ -106,7 +107,7 @@ func (s *statements) close() error {
 // subscription nor the owner of an outcome's shard changes before it ends.
 func (k *worker) begin(ctx context.Context, b batch) ([]int64, error) {
 	n := b.events()
-	if k.db.in == inSQLite {
+	if k.db.in == sqldb.SQLite {
 		if _, err := k.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 			return nil, err
 		}
@@ -120,7 +121,7 @@ func (k *worker) begin(ctx context.Context, b batch) ([]int64, error) {
 	k.now = time.Now().UnixMilli()
 	query := "BEGIN;" + k.lockShards(b.outcomes)
 	if n > 0 {
-		query += fmt.Sprintf(beginAccept, lockMatching, n)
+		query += fmt.Sprintf(beginAccept, sqldb.TurnMatching, n)
 	}
 	// One round trip. Each statement sees what was committed before it began, so
 	// the version is the one that holds under the lock.
@@ -169,7 +170,7 @@ func (w *writer) number(k *worker, seqs []int64) []int64 {
 	k.now = max(k.now, w.last.At)
 	w.last.At = k.now
 	for i := range seqs {
-		if k.db.in == inSQLite {
+		if k.db.in == sqldb.SQLite {
 			seqs[i] = w.last.Seq + 1
 		}
 		w.last.Seq = max(w.last.Seq, seqs[i])
@@ -211,7 +212,7 @@ func (k *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64
 			}
 			s.events.add(e.Tenant, e.Seq, e.ID, int64(e.Type), e.OrderKey, e.OccurredAt, now, e.Source, e.KeyID,
 				k.db.cfg.Process, e.Hash[:], int64(len(e.Body)), int64(len(wants)), warnings, trace, int64(e.Hops), e.Test)
-			s.bodies.add(e.Seq, e.Tenant, encodeBody(e.Body))
+			s.bodies.add(e.Seq, e.Tenant, sqldb.EncodeBody(e.Body))
 			key, class := event.Key(e.OrderKey), e.Type.Class()
 			for _, sub := range wants {
 				giveUp := sub.ActiveClock(time.UnixMilli(now)) + sub.GiveUpAfter[class].Milliseconds()
@@ -224,7 +225,7 @@ func (k *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64
 	}
 	for _, b := range []*bulk{s.events, s.bodies, s.deliveries} {
 		if k.tooLate() {
-			return errSlow
+			return sqldb.ErrSlow
 		}
 		if _, err := b.flush(ctx); err != nil {
 			return err
@@ -298,3 +299,10 @@ func (k *worker) wants(e *event.Event, into []*subscriptions.Subscription) []*su
 	}
 	return into
 }
+
+// beginAccept is how a transaction begins that stores events; of the lock and of
+// so many events. It answers with the version of the subscriptions, the server's time in
+// Unix ms, which is the same for all processes, and the numbers of the events.
+const beginAccept = `SELECT pg_advisory_xact_lock_shared(%d);
+	SELECT (SELECT COALESCE(max(version), 0) FROM subscription_versions) AS version, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+		ARRAY(SELECT nextval('event_seq') FROM generate_series(1, %d)) AS seqs`

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 var _ live.History = (*Folds)(nil)
@@ -100,7 +101,7 @@ func lastStretches(ctx context.Context, tx *sqlx.Tx, tenant int64, agents []stri
 				s.logged_at, s.ready_at, (SELECT max(t.start_at) FROM agent_statuses t WHERE t.tenant = b.tenant AND t.agent = b.agent) AS told_at
 			FROM seen_agents b JOIN agent_stretches s ON s.tenant = b.tenant AND s.agent = b.agent AND s.start_at =
 				(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent)
-			WHERE b.tenant = ? AND b.agent IN (`+values("?", len(some))+")", args...); err != nil {
+			WHERE b.tenant = ? AND b.agent IN (`+sqldb.Values("?", len(some))+")", args...); err != nil {
 			return nil, fmt.Errorf("states: %w", err)
 		}
 		for _, r := range rows {
@@ -431,32 +432,32 @@ const seenColumns = "a.agent, a.uuid, a.id AS agent_id, a.name, a.dn, a.phone_ty
 
 // FindStretches implements live.History.
 func (f *Folds) FindStretches(ctx context.Context, of live.HistoryFilter) (page []live.Stretch, total int, err error) {
-	err = f.ask(ctx, of.Tenant, "find statuses", func(l log) error {
-		page, total, err = l.stretches(ctx, &of, f.db.in)
+	err = f.ask(ctx, of.Tenant, "find statuses", func(snap snapshot) error {
+		page, total, err = snap.stretches(ctx, &of)
 		return err
 	})
 	return page, total, err
 }
 
-func (l log) stretches(ctx context.Context, of *live.HistoryFilter, in dialect) (page []live.Stretch, total int, err error) {
+func (snap snapshot) stretches(ctx context.Context, of *live.HistoryFilter) (page []live.Stretch, total int, err error) {
 	also, extra := "", []any{}
 	for _, by := range []struct {
 		column string
 		codes  []int64
 	}{{"login", of.Login}, {"reason", of.Reason}, {"work", of.Work}} {
 		if len(by.codes) > 0 {
-			also += " AND s." + by.column + " IN (" + values("?", len(by.codes)) + ")"
+			also += " AND s." + by.column + " IN (" + sqldb.Values("?", len(by.codes)) + ")"
 			for _, c := range by.codes {
 				extra = append(extra, c)
 			}
 		}
 	}
 	if of.Agents != nil {
-		keys, err := l.pick(ctx, of)
+		keys, err := snap.pick(ctx, of)
 		if err != nil || len(keys) == 0 {
 			return nil, 0, err
 		}
-		also += " AND s.agent IN (" + in.items() + ")"
+		also += " AND s.agent IN (" + items(snap.In) + ")"
 		list, err := json.Marshal(keys)
 		if err != nil {
 			return nil, 0, err
@@ -474,16 +475,16 @@ func (l log) stretches(ctx context.Context, of *live.HistoryFilter, in dialect) 
 		where string
 		args  []any
 	}{
-		{"FROM seen_agents b " + in.stretchBefore() + " WHERE b.tenant = ? AND s.end_at > ? AND s.end_at <= ?" + also, slices.Concat([]any{of.From, of.Tenant, of.From, last}, extra)},
+		{"FROM seen_agents b " + stretchBefore(snap.In) + " WHERE b.tenant = ? AND s.end_at > ? AND s.end_at <= ?" + also, slices.Concat([]any{of.From, of.Tenant, of.From, last}, extra)},
 		{`FROM agent_stretches s WHERE s.tenant = ? AND s.start_at >= ? AND s.start_at < ?` + also, slices.Concat([]any{of.Tenant, of.From, of.To}, extra)},
 	}
 	for _, part := range parts {
 		var n int
-		if err := sqlx.GetContext(ctx, l.q, &n, "SELECT count(*) "+part.where, part.args...); err != nil {
+		if err := sqlx.GetContext(ctx, snap.Q, &n, "SELECT count(*) "+part.where, part.args...); err != nil {
 			return nil, 0, err
 		}
 		if from, left := max(0, of.Offset-total), of.Limit-len(page); from < n && left > 0 {
-			if page, err = l.addStretches(ctx, page, part.where, append(part.args, left, from)); err != nil {
+			if page, err = snap.addStretches(ctx, page, part.where, append(part.args, left, from)); err != nil {
 				return nil, 0, err
 			}
 		}
@@ -494,13 +495,13 @@ func (l log) stretches(ctx context.Context, of *live.HistoryFilter, in dialect) 
 
 // addStretches adds a page of those that where picks; limit and offset are the
 // last of args.
-func (l log) addStretches(ctx context.Context, page []live.Stretch, where string, args []any) ([]live.Stretch, error) {
+func (snap snapshot) addStretches(ctx context.Context, page []live.Stretch, where string, args []any) ([]live.Stretch, error) {
 	var rows []struct {
 		stretch
 		seenAgent
 	}
 	// Those before the page are skipped in the index, without a look at their rows.
-	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT s.start_at, s.end_at, s.id, s.login, s.reason, s.work, "+seenColumns+
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT s.start_at, s.end_at, s.id, s.login, s.reason, s.work, "+seenColumns+
 		" FROM (SELECT s.tenant, s.agent, s.start_at "+where+" ORDER BY s.start_at, s.agent LIMIT ? OFFSET ?) p "+
 		"JOIN agent_stretches s ON s.tenant = p.tenant AND s.agent = p.agent AND s.start_at = p.start_at "+
 		"JOIN seen_agents a ON a.tenant = s.tenant AND a.agent = s.agent ORDER BY s.start_at, s.agent", args...); err != nil {
@@ -513,9 +514,9 @@ func (l log) addStretches(ctx context.Context, page []live.Stretch, where string
 }
 
 // pick asks the filter which agents it wants.
-func (l log) pick(ctx context.Context, of *live.HistoryFilter) ([]string, error) {
+func (snap snapshot) pick(ctx context.Context, of *live.HistoryFilter) ([]string, error) {
 	var seen []seenAgent
-	if err := sqlx.SelectContext(ctx, l.q, &seen, "SELECT "+seenColumns+" FROM seen_agents a WHERE a.tenant = ?", of.Tenant); err != nil {
+	if err := sqlx.SelectContext(ctx, snap.Q, &seen, "SELECT "+seenColumns+" FROM seen_agents a WHERE a.tenant = ?", of.Tenant); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(seen, func(a, b seenAgent) int { return cmp.Compare(a.Agent, b.Agent) })
@@ -527,8 +528,8 @@ func (l log) pick(ctx context.Context, of *live.HistoryFilter) ([]string, error)
 }
 
 // stretchBefore joins to each agent b the stretch s that it was in before a time.
-func (d dialect) stretchBefore() string {
-	if d == inPostgres { // which would else look at every stretch of every agent
+func stretchBefore(in sqldb.Dialect) string {
+	if in == sqldb.Postgres { // which would else look at every stretch of every agent
 		return `JOIN LATERAL (SELECT * FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent AND x.start_at < ?
 			ORDER BY x.start_at DESC LIMIT 1) s ON true`
 	}
@@ -537,8 +538,8 @@ func (d dialect) stretchBefore() string {
 }
 
 // items is a subquery of the texts in one argument, a JSON list of them.
-func (d dialect) items() string {
-	if d == inPostgres {
+func items(in sqldb.Dialect) string {
+	if in == sqldb.Postgres {
 		return "SELECT jsonb_array_elements_text(CAST(? AS jsonb))"
 	}
 	return "SELECT value FROM json_each(?)"

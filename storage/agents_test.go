@@ -12,6 +12,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // told is a status as it was sent.
@@ -247,6 +248,6 @@ func testSeenAgents(t *testing.T) {
 func TestHistoryPlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	e := &explainer{DB: db.read, t: t, seen: map[string]bool{}, sorts: true}
-	_, _, err := log{q: e}.stretches(ctx, &live.HistoryFilter{Tenant: 1, From: 1, To: 1000, Limit: 10, Login: []int64{1}}, inSQLite)
+	_, _, err := snapshot{Snapshot: sqldb.Snapshot{Q: e}}.stretches(ctx, &live.HistoryFilter{Tenant: 1, From: 1, To: 1000, Limit: 10, Login: []int64{1}})
 	require.NoError(t, err)
 }

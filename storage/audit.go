@@ -17,6 +17,7 @@ import (
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 var _ admin.AuditStore = (*DB)(nil)
@@ -68,7 +69,7 @@ type entry struct {
 // writeAudit puts rows behind the log's head. It comes last in a transaction:
 // until that ends no other process may.
 func (db *DB) writeAudit(ctx context.Context, tx *sqlx.Tx, entries ...entry) error {
-	if err := db.lockFor(ctx, tx, lockAudit); err != nil {
+	if err := db.in.Wait(ctx, tx, sqldb.TurnAudit); err != nil {
 		return err
 	}
 	head, err := db.auditHead(ctx, tx)
@@ -191,23 +192,23 @@ func scanAudit(rows *sqlx.Rows) (r audit.Row, err error) {
 
 // FindAudit implements admin.AuditStore.
 func (db *DB) FindAudit(ctx context.Context, f audit.Filter) (page []audit.Row, next int64, err error) {
-	err = db.snapshot(ctx, "find audit rows", func(l log) error {
-		page, next, err = l.audit(ctx, f)
+	err = db.snapshot(ctx, "find audit rows", func(snap snapshot) error {
+		page, next, err = snap.audit(ctx, f)
 		return err
 	})
 	return page, next, err
 }
 
-func (l log) audit(ctx context.Context, f audit.Filter) (page []audit.Row, next int64, err error) {
+func (snap snapshot) audit(ctx context.Context, f audit.Filter) (page []audit.Row, next int64, err error) {
 	w := auditWalk(f)
-	if w.low, w.below, err = l.auditRange(ctx, f.From, f.To); err != nil {
+	if w.low, w.below, err = snap.auditRange(ctx, f.From, f.To); err != nil {
 		return nil, 0, err
 	}
 	if f.Before > 0 {
 		w.below = min(w.below, f.Before)
 	}
 	// One more than asked for says whether another page follows.
-	seqs, err := w.step(ctx, l.q, l.rows, f.Limit+1)
+	seqs, err := w.step(ctx, snap.Q, snap.rows, f.Limit+1)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -224,7 +225,7 @@ func (l log) audit(ctx context.Context, f audit.Filter) (page []audit.Row, next 
 	for i, s := range seqs {
 		args[i] = s
 	}
-	rows, err := l.q.QueryxContext(ctx, "SELECT "+auditColumns+" FROM audit WHERE seq IN ("+values("?", len(seqs))+") ORDER BY seq DESC", args...)
+	rows, err := snap.Q.QueryxContext(ctx, "SELECT "+auditColumns+" FROM audit WHERE seq IN ("+sqldb.Values("?", len(seqs))+") ORDER BY seq DESC", args...)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -256,15 +257,15 @@ func auditWalk(f audit.Filter) walk {
 }
 
 // auditRange is the range [low, below) of rows written at from <= t < to, Unix ms; 0 is open.
-func (l log) auditRange(ctx context.Context, from, to int64) (low, below int64, err error) {
+func (snap snapshot) auditRange(ctx context.Context, from, to int64) (low, below int64, err error) {
 	low, below = 1, math.MaxInt64
 	if from > 0 {
-		if low, err = l.auditAt(ctx, from); err != nil {
+		if low, err = snap.auditAt(ctx, from); err != nil {
 			return 0, 0, err
 		}
 	}
 	if to > 0 {
-		if below, err = l.auditAt(ctx, to); err != nil {
+		if below, err = snap.auditAt(ctx, to); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -273,15 +274,15 @@ func (l log) auditRange(ctx context.Context, from, to int64) (low, below int64, 
 
 // auditAt finds by bisection the first row written at or after ms: times never
 // fall while numbers grow.
-func (l log) auditAt(ctx context.Context, ms int64) (int64, error) {
+func (snap snapshot) auditAt(ctx context.Context, ms int64) (int64, error) {
 	var lo, hi int64
-	if err := l.q.QueryRowxContext(ctx, "SELECT COALESCE(min(seq), 0), COALESCE(max(seq) + 1, 0) FROM audit").Scan(&lo, &hi); err != nil {
+	if err := snap.Q.QueryRowxContext(ctx, "SELECT COALESCE(min(seq), 0), COALESCE(max(seq) + 1, 0) FROM audit").Scan(&lo, &hi); err != nil {
 		return 0, fmt.Errorf("range of audit log: %w", err)
 	}
 	for lo < hi {
 		mid := lo + (hi-lo)/2
 		var seq, at int64
-		if err := l.q.QueryRowxContext(ctx, "SELECT seq, at FROM audit WHERE seq >= ? ORDER BY seq LIMIT 1", mid).Scan(&seq, &at); err != nil {
+		if err := snap.Q.QueryRowxContext(ctx, "SELECT seq, at FROM audit WHERE seq >= ? ORDER BY seq LIMIT 1", mid).Scan(&seq, &at); err != nil {
 			return 0, fmt.Errorf("audit row at %d: %w", ms, err)
 		}
 		if at >= ms {

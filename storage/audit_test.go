@@ -25,6 +25,7 @@ import (
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
 	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -110,7 +111,7 @@ func testVerifyAudit(t *testing.T) {
 			require.Equal(t, seq, broken(fmt.Sprintf("UPDATE audit SET %s = %s WHERE seq = %d", column, value, seq)), column)
 		}
 	}
-	if db.in == inSQLite { // PostgreSQL holds no noon in a number
+	if db.in == sqldb.SQLite { // PostgreSQL holds no noon in a number
 		require.EqualValues(t, 2, broken("UPDATE audit SET at = 'noon' WHERE seq = 2"))
 	}
 	require.EqualValues(t, 3, broken("UPDATE audit SET seq = 99 WHERE seq = 3"))
@@ -187,7 +188,7 @@ func testVerifyAuditOfAClosedStore(t *testing.T) {
 	require.ErrorContains(t, err, "the master key is not the one")
 
 	nowhere := t.TempDir()
-	if db.in == inPostgres {
+	if db.in == sqldb.Postgres {
 		nowhere = pgtest.Database(t)
 	}
 	_, err = VerifyAudit(t.Context(), nowhere, zeroBox(t))

@@ -16,6 +16,7 @@ import (
 	"github.com/hookline/hookline/hub/directory"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 var boardRounds = flag.Int("board.rounds", 1, "how many random histories TestBoardsEqualRecount plays on each store")
@@ -671,17 +672,17 @@ func (n *naiveBoards) compareChats(t *testing.T, what string, p *live.Present, r
 func TestScenePlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	e := &explainer{DB: db.read, t: t, seen: map[string]bool{}, sorts: true}
-	l := log{q: e, in: inSQLite}
+	snap := snapshot{Snapshot: sqldb.Snapshot{Q: e}}
 	for _, upTo := range []int64{0, 7} { // the first time, and what has changed
 		s := &scene{held: newHeld(1, [2]int64{})}
 		s.upTo = upTo
-		require.NoError(t, s.read(ctx, l, 1))
-		require.NoError(t, s.readSpans(ctx, l, 1, []string{"ua"}))
+		require.NoError(t, s.read(ctx, snap, 1))
+		require.NoError(t, s.readSpans(ctx, snap, 1, []string{"ua"}))
 		s.agents["ua"] = &seenRow{Known: live.Known{State: live.State{Work: 7}, CallID: "c"}}
-		require.NoError(t, s.readCalls(ctx, l, 1))
+		require.NoError(t, s.readCalls(ctx, snap, 1))
 	}
-	require.NoError(t, l.eachChat(ctx, 1, 1, 2, nil))
-	require.NoError(t, l.eachSpan(ctx, 1, 1, 2, nil))
-	require.NoError(t, l.eachWait(ctx, 1, 1, 2, nil))
+	require.NoError(t, snap.eachChat(ctx, 1, 1, 2, nil))
+	require.NoError(t, snap.eachSpan(ctx, 1, 1, 2, nil))
+	require.NoError(t, snap.eachWait(ctx, 1, 1, 2, nil))
 	require.Len(t, e.seen, 13)
 }

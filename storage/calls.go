@@ -11,6 +11,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // callFold keeps what is said of each call, for the boards, and the waits of calls
@@ -32,7 +33,7 @@ func (callFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*
 		return nil
 	}
 	var known []callFacts
-	if err := tx.SelectContext(ctx, &known, "SELECT call_id, facts FROM live_calls WHERE tenant = ? AND call_id IN ("+values("?", len(ids))+")",
+	if err := tx.SelectContext(ctx, &known, "SELECT call_id, facts FROM live_calls WHERE tenant = ? AND call_id IN ("+sqldb.Values("?", len(ids))+")",
 		append([]any{tenant}, ids...)...); err != nil {
 		return fmt.Errorf("calls: %w", err)
 	}
@@ -97,7 +98,7 @@ func writeEnds(ctx context.Context, tx *sqlx.Tx, tenant int64, calls map[string]
 			args = append(args, a)
 		}
 		var told []string
-		if err := tx.SelectContext(ctx, &told, "SELECT agent FROM seen_agents s WHERE tenant = ? AND agent IN ("+values("?", len(some))+`)
+		if err := tx.SelectContext(ctx, &told, "SELECT agent FROM seen_agents s WHERE tenant = ? AND agent IN ("+sqldb.Values("?", len(some))+`)
 			AND EXISTS (SELECT 1 FROM agent_statuses t WHERE t.tenant = s.tenant AND t.agent = s.agent)`, args...); err != nil {
 			return fmt.Errorf("agents of calls: %w", err)
 		}

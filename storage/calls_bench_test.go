@@ -14,7 +14,7 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-// BenchmarkBoards asks for each dialect's figures over 1,000 agents who took 20
+// BenchmarkBoards asks for each sqldb.Dialect's figures over 1,000 agents who took 20
 // calls each today, and 5,000 contacts that wait: while nothing happens, and with
 // an event before each question.
 func BenchmarkBoards(b *testing.B) {

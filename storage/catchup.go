@@ -8,6 +8,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -41,20 +42,20 @@ func (db *DB) catchUp(ctx context.Context, version int64) error {
 	if known >= version { // somebody else did it meanwhile
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, writerWait)
+	ctx, cancel := context.WithTimeout(ctx, sqldb.WriterWait)
 	defer cancel()
 	var head int64
 	var changed []*subscriptions.Subscription
-	if err := db.snapshot(ctx, "load changed subscriptions", func(l log) error {
-		if err := sqlx.GetContext(ctx, l.q, &head, headVersion); err != nil {
+	if err := db.snapshot(ctx, "load changed subscriptions", func(snap snapshot) error {
+		if err := sqlx.GetContext(ctx, snap.Q, &head, headVersion); err != nil {
 			return err
 		}
 		var rows []subscriptionRow
-		if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE s.version > ?", known); err != nil {
+		if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE s.version > ?", known); err != nil {
 			return err
 		}
 		for i := range rows {
-			s, err := db.withKeys(ctx, l.q, &rows[i])
+			s, err := db.withKeys(ctx, snap.Q, &rows[i])
 			if err != nil {
 				return err
 			}
@@ -82,7 +83,7 @@ func (db *DB) CatchUp(ctx context.Context) error { return db.catchUpTo(ctx, db.r
 
 // catchUpTo is catchUp to what q sees.
 func (db *DB) catchUpTo(ctx context.Context, q sqlx.QueryerContext) error {
-	if db.in == inSQLite { // whoever changes them is here
+	if db.in == sqldb.SQLite { // whoever changes them is here
 		return nil
 	}
 	var head int64

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // chatFold keeps what is said of each chat, and the waits of chats that are over.
@@ -31,7 +32,7 @@ func (chatFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*
 		return nil
 	}
 	var known []chatFacts
-	if err := tx.SelectContext(ctx, &known, "SELECT chat_id, facts FROM live_chats WHERE tenant = ? AND chat_id IN ("+values("?", len(ids))+")",
+	if err := tx.SelectContext(ctx, &known, "SELECT chat_id, facts FROM live_chats WHERE tenant = ? AND chat_id IN ("+sqldb.Values("?", len(ids))+")",
 		append([]any{tenant}, ids...)...); err != nil {
 		return fmt.Errorf("chats: %w", err)
 	}
@@ -133,7 +134,7 @@ func (w *waits) now(id string, seq int64, all []live.Stay) {
 
 func (w *waits) write(ctx context.Context, tx *sqlx.Tx, tenant int64) error {
 	for ids := range slices.Chunk(w.gone, upsertRows) {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM waits WHERE tenant = ? AND media = ? AND contact_id IN ("+values("?", len(ids))+")",
+		if _, err := tx.ExecContext(ctx, "DELETE FROM waits WHERE tenant = ? AND media = ? AND contact_id IN ("+sqldb.Values("?", len(ids))+")",
 			append([]any{tenant, w.media}, ids...)...); err != nil {
 			return fmt.Errorf("waits: %w", err)
 		}
@@ -149,11 +150,11 @@ var _ live.Waits = (*Folds)(nil)
 
 // EachWait implements live.Waits.
 func (f *Folds) EachWait(ctx context.Context, tenant, from, to int64, fn func(live.Wait) error) error {
-	return f.ask(ctx, tenant, "find waits", func(l log) error { return l.eachWait(ctx, tenant, from, to, fn) })
+	return f.ask(ctx, tenant, "find waits", func(snap snapshot) error { return snap.eachWait(ctx, tenant, from, to, fn) })
 }
 
-func (l log) eachWait(ctx context.Context, tenant, from, to int64, fn func(live.Wait) error) error {
-	rows, err := l.q.QueryxContext(ctx, `SELECT media, contact_id, queue, entered_at, ended_at, outcome, agent, department_id, group_id, campaign_id,
+func (snap snapshot) eachWait(ctx context.Context, tenant, from, to int64, fn func(live.Wait) error) error {
+	rows, err := snap.Q.QueryxContext(ctx, `SELECT media, contact_id, queue, entered_at, ended_at, outcome, agent, department_id, group_id, campaign_id,
 		gateway_number, call_type FROM waits WHERE tenant = ? AND entered_at >= ? AND entered_at < ? ORDER BY entered_at`, tenant, from, to)
 	if err != nil {
 		return err

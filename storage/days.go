@@ -12,6 +12,8 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
+
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // On PostgreSQL the number of an event begins with the day of its acceptance,
@@ -60,7 +62,7 @@ func (db *DB) prepareDays(ctx context.Context) error {
 		return fmt.Errorf("begin day: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
-	if err := db.lockFor(ctx, tx, lockDays); err != nil {
+	if err := db.in.Wait(ctx, tx, sqldb.TurnDays); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, "SELECT setval('event_seq', ?) FROM event_seq WHERE last_value < ?", today<<dayBits, today<<dayBits); err != nil {
@@ -97,7 +99,7 @@ func (db *DB) checkOrigin(ctx context.Context, q sqlx.QueryerContext) error {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
-	if err := db.lockFor(ctx, tx, lockDays); err != nil {
+	if err := db.in.Wait(ctx, tx, sqldb.TurnDays); err != nil {
 		return err
 	}
 	was, err := readOrigin(ctx, tx)
@@ -172,7 +174,7 @@ func (db *DB) makePartition(ctx context.Context, table string, day int64) error 
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
-	if err := db.lockFor(ctx, tx, lockDays); err != nil {
+	if err := db.in.Wait(ctx, tx, sqldb.TurnDays); err != nil {
 		return err
 	}
 	if there, err := db.hasTable(ctx, tx, name); err != nil || there {

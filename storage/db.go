@@ -6,7 +6,7 @@
 // pool, each statement a short transaction of its own that sees every commit
 // before it. PostgreSQL is written by a few such goroutines, of any number of
 // processes. Statements are the same for both, in the words that SQLite takes;
-// what differs is in dialect.go, and postgres.go connects.
+// what speaks to the databases is in internal/sqldb.
 package storage
 
 import (
@@ -33,6 +33,7 @@ import (
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/migrations"
 	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -44,8 +45,15 @@ var (
 // File is the name of the database in its folder.
 const File = "hookline.db"
 
-// ErrLocked is returned by Open when another process serves the same folder.
-var ErrLocked = errors.New("another hookline process uses this data folder")
+// Errors of the databases, for those who call the store.
+var (
+	ErrLocked = sqldb.ErrLocked // another process serves the same folder
+	ErrClosed = sqldb.ErrClosed // the store is closing
+)
+
+// ParseURL reads the URL of a PostgreSQL database. The error never shows it: it
+// may hold a password.
+func ParseURL(raw string) (*url.URL, error) { return sqldb.ParseURL(raw) }
 
 // Config of a store: embedded in Dir, or, when there is a URL, on PostgreSQL.
 // Zero values mean the defaults.
@@ -83,7 +91,7 @@ type Rows struct{ Sub, From int64 }
 // DB is the store.
 type DB struct {
 	cfg   Config
-	in    dialect
+	in    sqldb.Dialect
 	lock  *os.File // SQLite's folder
 	pool  *sqlx.DB // of the connections that write; SQLite: one, which the writer holds
 	read  *sqlx.DB
@@ -127,7 +135,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	db := &DB{cfg: cfg, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes), jobs: make(chan struct{}, 1), notes: notes{turn: make(chan struct{}, 1)}}
 	connect, where := db.openSQLite, cfg.Dir
 	if cfg.URL != "" {
-		db.in, connect, where = inPostgres, db.openPostgres, "PostgreSQL"
+		db.in, connect, where = sqldb.Postgres, db.openPostgres, "PostgreSQL"
 	}
 	err := connect(ctx)
 	if err == nil {
@@ -143,7 +151,7 @@ func (db *DB) openSQLite(ctx context.Context) (err error) {
 	if err := os.MkdirAll(db.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
-	if db.lock, err = lockFile(filepath.Join(db.cfg.Dir, lockName)); err != nil {
+	if db.lock, err = sqldb.LockFile(filepath.Join(db.cfg.Dir, lockName)); err != nil {
 		return err
 	}
 	dsn := fileURI(filepath.Join(db.cfg.Dir, File)) + "?" + pragmas
@@ -170,7 +178,7 @@ func (db *DB) openPostgres(ctx context.Context) (err error) {
 	if err := migratePostgres(ctx, db.cfg.URL, db.cfg.Process); err != nil {
 		return err
 	}
-	if db.pool, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "write", statement: writerWait, idle: lockWait}); err != nil {
+	if db.pool, err = sqldb.OpenPostgres(db.cfg.URL, db.cfg.Process, sqldb.Settings{Name: "write", Statement: sqldb.WriterWait, Idle: sqldb.LockWait}); err != nil {
 		return err
 	}
 	// The writers, one each for changes by admins, upkeep, retention and what comes
@@ -178,10 +186,10 @@ func (db *DB) openPostgres(ctx context.Context) (err error) {
 	db.cfg.Writers = max(2, cmp.Or(db.cfg.Writers, 3))
 	db.pool.SetMaxOpenConns(db.cfg.Writers + 6)
 	db.pool.SetMaxIdleConns(db.cfg.Writers + 4)
-	if db.read, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "read", statement: readerWait, readOnly: true}); err != nil {
+	if db.read, err = sqldb.OpenPostgres(db.cfg.URL, db.cfg.Process, sqldb.Settings{Name: "read", Statement: sqldb.ReaderWait, ReadOnly: true}); err != nil {
 		return err
 	}
-	if db.lease, err = openPostgres(db.cfg.URL, db.cfg.Process, pgSettings{name: "shards", statement: leaseWait, wait: leaseWait}); err != nil {
+	if db.lease, err = sqldb.OpenPostgres(db.cfg.URL, db.cfg.Process, sqldb.Settings{Name: "shards", Statement: leaseWait, Wait: leaseWait}); err != nil {
 		return err
 	}
 	db.lease.SetMaxOpenConns(1)
@@ -259,7 +267,7 @@ func (db *DB) Ping(ctx context.Context) error {
 // migratePostgres may be called by several processes at once: they take turns.
 func migratePostgres(ctx context.Context, url, process string) error {
 	// Connections of its own: a migration may take longer than any statement of ours.
-	pool, err := openPostgres(url, process, pgSettings{name: "migrate"})
+	pool, err := sqldb.OpenPostgres(url, process, sqldb.Settings{Name: "migrate"})
 	if err != nil {
 		return err
 	}
@@ -295,7 +303,7 @@ func (db *DB) checkMasterKey(ctx context.Context) error {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
-	if err := db.lockFor(ctx, tx, lockStart); err != nil {
+	if err := db.in.Wait(ctx, tx, sqldb.TurnStart); err != nil {
 		return err
 	}
 	err = checkKey(ctx, tx, db.box)
@@ -320,7 +328,7 @@ func checkKey(ctx context.Context, q sqlx.QueryerContext, box *signing.Box) erro
 	if errors.Is(err, sql.ErrNoRows) {
 		return errNoKeyCheck
 	}
-	if isNoTable(err) {
+	if sqldb.IsNoTable(err) {
 		return fmt.Errorf("no store in this database: %w", fs.ErrNotExist)
 	}
 	if err != nil {
@@ -335,8 +343,8 @@ func checkKey(ctx context.Context, q sqlx.QueryerContext, box *signing.Box) erro
 // openReader opens the database of a folder, or of a URL, for reading only, also
 // while others serve it. It makes nothing.
 func openReader(dir string) (*sqlx.DB, error) {
-	if isURL(dir) {
-		return openPostgres(dir, "", pgSettings{name: "inspect", readOnly: true})
+	if sqldb.IsURL(dir) {
+		return sqldb.OpenPostgres(dir, "", sqldb.Settings{Name: "inspect", ReadOnly: true})
 	}
 	path := filepath.Join(dir, File)
 	if _, err := os.Stat(path); err != nil {
@@ -351,3 +359,19 @@ func openFile(path, options string) (*sqlx.DB, error) {
 
 // fileURI names a file to SQLite, whatever characters its path has.
 func fileURI(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
+
+// Alone runs fn while no other process runs what it gives to Alone.
+func (db *DB) Alone(ctx context.Context, fn func() error) error {
+	if db.in == sqldb.SQLite {
+		return fn()
+	}
+	tx, err := db.pool.BeginTxx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("wait for other processes: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it held the lock, and nothing else
+	if err := db.in.Wait(ctx, tx, sqldb.TurnAlone); err != nil {
+		return err
+	}
+	return fn()
+}

@@ -37,9 +37,9 @@ func triedTo(t *search.Tried) []any {
 func (db *DB) FindStats(ctx context.Context, f search.StatsFilter) ([]search.StatsRow, error) {
 	spans, bounds := spansOf(f)
 	sums := map[groupKey]*search.StatsRow{}
-	if err := db.snapshot(ctx, "find stats", func(l log) error {
+	if err := db.snapshot(ctx, "find stats", func(snap snapshot) error {
 		for _, s := range spans {
-			if err := l.addStats(ctx, sums, f, s); err != nil {
+			if err := snap.addStats(ctx, sums, f, s); err != nil {
 				return err
 			}
 			if len(sums) > f.Limit {
@@ -100,9 +100,9 @@ func spansOf(f search.StatsFilter) (spans []span, bounds map[int64][2]int64) {
 }
 
 // addStats adds what happened in a span. A day in which the clocks change is in two.
-func (l log) addStats(ctx context.Context, sums map[groupKey]*search.StatsRow, f search.StatsFilter, s span) error {
+func (snap snapshot) addStats(ctx context.Context, sums map[groupKey]*search.StatsRow, f search.StatsFilter, s span) error {
 	group := map[search.Grouping]string{search.ByNone: "0", search.BySubscription: "s.no", search.ByClass: "h.class"}[f.By]
-	rows, err := l.q.QueryxContext(ctx, "SELECT (h.hour * 60 + ?) / ? AS bucket, "+group+` AS grp, max(s.id), `+sumCounts+`
+	rows, err := snap.Q.QueryxContext(ctx, "SELECT (h.hour * 60 + ?) / ? AS bucket, "+group+` AS grp, max(s.id), `+sumCounts+`
 		FROM subscriptions s CROSS JOIN delivery_hours h ON h.sub = s.no AND h.hour >= ? AND h.hour < ?
 		WHERE s.tenant = ? GROUP BY bucket, grp LIMIT ?`, s.offset, s.unit, s.low, s.below, f.Tenant, f.Limit+1)
 	if err != nil {
@@ -137,35 +137,35 @@ func (db *DB) FindHealth(ctx context.Context, sub int64, now time.Time) (*search
 	db.w.pending.mu.Lock()
 	h := &search.Health{Backlog: db.w.pending.bySub[sub]}
 	db.w.pending.mu.Unlock()
-	return h, db.snapshot(ctx, "find health", func(l log) error { return l.health(ctx, sub, now, h) })
+	return h, db.snapshot(ctx, "find health", func(snap snapshot) error { return snap.health(ctx, sub, now, h) })
 }
 
-func (l log) health(ctx context.Context, sub int64, now time.Time, h *search.Health) (err error) {
-	if err := l.q.QueryRowxContext(ctx, `SELECT accepted_at FROM deliveries INDEXED BY deliveries_pending
+func (snap snapshot) health(ctx context.Context, sub int64, now time.Time, h *search.Health) (err error) {
+	if err := snap.Q.QueryRowxContext(ctx, `SELECT accepted_at FROM deliveries INDEXED BY deliveries_pending
 		WHERE state = 0 AND sub = ? ORDER BY seq, run LIMIT 1`, sub).Scan(&h.OldestPending); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	minute, hour := now.UnixMilli()/minuteMS, now.UnixMilli()/hourMS
 	for w, low := range map[*search.Window]int64{&h.FiveMinutes: minute - 5, &h.Hour: minute - 60} {
 		w.From = low * minuteMS
-		if err := l.q.QueryRowxContext(ctx, "SELECT "+sumTried+" FROM delivery_minutes WHERE sub = ? AND minute >= ?", sub, low).
+		if err := snap.Q.QueryRowxContext(ctx, "SELECT "+sumTried+" FROM delivery_minutes WHERE sub = ? AND minute >= ?", sub, low).
 			Scan(triedTo(&w.Tried)...); err != nil {
 			return err
 		}
 	}
 	h.Day.From = (hour - 24) * hourMS
-	if err := l.q.QueryRowxContext(ctx, "SELECT "+sumTried+" FROM delivery_hours WHERE sub = ? AND hour >= ?", sub, hour-24).
+	if err := snap.Q.QueryRowxContext(ctx, "SELECT "+sumTried+" FROM delivery_hours WHERE sub = ? AND hour >= ?", sub, hour-24).
 		Scan(triedTo(&h.Day.Tried)...); err != nil {
 		return err
 	}
-	h.LastError, err = l.lastError(ctx, sub)
+	h.LastError, err = snap.lastError(ctx, sub)
 	return err
 }
 
-func (l log) lastError(ctx context.Context, sub int64) (*search.LastError, error) {
+func (snap snapshot) lastError(ctx context.Context, sub int64) (*search.LastError, error) {
 	var e search.LastError
 	var seq, acceptedAt int64
-	err := l.q.QueryRowxContext(ctx, "SELECT at, seq, accepted_at, status, class, error FROM last_errors WHERE sub = ?", sub).
+	err := snap.Q.QueryRowxContext(ctx, "SELECT at, seq, accepted_at, status, class, error FROM last_errors WHERE sub = ?", sub).
 		Scan(&e.At, &seq, &acceptedAt, &e.Status, &e.Class, &e.Detail)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil

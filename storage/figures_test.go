@@ -13,6 +13,7 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // history makes random things happen to deliveries, through the store's own doors.
@@ -419,10 +420,10 @@ func testFiguresPlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	s := db.subscribe(t, 1, "")
 	e := &explainer{DB: db.read, in: db.in, t: t, seen: map[string]bool{}, sorts: true}
-	l := log{in: db.in, q: e, rows: 10}
+	snap := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: e}, rows: 10}
 	for _, by := range []search.Grouping{search.ByNone, search.BySubscription, search.ByClass} {
-		require.NoError(t, l.addStats(ctx, nil, search.StatsFilter{Tenant: 1, By: by, Limit: 10}, span{low: 1, below: 2, unit: 60}))
+		require.NoError(t, snap.addStats(ctx, nil, search.StatsFilter{Tenant: 1, By: by, Limit: 10}, span{low: 1, below: 2, unit: 60}))
 	}
-	require.NoError(t, l.health(ctx, s.No, time.Now(), new(search.Health)))
+	require.NoError(t, snap.health(ctx, s.No, time.Now(), new(search.Health)))
 	require.Len(t, e.seen, 7)
 }

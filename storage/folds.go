@@ -15,6 +15,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // fold is a table, or several, kept from the sequence of events: what is in
@@ -118,24 +119,24 @@ func (f *Folds) foldTo(ctx context.Context, tenant int64) (to int64, err error) 
 
 // ask runs fn on one state of the database in which the folds of a tenant hold
 // all that was accepted before.
-func (f *Folds) ask(ctx context.Context, tenant int64, what string, fn func(log) error) error {
-	return f.askAt(ctx, tenant, what, func(l log, _ map[string]int64) error { return fn(l) })
+func (f *Folds) ask(ctx context.Context, tenant int64, what string, fn func(snapshot) error) error {
+	return f.askAt(ctx, tenant, what, func(snap snapshot, _ map[string]int64) error { return fn(snap) })
 }
 
 // askAt also says how far each fold is in that state.
-func (f *Folds) askAt(ctx context.Context, tenant int64, what string, fn func(log, map[string]int64) error) error {
+func (f *Folds) askAt(ctx context.Context, tenant int64, what string, fn func(snapshot, map[string]int64) error) error {
 	for whole := false; !whole; {
 		to, err := f.foldTo(ctx, tenant)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		if err := f.db.snapshot(ctx, what, func(l log) error {
-			at, err := positions(ctx, l.q, tenant)
+		if err := f.db.snapshot(ctx, what, func(snap snapshot) error {
+			at, err := positions(ctx, snap.Q, tenant)
 			// Unless somebody rebuilds them just now: then they are folded again.
 			if whole = f.least(at) >= to; err != nil || !whole {
 				return err
 			}
-			return fn(l, at)
+			return fn(snap, at)
 		}); err != nil {
 			return err
 		}
@@ -253,7 +254,7 @@ func (f *Folds) isCold(tenant, from int64) bool {
 // horizon is a number at or above every event of the tenant that is committed
 // now, and below every one that is not, also later.
 func (f *Folds) horizon(ctx context.Context, tenant int64) (last int64, err error) {
-	if f.db.in == inPostgres {
+	if f.db.in == sqldb.Postgres {
 		if err := f.db.read.GetContext(ctx, &last, "SELECT last_value FROM event_seq"); err != nil {
 			return 0, err
 		}
@@ -276,9 +277,9 @@ const openAccepts = `SELECT virtualtransaction FROM pg_locks WHERE locktype = 'a
 // has ended: on PostgreSQL a lower number can be committed after a higher one.
 // Those that begin meanwhile are not waited for, nor kept waiting.
 func (f *Folds) settle(ctx context.Context) error {
-	const hi, lo = lockMatching >> 32, lockMatching & (1<<32 - 1)
+	class, object := sqldb.TurnMatching.Halves()
 	var open []string
-	if err := f.db.read.SelectContext(ctx, &open, openAccepts, int64(hi), int64(lo)); err != nil {
+	if err := f.db.read.SelectContext(ctx, &open, openAccepts, class, object); err != nil {
 		return err
 	}
 	for pause := time.Millisecond; len(open) > 0; pause = min(2*pause, 50*time.Millisecond) {
@@ -288,7 +289,7 @@ func (f *Folds) settle(ctx context.Context) error {
 		case <-time.After(pause):
 		}
 		var left []string
-		if err := f.db.read.SelectContext(ctx, &left, openAccepts, int64(hi), int64(lo)); err != nil {
+		if err := f.db.read.SelectContext(ctx, &left, openAccepts, class, object); err != nil {
 			return err
 		}
 		open = slices.DeleteFunc(open, func(t string) bool { return !slices.Contains(left, t) })
@@ -299,7 +300,7 @@ func (f *Folds) settle(ctx context.Context) error {
 // step folds the next events of a tenant, up to a number. more: there are
 // others left.
 func (f *Folds) step(ctx context.Context, tenant, to int64) (more bool, err error) {
-	if f.db.in == inSQLite && f.came(tenant) >= to { // elsewhere another process may have put positions back
+	if f.db.in == sqldb.SQLite && f.came(tenant) >= to { // elsewhere another process may have put positions back
 		return false, nil
 	}
 	turn, err := f.turn(ctx, tenant)
@@ -386,7 +387,7 @@ func (f *Folds) advance(ctx context.Context, tx *sqlx.Tx, tenant, from, upTo int
 			i := slices.IndexFunc(events, func(e *event.Event) bool { return e.Seq > was })
 			if i >= 0 && !without[g.name()] {
 				switch err := g.apply(ctx, tx, tenant, events[i:]); {
-				case isUnfit(err):
+				case sqldb.IsUnfit(err):
 					return unfit{g.name(), err}
 				case err != nil:
 					return fmt.Errorf("%s: %w", g.name(), err)
@@ -403,15 +404,15 @@ func (f *Folds) advance(ctx context.Context, tx *sqlx.Tx, tenant, from, upTo int
 // transact runs fn in a write transaction: of SQLite's writer, or, on
 // PostgreSQL, of a connection beside the writers'.
 func (f *Folds) transact(ctx context.Context, fn func(tx *sqlx.Tx) error) (err error) {
-	if f.db.in == inSQLite {
+	if f.db.in == sqldb.SQLite {
 		return f.db.admin(ctx, "fold", fn)
 	}
-	for range conflictTries {
-		if err = f.try(ctx, fn); !isConflict(err) {
+	for range sqldb.ConflictTries {
+		if err = f.try(ctx, fn); !sqldb.IsConflict(err) {
 			break
 		}
 	}
-	if err != nil && unavailable(err) {
+	if err != nil && sqldb.Unavailable(err) {
 		err = fmt.Errorf("%w: %w", ingest.ErrBusy, err)
 	}
 	return err
@@ -492,7 +493,7 @@ func (f *Folds) claim(ctx context.Context, tx *sqlx.Tx, tenant int64) (map[strin
 			return nil, fmt.Errorf("positions: %w", err)
 		}
 	}
-	if f.db.in == inPostgres {
+	if f.db.in == sqldb.Postgres {
 		if _, err := tx.ExecContext(ctx, "SELECT 1 FROM folds WHERE tenant = ? ORDER BY name FOR UPDATE", tenant); err != nil {
 			return nil, fmt.Errorf("positions: %w", err)
 		}
@@ -512,7 +513,7 @@ func setPosition(ctx context.Context, tx *sqlx.Tx, name string, tenant, at int64
 // the number up to which they are all.
 func (f *Folds) read(ctx context.Context, tenant, from, to int64) (events []*event.Event, upTo int64, err error) {
 	all, here := f.db.cache.after(tenant, from, foldEvents)
-	if !here || f.isCold(tenant, from) || f.db.in == inPostgres { // where others commit too
+	if !here || f.isCold(tenant, from) || f.db.in == sqldb.Postgres { // where others commit too
 		if all, err = f.load(ctx, tenant, from, to); err != nil {
 			return nil, 0, err
 		}
@@ -550,7 +551,7 @@ func (f *Folds) load(ctx context.Context, tenant, from, to int64) ([]*event.Even
 			return nil, fmt.Errorf("read events: %w", err)
 		}
 		if body != nil {
-			if e.Body, err = decodeBody(body); err != nil {
+			if e.Body, err = sqldb.DecodeBody(body); err != nil {
 				return nil, fmt.Errorf("read event %d: %w", e.Seq, err)
 			}
 		}

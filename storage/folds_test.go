@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // tally is a fold that counts what it is given, and notes the last number.
@@ -278,7 +279,7 @@ func testFoldsWaitForLowerNumbers(t *testing.T) {
 	tx, err := db.raw.Beginx()
 	require.NoError(t, err)
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
-	tx.MustExec("SELECT pg_advisory_xact_lock_shared(?)", int64(lockMatching))
+	tx.MustExec("SELECT pg_advisory_xact_lock_shared(?)", int64(sqldb.TurnMatching))
 	var low int64
 	require.NoError(t, tx.Get(&low, "SELECT nextval('event_seq')"))
 	high := db.push(t, event.CallRinging, "call/2")
@@ -290,7 +291,7 @@ func testFoldsWaitForLowerNumbers(t *testing.T) {
 	require.Less(t, db.position(t, "a", 1), low)
 	tx.MustExec(`INSERT INTO events (tenant, seq, id, type, order_key, occurred_at, accepted_at, source, key_id, process, body_hash, size,
 		matched, hops, test) VALUES (1, ?, 'late', ?, '', 0, 0, '', '', '', '', 2, 0, 0, FALSE)`, low, int64(event.CallRinging))
-	tx.MustExec("INSERT INTO bodies (seq, tenant, bytes) VALUES (?, 1, ?)", low, encodeBody([]byte("{}")))
+	tx.MustExec("INSERT INTO bodies (seq, tenant, bytes) VALUES (?, 1, ?)", low, sqldb.EncodeBody([]byte("{}")))
 	folded := make(chan error, 1)
 	go func() { folded <- f.FoldTo(ctx, 1) }()
 	require.NoError(t, tx.Commit())
@@ -315,9 +316,9 @@ func testFoldsOfTwoProcesses(t *testing.T) {
 			wg.Go(func() {
 				for n := range 15 {
 					seq := of.push(t, event.CallRinging, fmt.Sprintf("call/%d-%d-%d", i, g, n))
-					err := of.ask(ctx, 1, "ask", func(l log) error {
+					err := of.ask(ctx, 1, "ask", func(snap snapshot) error {
 						var n int
-						if err := sqlx.GetContext(ctx, l.q, &n, "SELECT count(*) FROM tally WHERE tenant = 1 AND seq = ?", seq); err != nil || n != 2 {
+						if err := sqlx.GetContext(ctx, snap.Q, &n, "SELECT count(*) FROM tally WHERE tenant = 1 AND seq = ?", seq); err != nil || n != 2 {
 							t.Errorf("event %d is in %d of 2 folds, %v", seq, n, err)
 						}
 						return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -47,7 +48,7 @@ func testHoldTouchesOneRow(t *testing.T) {
 // written are the rows that changes write.
 func (db pastDB) written(t testing.TB, changes func()) (rows int) {
 	t.Helper()
-	if db.in == inSQLite {
+	if db.in == sqldb.SQLite {
 		sofar := func() (n int) { // of the one connection that writes
 			require.NoError(t, db.admin(t.Context(), "count", func(tx *sqlx.Tx) error { return tx.GetContext(t.Context(), &n, "SELECT total_changes()") }))
 			return n

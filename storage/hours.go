@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 const (
@@ -81,10 +83,10 @@ func each(columns, pattern string) string {
 	return strings.Join(names, ", ")
 }
 
-func (s *statements) newHours(conn *sqlx.Conn, in dialect) {
-	sizes := in.bulkSizes()
-	s.hours = newBulk(conn, sizes, "INSERT INTO delivery_hours ("+in.hourKey()+", "+hourCounts+") VALUES",
-		strings.Count(in.hourKey()+hourCounts, ",")+2, "ON CONFLICT ("+in.hourKey()+") DO UPDATE SET "+each(hourCounts, "% = delivery_hours.% + excluded.%"))
+func (s *statements) newHours(conn *sqlx.Conn, in sqldb.Dialect) {
+	sizes := bulkSizes(in)
+	s.hours = newBulk(conn, sizes, "INSERT INTO delivery_hours ("+hourKey(in)+", "+hourCounts+") VALUES",
+		strings.Count(hourKey(in)+hourCounts, ",")+2, "ON CONFLICT ("+hourKey(in)+") DO UPDATE SET "+each(hourCounts, "% = delivery_hours.% + excluded.%"))
 	// What was counted in the row of another minute is over. Should a minute come
 	// when its row is taken by a later one already, nobody asks for it any more.
 	s.minutes = newBulk(conn, sizes, "INSERT INTO delivery_minutes (sub, slot, minute, "+minuteCounts+") VALUES",
@@ -139,12 +141,12 @@ func (h *hourDeltas) attempt(o *delivery.Outcome) {
 // write comes last in a transaction: until its end these rows are locked, and
 // on PostgreSQL others want them too. All take them in the same order.
 // On PostgreSQL each writer has a part of the counts by hour.
-func (h *hourDeltas) write(ctx context.Context, s *statements, in dialect, part int64) error {
+func (h *hourDeltas) write(ctx context.Context, s *statements, in sqldb.Dialect, part int64) error {
 	for _, k := range sortedKeys(h.hours, stateHour.compare) {
 		d := h.hours[k]
 		n := &d.states
 		s.hours.add(k.sub, k.hour, int64(k.class))
-		if in == inPostgres {
+		if in == sqldb.Postgres {
 			s.hours.add(part)
 		}
 		s.hours.add(n[delivery.Pending], n[delivery.Delivered], n[delivery.Exhausted],
@@ -182,4 +184,29 @@ func addTried(b *bulk, t *search.Tried) {
 	for _, n := range t.Latencies {
 		b.add(n)
 	}
+}
+
+// hourKey is the primary key of delivery_hours.
+func hourKey(in sqldb.Dialect) string {
+	if in == sqldb.Postgres {
+		return "sub, hour, class, part"
+	}
+	return "sub, hour, class"
+}
+
+// Parts of the counts by hour. Who adds to one holds its row until the commit.
+const (
+	partOfAdmins   = 0
+	partOfOutcomes = 1 // of all processes: a subscription has one owner
+	partsOfAccepts = 2 // the first; 16 for each of 16 sorts of processes
+)
+
+// hourPart is that of the i-th worker for some kinds of work.
+func (db *DB) hourPart(takes kinds, i int) int64 {
+	if takes&ofAccepts == 0 {
+		return partOfOutcomes
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(db.cfg.Process)) // never fails
+	return partsOfAccepts + int64(h.Sum32()%16)*16 + int64(i%16)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // Condition of a store, as one who does not serve it finds it.
@@ -45,7 +46,7 @@ type Server struct {
 // it, also while it is served. The integrity check of an embedded store reads the
 // whole file. box nil: the key is not compared.
 func Inspect(ctx context.Context, dir string, box *signing.Box) (c Condition, err error) {
-	if isURL(dir) {
+	if sqldb.IsURL(dir) {
 		return inspectServer(ctx, dir, box)
 	}
 	path := filepath.Join(dir, File)
@@ -60,7 +61,7 @@ func Inspect(ctx context.Context, dir string, box *signing.Box) (c Condition, er
 	if wal, err := os.Stat(path + "-wal"); err == nil {
 		c.WALBytes = wal.Size()
 	}
-	lock, err := lockFile(filepath.Join(dir, lockName))
+	lock, err := sqldb.LockFile(filepath.Join(dir, lockName))
 	switch {
 	case err == nil:
 		_ = lock.Close() // at once: somebody may be about to start
@@ -99,7 +100,7 @@ func (c *Condition) read(ctx context.Context, q *sqlx.DB, from int64) error {
 
 func inspectServer(ctx context.Context, url string, box *signing.Box) (c Condition, err error) {
 	// Not as a reader: whether others may write is one of the questions.
-	read, err := openPostgres(url, "", pgSettings{name: "inspect", statement: readerWait})
+	read, err := sqldb.OpenPostgres(url, "", sqldb.Settings{Name: "inspect", Statement: sqldb.ReaderWait})
 	if err != nil {
 		return c, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // jobDelete ends what is pending of a deleted subscription.
@@ -135,7 +136,7 @@ func (db *DB) runDelete(ctx context.Context, j job) error {
 // lockJob keeps other processes from a job until tx ends; false: one of them is
 // at it, or it is done.
 func (db *DB) lockJob(ctx context.Context, tx *sqlx.Tx, id string) (bool, error) {
-	if db.in == inSQLite {
+	if db.in == sqldb.SQLite {
 		return true, nil
 	}
 	var mine []string
@@ -146,7 +147,7 @@ func (db *DB) lockJob(ctx context.Context, tx *sqlx.Tx, id string) (bool, error)
 }
 
 // cancelPending ends the next chunk of pending runs and counts them.
-func cancelPending(ctx context.Context, in dialect, tx *sqlx.Tx, sub, now int64) (int, error) {
+func cancelPending(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, now int64) (int, error) {
 	var rows []struct {
 		Seq        int64      `db:"seq"`
 		Run        int        `db:"run"`
@@ -196,10 +197,10 @@ var stateColumns = map[delivery.State]string{
 }
 
 // moveHour counts n deliveries under another state than before.
-func moveHour(ctx context.Context, in dialect, tx *sqlx.Tx, k stateHour, from, to delivery.State, n int64) error {
+func moveHour(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, k stateHour, from, to delivery.State, n int64) error {
 	var columns []string
 	args := []any{k.sub, k.hour, int64(k.class)}
-	if in == inPostgres {
+	if in == sqldb.Postgres {
 		args = append(args, partOfAdmins)
 	}
 	for state, more := range map[delivery.State]int64{from: -n, to: n} {
@@ -208,8 +209,8 @@ func moveHour(ctx context.Context, in dialect, tx *sqlx.Tx, k stateHour, from, t
 		}
 	}
 	counts := strings.Join(columns, ", ")
-	if _, err := tx.ExecContext(ctx, "INSERT INTO delivery_hours ("+in.hourKey()+", "+counts+") VALUES (?"+strings.Repeat(",?", len(args)-1)+
-		") ON CONFLICT ("+in.hourKey()+") DO UPDATE SET "+each(counts, "% = delivery_hours.% + excluded.%"), args...); err != nil {
+	if _, err := tx.ExecContext(ctx, "INSERT INTO delivery_hours ("+hourKey(in)+", "+counts+") VALUES (?"+strings.Repeat(",?", len(args)-1)+
+		") ON CONFLICT ("+hourKey(in)+") DO UPDATE SET "+each(counts, "% = delivery_hours.% + excluded.%"), args...); err != nil {
 		return fmt.Errorf("count deliveries: %w", err)
 	}
 	return nil

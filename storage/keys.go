@@ -155,7 +155,7 @@ func (db *DB) RecordKeyUse(ctx context.Context, used map[string]time.Time) error
 // LoadAccess reads all tenants and live keys, for the book.
 func (db *DB) LoadAccess(ctx context.Context) ([]access.Tenant, []access.Key, error) {
 	// One transaction, so that no key comes without its tenant.
-	tx, err := db.read.BeginTxx(ctx, db.in.snapshotOptions())
+	tx, err := db.read.BeginTxx(ctx, db.in.SnapshotOptions())
 	if err != nil {
 		return nil, nil, fmt.Errorf("load tenants and keys: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 const itemColumns = `sub, seq, run, order_key, type, tries, due_at, give_up_at, accepted_at, coalesce(first_try_at, 0),
@@ -33,20 +34,20 @@ func (db *DB) Waiting(ctx context.Context, sub int64, limit int) ([]*delivery.It
 // OfKey reads the pending runs of one order key after one and up to another, lowest first.
 func (db *DB) OfKey(ctx context.Context, sub, key int64, after, upTo delivery.ID, limit int) ([]*delivery.Item, error) {
 	return db.items(ctx, `SELECT `+itemColumns+` FROM deliveries INDEXED BY deliveries_pending_key
-		WHERE state = 0 AND order_key <> 0 AND `+db.in.subOfKey()+` AND order_key = ? AND (seq, run) > (?, ?) AND (seq, run) <= (?, ?)
+		WHERE state = 0 AND order_key <> 0 AND `+subOfKey(db.in)+` AND order_key = ? AND (seq, run) > (?, ?) AND (seq, run) <= (?, ?)
 		ORDER BY seq, run LIMIT ?`, sub, key, after.Seq, after.Run, upTo.Seq, upTo.Run, limit)
 }
 
 // Earlier implements delivery.Store.
 func (db *DB) Earlier(ctx context.Context, sub int64, keys []int64, upTo delivery.ID, limit int) ([]*delivery.Item, error) {
-	if db.in == inSQLite { // its one writer commits in the order of numbers
+	if db.in == sqldb.SQLite { // its one writer commits in the order of numbers
 		return nil, nil
 	}
 	return db.items(ctx, earlierOfKeys, pq.Array(keys), sub, upTo.Seq, upTo.Run, limit)
 }
 
 var earlierOfKeys = `SELECT d.* FROM unnest(?::bigint[]) AS k(key), LATERAL (SELECT ` + itemColumns + ` FROM deliveries
-	WHERE state = 0 AND order_key <> 0 AND ` + inPostgres.subOfKey() + ` AND order_key = k.key AND (seq, run) <= (?, ?) ORDER BY seq, run LIMIT ?) d
+	WHERE state = 0 AND order_key <> 0 AND ` + subOfKey(sqldb.Postgres) + ` AND order_key = k.key AND (seq, run) <= (?, ?) ORDER BY seq, run LIMIT ?) d
 	ORDER BY d.seq, d.run`
 
 func (db *DB) items(ctx context.Context, query string, args ...any) ([]*delivery.Item, error) {
@@ -104,7 +105,7 @@ func (db *DB) loadMasked(ctx context.Context, items []*delivery.Item, m event.Ma
 		if err := rows.Scan(&seq, &b); err != nil {
 			return fmt.Errorf("load masked bodies: %w", err)
 		}
-		if stored[seq], err = decodeBody(b); err != nil {
+		if stored[seq], err = sqldb.DecodeBody(b); err != nil {
 			return fmt.Errorf("load masked body of event %d: %w", seq, err)
 		}
 	}
@@ -157,7 +158,7 @@ func (db *DB) loadEvents(ctx context.Context, items []*delivery.Item) error {
 			return fmt.Errorf("load events: %w", err)
 		}
 		e.Traceparent = trace.String
-		if e.Body, err = decodeBody(stored); err != nil {
+		if e.Body, err = sqldb.DecodeBody(stored); err != nil {
 			return fmt.Errorf("load event %s: %w", e.ID, err)
 		}
 		for _, i := range missing[e.Seq] {
@@ -198,4 +199,16 @@ func (db *DB) OldestPending(ctx context.Context) (int64, error) {
 		}
 	}
 	return oldest, nil
+}
+
+// subOfKey is the condition on the subscription beside one on the order key. Of
+// what is pending at the moment PostgreSQL's statistics know nothing; between an
+// index by subscription and one by order key it would choose by chance, and now and
+// then read all that is pending, for each key. So the latter holds no subscription,
+// and this condition fits no index.
+func subOfKey(in sqldb.Dialect) string {
+	if in == sqldb.Postgres {
+		return "sub + 0 = ?"
+	}
+	return "sub = ?"
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 var (
@@ -99,18 +101,18 @@ func (s *noticed) tell(payload []byte, done <-chan struct{}) {
 
 // Notices connects to the other processes; only for a store that is shared.
 func (db *DB) Notices() (*Notices, error) {
-	cfg := pgSettings{name: "notices", statement: noticeWait, wait: noticeWait, async: true}
-	pool, err := openPostgres(db.cfg.URL, db.cfg.Process, cfg)
+	cfg := sqldb.Settings{Name: "notices", Statement: noticeWait, Wait: noticeWait, Async: true}
+	pool, err := sqldb.OpenPostgres(db.cfg.URL, db.cfg.Process, cfg)
 	if err != nil {
 		return nil, err
 	}
 	pool.SetMaxOpenConns(1)
-	dsn, err := listenerURL(db.cfg.URL, db.cfg.Process)
+	dsn, err := sqldb.ListenerURL(db.cfg.URL, db.cfg.Process)
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
 	n := &Notices{db: pool, log: db.log, done: make(chan struct{}), topics: map[string][]*noticed{}}
-	n.listener = pq.NewDialListener(pgDialer{pingWait}, dsn, reconnectLeast, reconnectMost, func(_ pq.ListenerEventType, err error) {
+	n.listener = pq.NewDialListener(sqldb.Dialer{Wait: pingWait}, dsn, reconnectLeast, reconnectMost, func(_ pq.ListenerEventType, err error) {
 		if err != nil {
 			n.log.Warn("notices of other processes", "err", err)
 		}

@@ -97,3 +97,22 @@ func (db *DB) PendingOf(tenant int64) int {
 	defer p.mu.Unlock()
 	return p.byTenant[tenant]
 }
+
+// countPending counts the pending runs of each subscription that has some.
+// SQLite does so at its start; recountPending is for PostgreSQL, where it is asked
+// again and again. It finds the subscriptions by leaps through the index.
+const (
+	countPending = `SELECT d.sub, s.tenant, d.n FROM
+		(SELECT sub, count(*) AS n FROM deliveries WHERE state = 0 GROUP BY sub) d JOIN subscriptions s ON s.no = d.sub`
+	recountPending = `WITH RECURSIVE leap(sub) AS (
+			(SELECT sub FROM deliveries WHERE state = 0 ORDER BY sub LIMIT 1)
+			UNION ALL
+			SELECT (SELECT d.sub FROM deliveries d WHERE d.state = 0 AND d.sub > leap.sub ORDER BY d.sub LIMIT 1) FROM leap WHERE leap.sub IS NOT NULL)
+		SELECT s.no, s.tenant, greatest(1,
+			(SELECT COALESCE(sum(h.matched - h.delivered - h.exhausted - h.expired - h.cancelled - h.superseded), 0) FROM delivery_hours h
+				WHERE h.sub = s.no AND h.hour >= oldest.accepted_at / 3600000 - 1)
+			+ (SELECT count(*) FROM deliveries r JOIN deliveries f ON f.sub = r.sub AND f.seq = r.seq AND f.run = 0 AND f.state = 1
+				WHERE r.sub = s.no AND r.state = 0 AND r.run > 0))
+		FROM leap JOIN subscriptions s ON s.no = leap.sub
+			JOIN LATERAL (SELECT accepted_at FROM deliveries WHERE state = 0 AND sub = leap.sub ORDER BY seq, run LIMIT 1) oldest ON true`
+)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // places are the candidates of a page of the log, in its order.
@@ -29,9 +30,9 @@ const minLook = 50
 
 // merge reads the log newest first: the subscriptions' own ranges, merged.
 type merge struct {
-	log
+	snapshot
 	streams []*stream
-	look    int // rows a stream looks at in one step; log.rows are those that are left
+	look    int // rows a stream looks at in one step; snapshot.rows are those that are left
 	stopped *search.DeliveryCursor
 }
 
@@ -54,8 +55,8 @@ func (s *stream) top() int64 {
 	return s.walk.below - 1
 }
 
-func (l log) newMerge(ctx context.Context, f *search.DeliveryFilter, low, below int64) (*merge, error) {
-	m := &merge{log: l}
+func (snap snapshot) newMerge(ctx context.Context, f *search.DeliveryFilter, low, below int64) (*merge, error) {
+	m := &merge{snapshot: snap}
 	if f.After != nil {
 		below = min(below, f.After.Seq+1)
 	}
@@ -65,7 +66,7 @@ func (l log) newMerge(ctx context.Context, f *search.DeliveryFilter, low, below 
 	}
 	// The newest row of each tells which subscriptions take part; the many
 	// that were deleted long ago cost one look.
-	rows, err := l.q.QueryxContext(ctx, `SELECT s.no, (SELECT d.seq FROM deliveries d
+	rows, err := snap.Q.QueryxContext(ctx, `SELECT s.no, (SELECT d.seq FROM deliveries d
 			WHERE d.sub = s.no AND d.seq < ? AND d.seq >= ? ORDER BY d.seq DESC LIMIT 1) AS newest
 		FROM subscriptions s WHERE `+where, args...)
 	if err != nil {
@@ -82,7 +83,7 @@ func (l log) newMerge(ctx context.Context, f *search.DeliveryFilter, low, below 
 			continue
 		}
 		w := deliveryWalk(sub, f)
-		if filter, picks := l.in.accepted(f.From, f.To); filter != "" {
+		if filter, picks := snap.accepted(f.From, f.To); filter != "" {
 			w.narrow(filter, picks...)
 		}
 		w.low, w.below = low, newest.Int64+1
@@ -92,7 +93,7 @@ func (l log) newMerge(ctx context.Context, f *search.DeliveryFilter, low, below 
 		w.done = w.below <= w.low
 		m.streams = append(m.streams, &stream{sub: sub, walk: w})
 	}
-	m.look = max(min(minLook, l.rows), l.rows/max(1, len(m.streams)))
+	m.look = max(min(minLook, snap.rows), snap.rows/max(1, len(m.streams)))
 	return m, rows.Err()
 }
 
@@ -165,7 +166,7 @@ func (m *merge) take(ctx context.Context, n int) (some []search.DeliveryCursor, 
 			return some, false, nil
 		}
 		batch := min(n+1, max(8, 2*n/len(m.streams)))
-		if next.ready, err = next.walk.step(ctx, m.q, m.look, batch); err != nil {
+		if next.ready, err = next.walk.step(ctx, m.Q, m.look, batch); err != nil {
 			return nil, false, err
 		}
 		next.walked = true
@@ -180,7 +181,7 @@ func (m *merge) place() *search.DeliveryCursor { return m.stopped }
 
 // story reads all deliveries of one order key in order, oldest first.
 type story struct {
-	log
+	snapshot
 	f       *search.DeliveryFilter
 	subs    int // of the tenant
 	low     int64
@@ -190,13 +191,13 @@ type story struct {
 	stopped *search.DeliveryCursor
 }
 
-func (l log) newStory(ctx context.Context, f *search.DeliveryFilter, low, below int64) (*story, error) {
-	s := &story{log: l, f: f, low: low, below: below, subs: 1}
+func (snap snapshot) newStory(ctx context.Context, f *search.DeliveryFilter, low, below int64) (*story, error) {
+	s := &story{snapshot: snap, f: f, low: low, below: below, subs: 1}
 	if f.After != nil {
 		s.low = max(low, f.After.Seq)
 	}
 	if f.Sub == 0 {
-		if err := sqlx.GetContext(ctx, l.q, &s.subs, "SELECT COUNT(*) FROM subscriptions WHERE tenant = ?", f.Tenant); err != nil {
+		if err := sqlx.GetContext(ctx, snap.Q, &s.subs, "SELECT COUNT(*) FROM subscriptions WHERE tenant = ?", f.Tenant); err != nil {
 			return nil, err
 		}
 	}
@@ -221,7 +222,7 @@ func (s *story) take(ctx context.Context, n int) ([]search.DeliveryCursor, bool,
 // step reads the deliveries of the next events of the key, at most n events.
 func (s *story) step(ctx context.Context, n int) error {
 	var seqs []int64
-	if err := sqlx.SelectContext(ctx, s.q, &seqs, `SELECT seq FROM events INDEXED BY events_order_key
+	if err := sqlx.SelectContext(ctx, s.Q, &seqs, `SELECT seq FROM events INDEXED BY events_order_key
 		WHERE tenant = ? AND order_key = ? AND order_key <> '' AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?`,
 		s.f.Tenant, s.f.OrderKey, s.low, s.below, n); err != nil {
 		return err
@@ -242,12 +243,12 @@ func (s *story) step(ctx context.Context, n int) error {
 		where += " AND s.no = ?"
 		args = append(args, s.f.Sub)
 	}
-	times, picks := s.in.accepted(s.f.From, s.f.To)
+	times, picks := s.accepted(s.f.From, s.f.To)
 	if times != "" {
 		times = " AND d." + strings.ReplaceAll(times, "AND ", "AND d.")
 	}
 	var found []search.DeliveryCursor
-	if err := sqlx.SelectContext(ctx, s.q, &found, "WITH k(seq) AS (VALUES "+bigints(1, len(seqs))+`)
+	if err := sqlx.SelectContext(ctx, s.Q, &found, "WITH k(seq) AS (VALUES "+sqldb.BigInts(1, len(seqs))+`)
 		SELECT d.seq, d.sub FROM k CROSS JOIN subscriptions s ON true CROSS JOIN deliveries d ON d.sub = s.no AND d.seq = k.seq AND d.run = 0
 		WHERE `+where+times, append(args, picks...)...); err != nil {
 		return err

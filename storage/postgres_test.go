@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,53 +23,9 @@ import (
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
-
-func TestTranslate(t *testing.T) {
-	for in, want := range map[string]string{
-		"SELECT 1":                             "SELECT 1",
-		"a = ? AND b = ?":                      "a = $1 AND b = $2",
-		"a = ?2 AND b = ?1 AND c IN (?1,?12)":  "a = $2 AND b = $1 AND c IN ($1,$12)",
-		"x INDEXED BY some_index WHERE y = ?":  "x WHERE y = $1",
-		"x INDEXED BY some_index":              "x",
-		"a CROSS JOIN b ON b.x = ?":            "a JOIN b ON b.x = $1",
-		"COUNT(*) C CROSS":                     "COUNT(*) C CROSS",
-		"?::bigint[], ?":                       "$1::bigint[], $2",
-		"SELECT $1":                            "SELECT $1",
-		strings.Repeat("(?,?),", 1000) + "(?)": "",
-	} {
-		if want == "" {
-			got := toPostgres(in)
-			require.True(t, strings.HasSuffix(got, "($1999,$2000),($2001)"), got[len(got)-40:])
-			continue
-		}
-		require.Equal(t, want, translate(in))
-		require.Equal(t, want, translate(in), "again")
-	}
-}
-
-var words = regexp.MustCompile(`\?[0-9]?| INDEXED BY [a-z_]*|CROSS JOIN `)
-
-func FuzzTranslate(f *testing.F) {
-	f.Add("SELECT ?, ?1 FROM x INDEXED BY y_z CROSS JOIN z")
-	f.Fuzz(func(t *testing.T, query string) {
-		n := 0
-		want := words.ReplaceAllStringFunc(query, func(w string) string {
-			switch {
-			case w == "?":
-				n++
-				return fmt.Sprint("$", n)
-			case w[0] == '?':
-				return "$" + w[1:]
-			case w[0] == 'C':
-				return "JOIN "
-			}
-			return ""
-		})
-		require.Equal(t, want, toPostgres(query))
-	})
-}
 
 // What the database cannot hold as text comes from outside all the same.
 func TestTextFromOutside(t *testing.T) { eachStore(t, testTextFromOutside) }
@@ -89,34 +43,6 @@ func testTextFromOutside(t *testing.T) {
 	found, _, err := db.FindDeliveries(ctx, search.DeliveryFilter{Tenant: 1, OrderKey: odd, Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, found, 1)
-}
-
-func TestPostgresURL(t *testing.T) {
-	for bad, say := range map[string]string{
-		"mysql://u:hush@h/d":             "postgres://",
-		"postgres://u:hush@h":            "name a database",
-		"postgres://u:hush@h:x/d":        "is not a URL",
-		"postgres://u:hush@h/d?sslmode=": "",
-	} {
-		_, err := ParseURL(bad)
-		if say == "" {
-			require.NoError(t, err)
-			continue
-		}
-		require.ErrorContains(t, err, say)
-		require.NotContains(t, err.Error(), "hush")
-	}
-	_, err := openPostgres("postgres://u:hush@h/d?sslmode=maybe", "", pgSettings{})
-	require.Error(t, err)
-	require.NotContains(t, err.Error(), "hush")
-
-	cfg, err := pgConfig("postgres://u:hush@h/d?statement_timeout=7", "p-1", pgSettings{name: "read", statement: time.Minute, readOnly: true})
-	require.NoError(t, err)
-	require.Equal(t, pq.SSLModeRequire, cfg.SSLMode)
-	require.Equal(t, "7", cfg.Runtime["statement_timeout"], "the operator's URL has the last word")
-	require.Equal(t, "5000", cfg.Runtime["lock_timeout"])
-	require.Equal(t, "on", cfg.Runtime["default_transaction_read_only"])
-	require.Equal(t, "hookline read p-1", cfg.ApplicationName)
 }
 
 // Processes that start at once on an empty database make one store.
@@ -308,7 +234,7 @@ func TestCountsOfOthers(t *testing.T) {
 	require.Zero(t, a.PendingOf(1))
 	recount := func() {
 		t.Helper()
-		require.NoError(t, a.w.pending.recount(ctx, a.read, inPostgres))
+		require.NoError(t, a.w.pending.recount(ctx, a.read, sqldb.Postgres))
 		a.requireHoursAddUp(t)
 	}
 	recount()
@@ -357,12 +283,12 @@ func TestConflictIsRepeated(t *testing.T) {
 	db := openPastIn(t, emptyStore(t))
 	tries := 0
 	require.NoError(t, db.admin(t.Context(), "test", func(*sqlx.Tx) error {
-		if tries++; tries < conflictTries {
+		if tries++; tries < sqldb.ConflictTries {
 			return fmt.Errorf("wrapped: %w", &pq.Error{Code: pqerror.TRDeadlockDetected})
 		}
 		return nil
 	}))
-	require.Equal(t, conflictTries, tries)
+	require.Equal(t, sqldb.ConflictTries, tries)
 	require.ErrorIs(t, db.admin(t.Context(), "test", func(*sqlx.Tx) error { return &pq.Error{Code: pqerror.TRSerializationFailure} }), ingest.ErrBusy)
 }
 
@@ -601,30 +527,6 @@ func TestServerRestarts(t *testing.T) {
 	require.Equal(t, stored, db.count(t, "deliveries"))
 	require.Equal(t, 40, db.count(t, "attempts"))
 	require.NoError(t, CheckCounts(ctx, place))
-}
-
-// A server that goes away without a word does not hold anybody for ever.
-func TestConnectionsHaveDeadlines(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { _, _ = io.Copy(io.Discard, c) }() // it listens, and says nothing
-		}
-	}()
-	c, err := pgDialer{50 * time.Millisecond}.Dial("tcp", l.Addr().String())
-	require.NoError(t, err)
-	defer c.Close()
-	_, err = c.Read(make([]byte, 1))
-	require.Error(t, err)
-	require.True(t, unavailable(err), "%v", err)
-	require.False(t, unavailable(context.DeadlineExceeded), "of somebody who went away")
 }
 
 // Days that all tenants' retention has passed go as a whole; what is still to be

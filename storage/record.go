@@ -10,6 +10,7 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // recordOutcomes writes what became of runs: their attempts, and their next state.
@@ -32,7 +33,7 @@ func (k *worker) recordOutcomes(ctx context.Context, outcomes []*delivery.Outcom
 			a.Replay, k.db.cfg.Process, o.Epoch)
 		k.hours.attempt(o)
 		if it.Masked != event.Unmasked {
-			s.masked.add(it.Seq, int64(it.Masked), it.Event.Tenant, encodeBody(it.Body))
+			s.masked.add(it.Seq, int64(it.Masked), it.Event.Tenant, sqldb.EncodeBody(it.Body))
 		}
 	}
 	attempts := int64(s.attempts.rows())
@@ -106,7 +107,7 @@ func nextOf(o *delivery.Outcome, now int64) next {
 // changeStates says which runs were still pending and are now as they should be.
 func (k *worker) changeStates(ctx context.Context, nexts []next) ([]bool, error) {
 	changed := make([]bool, len(nexts))
-	if k.db.in == inPostgres {
+	if k.db.in == sqldb.Postgres {
 		return changed, k.changeAll(ctx, nexts, changed)
 	}
 	for i, n := range nexts {
@@ -171,3 +172,19 @@ func bytes(b []byte) any {
 func nullable(n int64) sql.NullInt64 { return sql.NullInt64{Int64: n, Valid: n != 0} }
 
 func number(n int64) sql.NullInt64 { return sql.NullInt64{Int64: n, Valid: true} }
+
+// outcomes says what becomes of runs. The row-wise form takes one run, the other
+// arrays of them and answers with those that were still pending. Its "state + 0"
+// keeps PostgreSQL from the index of all that is pending (pointQueries).
+const (
+	outcomeRow = `UPDATE deliveries SET state = ?, tries = ?, due_at = ?, first_try_at = ?, done_at = ?, last_status = coalesce(?, last_status),
+		last_error = ?, late = ?, aside_at = ?, superseded_by = ? WHERE sub = ? AND seq = ? AND run = ? AND state = 0`
+	outcomeArrays = `UPDATE deliveries d SET state = v.state, tries = v.tries, due_at = v.due_at, first_try_at = v.first_try_at,
+			done_at = v.done_at, last_status = coalesce(v.last_status, d.last_status), last_error = v.last_error, late = v.late,
+			aside_at = v.aside_at, superseded_by = v.superseded_by
+		FROM (SELECT * FROM unnest(?::int[], ?::int[], ?::bigint[], ?::bigint[], ?::bigint[], ?::int[], ?::int[], ?::bool[], ?::bigint[], ?::bigint[],
+				?::bigint[], ?::bigint[], ?::bigint[])
+			AS u(state, tries, due_at, first_try_at, done_at, last_status, last_error, late, aside_at, superseded_by, sub, seq, run)) v
+		WHERE d.sub = v.sub AND d.seq = v.seq AND d.run = v.run AND d.state + 0 = 0
+		RETURNING d.sub, d.seq, d.run`
+)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 var _ search.Records = (*Folds)(nil)
@@ -78,7 +79,7 @@ func applyAttached(ctx context.Context, tx *sqlx.Tx, rows [][]any) error {
 		without[scope] = append(without[scope], r[2])
 	}
 	for _, args := range without {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM call_attached WHERE tenant = ? AND scope = ? AND call_id IN ("+values("?", len(args)-2)+")", args...); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM call_attached WHERE tenant = ? AND scope = ? AND call_id IN ("+sqldb.Values("?", len(args)-2)+")", args...); err != nil {
 			return fmt.Errorf("custom data: %w", err)
 		}
 	}
@@ -119,7 +120,7 @@ func sumParties(ctx context.Context, tx *sqlx.Tx, tenant int64, scope search.Sco
 		for _, id := range ids {
 			args = append(args, id)
 		}
-		if _, err := tx.ExecContext(ctx, sumPartiesOf+values("?", len(ids))+")", args...); err != nil {
+		if _, err := tx.ExecContext(ctx, sumPartiesOf+sqldb.Values("?", len(ids))+")", args...); err != nil {
 			return err
 		}
 	}
@@ -283,7 +284,7 @@ func upsert(ctx context.Context, tx *sqlx.Tx, insert string, rows [][]any, tail 
 			args = append(args, r...)
 		}
 		row := "(?" + strings.Repeat(",?", len(chunk[0])-1) + ")"
-		if _, err := tx.ExecContext(ctx, insert+" "+values(row, len(chunk))+" "+tail, args...); err != nil {
+		if _, err := tx.ExecContext(ctx, insert+" "+sqldb.Values(row, len(chunk))+" "+tail, args...); err != nil {
 			return err
 		}
 	}
@@ -292,7 +293,7 @@ func upsert(ctx context.Context, tx *sqlx.Tx, insert string, rows [][]any, tail 
 
 // callConditions of a filter, custom data and range of time aside: each begins
 // with AND.
-func (d dialect) callConditions(f *search.CallFilter) (where string, args []any) {
+func (snap snapshot) callConditions(f *search.CallFilter) (where string, args []any) {
 	and := func(cond string, values ...any) {
 		where, args = where+" AND "+cond, append(args, values...)
 	}
@@ -333,10 +334,10 @@ func (d dialect) callConditions(f *search.CallFilter) (where string, args []any)
 	}
 	if f.Department != "" {
 		bar := barred([]string{f.Department})
-		cond := "(" + d.has("r.departments || r.party_departments")
+		cond := "(" + snap.In.Has("r.departments || r.party_departments")
 		is := []any{bar}
 		if len(f.DepartmentAgents) > 0 {
-			cond += " OR r.first_agent IN (" + values("?", len(f.DepartmentAgents)) + ")"
+			cond += " OR r.first_agent IN (" + sqldb.Values("?", len(f.DepartmentAgents)) + ")"
 			for _, a := range f.DepartmentAgents {
 				is = append(is, a)
 			}
@@ -350,50 +351,50 @@ var amounts = [...]string{search.None: " = 0", search.One: " = 1", search.Severa
 
 // FindCalls implements search.Records.
 func (f *Folds) FindCalls(ctx context.Context, of search.CallFilter) (page []search.Record, total int, err error) {
-	err = f.ask(ctx, of.Tenant, "find calls", func(l log) error {
-		page, total, err = l.calls(ctx, &of)
+	err = f.ask(ctx, of.Tenant, "find calls", func(snap snapshot) error {
+		page, total, err = snap.calls(ctx, &of)
 		return err
 	})
 	return page, total, err
 }
 
-func (l log) calls(ctx context.Context, of *search.CallFilter) (page []search.Record, total int, err error) {
+func (snap snapshot) calls(ctx context.Context, of *search.CallFilter) (page []search.Record, total int, err error) {
 	from, by := "call_records r", "r"
-	conditions, args := l.in.callConditions(of)
+	conditions, args := snap.callConditions(of)
 	if of.Attached != nil {
 		from, by = "call_attached a", "a"
 		if conditions != "" {
 			from += " CROSS JOIN call_records r ON r.tenant = a.tenant AND r.scope = a.scope AND r.start_at = a.start_at AND r.call_id = a.call_id"
 		}
-		data, is := l.in.attachedConditions(of.Attached)
+		data, is := snap.attachedConditions(of.Attached)
 		conditions, args = data+conditions, append(is, args...)
 	}
 	where := by + ".tenant = ? AND " + by + ".scope = ? AND " + by + ".start_at >= ? AND " + by + ".start_at < ?" + conditions
 	args = append([]any{of.Tenant, int64(of.Scope), max(of.From, 1), of.To}, args...)
-	if err := sqlx.GetContext(ctx, l.q, &total, "SELECT count(*) FROM "+from+" WHERE "+where, args...); err != nil || total <= of.Offset {
+	if err := sqlx.GetContext(ctx, snap.Q, &total, "SELECT count(*) FROM "+from+" WHERE "+where, args...); err != nil || total <= of.Offset {
 		return nil, total, err
 	}
-	page, err = l.records(ctx, callType(of.Scope), `SELECT k.seq, b.bytes FROM
+	page, err = snap.records(ctx, callType(of.Scope), `SELECT k.seq, b.bytes FROM
 		(SELECT `+by+".seq, "+by+".start_at, "+by+".call_id FROM "+from+" WHERE "+where+" ORDER BY "+by+".start_at DESC, "+by+`.call_id LIMIT ? OFFSET ?) k
 		CROSS JOIN bodies b ON b.seq = k.seq ORDER BY k.start_at DESC, k.call_id`, append(args, of.Limit, of.Offset)...)
 	return page, total, err
 }
 
 // attachedConditions of a filter on custom data: each begins with AND.
-func (d dialect) attachedConditions(of *search.Attached) (where string, args []any) {
+func (snap snapshot) attachedConditions(of *search.Attached) (where string, args []any) {
 	if of.Atoms == nil {
-		return " AND " + d.has("a.text"), []any{of.Text}
+		return " AND " + snap.In.Has("a.text"), []any{of.Text}
 	}
 	for _, atom := range of.Atoms {
-		where, args = where+" AND "+d.has("a.atoms"), append(args, barred([]string{atom}))
+		where, args = where+" AND "+snap.In.Has("a.atoms"), append(args, barred([]string{atom}))
 	}
 	return where, args
 }
 
 // FindCall implements search.Records.
 func (f *Folds) FindCall(ctx context.Context, tenant int64, scope search.Scope, callID string) (call *search.Record, parties []search.Record, err error) {
-	err = f.ask(ctx, tenant, "find call", func(l log) error {
-		call, parties, err = l.call(ctx, tenant, scope, callID)
+	err = f.ask(ctx, tenant, "find call", func(snap snapshot) error {
+		call, parties, err = snap.call(ctx, tenant, scope, callID)
 		return err
 	})
 	if err == nil && call == nil && len(parties) == 0 {
@@ -402,8 +403,8 @@ func (f *Folds) FindCall(ctx context.Context, tenant int64, scope search.Scope, 
 	return call, parties, err
 }
 
-func (l log) call(ctx context.Context, tenant int64, scope search.Scope, callID string) (call *search.Record, parties []search.Record, err error) {
-	found, err := l.records(ctx, callType(scope), `SELECT c.seq, b.bytes FROM call_records c CROSS JOIN bodies b ON b.seq = c.seq
+func (snap snapshot) call(ctx context.Context, tenant int64, scope search.Scope, callID string) (call *search.Record, parties []search.Record, err error) {
+	found, err := snap.records(ctx, callType(scope), `SELECT c.seq, b.bytes FROM call_records c CROSS JOIN bodies b ON b.seq = c.seq
 		WHERE c.tenant = ? AND c.scope = ? AND c.call_id = ?`, tenant, int64(scope), callID)
 	if err != nil {
 		return nil, nil, err
@@ -411,7 +412,7 @@ func (l log) call(ctx context.Context, tenant int64, scope search.Scope, callID 
 	if len(found) > 0 {
 		call = &found[0]
 	}
-	parties, err = l.records(ctx, partyType(scope), `SELECT p.seq, b.bytes FROM party_records p CROSS JOIN bodies b ON b.seq = p.seq
+	parties, err = snap.records(ctx, partyType(scope), `SELECT p.seq, b.bytes FROM party_records p CROSS JOIN bodies b ON b.seq = p.seq
 		WHERE p.tenant = ? AND p.scope = ? AND p.call_id = ? ORDER BY p.start_at, p.party_id`, tenant, int64(scope), callID)
 	return call, parties, err
 }
@@ -439,8 +440,8 @@ func partyType(s search.Scope) event.Type {
 }
 
 // records reads rows of a number and a body.
-func (l log) records(ctx context.Context, typ event.Type, query string, args ...any) (all []search.Record, err error) {
-	rows, err := l.q.QueryxContext(ctx, query, args...)
+func (snap snapshot) records(ctx context.Context, typ event.Type, query string, args ...any) (all []search.Record, err error) {
+	rows, err := snap.Q.QueryxContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -461,7 +462,7 @@ func scanRecord(rows *sqlx.Rows, typ event.Type) (r search.Record, err error) {
 		return r, err
 	}
 	r.Type = typ
-	if r.Body, err = decodeBody(stored); err != nil {
+	if r.Body, err = sqldb.DecodeBody(stored); err != nil {
 		return r, fmt.Errorf("body of event %d: %w", r.Seq, err)
 	}
 	return r, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // cdr accepts a record of tenant 1.
@@ -142,12 +143,12 @@ func testRecordPlans(t *testing.T) {
 	db.cdr(t, event.CDRCall, "cdr/a", `{"callID": "a", "startTime": 1000}`)
 	require.NoError(t, NewFolds(db.DB).FoldTo(ctx, 1))
 	e := &explainer{DB: db.read, in: db.in, t: t, seen: map[string]bool{}, sorts: true}
-	l := log{in: db.in, q: e}
+	snap := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: e}}
 	for _, f := range callFilters(1, 2000) {
-		_, _, err := l.calls(ctx, &f)
+		_, _, err := snap.calls(ctx, &f)
 		require.NoError(t, err)
 	}
-	_, _, err := l.call(ctx, 1, search.Telemarketing, "a")
+	_, _, err := snap.call(ctx, 1, search.Telemarketing, "a")
 	require.NoError(t, err)
 	sum, args := sumPartiesOf+"?)", []any{1, 0, "a"}
 	e.explain(ctx, sum, args)
@@ -170,7 +171,7 @@ func benchRecords(b *testing.B) {
 	const days = 30
 	step := int64(days) * dayMS / int64(calls)
 	first := int64(1)
-	if db.in == inPostgres {
+	if db.in == sqldb.Postgres {
 		require.NoError(b, db.raw.Get(&first, "SELECT nextval('event_seq')"))
 	}
 	seq := first
@@ -186,7 +187,7 @@ func benchRecords(b *testing.B) {
 						"departmentId":"dept-%d","startTime":%d}`, at, at%1000, 1000+at%1000, at, at%20, pastStart+int64(at)*step+5000),
 				} {
 					events = append(events, []any{1, seq, fmt.Sprint("e-", seq), int64(typ), fmt.Sprint("cdr/", seq), pastStart, pastStart, "", "", "", []byte{}, len(body), 0, 0, false})
-					bodies = append(bodies, []any{seq, 1, encodeBody([]byte(body))})
+					bodies = append(bodies, []any{seq, 1, sqldb.EncodeBody([]byte(body))})
 					seq++
 				}
 			}
@@ -195,7 +196,7 @@ func benchRecords(b *testing.B) {
 			require.NoError(b, upsert(ctx, tx, "INSERT INTO bodies (seq, tenant, bytes) VALUES", bodies, ""))
 		})
 	}
-	if db.in == inPostgres {
+	if db.in == sqldb.Postgres {
 		db.exec(b, "SELECT setval('event_seq', ?)", seq-1)
 	}
 	f := NewFolds(db.DB)
@@ -204,7 +205,7 @@ func benchRecords(b *testing.B) {
 	b.Logf("%d records folded in %s, %.1f µs each, %.1f µs of this process's processor", 2*calls, time.Since(began),
 		float64(time.Since(began).Microseconds())/float64(2*calls), float64((cpu(b)-busy).Microseconds())/float64(2*calls))
 	require.Equal(b, calls, db.count(b, "call_records"))
-	if db.in == inPostgres { // as autovacuum does by itself, later
+	if db.in == sqldb.Postgres { // as autovacuum does by itself, later
 		for _, t := range []string{"call_records", "party_records", "events", "bodies"} {
 			db.exec(b, "ANALYZE "+t)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // ErrMiscount is returned by CheckCounts when the counts differ from the rows.
@@ -28,7 +29,7 @@ func CheckCounts(ctx context.Context, dir string) error {
 		return fmt.Errorf("check counts: %w", err)
 	}
 	defer db.Close()
-	tx, err := db.BeginTxx(ctx, dialectOf(dir).snapshotOptions())
+	tx, err := db.BeginTxx(ctx, sqldb.DialectOf(dir).SnapshotOptions())
 	if err != nil {
 		return fmt.Errorf("check counts: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/report"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // Facts are kept twice: as rows, which a fold can find and change one by one, and
@@ -31,8 +32,8 @@ const packBlocks = 64
 // ReadFacts implements report.Store.
 func (f *Folds) ReadFacts(ctx context.Context, tenant int64, fn func(report.Facts) error) error {
 	r := &reportReader{tenant: tenant, quiet: time.Now().Add(-packQuiet).UnixMilli()}
-	if err := f.ask(ctx, tenant, "report", func(l log) error {
-		r.log, r.packed = l, nil
+	if err := f.ask(ctx, tenant, "report", func(snap snapshot) error {
+		r.snapshot, r.packed = snap, nil
 		return fn(r)
 	}); err != nil {
 		return err
@@ -104,8 +105,8 @@ func (f *Folds) pack(ctx context.Context, now time.Time) error {
 		for _, o := range open {
 			began := time.Now()
 			r := &reportReader{tenant: o.Tenant, quiet: quiet}
-			if err := f.db.snapshot(ctx, "pack", func(l log) error {
-				r.log = l
+			if err := f.db.snapshot(ctx, "pack", func(snap snapshot) error {
+				r.snapshot = snap
 				from := o.Slot * report.SlotMS
 				return r.Blocks(ctx, report.Kind(o.Kind), report.Span{From: from, To: from + report.SlotMS}, func(*report.Block) error { return nil })
 			}); err != nil {
@@ -128,7 +129,7 @@ func (f *Folds) pack(ctx context.Context, now time.Time) error {
 
 // reportReader implements report.Facts.
 type reportReader struct {
-	log
+	snapshot
 	tenant int64
 	quiet  int64 // Unix ms: what is over then is worth keeping
 	packed []packedBlock
@@ -136,7 +137,7 @@ type reportReader struct {
 
 // Blocks implements report.Facts.
 func (r *reportReader) Blocks(ctx context.Context, k report.Kind, in report.Span, give func(*report.Block) error) error {
-	rows, err := r.q.QueryxContext(ctx, "SELECT slot, changed, block FROM report_blocks WHERE tenant = ? AND kind = ? AND slot >= ? AND slot <= ? ORDER BY slot",
+	rows, err := r.Q.QueryxContext(ctx, "SELECT slot, changed, block FROM report_blocks WHERE tenant = ? AND kind = ? AND slot >= ? AND slot <= ? ORDER BY slot",
 		r.tenant, int64(k), in.From/report.SlotMS, (in.To-1)/report.SlotMS)
 	if err != nil {
 		return fmt.Errorf("blocks: %w", err)
@@ -156,7 +157,7 @@ func (r *reportReader) Blocks(ctx context.Context, k report.Kind, in report.Span
 			open = append(open, p)
 			continue
 		}
-		if plain, err = zstdReader.DecodeAll(stored, plain[:0]); err != nil {
+		if plain, err = sqldb.Decompress(stored, plain[:0]); err != nil {
 			return fmt.Errorf("block of hour %d: %w", p.slot, err)
 		}
 		b, err := report.ReadBlock(p.slot*report.SlotMS, plain)
@@ -191,7 +192,7 @@ func (r *reportReader) make(ctx context.Context, p *packedBlock) (*report.Block,
 	}
 	b := report.NewBlock(p.kind, from, facts)
 	if from+report.SlotMS <= r.quiet && len(r.packed) < packBlocks {
-		p.block = zstdWriter.EncodeAll(b.Append(nil), nil)
+		p.block = sqldb.Compress(b.Append(nil))
 		r.packed = append(r.packed, *p)
 	}
 	return b, nil
@@ -212,7 +213,7 @@ func (r *reportReader) calls(ctx context.Context, k report.Kind, in report.Span)
 	if k == report.BotCalls {
 		scope = report.Bot
 	}
-	rows, err := r.q.QueryxContext(ctx, `SELECT start_at, own, legs, talk, total, agent_talk, gateway, route, customer FROM report_calls
+	rows, err := r.Q.QueryxContext(ctx, `SELECT start_at, own, legs, talk, total, agent_talk, gateway, route, customer FROM report_calls
 		WHERE tenant = ? AND scope = ? AND start_at >= ? AND start_at < ?`, r.tenant, int64(scope), in.From, in.To)
 	if err != nil {
 		return nil, err
@@ -237,7 +238,7 @@ func (r *reportReader) calls(ctx context.Context, k report.Kind, in report.Span)
 }
 
 func (r *reportReader) parties(ctx context.Context, in report.Span) (facts []report.Fact, err error) {
-	rows, err := r.q.QueryxContext(ctx, `SELECT start_at, shows, talk, total, call_no, agent, departments FROM report_parties
+	rows, err := r.Q.QueryxContext(ctx, `SELECT start_at, shows, talk, total, call_no, agent, departments FROM report_parties
 		WHERE tenant = ? AND scope = ? AND start_at >= ? AND start_at < ? AND shows <> 0`, r.tenant, int64(report.Telemarketing), in.From, in.To)
 	if err != nil {
 		return nil, err
@@ -256,7 +257,7 @@ func (r *reportReader) parties(ctx context.Context, in report.Span) (facts []rep
 }
 
 func (r *reportReader) states(ctx context.Context, from string, args ...any) (facts []report.Fact, err error) {
-	rows, err := r.q.QueryxContext(ctx, "SELECT s.agent, s.start_at, s.end_at, s.reason, s.work, s.shows FROM "+from, args...)
+	rows, err := r.Q.QueryxContext(ctx, "SELECT s.agent, s.start_at, s.end_at, s.reason, s.work, s.shows FROM "+from, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +287,7 @@ func (r *reportReader) Lasting(ctx context.Context, at int64) ([]report.Fact, er
 
 // Namings implements report.Facts.
 func (r *reportReader) Namings(ctx context.Context) (all []report.Naming, err error) {
-	rows, err := r.q.QueryxContext(ctx, "SELECT agent, no, name FROM report_agents WHERE tenant = ?", r.tenant)
+	rows, err := r.Q.QueryxContext(ctx, "SELECT agent, no, name FROM report_agents WHERE tenant = ?", r.tenant)
 	if err != nil {
 		return nil, fmt.Errorf("agents: %w", err)
 	}

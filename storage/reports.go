@@ -16,6 +16,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/report"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // reportFold keeps the facts of the reports. They outlast the bodies that they
@@ -264,7 +265,7 @@ func (c *reportChange) loadGroups(ctx context.Context) error {
 	}
 	for scope, all := range ids {
 		// SQLite would rather read all calls of the tenant.
-		where := "_id WHERE tenant = ? AND scope = ? AND call_id IN (" + values("?", len(all)) + ")"
+		where := "_id WHERE tenant = ? AND scope = ? AND call_id IN (" + sqldb.Values("?", len(all)) + ")"
 		args := append([]any{c.tenant, scope}, all...)
 		var calls []reportCall
 		if err := c.tx.SelectContext(ctx, &calls, "SELECT "+reportCallColumns+" FROM report_calls INDEXED BY report_calls"+where, args...); err != nil {
@@ -602,7 +603,7 @@ func (c *reportChange) rename(ctx context.Context) error {
 	}
 	var known []reportAgent
 	if err := c.tx.SelectContext(ctx, &known, "SELECT agent, no, no_at, no_seq, name, name_at, name_seq FROM report_agents WHERE tenant = ? AND agent IN ("+
-		values("?", len(agents))+")", args...); err != nil {
+		sqldb.Values("?", len(agents))+")", args...); err != nil {
 		return fmt.Errorf("agents: %w", err)
 	}
 	was := map[string]reportAgent{}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/report"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 var (
@@ -100,7 +101,7 @@ func loadFacts(b *testing.B, db pastDB, calls, days int) {
 				mains, parties := benchHour(rnd, slot*report.SlotMS, perHour, &no)
 				states := benchStates(rnd, slot*report.SlotMS, 4*perHour)
 				for kind, facts := range map[report.Kind][]report.Fact{report.Calls: mains, report.Parties: parties, report.States: states} {
-					block := zstdWriter.EncodeAll(report.NewBlock(kind, slot*report.SlotMS, facts).Append(nil), nil)
+					block := sqldb.Compress(report.NewBlock(kind, slot*report.SlotMS, facts).Append(nil))
 					_, err := tx.Exec(tx.Rebind("INSERT INTO report_blocks (tenant, kind, slot, changed, block) VALUES (1, ?, ?, 1, ?)"), int64(kind), slot, block)
 					require.NoError(b, err)
 				}

@@ -242,8 +242,8 @@ func testBlocksOfChangedHours(t *testing.T) {
 	}
 	call(8)
 	r := &reportReader{tenant: 1, quiet: time.Now().UnixMilli()}
-	require.NoError(t, db.snapshot(ctx, "test", func(l log) error {
-		r.log = l
+	require.NoError(t, db.snapshot(ctx, "test", func(snap snapshot) error {
+		r.snapshot = snap
 		return r.Blocks(ctx, report.Calls, report.Span{From: 0, To: 1}, func(*report.Block) error { return nil })
 	}))
 	require.Len(t, r.packed, 1)

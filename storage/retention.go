@@ -12,6 +12,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // Retention takes away what is old, in two steps: first the payload (the bytes
@@ -74,8 +75,8 @@ func (db *DB) Trim(ctx context.Context, now time.Time) error {
 	if len(trims) == 0 {
 		return nil
 	}
-	return db.onlyOne(ctx, lockRetention, func() error {
-		if db.in == inPostgres {
+	return db.in.Try(ctx, db.pool, sqldb.TurnRetention, func() error {
+		if db.in == sqldb.Postgres {
 			if err := db.dropDays(ctx, payload, min(payload, metadata)); err != nil {
 				return fmt.Errorf("retention: %w", err)
 			}
@@ -128,10 +129,10 @@ func (t *trim) run(ctx context.Context) error {
 // end is the number below which the tenant's events were accepted before ms. On
 // PostgreSQL whole days go at once.
 func (t *trim) end(ctx context.Context, ms int64) (int64, error) {
-	if t.db.in == inPostgres {
+	if t.db.in == sqldb.Postgres {
 		return ms / dayMS << dayBits, nil
 	}
-	return log{q: t.db.read}.seqAt(ctx, t.tenant, ms)
+	return snapshot{Snapshot: sqldb.Snapshot{Q: t.db.read}}.seqAt(ctx, t.tenant, ms)
 }
 
 // chunk runs fn in a write transaction of its own, then rests for as long as
@@ -200,7 +201,7 @@ func (t *trim) after(ctx context.Context, from, end int64, n int) (int64, error)
 // bodies takes away those of the events in [from, end), but for those that are
 // still to be pushed.
 func (t *trim) bodies(ctx context.Context, from, end int64) (err error) {
-	if t.db.in == inPostgres {
+	if t.db.in == sqldb.Postgres {
 		if from, err = t.rest(ctx, from, end); err != nil {
 			return err
 		}
@@ -247,7 +248,7 @@ func (t *trim) pending(ctx context.Context, tx *sqlx.Tx, from, to int64) ([]int6
 // stillPending fails when more is pending than there was: of an event whose body
 // is taken away somebody may have asked for a retry, on PostgreSQL.
 func (t *trim) stillPending(ctx context.Context, tx *sqlx.Tx, from, to int64, was []int64) error {
-	if t.db.in == inSQLite {
+	if t.db.in == sqldb.SQLite {
 		return nil
 	}
 	now, err := t.pending(ctx, tx, from, to)

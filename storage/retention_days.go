@@ -8,6 +8,7 @@ import (
 	"github.com/lib/pq"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // On PostgreSQL most of what is old goes as whole partitions, which costs the
@@ -58,7 +59,7 @@ func (db *DB) dropDay(ctx context.Context, table string, day int64) error {
 		if _, err := tx.ExecContext(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
 			return err
 		}
-		if err := db.lockFor(ctx, tx, lockDays); err != nil {
+		if err := db.in.Wait(ctx, tx, sqldb.TurnDays); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "LOCK TABLE "+table+" IN ACCESS EXCLUSIVE MODE"); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 func days(n int) time.Time { return time.Now().Add(time.Duration(n) * 24 * time.Hour) }
@@ -202,11 +203,11 @@ func TestRetentionOfTwoProcesses(t *testing.T) {
 	busy, err := one.raw.Conn(ctx)
 	require.NoError(t, err)
 	defer busy.Close()
-	_, err = busy.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(lockRetention))
+	_, err = busy.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(sqldb.TurnRetention))
 	require.NoError(t, err)
 	require.NoError(t, two.Trim(ctx, days(401)))
 	require.Equal(t, events, one.count(t, "events"), "another process is at it")
-	_, err = busy.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(lockRetention))
+	_, err = busy.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(sqldb.TurnRetention))
 	require.NoError(t, err)
 	both := make(chan error, 2)
 	for _, db := range []*DB{one.DB, two} {

@@ -14,6 +14,7 @@ import (
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -51,7 +52,7 @@ type runOf struct {
 }
 
 // addRetry adds a pending run to a delivery and gives the public id of that.
-func addRetry(ctx context.Context, in dialect, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64, force bool, by string, now time.Time) (id string, err error) {
+func addRetry(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64, force bool, by string, now time.Time) (id string, err error) {
 	var runs []runOf
 	if err := tx.SelectContext(ctx, &runs, "SELECT run, state, type, order_key, accepted_at FROM deliveries WHERE sub = ? AND seq = ? ORDER BY run", s.No, seq); err != nil {
 		return "", fmt.Errorf("find delivery: %w", err)
@@ -65,7 +66,7 @@ func addRetry(ctx context.Context, in dialect, tx *sqlx.Tx, s *subscriptions.Sub
 		}
 	}
 	var body int64
-	err = tx.GetContext(ctx, &body, "SELECT seq FROM bodies WHERE seq = ?"+in.keepRow(), seq)
+	err = tx.GetContext(ctx, &body, "SELECT seq FROM bodies WHERE seq = ?"+in.KeepRow(), seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", &admin.Conflict{Reason: "the body of its event is past retention"}
 	}
@@ -101,13 +102,13 @@ func addRetry(ctx context.Context, in dialect, tx *sqlx.Tx, s *subscriptions.Sub
 
 // holder is the public id of the earliest pending delivery that holds an order
 // key; "": the key is free. Those that stepped aside hold nothing.
-func holder(ctx context.Context, in dialect, tx *sqlx.Tx, sub, key, now int64) (string, error) {
+func holder(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, key, now int64) (string, error) {
 	var by struct {
 		Seq        int64 `db:"seq"`
 		AcceptedAt int64 `db:"accepted_at"`
 	}
 	err := tx.GetContext(ctx, &by, `SELECT seq, accepted_at FROM deliveries INDEXED BY deliveries_pending_key
-		WHERE `+in.subOfKey()+` AND order_key = ? AND state = 0 AND order_key <> 0 AND NOT late AND (aside_at = 0 OR aside_at > ?)
+		WHERE `+subOfKey(in)+` AND order_key = ? AND state = 0 AND order_key <> 0 AND NOT late AND (aside_at = 0 OR aside_at > ?)
 		ORDER BY seq, run LIMIT 1`, sub, key, now)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil

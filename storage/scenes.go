@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 var _ live.Scenes = (*Folds)(nil)
@@ -78,7 +79,7 @@ func (f *Folds) forget(tenant int64) {
 
 // FindScene implements live.Scenes.
 func (f *Folds) FindScene(ctx context.Context, tenant, since int64) (found *live.Scene, err error) {
-	if f.db.in == inSQLite { // all that is committed passes through this process
+	if f.db.in == sqldb.SQLite { // all that is committed passes through this process
 		last, err := f.horizon(ctx, tenant)
 		if err != nil {
 			return nil, fmt.Errorf("find scene: %w", err)
@@ -87,8 +88,8 @@ func (f *Folds) FindScene(ctx context.Context, tenant, since int64) (found *live
 			return found, nil
 		}
 	}
-	err = f.askAt(ctx, tenant, "find scene", func(l log, at map[string]int64) error {
-		found, err = f.scene(tenant).find(ctx, l, tenant, since, f.least(at), [2]int64{at[rebuilt], at[trimmed]})
+	err = f.askAt(ctx, tenant, "find scene", func(snap snapshot, at map[string]int64) error {
+		found, err = f.scene(tenant).find(ctx, snap, tenant, since, f.least(at), [2]int64{at[rebuilt], at[trimmed]})
 		return err
 	})
 	return found, err
@@ -106,7 +107,7 @@ func (s *scene) still(since, last int64) *live.Scene {
 
 func (s *scene) covers(since int64) bool { return since >= s.since && since-s.since <= sceneOld }
 
-func (s *scene) find(ctx context.Context, l log, tenant, since, upTo int64, marks [2]int64) (found *live.Scene, err error) {
+func (s *scene) find(ctx context.Context, snap snapshot, tenant, since, upTo int64, marks [2]int64) (found *live.Scene, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.calls == nil || !s.covers(since) || s.marks != marks {
@@ -115,7 +116,7 @@ func (s *scene) find(ctx context.Context, l log, tenant, since, upTo int64, mark
 	if s.made != nil && s.upTo >= upTo {
 		return s.made, nil
 	}
-	if err := s.read(ctx, l, tenant); err != nil {
+	if err := s.read(ctx, snap, tenant); err != nil {
 		s.calls, s.made = nil, nil
 		return nil, err
 	}
@@ -134,21 +135,21 @@ func newHeld(since int64, marks [2]int64) held {
 }
 
 // read what has changed.
-func (s *scene) read(ctx context.Context, l log, tenant int64) error {
+func (s *scene) read(ctx context.Context, snap snapshot, tenant int64) error {
 	for _, part := range []struct {
 		what string
-		fn   func(context.Context, log, int64) error
+		fn   func(context.Context, snapshot, int64) error
 	}{{"agents", s.readAgents}, {"calls", s.readCalls}, {"chats", s.readChats}, {"visitors", s.readVisitors}, {"queues", s.readQueues}} {
-		if err := part.fn(ctx, l, tenant); err != nil {
+		if err := part.fn(ctx, snap, tenant); err != nil {
 			return fmt.Errorf("%s: %w", part.what, err)
 		}
 	}
 	return nil
 }
 
-func (s *scene) readAgents(ctx context.Context, l log, tenant int64) error {
+func (s *scene) readAgents(ctx context.Context, snap snapshot, tenant int64) error {
 	var rows []*seenRow
-	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT "+seenColumns+`, a.seq, a.first_at, CASE WHEN s.agent IS NULL THEN 0 ELSE 1 END AS statuses,
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT "+seenColumns+`, a.seq, a.first_at, CASE WHEN s.agent IS NULL THEN 0 ELSE 1 END AS statuses,
 			coalesce(s.login, 0) AS login, coalesce(s.reason, 0) AS reason, coalesce(s.work, 0) AS work,
 			coalesce(s.login_at, 0) AS login_at, coalesce(s.reason_at, 0) AS reason_at, coalesce(s.work_at, 0) AS work_at,
 			coalesce(s.logged_at, 0) AS logged_at, coalesce(s.ready_at, 0) AS ready_at,
@@ -176,10 +177,10 @@ func (s *scene) readAgents(ctx context.Context, l log, tenant int64) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	return s.readSpans(ctx, l, tenant, keys)
+	return s.readSpans(ctx, snap, tenant, keys)
 }
 
-func (s *scene) readSpans(ctx context.Context, l log, tenant int64, keys []string) error {
+func (s *scene) readSpans(ctx context.Context, snap snapshot, tenant int64, keys []string) error {
 	list, err := json.Marshal(keys)
 	if err != nil {
 		return err
@@ -188,7 +189,7 @@ func (s *scene) readSpans(ctx context.Context, l log, tenant int64, keys []strin
 		Agent string `db:"agent"`
 		live.Span
 	}
-	if err := sqlx.SelectContext(ctx, l.q, &spans, "WITH these (agent) AS ("+l.in.items()+`)
+	if err := sqlx.SelectContext(ctx, snap.Q, &spans, "WITH these (agent) AS ("+items(snap.In)+`)
 		SELECT s.agent, s.start_at, s.end_at, s.login, s.reason, s.work FROM these n JOIN agent_stretches s ON s.tenant = ? AND s.agent = n.agent AND s.start_at >=
 			coalesce((SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = ? AND x.agent = n.agent AND x.start_at <= ?), 0)
 		WHERE s.end_at > ? ORDER BY s.agent, s.start_at`, string(list), tenant, tenant, s.since, s.since); err != nil {
@@ -205,13 +206,13 @@ func (s *scene) readSpans(ctx context.Context, l log, tenant int64, keys []strin
 	return nil
 }
 
-func (s *scene) readCalls(ctx context.Context, l log, tenant int64) error {
+func (s *scene) readCalls(ctx context.Context, snap snapshot, tenant int64) error {
 	var rows []callFacts
 	where, args := "last_at >= ?", []any{tenant, s.since}
 	if s.upTo > 0 {
 		where, args = "seq > ?", []any{tenant, s.upTo}
 	}
-	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND "+where, args...); err != nil {
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND "+where, args...); err != nil {
 		return err
 	}
 	if err := s.addCalls(rows, s.since); err != nil {
@@ -226,7 +227,7 @@ func (s *scene) readCalls(ctx context.Context, l log, tenant int64) error {
 	}
 	for some := range slices.Chunk(ids, upsertRows) {
 		rows = rows[:0]
-		if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND call_id IN ("+values("?", len(some))+")",
+		if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND call_id IN ("+sqldb.Values("?", len(some))+")",
 			append([]any{tenant}, some...)...); err != nil {
 			return err
 		}
@@ -256,13 +257,13 @@ func (s *scene) addCalls(rows []callFacts, since int64) error {
 	return nil
 }
 
-func (s *scene) readChats(ctx context.Context, l log, tenant int64) error {
+func (s *scene) readChats(ctx context.Context, snap snapshot, tenant int64) error {
 	var rows []chatFacts
 	where, args := "last_at >= ?", []any{tenant, s.since}
 	if s.upTo > 0 {
 		where, args = "seq > ?", []any{tenant, s.upTo}
 	}
-	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT chat_id, seq, facts FROM live_chats WHERE tenant = ? AND "+where, args...); err != nil {
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT chat_id, seq, facts FROM live_chats WHERE tenant = ? AND "+where, args...); err != nil {
 		return err
 	}
 	for i := range rows {
@@ -283,13 +284,13 @@ func (s *scene) readChats(ctx context.Context, l log, tenant int64) error {
 	return nil
 }
 
-func (s *scene) readVisitors(ctx context.Context, l log, tenant int64) error {
+func (s *scene) readVisitors(ctx context.Context, snap snapshot, tenant int64) error {
 	var rows []*visitorRow
 	where, args := "here = 1 AND at >= ?", []any{tenant, s.since}
 	if s.upTo > 0 {
 		where, args = "seq > ?", []any{tenant, s.upTo}
 	}
-	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT visitor_id, at, here, seq FROM live_visitors WHERE tenant = ? AND "+where, args...); err != nil {
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT visitor_id, at, here, seq FROM live_visitors WHERE tenant = ? AND "+where, args...); err != nil {
 		return err
 	}
 	for _, r := range rows {
@@ -302,9 +303,9 @@ func (s *scene) readVisitors(ctx context.Context, l log, tenant int64) error {
 	return nil
 }
 
-func (s *scene) readQueues(ctx context.Context, l log, tenant int64) error {
+func (s *scene) readQueues(ctx context.Context, snap snapshot, tenant int64) error {
 	var rows []*queueRow
-	if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT queue, media, seq FROM seen_queues WHERE tenant = ? AND seq > ?", tenant, s.upTo); err != nil {
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT queue, media, seq FROM seen_queues WHERE tenant = ? AND seq > ?", tenant, s.upTo); err != nil {
 		return err
 	}
 	for _, r := range rows {
@@ -338,11 +339,11 @@ func (s *scene) make() *live.Scene {
 
 // EachChat implements live.Scenes.
 func (f *Folds) EachChat(ctx context.Context, tenant, from, to int64, fn func(*live.Chat)) error {
-	return f.ask(ctx, tenant, "find chats", func(l log) error { return l.eachChat(ctx, tenant, from, to, fn) })
+	return f.ask(ctx, tenant, "find chats", func(snap snapshot) error { return snap.eachChat(ctx, tenant, from, to, fn) })
 }
 
-func (l log) eachChat(ctx context.Context, tenant, from, to int64, fn func(*live.Chat)) error {
-	rows, err := l.q.QueryxContext(ctx, "SELECT chat_id, seq, facts FROM live_chats WHERE tenant = ? AND last_at >= ? AND first_at < ?", tenant, from, to)
+func (snap snapshot) eachChat(ctx context.Context, tenant, from, to int64, fn func(*live.Chat)) error {
+	rows, err := snap.Q.QueryxContext(ctx, "SELECT chat_id, seq, facts FROM live_chats WHERE tenant = ? AND last_at >= ? AND first_at < ?", tenant, from, to)
 	if err != nil {
 		return err
 	}
@@ -364,11 +365,11 @@ func (l log) eachChat(ctx context.Context, tenant, from, to int64, fn func(*live
 
 // EachSpan implements live.Scenes.
 func (f *Folds) EachSpan(ctx context.Context, tenant, from, to int64, fn func(agent string, s live.Span)) error {
-	return f.ask(ctx, tenant, "find statuses", func(l log) error { return l.eachSpan(ctx, tenant, from, to, fn) })
+	return f.ask(ctx, tenant, "find statuses", func(snap snapshot) error { return snap.eachSpan(ctx, tenant, from, to, fn) })
 }
 
-func (l log) eachSpan(ctx context.Context, tenant, from, to int64, fn func(agent string, s live.Span)) error {
-	rows, err := l.q.QueryxContext(ctx, `SELECT s.agent, s.start_at, s.end_at, s.login, s.reason, s.work
+func (snap snapshot) eachSpan(ctx context.Context, tenant, from, to int64, fn func(agent string, s live.Span)) error {
+	rows, err := snap.Q.QueryxContext(ctx, `SELECT s.agent, s.start_at, s.end_at, s.login, s.reason, s.work
 		FROM seen_agents n JOIN agent_stretches s ON s.tenant = n.tenant AND s.agent = n.agent AND s.start_at >=
 			coalesce((SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = n.tenant AND x.agent = n.agent AND x.start_at <= ?), 0)
 		WHERE n.tenant = ? AND s.start_at < ? AND s.end_at > ? ORDER BY s.agent, s.start_at`, from, tenant, to, from)

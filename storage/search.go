@@ -15,6 +15,7 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 var _ search.Store = (*DB)(nil)
@@ -23,49 +24,42 @@ var _ search.Store = (*DB)(nil)
 // filter has no index of its own: about 20 ms of SQLite.
 const DefaultPageRows = 40_000
 
-// log is the database as one page of the log sees it.
-type log struct {
-	in    dialect
-	q     sqlx.QueryerContext
+// snapshot is one state of the database, as a page of the log sees it.
+type snapshot struct {
+	sqldb.Snapshot
 	rows  int   // how many the page may look at
 	first int64 // number from which on there are days, on PostgreSQL
 }
 
-// snapshot runs fn on one state of the database.
-func (db *DB) snapshot(ctx context.Context, what string, fn func(log) error) error {
-	tx, err := db.read.BeginTxx(ctx, db.in.snapshotOptions())
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	defer tx.Rollback() //nolint:errcheck // nothing was written
-	if err := fn(log{in: db.in, q: tx, rows: cmp.Or(db.cfg.PageRows, DefaultPageRows), first: db.firstSeq.Load()}); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
+// snapshot runs fn on one state of the database. what opens the text of an error.
+func (db *DB) snapshot(ctx context.Context, what string, fn func(snapshot) error) error {
+	return sqldb.ReadSnapshot(ctx, db.in, db.read, what, func(now sqldb.Snapshot) error {
+		return fn(snapshot{Snapshot: now, rows: cmp.Or(db.cfg.PageRows, DefaultPageRows), first: db.firstSeq.Load()})
+	})
 }
 
 // FindEvents implements search.Store.
 func (db *DB) FindEvents(ctx context.Context, f search.EventFilter) (page []search.Event, next int64, err error) {
-	err = db.snapshot(ctx, "find events", func(l log) error {
-		page, next, err = l.events(ctx, f)
+	err = db.snapshot(ctx, "find events", func(snap snapshot) error {
+		page, next, err = snap.events(ctx, f)
 		return err
 	})
 	return page, next, err
 }
 
-func (l log) events(ctx context.Context, f search.EventFilter) (page []search.Event, next int64, err error) {
+func (snap snapshot) events(ctx context.Context, f search.EventFilter) (page []search.Event, next int64, err error) {
 	w := eventWalk(f)
-	if w.low, w.below, err = l.seqRange(ctx, f.Tenant, f.From, f.To); err != nil {
+	if w.low, w.below, err = snap.seqRange(ctx, f.Tenant, f.From, f.To); err != nil {
 		return nil, 0, err
 	}
 	if f.Before > 0 {
 		w.below = min(w.below, f.Before)
 	}
-	if err := l.bound(ctx, &w, f.From, f.To); err != nil {
+	if err := snap.bound(ctx, &w, f.From, f.To); err != nil {
 		return nil, 0, err
 	}
 	// One more than asked for says whether another page follows.
-	seqs, err := w.step(ctx, l.q, l.rows, f.Limit+1)
+	seqs, err := w.step(ctx, snap.Q, snap.rows, f.Limit+1)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -75,24 +69,24 @@ func (l log) events(ctx context.Context, f search.EventFilter) (page []search.Ev
 	} else if !w.done {
 		next = w.below
 	}
-	page, err = l.loadEvents(ctx, f.Tenant, seqs)
+	page, err = snap.loadEvents(ctx, f.Tenant, seqs)
 	return page, next, err
 }
 
 // bound a walk over events to what the numbers do not say: on PostgreSQL times
 // exactly, and how many partitions a page looks at.
-func (l log) bound(ctx context.Context, w *walk, from, to int64) error {
-	if l.in == inSQLite {
+func (snap snapshot) bound(ctx context.Context, w *walk, from, to int64) error {
+	if snap.In == sqldb.SQLite {
 		return nil
 	}
-	if filter, picks := l.in.accepted(from, to); filter != "" {
+	if filter, picks := snap.accepted(from, to); filter != "" {
 		w.narrow(filter, picks...)
 	}
 	var last int64
-	if err := sqlx.GetContext(ctx, l.q, &last, "SELECT last_value FROM event_seq"); err != nil {
+	if err := sqlx.GetContext(ctx, snap.Q, &last, "SELECT last_value FROM event_seq"); err != nil {
 		return fmt.Errorf("last event: %w", err)
 	}
-	w.below, w.span, w.first = min(w.below, last+1), stepDays<<dayBits, l.first
+	w.below, w.span, w.first = min(w.below, last+1), stepDays<<dayBits, snap.first
 	return nil
 }
 
@@ -152,7 +146,7 @@ func scanEvent(row interface{ Scan(...any) error }, tenant int64, more ...any) (
 }
 
 // loadEvents reads events without their bodies, in the order given. One that is gone is left out.
-func (l log) loadEvents(ctx context.Context, tenant int64, seqs []int64) ([]search.Event, error) {
+func (snap snapshot) loadEvents(ctx context.Context, tenant int64, seqs []int64) ([]search.Event, error) {
 	if len(seqs) == 0 {
 		return nil, nil
 	}
@@ -160,7 +154,7 @@ func (l log) loadEvents(ctx context.Context, tenant int64, seqs []int64) ([]sear
 	for _, s := range seqs {
 		args = append(args, s)
 	}
-	rows, err := l.q.QueryxContext(ctx, "WITH k(seq) AS (VALUES "+bigints(1, len(seqs))+") SELECT "+eventColumns+
+	rows, err := snap.Q.QueryxContext(ctx, "WITH k(seq) AS (VALUES "+sqldb.BigInts(1, len(seqs))+") SELECT "+eventColumns+
 		` FROM k CROSS JOIN events e ON e.tenant = ? AND e.seq = k.seq AND e.seq BETWEEN ? AND ? CROSS JOIN tenants t ON t.no = e.tenant`,
 		append(args, tenant, slices.Min(seqs), slices.Max(seqs))...)
 	if err != nil {
@@ -181,11 +175,6 @@ func (l log) loadEvents(ctx context.Context, tenant int64, seqs []int64) ([]sear
 	}
 	slices.SortFunc(events, func(a, b search.Event) int { return place[a.Seq] - place[b.Seq] })
 	return events, rows.Err()
-}
-
-// values is n rows of a VALUES list.
-func values(row string, n int) string {
-	return strings.Repeat(row+",", n-1) + row
 }
 
 // FindEvent implements search.Store.
@@ -221,7 +210,7 @@ func (db *DB) FindEventSeq(ctx context.Context, tenant, seq int64) (*search.Even
 		return nil, search.ErrNotFound
 	}
 	if err == nil && body != nil {
-		e.Body, err = decodeBody(body)
+		e.Body, err = sqldb.DecodeBody(body)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read event %d: %w", seq, err)
@@ -237,7 +226,7 @@ func (db *DB) FindMasked(ctx context.Context, tenant, seq int64, m event.Masking
 		return nil, nil
 	}
 	if err == nil {
-		stored, err = decodeBody(stored)
+		stored, err = sqldb.DecodeBody(stored)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read masked body of event %d: %w", seq, err)
@@ -247,23 +236,23 @@ func (db *DB) FindMasked(ctx context.Context, tenant, seq int64, m event.Masking
 
 // EventDeliveries implements search.Store.
 func (db *DB) EventDeliveries(ctx context.Context, tenant, seq int64) (ds []search.Delivery, err error) {
-	err = db.snapshot(ctx, "deliveries of an event", func(l log) error {
-		ds, err = l.eventDeliveries(ctx, tenant, seq)
+	err = db.snapshot(ctx, "deliveries of an event", func(snap snapshot) error {
+		ds, err = snap.eventDeliveries(ctx, tenant, seq)
 		return err
 	})
 	return ds, err
 }
 
-func (l log) eventDeliveries(ctx context.Context, tenant, seq int64) (ds []search.Delivery, err error) {
+func (snap snapshot) eventDeliveries(ctx context.Context, tenant, seq int64) (ds []search.Delivery, err error) {
 	var places []search.DeliveryCursor
-	if err := sqlx.SelectContext(ctx, l.q, &places, `SELECT d.seq, d.sub FROM subscriptions s
+	if err := sqlx.SelectContext(ctx, snap.Q, &places, `SELECT d.seq, d.sub FROM subscriptions s
 		CROSS JOIN deliveries d ON d.sub = s.no AND d.seq = ? AND d.run = 0
 		WHERE s.tenant = ? ORDER BY s.no`, seq, tenant); err != nil {
 		return nil, err
 	}
 	// A tenant's subscriptions are limited, its tombstones are not.
 	for some := range slices.Chunk(places, 500) {
-		part, err := l.loadDeliveries(ctx, tenant, some)
+		part, err := snap.loadDeliveries(ctx, tenant, some)
 		if err != nil {
 			return nil, err
 		}
@@ -274,7 +263,7 @@ func (l log) eventDeliveries(ctx context.Context, tenant, seq int64) (ds []searc
 
 // FindDelivery implements search.Store.
 func (db *DB) FindDelivery(ctx context.Context, tenant, sub, seq int64) (*search.Delivery, error) {
-	ds, err := log{in: db.in, q: db.read}.loadDeliveries(ctx, tenant, []search.DeliveryCursor{{Seq: seq, Sub: sub}})
+	ds, err := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: db.read}}.loadDeliveries(ctx, tenant, []search.DeliveryCursor{{Seq: seq, Sub: sub}})
 	if err != nil {
 		return nil, fmt.Errorf("find delivery: %w", err)
 	}
@@ -286,7 +275,7 @@ func (db *DB) FindDelivery(ctx context.Context, tenant, sub, seq int64) (*search
 
 // loadDeliveries reads deliveries with all their runs, in the order of their
 // places. One that is gone, or another tenant's, is left out.
-func (l log) loadDeliveries(ctx context.Context, tenant int64, places []search.DeliveryCursor) ([]search.Delivery, error) {
+func (snap snapshot) loadDeliveries(ctx context.Context, tenant int64, places []search.DeliveryCursor) ([]search.Delivery, error) {
 	if len(places) == 0 {
 		return nil, nil
 	}
@@ -298,7 +287,7 @@ func (l log) loadDeliveries(ctx context.Context, tenant int64, places []search.D
 		args = append(args, p.Sub, p.Seq)
 		order[p] = i
 	}
-	rows, err := l.q.QueryxContext(ctx, "WITH k(sub, seq) AS (VALUES "+bigints(2, len(places))+`)
+	rows, err := snap.Q.QueryxContext(ctx, "WITH k(sub, seq) AS (VALUES "+sqldb.BigInts(2, len(places))+`)
 		SELECT d.sub, d.seq, d.run, d.type, d.version, d.state, d.tries, d.due_at, d.accepted_at, COALESCE(d.first_try_at, 0),
 			COALESCE(d.done_at, 0), COALESCE(d.last_status, 0), COALESCE(d.last_error, 0), d.late, COALESCE(d.superseded_by, 0),
 			COALESCE(d.made_by, ''), COALESCE(d.reason, ''), s.id, COALESCE(e.id, ''), COALESCE(e.order_key, '')
@@ -359,23 +348,23 @@ func addRun(d *search.Delivery, run search.Delivery) {
 
 // FindDeliveries implements search.Store.
 func (db *DB) FindDeliveries(ctx context.Context, f search.DeliveryFilter) (page []search.Delivery, next *search.DeliveryCursor, err error) {
-	err = db.snapshot(ctx, "find deliveries", func(l log) error {
-		page, next, err = l.deliveries(ctx, f)
+	err = db.snapshot(ctx, "find deliveries", func(snap snapshot) error {
+		page, next, err = snap.deliveries(ctx, f)
 		return err
 	})
 	return page, next, err
 }
 
-func (l log) deliveries(ctx context.Context, f search.DeliveryFilter) (page []search.Delivery, next *search.DeliveryCursor, err error) {
-	low, below, err := l.seqRange(ctx, f.Tenant, f.From, f.To)
+func (snap snapshot) deliveries(ctx context.Context, f search.DeliveryFilter) (page []search.Delivery, next *search.DeliveryCursor, err error) {
+	low, below, err := snap.seqRange(ctx, f.Tenant, f.From, f.To)
 	if err != nil {
 		return nil, nil, err
 	}
 	var source places
 	if f.OrderKey != "" {
-		source, err = l.newStory(ctx, &f, low, below)
+		source, err = snap.newStory(ctx, &f, low, below)
 	} else {
-		source, err = l.newMerge(ctx, &f, low, below)
+		source, err = snap.newMerge(ctx, &f, low, below)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -387,7 +376,7 @@ func (l log) deliveries(ctx context.Context, f search.DeliveryFilter) (page []se
 		if err != nil {
 			return nil, nil, err
 		}
-		ds, err := l.loadDeliveries(ctx, f.Tenant, some)
+		ds, err := snap.loadDeliveries(ctx, f.Tenant, some)
 		if err != nil {
 			return nil, nil, err
 		}

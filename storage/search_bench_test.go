@@ -14,6 +14,7 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 var benchRows = flag.Int("past-rows", 500_000, "deliveries in the log that BenchmarkLog reads, over 100 subscriptions")
@@ -29,7 +30,7 @@ func benchLog(b *testing.B) {
 	const subs, days = 100, 30
 	db, ctx := openPast(b), context.Background()
 	for day := range int64(days) {
-		if db.in == inPostgres {
+		if db.in == sqldb.Postgres {
 			for _, table := range dayTables {
 				require.NoError(b, db.makePartition(ctx, table, pastStart/dayMS+day))
 			}
@@ -67,7 +68,7 @@ func benchLog(b *testing.B) {
 		require.NoError(b, err)
 	})
 	db.exec(b, "ANALYZE")
-	if db.in == inPostgres {
+	if db.in == sqldb.Postgres {
 		db.exec(b, "SELECT setval('event_seq', ?)", (pastStart/dayMS+days)<<dayBits) // that day is today
 	}
 	end := int64(pastStart/dayMS*dayMS) + days*dayMS

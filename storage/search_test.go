@@ -23,6 +23,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -123,9 +124,9 @@ func openPastWith(t testing.TB, dir string, change func(*Config)) pastDB {
 	openRaw := func() (*sqlx.DB, error) {
 		return sqlx.Open("sqlite", "file:"+filepath.Join(dir, "hookline.db")+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
 	}
-	if isURL(dir) {
+	if sqldb.IsURL(dir) {
 		cfg.Dir, cfg.URL = "", dir
-		openRaw = func() (*sqlx.DB, error) { return openPostgres(dir, "", pgSettings{name: "test"}) }
+		openRaw = func() (*sqlx.DB, error) { return sqldb.OpenPostgres(dir, "", sqldb.Settings{Name: "test"}) }
 	}
 	change(&cfg)
 	db, err := Open(context.Background(), cfg)
@@ -328,11 +329,11 @@ func testFindDeliveries(t *testing.T) {
 				}
 				return c
 			})
-			l := log{in: db.in, q: db.read, rows: rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows"), first: db.firstSeq.Load()}
+			snap := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: db.read}, rows: rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows"), first: db.firstSeq.Load()}
 			var got []search.Delivery
 			for pages := 0; ; pages++ {
 				require.Less(rt, pages, 1000, "the pages do not end")
-				page, next, err := l.deliveries(context.Background(), f)
+				page, next, err := snap.deliveries(context.Background(), f)
 				require.NoError(rt, err)
 				require.LessOrEqual(rt, len(page), f.Limit)
 				got = append(got, page...)
@@ -379,11 +380,11 @@ func testFindEvents(t *testing.T) {
 					within(e.AcceptedAt, f.From, f.To)
 			})
 			slices.Reverse(want)
-			l := log{in: db.in, q: db.read, rows: rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows"), first: db.firstSeq.Load()}
+			snap := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: db.read}, rows: rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows"), first: db.firstSeq.Load()}
 			var got []search.Event
 			for pages := 0; ; pages++ {
 				require.Less(rt, pages, 1000, "the pages do not end")
-				page, next, err := l.events(context.Background(), f)
+				page, next, err := snap.events(context.Background(), f)
 				require.NoError(rt, err)
 				require.LessOrEqual(rt, len(page), f.Limit)
 				got = append(got, page...)
@@ -483,7 +484,7 @@ func testFindAttempts(t *testing.T) {
 // explainer asks the database how it would run each statement before it runs it.
 type explainer struct {
 	*sqlx.DB
-	in    dialect
+	in    sqldb.Dialect
 	t     *testing.T
 	seen  map[string]bool // plans do not depend on the arguments
 	sorts bool            // sorting what was found is fine
@@ -511,7 +512,7 @@ func (e *explainer) explain(ctx context.Context, query string, args []any) {
 		return
 	}
 	e.seen[query] = true
-	if e.in == inPostgres {
+	if e.in == sqldb.Postgres {
 		e.explainPostgres(ctx, query, args)
 		return
 	}
@@ -569,11 +570,11 @@ func testSearchPlans(t *testing.T) {
 	db := openPast(t)
 	makePast(t, db.raw, 1, 12, 100) // some rows of everything
 	e := &explainer{DB: db.read, in: db.in, t: t, seen: map[string]bool{}}
-	l, ctx, yesNo := log{in: db.in, q: e, rows: 10, first: db.firstSeq.Load()}, context.Background(), []*bool{nil, new(true), new(false)}
+	snap, ctx, yesNo := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: e}, rows: 10, first: db.firstSeq.Load()}, context.Background(), []*bool{nil, new(true), new(false)}
 	ask := func(types event.Mask, key string) {
 		for _, matched := range yesNo {
 			for _, warnings := range yesNo {
-				_, _, err := l.events(ctx, search.EventFilter{
+				_, _, err := snap.events(ctx, search.EventFilter{
 					Tenant: 1, Types: types, OrderKey: key, From: pastStart + 20, Matched: matched, Warnings: warnings, Limit: 3,
 				})
 				require.NoError(t, err)
@@ -587,14 +588,14 @@ func testSearchPlans(t *testing.T) {
 			if state := delivery.State(i / 12); state < delivery.Reopened { // the last stands for none
 				f.State = &state
 			}
-			_, _, err := l.deliveries(ctx, f)
+			_, _, err := snap.deliveries(ctx, f)
 			require.NoError(t, err)
 		}
 	}
 	ask(0, "")
 	ask(event.Of(event.CDRCall), "")
 	ask(0, "call/0")
-	_, err := l.eventDeliveries(ctx, 1, pastSeq+3)
+	_, err := snap.eventDeliveries(ctx, 1, pastSeq+3)
 	require.NoError(t, err)
 	require.Greater(t, len(e.seen), 50)
 }

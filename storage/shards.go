@@ -10,6 +10,7 @@ import (
 	"github.com/lib/pq"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -138,7 +139,7 @@ func (db *DB) shards(ctx context.Context, query string, args ...any) (map[int]in
 }
 
 // Shared says that other processes may serve the same store.
-func (db *DB) Shared() bool { return db.in == inPostgres }
+func (db *DB) Shared() bool { return db.in == sqldb.Postgres }
 
 // lockShards is the part of a transaction's first statement that reads the epochs of
 // the shards that this process owns among those of outcomes, and keeps them so
@@ -164,12 +165,12 @@ func (k *worker) lockShards(outcomes []*delivery.Outcome) string {
 // mayRecord says whether an outcome comes from the owner of its shard, as the
 // transaction under way sees it.
 func (k *worker) mayRecord(o *delivery.Outcome) bool {
-	return k.db.in == inSQLite || k.epochs[subscriptions.Shard(o.Item.Sub)] == o.Epoch && o.Epoch > 0
+	return k.db.in == sqldb.SQLite || k.epochs[subscriptions.Shard(o.Item.Sub)] == o.Epoch && o.Epoch > 0
 }
 
 // ours are the outcomes that may be recorded.
 func (k *worker) ours(outcomes []*delivery.Outcome) []*delivery.Outcome {
-	if k.db.in == inSQLite {
+	if k.db.in == sqldb.SQLite {
 		return outcomes
 	}
 	return slices.DeleteFunc(slices.Clone(outcomes), func(o *delivery.Outcome) bool { return !k.mayRecord(o) })
@@ -180,7 +181,7 @@ const backlogCap = 1000
 
 // BacklogOf implements delivery.Store.
 func (db *DB) BacklogOf(ctx context.Context, shards []int) (map[int64]int, error) {
-	if db.in == inSQLite {
+	if db.in == sqldb.SQLite {
 		return db.Backlog(ctx)
 	}
 	rows, err := db.read.QueryContext(ctx, `SELECT s.no, p.n FROM subscriptions s, LATERAL (SELECT count(*) AS n

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
 	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // eachStore runs a test on both databases: they keep the same promises. It waits
@@ -37,7 +38,7 @@ func eachStoreRapidly(t *testing.T, test func(t *testing.T)) {
 
 // either is what to say to the database that the store is in.
 func (db pastDB) either(sqlite, postgres string) string {
-	if db.in == inPostgres {
+	if db.in == sqldb.Postgres {
 		return postgres
 	}
 	return sqlite

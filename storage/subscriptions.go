@@ -18,6 +18,7 @@ import (
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -94,18 +95,18 @@ func (db *DB) key(id string, r *keyRowOf) (subscriptions.Key, error) {
 
 // LoadSubscriptions fills the matching index. Keys of the past are left out.
 func (db *DB) LoadSubscriptions(ctx context.Context) error {
-	return db.snapshot(ctx, "load subscriptions", func(l log) error {
+	return db.snapshot(ctx, "load subscriptions", func(snap snapshot) error {
 		var head int64
-		if err := sqlx.GetContext(ctx, l.q, &head, headVersion); err != nil {
+		if err := sqlx.GetContext(ctx, snap.Q, &head, headVersion); err != nil {
 			return err
 		}
 		// Read whole before the subscriptions: a connection answers one question at a time.
 		var keys []keyRowOf
-		if err := sqlx.SelectContext(ctx, l.q, &keys, `SELECT sub, n, app_key, encryption, from_at, until_at FROM subscription_keys
+		if err := sqlx.SelectContext(ctx, snap.Q, &keys, `SELECT sub, n, app_key, encryption, from_at, until_at FROM subscription_keys
 			WHERE until_at IS NULL OR until_at > ? ORDER BY sub, n`, time.Now().UnixMilli()); err != nil {
 			return err
 		}
-		subs, err := l.q.QueryxContext(ctx, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE s.deleted_at IS NULL ORDER BY s.no")
+		subs, err := snap.Q.QueryxContext(ctx, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE s.deleted_at IS NULL ORDER BY s.no")
 		if err != nil {
 			return err
 		}
@@ -215,13 +216,13 @@ func (db *DB) FindSubscriptions(ctx context.Context, tenant, before int64, limit
 
 func (db *DB) subscriptionList(ctx context.Context, where string, args ...any) ([]admin.Subscription, error) {
 	var list []admin.Subscription
-	err := db.snapshot(ctx, "find subscriptions", func(l log) error {
+	err := db.snapshot(ctx, "find subscriptions", func(snap snapshot) error {
 		var rows []subscriptionRow
-		if err := sqlx.SelectContext(ctx, l.q, &rows, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE "+where, args...); err != nil {
+		if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE "+where, args...); err != nil {
 			return err
 		}
 		for i := range rows {
-			s, err := db.withKeys(ctx, l.q, &rows[i])
+			s, err := db.withKeys(ctx, snap.Q, &rows[i])
 			if err != nil {
 				return err
 			}
@@ -291,7 +292,7 @@ func (db *DB) change(ctx context.Context, by access.Caller, what string, fn func
 	var before, after *subscriptions.Subscription
 	return db.actThen(ctx, by, what, func(tx *sqlx.Tx) (*audit.Deed, error) {
 		// No event is matched, by any process, from here to the commit.
-		err := db.lockFor(ctx, tx, lockMatching)
+		err := db.in.Wait(ctx, tx, sqldb.TurnMatching)
 		if err == nil {
 			err = db.catchUpTo(ctx, tx)
 		}
@@ -416,7 +417,7 @@ func (db *DB) writeVersion(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Su
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions SET version = ?, name = ?, state = ?, paused_reason = ?, paused_at = ?, paused_for = ?,
 		deleted_at = ? WHERE no = ?`, s.Version, s.Name, s.State, s.PausedReason, pausedAt, s.PausedFor.Milliseconds(), nullMS(s.DeletedAt), s.No); err != nil {
-		if isUnique(err) {
+		if sqldb.IsUnique(err) {
 			return fmt.Errorf("a subscription named %q %w", s.Name, admin.ErrExists)
 		}
 		return fmt.Errorf("update subscription %s: %w", s.ID, err)
@@ -514,7 +515,7 @@ func (db *DB) FindHold(ctx context.Context, sub int64) (delivery.Hold, error) {
 // SetHold implements delivery.Store.
 func (db *DB) SetHold(ctx context.Context, sub, epoch int64, h delivery.Hold) error {
 	return db.admin(ctx, "hold subscription", func(tx *sqlx.Tx) error {
-		if db.in == inPostgres {
+		if db.in == sqldb.Postgres {
 			var owner bool
 			if err := tx.GetContext(ctx, &owner, "SELECT count(*) = 1 FROM (SELECT FROM shards WHERE shard = ? AND epoch = ? AND owner = ? FOR KEY SHARE) mine",
 				subscriptions.Shard(sub), epoch, db.cfg.Process); err != nil || !owner {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // What a process does all the time because others write the same database.
@@ -19,7 +21,7 @@ const (
 // and makes room for the days to come, until ctx ends. An embedded store needs
 // none of it.
 func (db *DB) RunUpkeep(ctx context.Context) error {
-	if db.in == inSQLite {
+	if db.in == sqldb.SQLite {
 		<-ctx.Done()
 		return nil
 	}
@@ -50,9 +52,9 @@ func (db *DB) RunUpkeep(ctx context.Context) error {
 // nothing is pending. Runs that were asked for of deliveries which were
 // delivered before are in no sum. What this process commits meanwhile may be
 // missing from the counts until the next round.
-func (p *pendingCounts) recount(ctx context.Context, q sqlx.QueryerContext, in dialect) error {
+func (p *pendingCounts) recount(ctx context.Context, q sqlx.QueryerContext, in sqldb.Dialect) error {
 	question := countPending
-	if in == inPostgres {
+	if in == sqldb.Postgres {
 		question = recountPending
 	}
 	rows, err := q.QueryxContext(ctx, question)

@@ -16,6 +16,7 @@ import (
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/directory"
 	"github.com/hookline/hookline/hub/recording"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 func TestApps(t *testing.T) {
@@ -117,7 +118,7 @@ func TestDirectoryIsFollowed(t *testing.T) {
 		require.NoError(t, db.PutObjects(ctx, bob, 1, many, 1000))
 		require.NoError(t, db.PutObjects(ctx, bob, 2, many[:1], 1000))
 		follower := db.DB
-		if isURL(place) { // another process
+		if sqldb.IsURL(place) { // another process
 			other := openPastIn(t, place)
 			require.Len(t, other.Directory().Of(1).Agents(), 300, "as it starts")
 			follower = other.DB
@@ -157,7 +158,7 @@ func TestDirectoryVersionsAreInOrder(t *testing.T) {
 	eachStore(t, func(t *testing.T) {
 		place := newPlace(t)
 		stores := []*DB{openPastIn(t, place).DB}
-		if isURL(place) {
+		if sqldb.IsURL(place) {
 			stores = append(stores, openPastIn(t, place).DB)
 		}
 		const writers, changes = 4, 10

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"github.com/jmoiron/sqlx"
+
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // walk goes down one index by event number and keeps what its filter picks.
@@ -88,15 +90,15 @@ func unique(seqs []int64) []int64 {
 
 // seqRange is a range [low, below) of event numbers of a tenant that holds all
 // accepted at from <= t < to, Unix ms; 0 is open. In SQLite it holds no others.
-func (l log) seqRange(ctx context.Context, tenant, from, to int64) (low, below int64, err error) {
+func (snap snapshot) seqRange(ctx context.Context, tenant, from, to int64) (low, below int64, err error) {
 	low, below = 1, math.MaxInt64
 	if from > 0 {
-		if low, err = l.seqAt(ctx, tenant, from-l.in.acceptSkew()); err != nil {
+		if low, err = snap.seqAt(ctx, tenant, from-acceptSkew(snap.In)); err != nil {
 			return 0, 0, err
 		}
 	}
 	if to > 0 {
-		if below, err = l.seqAt(ctx, tenant, to+l.in.acceptSkew()); err != nil {
+		if below, err = snap.seqAt(ctx, tenant, to+acceptSkew(snap.In)); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -104,8 +106,8 @@ func (l log) seqRange(ctx context.Context, tenant, from, to int64) (low, below i
 }
 
 // accepted is the filter for the times that a range of numbers may exceed.
-func (d dialect) accepted(from, to int64) (filter string, picks []any) {
-	if d == inSQLite || from <= 0 && to <= 0 {
+func (snap snapshot) accepted(from, to int64) (filter string, picks []any) {
+	if snap.In == sqldb.SQLite || from <= 0 && to <= 0 {
 		return "", nil
 	}
 	if to <= 0 {
@@ -116,16 +118,16 @@ func (d dialect) accepted(from, to int64) (filter string, picks []any) {
 
 // seqAt finds by bisection the number from which on the tenant's events were
 // accepted at or after ms: accepted_at never falls while numbers grow, give or
-// take the skew of the dialect.
-func (l log) seqAt(ctx context.Context, tenant, ms int64) (int64, error) {
-	lo, hi, err := l.seqsAround(ctx, tenant, ms)
+// take the skew of the sqldb.Dialect.
+func (snap snapshot) seqAt(ctx context.Context, tenant, ms int64) (int64, error) {
+	lo, hi, err := snap.seqsAround(ctx, tenant, ms)
 	if err != nil {
 		return 0, fmt.Errorf("range of events: %w", err)
 	}
 	for lo < hi {
 		mid := lo + (hi-lo)/2
 		var seq, at int64
-		err := l.q.QueryRowxContext(ctx, "SELECT seq, accepted_at FROM events WHERE tenant = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT 1",
+		err := snap.Q.QueryRowxContext(ctx, "SELECT seq, accepted_at FROM events WHERE tenant = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT 1",
 			tenant, mid, hi).Scan(&seq, &at)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
@@ -142,13 +144,23 @@ func (l log) seqAt(ctx context.Context, tenant, ms int64) (int64, error) {
 }
 
 // seqsAround is where to look for an event accepted at ms.
-func (l log) seqsAround(ctx context.Context, tenant, ms int64) (lo, hi int64, err error) {
-	if l.in == inPostgres { // its number says the day, or the one before it
+func (snap snapshot) seqsAround(ctx context.Context, tenant, ms int64) (lo, hi int64, err error) {
+	if snap.In == sqldb.Postgres { // its number says the day, or the one before it
 		day := ms / dayMS
 		return max(0, day-1) << dayBits, (day + 2) << dayBits, nil
 	}
-	err = l.q.QueryRowxContext(ctx, `SELECT
+	err = snap.Q.QueryRowxContext(ctx, `SELECT
 		COALESCE((SELECT seq FROM events WHERE tenant = ? ORDER BY seq LIMIT 1), 0),
 		COALESCE((SELECT seq FROM events WHERE tenant = ? ORDER BY seq DESC LIMIT 1) + 1, 0)`, tenant, tenant).Scan(&lo, &hi)
 	return lo, hi, err
+}
+
+// acceptSkew bounds by how much an event may have been accepted before one with a
+// lower number, in ms. SQLite's writer is alone. On PostgreSQL number and time
+// come from the server in one statement, and a process may stall in between.
+func acceptSkew(in sqldb.Dialect) int64 {
+	if in == sqldb.Postgres {
+		return 5000
+	}
+	return 0
 }

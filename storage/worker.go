@@ -14,6 +14,7 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // worker is a goroutine of the writer, with the connection that it holds if it
@@ -41,18 +42,14 @@ type worker struct {
 
 // Pauses of a worker: it has nothing better to do.
 const (
-	awayPause     = 250 * time.Millisecond // nobody can write
-	conflictTries = 5                      // of one transaction, before it counts as refused
-	poolTries     = 5                      // to find a connection in the pool that lives
+	awayPause = 250 * time.Millisecond // nobody can write
+	poolTries = 5                      // to find a connection in the pool that lives
 )
 
 // acceptWait bounds the time in which events are stored on PostgreSQL, give or take
 // a statement: behind a network that carries nothing, or hardly anything, who sent
 // them should hear soon that they were not.
 const acceptWait = 10 * time.Second
-
-// errSlow: the database answers, or may do so, but it takes too long.
-var errSlow = errors.New("the database is too slow")
 
 // tooLate says whether to give up.
 func (k *worker) tooLate() bool { return !k.until.IsZero() && time.Now().After(k.until) }
@@ -70,10 +67,10 @@ func (k *worker) connect(ctx context.Context) (err error) {
 		if k.conn, err = k.db.pool.Connx(ctx); err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}
-		if k.db.in == inPostgres && k.takes&ofAccepts != 0 {
+		if k.db.in == sqldb.Postgres && k.takes&ofAccepts != 0 {
 			err = k.db.checkOrigin(ctx, k.conn)
 		}
-		if err == nil && k.db.in == inPostgres {
+		if err == nil && k.db.in == sqldb.Postgres {
 			_, err = k.conn.ExecContext(ctx, pointQueries)
 		}
 		if err == nil {
@@ -83,7 +80,7 @@ func (k *worker) connect(ctx context.Context) (err error) {
 			return nil
 		}
 		err = errors.Join(err, k.disconnect())
-		if !isLost(err) || tries == poolTries || k.tooLate() {
+		if !sqldb.IsLost(err) || tries == poolTries || k.tooLate() {
 			return err
 		}
 	}
@@ -97,7 +94,7 @@ func (k *worker) disconnect() error {
 		return nil
 	}
 	var errs []error
-	if k.db.in == inSQLite {
+	if k.db.in == sqldb.SQLite {
 		errs = append(errs, k.stmt.close())
 	} else {
 		_ = k.conn.Raw(func(any) error { return driver.ErrBadConn }) // it is not used again
@@ -140,15 +137,15 @@ func (k *worker) commit(b batch) {
 		return
 	}
 	began := time.Now()
-	if k.until = (time.Time{}); k.db.in == inPostgres && len(b.accepts) > 0 {
+	if k.until = (time.Time{}); k.db.in == sqldb.Postgres && len(b.accepts) > 0 {
 		k.until = began.Add(acceptWait)
 	}
 	err := k.try(&b)
-	if errors.Is(err, errNotBegun) && isLost(err) && !k.tooLate() { // while nobody wrote anything
+	if errors.Is(err, errNotBegun) && sqldb.IsLost(err) && !k.tooLate() { // while nobody wrote anything
 		_ = k.disconnect() // it is lost
 		err = k.try(&b)
 	}
-	for tries := 1; isConflict(err) && tries < conflictTries; tries++ {
+	for tries := 1; sqldb.IsConflict(err) && tries < sqldb.ConflictTries; tries++ {
 		k.w.stat.Conflicts.Add(1)
 		err = k.try(&b)
 	}
@@ -158,7 +155,7 @@ func (k *worker) commit(b batch) {
 	}
 	k.w.stat.Failures.Add(1)
 	switch {
-	case unavailable(err):
+	case sqldb.Unavailable(err):
 		k.refused(b, err, time.Since(began))
 	case errors.Is(err, errRecorded) && k.tellRecorded(&b):
 		k.commit(b)
@@ -185,11 +182,11 @@ func (k *worker) commit(b batch) {
 // and with them their slots, until the database takes them.
 func (k *worker) refused(b batch, err error, after time.Duration) {
 	k.w.away.Store(time.Now().UnixMilli())
-	k.w.finish(b.accepts, asBusy(err))
-	if len(b.accepts) > 0 && after > lockWait { // who came meanwhile has waited long enough
-		k.w.finish(k.w.takeAccepts(), asBusy(err))
+	k.w.finish(b.accepts, sqldb.AsBusy(err))
+	if len(b.accepts) > 0 && after > sqldb.LockWait { // who came meanwhile has waited long enough
+		k.w.finish(k.w.takeAccepts(), sqldb.AsBusy(err))
 	}
-	if k.db.in == inPostgres {
+	if k.db.in == sqldb.Postgres {
 		if err := k.disconnect(); err != nil {
 			k.db.log.Debug("give up a connection", "err", err)
 		}
@@ -234,7 +231,7 @@ func (k *worker) transact(ctx context.Context, b *batch) error {
 		err = k.hours.write(ctx, &k.stmt, k.db.in, k.part)
 	}
 	if err == nil && k.tooLate() {
-		err = errSlow
+		err = sqldb.ErrSlow
 	}
 	if err == nil {
 		if _, err = k.conn.ExecContext(ctx, "COMMIT"); err == nil {
@@ -262,7 +259,7 @@ func (k *worker) committed(b batch, took time.Duration) {
 		}
 	}
 	k.db.cache.put(fresh)
-	nudges := w.pending.apply(&k.delta, k.db.in == inPostgres)
+	nudges := w.pending.apply(&k.delta, k.db.in == sqldb.Postgres)
 	k.hours.reset()
 	w.stat.Commits.Add(1)
 	w.stat.Events.Add(int64(len(fresh)))
@@ -291,7 +288,7 @@ func (k *worker) committed(b batch, took time.Duration) {
 
 func (k *worker) commitAdmin(op *adminOp) error {
 	err := k.tryAdmin(op)
-	for tries := 1; isConflict(err) && tries < conflictTries; tries++ {
+	for tries := 1; sqldb.IsConflict(err) && tries < sqldb.ConflictTries; tries++ {
 		k.w.stat.Conflicts.Add(1)
 		err = k.tryAdmin(op)
 	}
@@ -300,11 +297,11 @@ func (k *worker) commitAdmin(op *adminOp) error {
 		if op.then != nil {
 			op.then()
 		}
-	case unavailable(err):
+	case sqldb.Unavailable(err):
 		if k.takes.batches() {
 			k.w.away.Store(time.Now().UnixMilli())
 		}
-		err = asBusy(err)
+		err = sqldb.AsBusy(err)
 	}
 	return err
 }
@@ -360,3 +357,8 @@ func (k *worker) tellRecorded(b *batch) bool {
 	b.outcomes = left
 	return found
 }
+
+// pointQueries are settings of the connections that write. Their statements look
+// for rows by their keys. Such a plan is kept, and made while a new table is empty
+// it would be to read all of it.
+const pointQueries = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_seqscan = off; SET enable_bitmapscan = off"

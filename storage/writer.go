@@ -14,10 +14,8 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
-
-// ErrClosed is returned to those who ask the writer after Close began.
-var ErrClosed = errors.New("the store is closing")
 
 // Bounds of one transaction: what waits beyond them goes into the next one, so
 // that an outcome never waits long behind a flood of accepts.
@@ -93,7 +91,7 @@ func (k kinds) batches() bool { return k&(ofAccepts|ofOutcomes) != 0 }
 
 func newWriter(ctx context.Context, db *DB) (*writer, error) {
 	w := &writer{db: db, pending: newPendingCounts()}
-	if db.in == inSQLite {
+	if db.in == sqldb.SQLite {
 		w.employ(1, ofAccepts|ofOutcomes|ofAdmins)
 	} else {
 		w.employ(max(1, db.cfg.Writers-1), ofAccepts)

@@ -1,4 +1,4 @@
-package storage
+package sqldb
 
 import (
 	"cmp"
@@ -7,7 +7,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"strconv"
@@ -17,34 +16,31 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
-	"github.com/lib/pq/pqerror"
-
-	"github.com/hookline/hookline/hub/ingest"
 )
 
 // Bounds of every wait for PostgreSQL. The server ends what takes longer; when
 // it cannot be reached any more, the connection gives up a little later.
 const (
 	connectWait = 5 * time.Second
-	writerWait  = 10 * time.Second // a statement of a writer
-	readerWait  = 30 * time.Second
-	lockWait    = 5 * time.Second
+	WriterWait  = 10 * time.Second // a statement of a writer
+	ReaderWait  = 30 * time.Second
+	LockWait    = 5 * time.Second
 	netSlack    = 5 * time.Second
 )
 
-// pgSettings of a pool's sessions.
-type pgSettings struct {
-	name      string        // what pg_stat_activity shows, behind the name of the process
-	statement time.Duration // 0: no bound
-	readOnly  bool
-	wait      time.Duration // for the network; default a little longer than statement
-	idle      time.Duration // of a transaction between two statements; default a minute
-	async     bool          // a commit need not be on disk
+// Settings of a pool's sessions.
+type Settings struct {
+	Name      string        // what pg_stat_activity shows, in front of the name of the process
+	Statement time.Duration // longest time of one statement; 0: no bound
+	ReadOnly  bool
+	Wait      time.Duration // for the network; default a little longer than Statement
+	Idle      time.Duration // longest pause of a transaction between two statements; default a minute
+	Async     bool          // a commit need not be on disk
 }
 
-// openPostgres makes a pool of connections that take statements in SQLite's
+// OpenPostgres makes a pool of connections that take statements in SQLite's
 // words. Nothing is connected yet. An error does not show the password.
-func openPostgres(rawURL, process string, s pgSettings) (*sqlx.DB, error) {
+func OpenPostgres(rawURL, process string, s Settings) (*sqlx.DB, error) {
 	cfg, err := pgConfig(rawURL, process, s)
 	if err != nil {
 		return nil, err
@@ -53,16 +49,16 @@ func openPostgres(rawURL, process string, s pgSettings) (*sqlx.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	wait := s.wait
-	if wait == 0 && s.statement > 0 {
-		wait = s.statement + netSlack
+	wait := s.Wait
+	if wait == 0 && s.Statement > 0 {
+		wait = s.Statement + netSlack
 	}
-	c.Dialer(pgDialer{wait})
+	c.Dialer(Dialer{wait})
 	return sqlx.NewDb(sql.OpenDB(pgConnector{c}), "postgres"), nil
 }
 
-// listenerURL names the database to a connection that only listens.
-func listenerURL(rawURL, process string) (string, error) {
+// ListenerURL names the database to a connection that only listens.
+func ListenerURL(rawURL, process string) (string, error) {
 	u, err := sslURL(rawURL)
 	if err != nil {
 		return "", err
@@ -93,7 +89,7 @@ func sslURL(rawURL string) (*url.URL, error) {
 	return u, nil
 }
 
-func pgConfig(rawURL, process string, s pgSettings) (pq.Config, error) {
+func pgConfig(rawURL, process string, s Settings) (pq.Config, error) {
 	u, err := sslURL(rawURL)
 	if err != nil {
 		return pq.Config{}, err
@@ -103,7 +99,7 @@ func pgConfig(rawURL, process string, s pgSettings) (pq.Config, error) {
 		return cfg, fmt.Errorf("database URL: %w", err)
 	}
 	if cfg.ApplicationName == "" {
-		cfg.ApplicationName = "hookline " + s.name + " " + process
+		cfg.ApplicationName = "hookline " + s.Name + " " + process
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectWait
@@ -118,16 +114,16 @@ func pgConfig(rawURL, process string, s pgSettings) (pq.Config, error) {
 			cfg.Runtime[name] = value
 		}
 	}
-	set("lock_timeout", ms(lockWait))
-	set("idle_in_transaction_session_timeout", ms(cmp.Or(s.idle, 2*readerWait)))
+	set("lock_timeout", ms(LockWait))
+	set("idle_in_transaction_session_timeout", ms(cmp.Or(s.Idle, 2*ReaderWait)))
 	set("tcp_user_timeout", ms(2*netSlack))
-	if s.statement > 0 {
-		set("statement_timeout", ms(s.statement))
+	if s.Statement > 0 {
+		set("statement_timeout", ms(s.Statement))
 	}
-	if s.async {
+	if s.Async {
 		set("synchronous_commit", "off")
 	}
-	if s.readOnly {
+	if s.ReadOnly {
 		set("default_transaction_read_only", "on")
 	}
 	return cfg, nil
@@ -150,31 +146,31 @@ func ParseURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// isURL tells the URL of a database from a folder.
-func isURL(where string) bool {
+// IsURL tells the URL of a database from a folder.
+func IsURL(where string) bool {
 	return strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://")
 }
 
-// pgDialer makes connections whose reads and writes end: the driver itself would
+// Dialer makes connections whose reads and writes end: the driver itself would
 // wait for ever for a server that went away without a word. wait 0: no bound.
-type pgDialer struct{ wait time.Duration }
+type Dialer struct{ Wait time.Duration }
 
 // DialContext implements pq.DialerContext.
-func (d pgDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := (&net.Dialer{KeepAlive: netSlack}).DialContext(ctx, network, address)
-	if err != nil || d.wait == 0 {
+	if err != nil || d.Wait == 0 {
 		return c, err
 	}
-	return &boundedConn{c, d.wait}, nil
+	return &boundedConn{c, d.Wait}, nil
 }
 
 // Dial implements pq.Dialer.
-func (d pgDialer) Dial(network, address string) (net.Conn, error) {
+func (d Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialTimeout(network, address, connectWait)
 }
 
 // DialTimeout implements pq.Dialer.
-func (d pgDialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+func (d Dialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	return d.DialContext(ctx, network, address)
@@ -206,7 +202,7 @@ type pgConnector struct{ *pq.Connector }
 func (c pgConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
-		return nil, asBusy(err)
+		return nil, AsBusy(err)
 	}
 	inner, ok := conn.(pgInner)
 	if !ok {
@@ -232,35 +228,27 @@ type pgConn struct{ pgInner }
 
 func (c *pgConn) Prepare(query string) (driver.Stmt, error) {
 	s, err := c.pgInner.Prepare(translate(query))
-	return s, asBusy(err)
+	return s, AsBusy(err)
 }
 
 func (c *pgConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	s, err := c.pgInner.PrepareContext(ctx, translate(query))
-	return s, asBusy(err)
+	return s, AsBusy(err)
 }
 
 func (c *pgConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	tx, err := c.pgInner.BeginTx(ctx, opts)
-	return tx, asBusy(err)
+	return tx, AsBusy(err)
 }
 
 func (c *pgConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	res, err := c.pgInner.ExecContext(ctx, translate(query), args)
-	return res, asBusy(err)
+	return res, AsBusy(err)
 }
 
 func (c *pgConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	rows, err := c.pgInner.QueryContext(ctx, translate(query), args)
-	return rows, asBusy(err)
-}
-
-// asBusy makes an error that is nobody's fault one of "come back later".
-func asBusy(err error) error {
-	if err == nil || !unavailable(err) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ingest.ErrBusy, err)
+	return rows, AsBusy(err)
 }
 
 // CheckNamedValue makes arguments what PostgreSQL takes. Its text holds no NUL
@@ -289,42 +277,4 @@ func cleanText(s string) string {
 		return s
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
-
-// isConflict says that a transaction got in the way of another: made anew, it
-// may well succeed.
-func isConflict(err error) bool {
-	return pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected) != nil
-}
-
-// pgUnavailable says that PostgreSQL cannot take anything now, whatever it is.
-func pgUnavailable(err error) bool {
-	if e := pq.As(err); e != nil {
-		switch e.Code.Class() {
-		case "08", // connection
-			"53", // out of space, memory or connections
-			"57", // shutting down, starting, cancelled for its time
-			"58": // the system below it
-			return true
-		}
-		switch e.Code {
-		case pqerror.ReadOnlySQLTransaction, pqerror.LockNotAvailable, pqerror.IdleInTransactionSessionTimeout,
-			pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected:
-			return true
-		}
-		return false
-	}
-	return isLost(err) || errors.Is(err, errSlow)
-}
-
-// isLost says that there is no connection any more.
-func isLost(err error) bool {
-	if _, is := errors.AsType[net.Error](err); is {
-		return true
-	}
-	if e := pq.As(err); e != nil {
-		return e.Code.Class() == "57" && e.Code != pqerror.QueryCanceled // it was ended, with the server or alone
-	}
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
