@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/folds"
 )
 
 // Rebuild makes the folds anew from the events that are there: all of them, or
@@ -25,7 +26,7 @@ type Rebuilding struct {
 }
 
 // FoldNames are what folds are called.
-func FoldNames() []string { return storage.FoldNames() }
+func FoldNames() []string { return folds.Names() }
 
 // RebuildStore makes folds of the store of cfg anew from the events that are
 // there. On PostgreSQL hubs may serve it meanwhile: queries that need these folds
@@ -48,14 +49,14 @@ func RebuildStore(ctx context.Context, cfg Config, what Rebuilding, log *slog.Lo
 	if err != nil {
 		return err
 	}
-	folds, found := storage.NewFolds(db), false
+	all, found := storage.NewFolds(db), false
 	for _, t := range tenants {
 		if what.CompanyID != "" && what.CompanyID != t.CompanyID {
 			continue
 		}
 		found = true
 		began := time.Now()
-		if err := folds.Rebuild(ctx, t.No, what.Folds...); err != nil {
+		if err := all.Rebuild(ctx, t.No, what.Folds...); err != nil {
 			return fmt.Errorf("tenant %s: %w", t.CompanyID, err)
 		}
 		if what.Done != nil {

@@ -34,6 +34,7 @@ import (
 	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/folds"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -43,7 +44,7 @@ type Hub struct {
 	log     *slog.Logger
 	process string // name of this one
 	db      *storage.DB
-	folds   *storage.Folds
+	folds   *folds.Folds
 	boards  *live.Boards
 	book    *access.Book
 	lanes   *delivery.Dispatcher

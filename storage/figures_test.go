@@ -14,6 +14,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 // history makes random things happen to deliveries, through the store's own doors.
@@ -31,8 +32,8 @@ func newHistory(t *testing.T, seed uint64) *history {
 	h := &history{t: t, r: rand.New(rand.NewPCG(seed, 1)), dir: newPlace(t), ids: map[int64]string{}}
 	h.pastDB = openPastIn(t, h.dir)
 	h.seed(t, func(tx *sqlx.Tx) {
-		require.NoError(t, insertTenant(t.Context(), tx, 1))
-		require.NoError(t, insertTenant(t.Context(), tx, 2))
+		require.NoError(t, storetest.InsertTenant(t.Context(), tx, 1))
+		require.NoError(t, storetest.InsertTenant(t.Context(), tx, 2))
 	})
 	h.subscribeOne()
 	return h
@@ -419,11 +420,11 @@ func TestFiguresPlans(t *testing.T) { eachStore(t, testFiguresPlans) }
 func testFiguresPlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	s := db.subscribe(t, 1, "")
-	e := &explainer{DB: db.read, in: db.in, t: t, seen: map[string]bool{}, sorts: true}
+	e := &storetest.Explainer{DB: db.read, In: db.in, T: t, Seen: map[string]bool{}, Sorts: true}
 	snap := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: e}, rows: 10}
 	for _, by := range []search.Grouping{search.ByNone, search.BySubscription, search.ByClass} {
 		require.NoError(t, snap.addStats(ctx, nil, search.StatsFilter{Tenant: 1, By: by, Limit: 10}, span{low: 1, below: 2, unit: 60}))
 	}
 	require.NoError(t, snap.health(ctx, s.No, time.Now(), new(search.Health)))
-	require.Len(t, e.seen, 7)
+	require.Len(t, e.Seen, 7)
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -75,7 +76,7 @@ func TestNumbersOfSeveralProcesses(t *testing.T) {
 	place := emptyStore(t)
 	a := openPastAs(t, place, "a")
 	b := openPastAs(t, place, "b")
-	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(t.Context(), tx, 1)) })
+	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(t.Context(), tx, 1)) })
 	last, began := int64(0), time.Now().UnixMilli()
 	for i := range 20 {
 		db := []pastDB{a, b}[i%2]
@@ -99,7 +100,7 @@ func TestSameIDElsewhere(t *testing.T) {
 	t.Parallel()
 	place := emptyStore(t)
 	stores := []pastDB{openPastAs(t, place, "a"), openPastAs(t, place, "b")}
-	stores[0].seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(t.Context(), tx, 1)) })
+	stores[0].seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(t.Context(), tx, 1)) })
 	var stored, known atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -137,7 +138,7 @@ func TestSameIDsInOneOrder(t *testing.T) {
 	t.Parallel()
 	place, ctx := emptyStore(t), t.Context()
 	a, b := openPastAs(t, place, "a"), openPastAs(t, place, "b")
-	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 
 	// Both stop at id 1 while this one holds it. Who has taken another by then will
 	// stand in the way.
@@ -171,7 +172,7 @@ func TestChangeElsewhere(t *testing.T) {
 	t.Parallel()
 	place, ctx := emptyStore(t), t.Context()
 	a, b := openPastAs(t, place, "a"), openPastAs(t, place, "b")
-	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 	wants := func(db pastDB, typ event.Type) (versions []int64) {
 		t.Helper()
 		seq := db.push(t, typ, "")
@@ -226,7 +227,7 @@ func TestCountsOfOthers(t *testing.T) {
 	t.Parallel()
 	place, ctx := emptyStore(t), t.Context()
 	a, b := openPastAs(t, place, "a"), openPastAs(t, place, "b")
-	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	a.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 	s, other := a.subscribe(t, 1, ""), a.subscribe(t, 1, `,"events":["cdr.*"]`)
 	one, two := b.push(t, event.CDRCall, ""), b.push(t, event.CallRinging, "")
 	b.end(t, s.No, one, refused503(), delivery.Verdict{State: delivery.Exhausted})
@@ -254,7 +255,7 @@ func TestCountsOfOthers(t *testing.T) {
 func TestFence(t *testing.T) {
 	t.Parallel()
 	db, ctx := openPastIn(t, emptyStore(t)), t.Context()
-	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 	s := db.subscribe(t, 1, "")
 	record := func(owner string, epoch int64) error {
 		t.Helper()
@@ -297,7 +298,7 @@ func TestReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	place, ctx := emptyStore(t), t.Context()
 	db := openPastIn(t, place)
-	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 	s := db.subscribe(t, 1, "")
 	seq := db.push(t, event.CDRCall, "")
 	u, err := url.Parse(place)
@@ -410,7 +411,7 @@ func TestCommitWithoutAnswer(t *testing.T) {
 	place, ctx := emptyStore(t), t.Context()
 	c, through := newCutter(t, place)
 	db := openPastIn(t, through)
-	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 	s := db.subscribe(t, 1, "")
 	e := func() []*event.Event {
 		return []*event.Event{{Tenant: 1, ID: "e-1", Type: event.CDRCall, Body: []byte(`{}`)}}
@@ -454,7 +455,7 @@ func TestServerRestarts(t *testing.T) {
 	t.Setenv(pgtest.Variable, server.URL)
 	place, ctx := pgtest.Database(t), t.Context()
 	db := openPastIn(t, place)
-	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 	s := db.subscribe(t, 1, "")
 
 	stop, accepted, refused := make(chan struct{}), [4]int{}, [4]int{}
@@ -534,7 +535,7 @@ func TestServerRestarts(t *testing.T) {
 func TestRetentionDropsDays(t *testing.T) {
 	t.Parallel()
 	db, ctx := openPastIn(t, emptyStore(t)), t.Context()
-	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 	s := db.subscribe(t, 1, "")
 	now := time.Now()
 	day := now.UnixMilli()/dayMS - 35 // past payload retention
@@ -591,7 +592,7 @@ func TestNumbersAfterRestore(t *testing.T) {
 	t.Parallel()
 	place, ctx := emptyStore(t), t.Context()
 	db := openPastIn(t, place)
-	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 	first := db.push(t, event.CDRCall, "")
 	require.Equal(t, first+1, db.push(t, event.CDRCall, ""))
 	db.close(t)
@@ -618,7 +619,7 @@ func TestNumbersAfterRestore(t *testing.T) {
 func TestDayWithoutPartition(t *testing.T) {
 	t.Parallel()
 	db, ctx := openPastIn(t, emptyStore(t)), t.Context()
-	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 	day := time.Now().UnixMilli()/dayMS + 100
 	db.exec(t, "SELECT setval('event_seq', ?)", day<<dayBits)
 	seq := db.push(t, event.CDRCall, "")

@@ -12,6 +12,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 func days(n int) time.Time { return time.Now().Add(time.Duration(n) * 24 * time.Hour) }
@@ -151,7 +152,7 @@ func TestNumbersSurviveRetention(t *testing.T) { eachStore(t, testNumbersSurvive
 func testNumbersSurviveRetention(t *testing.T) {
 	dir := newPlace(t)
 	db := openPastIn(t, dir)
-	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(t.Context(), tx, 1)) })
+	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(t.Context(), tx, 1)) })
 	last := db.acceptMany(t, 1, event.CallRinging, 5)
 	require.NoError(t, db.Trim(t.Context(), days(401)))
 	require.Zero(t, db.count(t, "events"))
@@ -170,8 +171,8 @@ func testPendingOfTenant(t *testing.T) {
 	dir := newPlace(t)
 	db := openPastIn(t, dir)
 	db.seed(t, func(tx *sqlx.Tx) {
-		require.NoError(t, insertTenant(t.Context(), tx, 1))
-		require.NoError(t, insertTenant(t.Context(), tx, 2))
+		require.NoError(t, storetest.InsertTenant(t.Context(), tx, 1))
+		require.NoError(t, storetest.InsertTenant(t.Context(), tx, 2))
 	})
 	a, b := db.subscribe(t, 1, ""), db.subscribe(t, 1, `,"events":["cdr.*"]`)
 	first, second := db.push(t, event.CDRCall, "cdr/1"), db.push(t, event.CallRinging, "call/1")
@@ -195,7 +196,7 @@ func testPendingOfTenant(t *testing.T) {
 func TestRetentionOfTwoProcesses(t *testing.T) {
 	one, two := withSecond(t)
 	ctx := t.Context()
-	one.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	one.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 	s := one.subscribe(t, 1, "")
 	const events = 200
 	one.acceptMany(t, 1, event.CallRinging, events)

@@ -4,9 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
@@ -15,6 +13,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 var benchRows = flag.Int("past-rows", 500_000, "deliveries in the log that BenchmarkLog reads, over 100 subscriptions")
@@ -39,7 +38,7 @@ func benchLog(b *testing.B) {
 	}
 	step := days * dayMS / int64(*benchRows/5+1)
 	db.seed(b, func(tx *sqlx.Tx) {
-		require.NoError(b, insertTenant(ctx, tx, 1))
+		require.NoError(b, storetest.InsertTenant(ctx, tx, 1))
 		for no := int64(1); no <= subs; no++ {
 			require.NoError(b, insertSub(ctx, tx, no, 1, nil))
 		}
@@ -91,7 +90,7 @@ func benchLog(b *testing.B) {
 	} {
 		b.Run("deliveries/"+c.name, func(b *testing.B) {
 			c.f.Tenant, c.f.Limit = 1, 50
-			benchPages(b, func() error {
+			storetest.Pages(b, func() error {
 				_, _, err := db.FindDeliveries(ctx, c.f)
 				return err
 			})
@@ -101,7 +100,7 @@ func benchLog(b *testing.B) {
 		var places []struct{ Sub, Seq int64 } // here and there
 		require.NoError(b, db.read.Select(&places, "SELECT sub, seq FROM deliveries WHERE seq % 997 = 0 LIMIT 1000"))
 		n := 0
-		benchPages(b, func() error {
+		storetest.Pages(b, func() error {
 			p := places[n%len(places)]
 			n++
 			found, err := db.FindAttempts(ctx, 1, p.Sub, p.Seq, search.AttemptPlace{}, 50)
@@ -123,22 +122,10 @@ func benchLog(b *testing.B) {
 	} {
 		b.Run("events/"+c.name, func(b *testing.B) {
 			c.f.Tenant, c.f.Limit = 1, 50
-			benchPages(b, func() error {
+			storetest.Pages(b, func() error {
 				_, _, err := db.FindEvents(ctx, c.f)
 				return err
 			})
 		})
 	}
-}
-
-func benchPages(b *testing.B, page func() error) {
-	var took []time.Duration
-	for b.Loop() {
-		began := time.Now()
-		require.NoError(b, page())
-		took = append(took, time.Since(began))
-	}
-	slices.Sort(took)
-	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }

@@ -3,15 +3,12 @@ package storage
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -24,6 +21,7 @@ import (
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -39,12 +37,6 @@ const pastStart = 1_700_000_000_000
 
 // pastSeq is where numbers of that day begin on PostgreSQL.
 const pastSeq = pastStart / dayMS << dayBits
-
-func insertTenant(ctx context.Context, tx *sqlx.Tx, no int64) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO tenants (no, company_id, name, timezone, settings, limits, allow_networks, version, created_at, updated_at)
-		VALUES (?, ?, '', 'UTC', '{}', '{}', '[]', 1, 0, 0)`, no, fmt.Sprint("company-", no))
-	return err
-}
 
 func insertSub(ctx context.Context, tx *sqlx.Tx, no, tenant int64, deleted *int64) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO subscriptions (no, id, tenant, version, name, state, paused_reason, paused_for,
@@ -178,8 +170,8 @@ func makePast(rt require.TestingT, db *sqlx.DB, seed uint64, subs, events int) *
 		_, err := tx.ExecContext(ctx, "DELETE FROM "+t)
 		require.NoError(rt, err)
 	}
-	require.NoError(rt, insertTenant(ctx, tx, 1))
-	require.NoError(rt, insertTenant(ctx, tx, 2))
+	require.NoError(rt, storetest.InsertTenant(ctx, tx, 1))
+	require.NoError(rt, storetest.InsertTenant(ctx, tx, 2))
 	for no := range int64(subs) {
 		var deleted *int64
 		if r.IntN(4) == 0 {
@@ -410,8 +402,8 @@ func testFindEvent(t *testing.T) {
 	db, ctx := openPast(t), context.Background()
 	mine, likeOurs := newEventID(pastStart, 7), newEventID(pastStart, 7)
 	db.seed(t, func(tx *sqlx.Tx) {
-		require.NoError(t, insertTenant(ctx, tx, 1))
-		require.NoError(t, insertTenant(ctx, tx, 2))
+		require.NoError(t, storetest.InsertTenant(ctx, tx, 1))
+		require.NoError(t, storetest.InsertTenant(ctx, tx, 2))
 		for _, e := range []eventRow{
 			{Event: search.Event{Event: &event.Event{Tenant: 1, Seq: 7, ID: mine, Type: event.CDRCall, Body: []byte(`{"n":7}`)}}},
 			// A sender's id that looks like one of ours, naming another event's number.
@@ -454,7 +446,7 @@ func TestFindAttempts(t *testing.T) { eachStore(t, testFindAttempts) }
 func testFindAttempts(t *testing.T) {
 	db, ctx := openPast(t), context.Background()
 	db.seed(t, func(tx *sqlx.Tx) {
-		require.NoError(t, insertTenant(ctx, tx, 1))
+		require.NoError(t, storetest.InsertTenant(ctx, tx, 1))
 		require.NoError(t, insertSub(ctx, tx, 1, 1, nil))
 		require.NoError(t, insertRun(ctx, tx, runRow{sub: 1, seq: 5}))
 		for _, n := range [][2]int{{0, 1}, {0, 2}, {1, 1}} {
@@ -481,95 +473,13 @@ func testFindAttempts(t *testing.T) {
 	require.Empty(t, as, "another tenant's")
 }
 
-// explainer asks the database how it would run each statement before it runs it.
-type explainer struct {
-	*sqlx.DB
-	in    sqldb.Dialect
-	t     *testing.T
-	seen  map[string]bool // plans do not depend on the arguments
-	sorts bool            // sorting what was found is fine
-}
-
-func (e *explainer) QueryxContext(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
-	e.explain(ctx, query, args)
-	return e.DB.QueryxContext(ctx, query, args...)
-}
-
-func (e *explainer) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	e.explain(ctx, query, args)
-	return e.DB.QueryContext(ctx, query, args...)
-}
-
-func (e *explainer) QueryRowxContext(ctx context.Context, query string, args ...any) *sqlx.Row {
-	e.explain(ctx, query, args)
-	return e.DB.QueryRowxContext(ctx, query, args...)
-}
-
-// explain fails the test when a statement reads a table from end to end or
-// sorts what it found.
-func (e *explainer) explain(ctx context.Context, query string, args []any) {
-	if e.seen[query] {
-		return
-	}
-	e.seen[query] = true
-	if e.in == sqldb.Postgres {
-		e.explainPostgres(ctx, query, args)
-		return
-	}
-	rows, err := e.DB.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
-	require.NoError(e.t, err, query)
-	defer rows.Close()
-	for rows.Next() {
-		var id, parent, unused int
-		var step string
-		require.NoError(e.t, rows.Scan(&id, &parent, &unused, &step))
-		bounded := step == "SCAN k" || strings.Contains(step, "CONSTANT ROW") || strings.HasPrefix(step, "SCAN json_each") // the keys that the statement itself lists
-		require.False(e.t, strings.Contains(step, "SCAN") && !bounded, "%s\n%s", step, query)
-		require.False(e.t, strings.Contains(step, "TEMP B-TREE") && !e.sorts, "%s\n%s", step, query)
-	}
-	require.NoError(e.t, rows.Err())
-}
-
-// small tables are read whole, on PostgreSQL, however often a statement names them.
-var small = regexp.MustCompile(`Seq Scan on (tenants|subscriptions|event_seq|retention) `)
-
-// explainPostgres fails the test when a statement would read a large table from
-// end to end, were there many rows in it.
-func (e *explainer) explainPostgres(ctx context.Context, query string, args []any) {
-	tx, err := e.DB.BeginTxx(ctx, nil)
-	require.NoError(e.t, err)
-	defer tx.Rollback() //nolint:errcheck // it only looked
-	// In a small table the planner would rather read all of it.
-	_, err = tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off")
-	require.NoError(e.t, err)
-	var steps []string
-	require.NoError(e.t, tx.SelectContext(ctx, &steps, "EXPLAIN "+query, args...), query)
-	plan := strings.Join(steps, "\n")
-	for _, step := range steps {
-		require.False(e.t, strings.Contains(step, "Seq Scan") && !small.MatchString(step), "%s\n%s", plan, query)
-		require.False(e.t, strings.Contains(step, "Bitmap") && strings.Contains(step, "_20"), "it sorts a day: %s\n%s", plan, query)
-	}
-	// What SQLite is told to use PostgreSQL finds by itself.
-	if name := regexp.MustCompile(`INDEXED BY (deliveries_\w+)`).FindStringSubmatch(query); name != nil {
-		require.Contains(e.t, plan, name[1], query)
-	}
-	// An index that is read whole is no better.
-	for i, step := range steps {
-		if !strings.Contains(step, "Index") || !strings.Contains(step, " Scan") {
-			continue
-		}
-		bounded := i+1 < len(steps) && (strings.Contains(steps[i+1], "Index Cond") || strings.Contains(steps[i+1], "Filter: (accepted_at")) || small.MatchString(strings.Replace(step, "Index", "Seq", 1))
-		require.True(e.t, bounded, "%s\n%s", plan, query)
-	}
-}
-
 // No question about the past reads a table from end to end, however the filter is made.
 func TestSearchPlans(t *testing.T) { eachStore(t, testSearchPlans) }
 
 func testSearchPlans(t *testing.T) {
 	db := openPast(t)
 	makePast(t, db.raw, 1, 12, 100) // some rows of everything
-	e := &explainer{DB: db.read, in: db.in, t: t, seen: map[string]bool{}}
+	e := &storetest.Explainer{DB: db.read, In: db.in, T: t, Seen: map[string]bool{}}
 	snap, ctx, yesNo := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: e}, rows: 10, first: db.firstSeq.Load()}, context.Background(), []*bool{nil, new(true), new(false)}
 	ask := func(types event.Mask, key string) {
 		for _, matched := range yesNo {
@@ -597,5 +507,5 @@ func testSearchPlans(t *testing.T) {
 	ask(0, "call/0")
 	_, err := snap.eventDeliveries(ctx, 1, pastSeq+3)
 	require.NoError(t, err)
-	require.Greater(t, len(e.seen), 50)
+	require.Greater(t, len(e.Seen), 50)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 // withSecond is a store on PostgreSQL, and another process's of the same database.
@@ -76,7 +77,7 @@ func TestShards(t *testing.T) {
 func TestOutcomesAreFenced(t *testing.T) {
 	db, two := withSecond(t)
 	ctx := t.Context()
-	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(ctx, tx, 1)) })
+	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(ctx, tx, 1)) })
 	lost, kept := db.subscribe(t, 1, ""), db.subscribe(t, 1, "")
 	db.acceptMany(t, 1, event.CallRinging, 1)
 	shard := int(lost.No % 64)

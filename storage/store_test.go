@@ -15,19 +15,11 @@ import (
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
-// eachStore runs a test on both databases: they keep the same promises. It waits
-// for them more than it computes, so others run meanwhile.
-func eachStore(t *testing.T, test func(t *testing.T)) {
-	t.Parallel()
-	for _, name := range []string{"sqlite", postgresTest} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t)
-		})
-	}
-}
+// eachStore runs a test on both databases.
+func eachStore(t *testing.T, test func(t *testing.T)) { storetest.Each(t, test) }
 
 // eachStoreRapidly is eachStore for tests that call checkRapidly, which no other
 // may do meanwhile.
@@ -46,10 +38,7 @@ func (db pastDB) either(sqlite, postgres string) string {
 
 // fewer of something on PostgreSQL, where each statement is a round trip.
 func fewer[N int | uint64](t testing.TB, sqlite, postgres N) N {
-	if strings.Contains(t.Name(), "/"+postgresTest) {
-		return postgres
-	}
-	return sqlite
+	return storetest.Fewer(t, sqlite, postgres)
 }
 
 // checkRapidly is rapid.Check with half as many checks, on PostgreSQL a tenth: more
@@ -65,7 +54,7 @@ func checkRapidly(t *testing.T, prop func(*rapid.T)) {
 	rapid.Check(t, prop)
 }
 
-const postgresTest = "postgres"
+const postgresTest = storetest.Postgres
 
 // newPlace is where a store of the test may be: a folder, or the URL of an empty
 // database.

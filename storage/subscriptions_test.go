@@ -17,6 +17,7 @@ import (
 	"github.com/hookline/hookline/hub/admin"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage/internal/storetest"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -40,8 +41,8 @@ func wanted(t testing.TB, tenant int64, fields string) *subscriptions.Subscripti
 func withTenants(t testing.TB) pastDB {
 	db := openPast(t)
 	db.seed(t, func(tx *sqlx.Tx) {
-		require.NoError(t, insertTenant(t.Context(), tx, 1))
-		require.NoError(t, insertTenant(t.Context(), tx, 2))
+		require.NoError(t, storetest.InsertTenant(t.Context(), tx, 1))
+		require.NoError(t, storetest.InsertTenant(t.Context(), tx, 2))
 	})
 	return db
 }
@@ -280,7 +281,7 @@ func testDeleteCancelsBacklog(t *testing.T) {
 	dir := newPlace(t)
 	open := func() pastDB { return openPastIn(t, dir) }
 	db := open()
-	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, insertTenant(t.Context(), tx, 1)) })
+	db.seed(t, func(tx *sqlx.Tx) { require.NoError(t, storetest.InsertTenant(t.Context(), tx, 1)) })
 	s, kept := db.subscribe(t, 1, ""), db.subscribe(t, 1, "")
 	first := db.push(t, event.CDRCall, "cdr/0")
 	db.end(t, s.No, first, refused503(), delivery.Verdict{State: delivery.Exhausted})
@@ -462,7 +463,7 @@ func BenchmarkLoadSubscriptions(b *testing.B) {
 	db.seed(b, func(tx *sqlx.Tx) {
 		for no := int64(1); no <= n; no++ {
 			if no%5 == 1 {
-				require.NoError(b, insertTenant(b.Context(), tx, no/5+1))
+				require.NoError(b, storetest.InsertTenant(b.Context(), tx, no/5+1))
 			}
 			require.NoError(b, insertSub(b.Context(), tx, no, (no-1)/5+1, nil))
 			id := fmt.Sprint("sub-", no)

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
@@ -10,18 +9,13 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 // cpu is the processor time used so far: the wall clock also counts what else
 // the machine does.
-func cpu(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 func reportPer(b *testing.B, what string, n int, began time.Duration) {
-	b.ReportMetric(float64((cpu(b)-began).Nanoseconds())/float64(b.N*n), "cpu-ns/"+what)
+	b.ReportMetric(float64((storetest.CPU(b)-began).Nanoseconds())/float64(b.N*n), "cpu-ns/"+what)
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/"+what)
 }
 
@@ -49,7 +43,7 @@ func benchAccept(b *testing.B) {
 			db := withTenants(b)
 			db.subscribe(b, 1, `,"events":["*"]`)
 			b.ReportAllocs()
-			made, began := 0, cpu(b)
+			made, began := 0, storetest.CPU(b)
 			for b.Loop() {
 				_, err := db.Accept(b.Context(), records(n, &made))
 				require.NoError(b, err)
@@ -85,14 +79,14 @@ func benchRecord(b *testing.B) {
 				after = items[len(items)-1].ID
 			}
 			fill()
-			began = cpu(b)
+			began = storetest.CPU(b)
 			done := make(chan error, n)
 			for b.Loop() {
 				if len(items) < n {
 					b.StopTimer()
-					aside := cpu(b)
+					aside := storetest.CPU(b)
 					fill()
-					began += cpu(b) - aside
+					began += storetest.CPU(b) - aside
 					b.StartTimer()
 				}
 				outcomes := make([]*delivery.Outcome, n)

@@ -1,4 +1,4 @@
-package storage
+package folds_test
 
 import (
 	"testing"
@@ -6,15 +6,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 // Ids may hold NUL, which PostgreSQL's texts cannot: two events of one such call
 // are of one call, and retention takes it away.
-func TestOddCallIDs(t *testing.T) { eachStore(t, testOddCallIDs) }
+func TestOddCallIDs(t *testing.T) { storetest.Each(t, testOddCallIDs) }
 
 func testOddCallIDs(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	for _, typ := range []event.Type{event.CallRinging, event.CallEstablished} {
 		_, err := db.Accept(ctx, []*event.Event{{Tenant: 1, Type: typ, OrderKey: "call/x", OccurredAt: 5, Body: []byte(`{"callID": "a\u0000b", "partyID": "p\u0000", "agentUUID": "u\u0000"}`)}})
 		require.NoError(t, err)

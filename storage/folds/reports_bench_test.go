@@ -1,4 +1,4 @@
-package storage
+package folds_test
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,7 +15,9 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/report"
+	"github.com/hookline/hookline/storage"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 var (
@@ -33,15 +34,13 @@ const (
 // number and half hour, each with all the indicators of its records, and so that
 // its page is in the middle. Agents change their state four times a call.
 func BenchmarkReports(b *testing.B) {
-	for _, store := range []string{"sqlite", postgresTest} {
-		b.Run(store, benchReports)
-	}
+	storetest.EachBench(b, benchReports)
 }
 
 func benchReports(b *testing.B) {
 	db, ctx := withTenants(b), context.Background()
 	loadFacts(b, db, *reportCalls, *reportDays)
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	to := report.SlotMS * (int64(pastStart)/report.SlotMS/24*24 + 24)
 	month := report.Query{
 		Tenant: 1, From: to - 30*dayMS, To: to, Zone: time.UTC, Now: to, ByTime: true, ByKey: true, Offset: 500, Limit: 100,
@@ -66,9 +65,9 @@ func benchReports(b *testing.B) {
 		report.Query
 	}{{"agent-day-inbound", inbound}, {"agent-day-outbound", agents}, {"agent-day-status", states}, {"number-halfhour", numbers}, {"number-halfhour-no-distinct", simple}} {
 		b.Run(q.name, func(b *testing.B) {
-			before := cpuTime(b)
+			before := storetest.CPU(b)
 			rows, n := 0, 0
-			benchPages(b, func() error {
+			storetest.Pages(b, func() error {
 				t, err := report.Run(ctx, f, &q.Query)
 				rows, n = t.Total, n+1
 				return err
@@ -76,20 +75,14 @@ func benchReports(b *testing.B) {
 			require.Positive(b, rows)
 			b.ReportMetric(float64(rows), "rows")
 			// What it takes when nobody else wants the processor; without the server's.
-			b.ReportMetric(float64((cpuTime(b)-before).Milliseconds())/float64(n), "cpu-ms/op")
+			b.ReportMetric(float64((storetest.CPU(b)-before).Milliseconds())/float64(n), "cpu-ms/op")
 		})
 	}
 }
 
-func cpuTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // loadFacts as they are when the hours are over: as blocks. They lie between 8 and
 // 20 o'clock, half inbound, half outbound; a tenth of the calls have a second agent.
-func loadFacts(b *testing.B, db pastDB, calls, days int) {
+func loadFacts(b *testing.B, db store, calls, days int) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	end := int64(pastStart) / report.SlotMS / 24 * 24 // the last day's first hour
 	perHour := max(1, calls/days/12)
@@ -179,16 +172,14 @@ func benchHour(rnd *rand.Rand, slot int64, n int, no *int64) (mains, parties []r
 // BenchmarkReportFold folds records and statuses, a third each, from the store, as
 // a rebuild of the reports does.
 func BenchmarkReportFold(b *testing.B) {
-	for _, store := range []string{"sqlite", postgresTest} {
-		b.Run(store, benchReportFold)
-	}
+	storetest.EachBench(b, benchReportFold)
 }
 
 func benchReportFold(b *testing.B) {
 	const calls = 5000
 	db, ctx := withTenants(b), context.Background()
-	f := NewFolds(db.DB)
-	f.all = []fold{f.all[slices.IndexFunc(f.all, func(g fold) bool { return g.name() == "reports" })]}
+	f := storage.NewFolds(db.DB)
+	f.Only("reports")
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var events []*event.Event
 	for i := range calls {
@@ -202,11 +193,11 @@ func benchReportFold(b *testing.B) {
 		_, err := db.Accept(ctx, some)
 		require.NoError(b, err)
 	}
-	before, n := cpuTime(b), 0
+	before, n := storetest.CPU(b), 0
 	for b.Loop() {
 		require.NoError(b, f.Rebuild(ctx, 1))
 		n += len(events)
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
-	b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(n), "cpu-µs/event")
+	b.ReportMetric(float64((storetest.CPU(b)-before).Microseconds())/float64(n), "cpu-µs/event")
 }

@@ -1,4 +1,4 @@
-package storage
+package folds
 
 import (
 	"cmp"
@@ -160,12 +160,12 @@ func (agentFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more boo
 	return more, nil
 }
 
-// cut takes away about jobChunk rows of a table whose column is below a number,
+// cut takes away about chunk rows of a table whose column is below a number,
 // the least first.
 func cut(ctx context.Context, tx *sqlx.Tx, table, column string, tenant, below int64) (more bool, err error) {
 	var to int64
 	err = tx.GetContext(ctx, &to, "SELECT "+column+" FROM "+table+" WHERE tenant = ? AND "+column+" < ? ORDER BY "+column+" LIMIT 1 OFFSET ?",
-		tenant, below, jobChunk-1)
+		tenant, below, chunk-1)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		to = below - 1
@@ -189,7 +189,7 @@ func (agentFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (mo
 		Seq   int64  `db:"seq"`
 	}
 	if err := tx.SelectContext(ctx, &old, "SELECT agent, start_at, seq FROM agent_statuses WHERE tenant = ? AND seq < ? ORDER BY seq LIMIT ?",
-		tenant, below, jobChunk); err != nil {
+		tenant, below, chunk); err != nil {
 		return false, fmt.Errorf("old statuses: %w", err)
 	}
 	if len(old) == 0 {

@@ -1,4 +1,4 @@
-package storage
+package folds
 
 import (
 	"cmp"
@@ -692,7 +692,7 @@ func (f reportFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more 
 	for _, table := range reportTables {
 		var to []int64
 		if err := tx.SelectContext(ctx, &to, "SELECT seq FROM "+table+" WHERE tenant = ? AND seq >= ? ORDER BY seq LIMIT 1 OFFSET ?",
-			tenant, kept, jobChunk-1); err != nil {
+			tenant, kept, chunk-1); err != nil {
 			return false, fmt.Errorf("%s: %w", table, err)
 		}
 		upTo := int64(report.Open)
@@ -759,7 +759,7 @@ func (reportFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, _ int64) (more 
 			Kind  int64 `db:"kind"`
 		}
 		if err := tx.SelectContext(ctx, &old, "SELECT start_at, seq, "+kind+" AS kind FROM "+table+" WHERE tenant = ? AND seq < ?"+and+" ORDER BY seq LIMIT ?",
-			tenant, first, jobChunk); err != nil {
+			tenant, first, chunk); err != nil {
 			return false, fmt.Errorf("%s: %w", table, err)
 		}
 		if len(old) == 0 {
@@ -771,7 +771,7 @@ func (reportFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, _ int64) (more 
 		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE tenant = ? AND seq <= ?"+and, tenant, old[len(old)-1].Seq); err != nil {
 			return false, fmt.Errorf("%s: %w", table, err)
 		}
-		more = more || len(old) == jobChunk
+		more = more || len(old) == chunk
 	}
 	return more, c.mark(ctx, first)
 }

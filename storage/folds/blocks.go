@@ -1,4 +1,4 @@
-package storage
+package folds
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func (f *Folds) ReadFacts(ctx context.Context, tenant int64, fn func(report.Fact
 	}
 	// The report is made: whether the next one is quicker must not spoil it.
 	if err := f.keep(ctx, tenant, r.packed); err != nil && ctx.Err() == nil {
-		f.db.log.Warn("blocks of reports", "tenant", tenant, "err", err)
+		f.cfg.Log.Warn("blocks of reports", "tenant", tenant, "err", err)
 	}
 	return nil
 }
@@ -78,8 +78,8 @@ func (f *Folds) RunBlocks(ctx context.Context) error {
 	tick := time.NewTicker(packEvery)
 	defer tick.Stop()
 	for {
-		if err := f.pack(ctx, time.Now()); err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
-			f.db.log.Error("blocks of reports", "err", err)
+		if err := f.pack(ctx, time.Now()); err != nil && ctx.Err() == nil && !errors.Is(err, sqldb.ErrClosed) {
+			f.cfg.Log.Error("blocks of reports", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -98,14 +98,14 @@ func (f *Folds) pack(ctx context.Context, now time.Time) error {
 			Kind   int64 `db:"kind"`
 			Slot   int64 `db:"slot"`
 		}
-		if err := f.db.read.SelectContext(ctx, &open, `SELECT tenant, kind, slot FROM report_blocks
+		if err := f.cfg.Read.SelectContext(ctx, &open, `SELECT tenant, kind, slot FROM report_blocks
 			WHERE block IS NULL AND slot < ? ORDER BY tenant, slot, kind LIMIT ?`, quiet/report.SlotMS, packBlocks); err != nil {
 			return fmt.Errorf("hours without a block: %w", err)
 		}
 		for _, o := range open {
 			began := time.Now()
 			r := &reportReader{tenant: o.Tenant, quiet: quiet}
-			if err := f.db.snapshot(ctx, "pack", func(snap snapshot) error {
+			if err := f.snapshot(ctx, "pack", func(snap snapshot) error {
 				r.snapshot = snap
 				from := o.Slot * report.SlotMS
 				return r.Blocks(ctx, report.Kind(o.Kind), report.Span{From: from, To: from + report.SlotMS}, func(*report.Block) error { return nil })

@@ -1,4 +1,4 @@
-package storage
+package folds_test
 
 import (
 	"context"
@@ -13,17 +13,20 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/report"
+	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/folds"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 // reportRows are all facts of tenant 1 as text. What numbers tell the calls of
 // parties apart depends on how the events fell into steps: which are the same counts.
-func (db pastDB) reportRows(t testing.TB) (rows []string) {
+func (db store) reportRows(t testing.TB) (rows []string) {
 	t.Helper()
 	calls := map[int64]string{}
 	for _, of := range []struct{ table, columns, order string }{
-		{"report_calls", reportCallColumns, "scope, call_id"},
-		{"report_parties", reportPartyColumns, "scope, call_id, party_id"},
-		{"report_states", reportStateColumns, "agent, start_at"},
+		{"report_calls", folds.ReportCallColumns, "scope, call_id"},
+		{"report_parties", folds.ReportPartyColumns, "scope, call_id, party_id"},
+		{"report_states", folds.ReportStateColumns, "agent, start_at"},
 		{"report_agents", "agent, no, no_at, no_seq, name, name_at, name_seq", "agent"},
 	} {
 		found, err := db.raw.Queryx("SELECT " + of.columns + " FROM " + of.table + " WHERE tenant = 1 ORDER BY " + of.order)
@@ -51,7 +54,7 @@ func (db pastDB) reportRows(t testing.TB) (rows []string) {
 }
 
 // facts of a kind as reports read them.
-func reportFacts(t testing.TB, f *Folds, k report.Kind) (facts []string) {
+func reportFacts(t testing.TB, f *folds.Folds, k report.Kind) (facts []string) {
 	t.Helper()
 	require.NoError(t, f.ReadFacts(context.Background(), 1, func(r report.Facts) error {
 		facts = nil
@@ -120,12 +123,12 @@ func reportHistory(rnd *rand.Rand, n int) (events []*event.Event) {
 }
 
 // What is folded step by step is what is folded at once, as rows and as blocks.
-func TestReportsRebuilt(t *testing.T) { eachStore(t, testReportsRebuilt) }
+func TestReportsRebuilt(t *testing.T) { storetest.Each(t, testReportsRebuilt) }
 
 func testReportsRebuilt(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	f := NewFolds(db.DB)
-	for seed := range uint64(fewer(t, 5, 2)) {
+	f := storage.NewFolds(db.DB)
+	for seed := range uint64(storetest.Fewer(t, 5, 2)) {
 		t.Logf("seed %d", seed)
 		rnd := rand.New(rand.NewPCG(seed, 7))
 		for rest := reportHistory(rnd, 150); len(rest) > 0; {
@@ -135,7 +138,7 @@ func testReportsRebuilt(t *testing.T) {
 			rest = rest[n:]
 			require.NoError(t, f.FoldTo(ctx, 1))
 			if rnd.IntN(4) == 0 { // some hours have blocks when the next records come
-				require.NoError(t, f.pack(ctx, time.Now()))
+				require.NoError(t, f.Pack(ctx, time.Now()))
 			}
 		}
 		step := db.reportRows(t)
@@ -160,11 +163,11 @@ func testReportsRebuilt(t *testing.T) {
 
 // What an agent is called is what the newest of its records says, also when that
 // one is corrected.
-func TestReportNames(t *testing.T) { eachStore(t, testReportNames) }
+func TestReportNames(t *testing.T) { storetest.Each(t, testReportNames) }
 
 func testReportNames(t *testing.T) {
 	db := withTenants(t)
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	names := func() (all []string) {
 		require.NoError(t, f.ReadFacts(t.Context(), 1, func(r report.Facts) error {
 			namings, err := r.Namings(t.Context())
@@ -194,11 +197,11 @@ func testReportNames(t *testing.T) {
 
 // Facts outlast the bodies, also a rebuild; they go with the events. A state that
 // lasts stays.
-func TestReportsPastRetention(t *testing.T) { eachStore(t, testReportsPastRetention) }
+func TestReportsPastRetention(t *testing.T) { storetest.Each(t, testReportsPastRetention) }
 
 func testReportsPastRetention(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	status := func(start, login int) {
 		db.cdr(t, event.AgentStatus, "agent/u", fmt.Sprintf(`{"agentUUID": "u", "agentID": "1", "startTime": %d, "loginStatus": %d}`, start, login))
 	}
@@ -215,7 +218,7 @@ func testReportsPastRetention(t *testing.T) {
 	require.Equal(t, all, db.reportRows(t))
 	require.NoError(t, f.Rebuild(ctx, 1))
 	require.Equal(t, all, db.reportRows(t), "a rebuild loses nothing that it cannot make again")
-	require.NoError(t, f.pack(ctx, time.Now()))
+	require.NoError(t, f.Pack(ctx, time.Now()))
 	require.Len(t, reportFacts(t, f, report.Calls), 2)
 
 	db.exec(t, "DELETE FROM bodies")
@@ -231,24 +234,21 @@ func testReportsPastRetention(t *testing.T) {
 }
 
 // A block is kept only if its hour is what it was when the rows were read.
-func TestBlocksOfChangedHours(t *testing.T) { eachStore(t, testBlocksOfChangedHours) }
+func TestBlocksOfChangedHours(t *testing.T) { storetest.Each(t, testBlocksOfChangedHours) }
 
 func testBlocksOfChangedHours(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	call := func(result int) {
 		db.cdr(t, event.CDRCall, "cdr/a", fmt.Sprintf(`{"callID": "a", "callType": 2, "startTime": 1000, "callResult": %d}`, result))
 		require.NoError(t, f.FoldTo(ctx, 1))
 	}
 	call(8)
-	r := &reportReader{tenant: 1, quiet: time.Now().UnixMilli()}
-	require.NoError(t, db.snapshot(ctx, "test", func(snap snapshot) error {
-		r.snapshot = snap
-		return r.Blocks(ctx, report.Calls, report.Span{From: 0, To: 1}, func(*report.Block) error { return nil })
-	}))
-	require.Len(t, r.packed, 1)
+	packed, err := f.Packed(ctx, 1, report.Calls, report.Span{From: 0, To: 1})
+	require.NoError(t, err)
+	require.Len(t, packed, 1)
 	call(22)
-	require.NoError(t, f.keep(ctx, 1, r.packed))
+	require.NoError(t, f.Keep(ctx, 1, packed))
 	require.Zero(t, db.count(t, "report_blocks WHERE block IS NOT NULL"))
 	facts := reportFacts(t, f, report.Calls)
 	require.Equal(t, 1, db.count(t, "report_blocks WHERE block IS NOT NULL"))

@@ -1,4 +1,4 @@
-package storage
+package folds
 
 import (
 	"context"
@@ -135,7 +135,7 @@ func (recordFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bo
 func (recordFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
 	for _, table := range []string{"call_records", "party_records", "call_attached"} {
 		var to int64
-		err := tx.GetContext(ctx, &to, "SELECT seq + 1 FROM "+table+" WHERE tenant = ? AND seq < ? ORDER BY seq LIMIT 1 OFFSET ?", tenant, below, jobChunk-1)
+		err := tx.GetContext(ctx, &to, "SELECT seq + 1 FROM "+table+" WHERE tenant = ? AND seq < ? ORDER BY seq LIMIT 1 OFFSET ?", tenant, below, chunk-1)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			to = below

@@ -1,4 +1,4 @@
-package storage
+package folds_test
 
 import (
 	"context"
@@ -12,24 +12,18 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/folds"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
-// cdr accepts a record of tenant 1.
-func (db pastDB) cdr(t testing.TB, typ event.Type, key, body string) int64 {
-	t.Helper()
-	e := &event.Event{Tenant: 1, Type: typ, OrderKey: key, Body: []byte(body)}
-	_, err := db.Accept(t.Context(), []*event.Event{e})
-	require.NoError(t, err)
-	return e.Seq
-}
-
 // Records go with the bodies that retention takes away; a later version stays.
-func TestRecordsPastRetention(t *testing.T) { eachStore(t, testRecordsPastRetention) }
+func TestRecordsPastRetention(t *testing.T) { storetest.Each(t, testRecordsPastRetention) }
 
 func testRecordsPastRetention(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	for _, c := range []string{"a", "b"} {
 		db.cdr(t, event.CDRCall, "cdr/"+c, fmt.Sprintf(`{"callID": %q, "startTime": 1000}`, c))
 		db.cdr(t, event.CDRParty, "cdr/"+c+"/p", fmt.Sprintf(`{"callID": %q, "partyId": "p", "agentID": "7", "callResult": 3, "departmentId": "d"}`, c))
@@ -70,11 +64,11 @@ func testRecordsPastRetention(t *testing.T) {
 }
 
 // Scopes do not mix, and many records are reset and folded in steps.
-func TestRecordScopes(t *testing.T) { eachStore(t, testRecordScopes) }
+func TestRecordScopes(t *testing.T) { storetest.Each(t, testRecordScopes) }
 
 func testRecordScopes(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	db.cdr(t, event.CDRCall, "cdr/a", `{"callID": "a", "startTime": 1000, "customerNumber": "1\u00002"}`)
 	db.cdr(t, event.CDRBotCall, "bot/a", `{"callID": "a", "startTime": 1500}`)
 	db.cdr(t, event.CDRBotParty, "bot/a/p", `{"callID": "a", "partyId": "p", "callResult": 3, "agentUUID": "u"}`)
@@ -136,23 +130,21 @@ func callFilters(from, to int64) map[string]search.CallFilter {
 }
 
 // No question about records reads a table from end to end.
-func TestRecordPlans(t *testing.T) { eachStore(t, testRecordPlans) }
+func TestRecordPlans(t *testing.T) { storetest.Each(t, testRecordPlans) }
 
 func testRecordPlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	db.cdr(t, event.CDRCall, "cdr/a", `{"callID": "a", "startTime": 1000}`)
-	require.NoError(t, NewFolds(db.DB).FoldTo(ctx, 1))
-	e := &explainer{DB: db.read, in: db.in, t: t, seen: map[string]bool{}, sorts: true}
-	snap := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: e}}
+	require.NoError(t, storage.NewFolds(db.DB).FoldTo(ctx, 1))
+	e := &storetest.Explainer{DB: db.raw, In: db.in(), T: t, Seen: map[string]bool{}, Sorts: true}
+	snap := folds.Snapshot{Snapshot: sqldb.Snapshot{In: db.in(), Q: e}}
 	for _, f := range callFilters(1, 2000) {
-		_, _, err := snap.calls(ctx, &f)
-		require.NoError(t, err)
+		require.NoError(t, snap.Calls(ctx, &f))
 	}
-	_, _, err := snap.call(ctx, 1, search.Telemarketing, "a")
-	require.NoError(t, err)
-	sum, args := sumPartiesOf+"?)", []any{1, 0, "a"}
-	e.explain(ctx, sum, args)
-	require.Greater(t, len(e.seen), 10)
+	require.NoError(t, snap.Call(ctx, 1, "a"))
+	sum, args := folds.SumPartiesOf+"?)", []any{1, 0, "a"}
+	e.Explain(ctx, sum, args)
+	require.Greater(t, len(e.Seen), 10)
 }
 
 var benchCDRs = flag.Int("cdrs", 20_000, "records that BenchmarkRecords folds and reads, half of them main ones, over 30 days")
@@ -160,9 +152,7 @@ var benchCDRs = flag.Int("cdrs", 20_000, "records that BenchmarkRecords folds an
 // BenchmarkRecords folds records that are there and asks for pages of them, of
 // one day and of all.
 func BenchmarkRecords(b *testing.B) {
-	for _, store := range []string{"sqlite", postgresTest} {
-		b.Run(store, benchRecords)
-	}
+	storetest.EachBench(b, benchRecords)
 }
 
 func benchRecords(b *testing.B) {
@@ -171,7 +161,7 @@ func benchRecords(b *testing.B) {
 	const days = 30
 	step := int64(days) * dayMS / int64(calls)
 	first := int64(1)
-	if db.in == sqldb.Postgres {
+	if db.in() == sqldb.Postgres {
 		require.NoError(b, db.raw.Get(&first, "SELECT nextval('event_seq')"))
 	}
 	seq := first
@@ -191,39 +181,39 @@ func benchRecords(b *testing.B) {
 					seq++
 				}
 			}
-			require.NoError(b, upsert(ctx, tx, `INSERT INTO events (tenant, seq, id, type, order_key, occurred_at, accepted_at, source, key_id, process,
+			require.NoError(b, folds.Upsert(ctx, tx, `INSERT INTO events (tenant, seq, id, type, order_key, occurred_at, accepted_at, source, key_id, process,
 				body_hash, size, matched, hops, test) VALUES`, events, ""))
-			require.NoError(b, upsert(ctx, tx, "INSERT INTO bodies (seq, tenant, bytes) VALUES", bodies, ""))
+			require.NoError(b, folds.Upsert(ctx, tx, "INSERT INTO bodies (seq, tenant, bytes) VALUES", bodies, ""))
 		})
 	}
-	if db.in == sqldb.Postgres {
+	if db.in() == sqldb.Postgres {
 		db.exec(b, "SELECT setval('event_seq', ?)", seq-1)
 	}
-	f := NewFolds(db.DB)
-	began, busy := time.Now(), cpu(b)
+	f := storage.NewFolds(db.DB)
+	began, busy := time.Now(), storetest.CPU(b)
 	require.NoError(b, f.FoldTo(ctx, 1))
 	b.Logf("%d records folded in %s, %.1f µs each, %.1f µs of this process's processor", 2*calls, time.Since(began),
-		float64(time.Since(began).Microseconds())/float64(2*calls), float64((cpu(b)-busy).Microseconds())/float64(2*calls))
+		float64(time.Since(began).Microseconds())/float64(2*calls), float64((storetest.CPU(b)-busy).Microseconds())/float64(2*calls))
 	require.Equal(b, calls, db.count(b, "call_records"))
-	if db.in == sqldb.Postgres { // as autovacuum does by itself, later
+	if db.in() == sqldb.Postgres { // as autovacuum does by itself, later
 		for _, t := range []string{"call_records", "party_records", "events", "bodies"} {
 			db.exec(b, "ANALYZE "+t)
 		}
 	}
 	day := int64(pastStart + 10*dayMS)
 	for name, of := range callFilters(day, day+dayMS) {
-		b.Run("day/"+name, func(b *testing.B) { f.bench(b, of) })
+		b.Run("day/"+name, func(b *testing.B) { benchCalls(b, f, of) })
 	}
 	deep := search.CallFilter{Tenant: 1, From: day, To: day + dayMS, Limit: 100, Offset: max(calls/days-200, 0)}
-	b.Run("day/deep", func(b *testing.B) { f.bench(b, deep) })
+	b.Run("day/deep", func(b *testing.B) { benchCalls(b, f, deep) })
 	for name, of := range callFilters(pastStart, pastStart+days*dayMS) {
-		b.Run("all/"+name, func(b *testing.B) { f.bench(b, of) })
+		b.Run("all/"+name, func(b *testing.B) { benchCalls(b, f, of) })
 	}
 	deep = search.CallFilter{Tenant: 1, From: pastStart, To: pastStart + days*dayMS, Limit: 1000, Offset: min(99_000, max(calls-2000, 0))}
-	b.Run("all/deep", func(b *testing.B) { f.bench(b, deep) })
+	b.Run("all/deep", func(b *testing.B) { benchCalls(b, f, deep) })
 	b.Run("call", func(b *testing.B) {
 		n := 0
-		benchPages(b, func() error {
+		storetest.Pages(b, func() error {
 			n = (n + 7919) % calls
 			_, _, err := f.FindCall(ctx, 1, search.Telemarketing, fmt.Sprint("call-", n))
 			return err
@@ -231,8 +221,8 @@ func benchRecords(b *testing.B) {
 	})
 }
 
-func (f *Folds) bench(b *testing.B, of search.CallFilter) {
-	benchPages(b, func() error {
+func benchCalls(b *testing.B, f *folds.Folds, of search.CallFilter) {
+	storetest.Pages(b, func() error {
 		_, _, err := f.FindCalls(context.Background(), of)
 		return err
 	})

@@ -1,4 +1,4 @@
-package storage
+package folds_test
 
 import (
 	"cmp"
@@ -16,7 +16,10 @@ import (
 	"github.com/hookline/hookline/hub/directory"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/folds"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 var boardRounds = flag.Int("board.rounds", 1, "how many random histories TestBoardsEqualRecount plays on each store")
@@ -29,7 +32,7 @@ const (
 
 // Whatever is told, in whatever order, each figure is that of a naive recount:
 // while it is told, at later moments, after a restart and after a rebuild.
-func TestBoardsEqualRecount(t *testing.T) { eachStore(t, testBoardsEqualRecount) }
+func TestBoardsEqualRecount(t *testing.T) { storetest.Each(t, testBoardsEqualRecount) }
 
 func testBoardsEqualRecount(t *testing.T) {
 	for range *boardRounds {
@@ -42,7 +45,7 @@ func playBoards(t *testing.T, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	book := &directory.Book{}
 	n := listBoards(book)
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	boards := &live.Boards{Scenes: f, Directory: book.Of}
 	check := func(what string, now int64) {
 		t.Helper()
@@ -86,7 +89,7 @@ func playBoards(t *testing.T, seed uint64) {
 	require.NoError(t, f.Rebuild(ctx, 1))
 	check("rebuilt", boardNow)
 	db = openAgain(t, &db)
-	f = NewFolds(db.DB)
+	f = storage.NewFolds(db.DB)
 	boards.Scenes = f
 	for _, after := range later {
 		check("another life", boardNow+after)
@@ -106,7 +109,7 @@ func playBoards(t *testing.T, seed uint64) {
 }
 
 // retain has all bodies taken away: boards know nothing any more.
-func (n *naiveBoards) retain(t *testing.T, db *pastDB, f *Folds) {
+func (n *naiveBoards) retain(t *testing.T, db *store, f *folds.Folds) {
 	t.Helper()
 	db.exec(t, "INSERT INTO retention (tenant, payload) VALUES (1, 4611686018427387904)")
 	require.NoError(t, f.Trim(t.Context()))
@@ -671,18 +674,7 @@ func (n *naiveBoards) compareChats(t *testing.T, what string, p *live.Present, r
 // end to end.
 func TestScenePlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	e := &explainer{DB: db.read, t: t, seen: map[string]bool{}, sorts: true}
-	snap := snapshot{Snapshot: sqldb.Snapshot{Q: e}}
-	for _, upTo := range []int64{0, 7} { // the first time, and what has changed
-		s := &scene{held: newHeld(1, [2]int64{})}
-		s.upTo = upTo
-		require.NoError(t, s.read(ctx, snap, 1))
-		require.NoError(t, s.readSpans(ctx, snap, 1, []string{"ua"}))
-		s.agents["ua"] = &seenRow{Known: live.Known{State: live.State{Work: 7}, CallID: "c"}}
-		require.NoError(t, s.readCalls(ctx, snap, 1))
-	}
-	require.NoError(t, snap.eachChat(ctx, 1, 1, 2, nil))
-	require.NoError(t, snap.eachSpan(ctx, 1, 1, 2, nil))
-	require.NoError(t, snap.eachWait(ctx, 1, 1, 2, nil))
-	require.Len(t, e.seen, 13)
+	e := &storetest.Explainer{DB: db.raw, T: t, Seen: map[string]bool{}, Sorts: true}
+	require.NoError(t, folds.Snapshot{Snapshot: sqldb.Snapshot{Q: e}}.Boards(ctx, 1))
+	require.Len(t, e.Seen, 13)
 }

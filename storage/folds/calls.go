@@ -1,4 +1,4 @@
-package storage
+package folds
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package storage
+package folds_test
 
 import (
 	"context"
@@ -14,79 +14,48 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/folds"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
-// tally is a fold that counts what it is given, and notes the last number.
-type tally struct {
-	as    string
-	fail  error // what apply returns, if not nil
-	unfit int64 // number of an event that the database refuses
-}
-
-func (f *tally) name() string { return f.as }
-
-func (f *tally) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*event.Event) error {
-	for _, e := range events {
-		times := 1
-		if e.Seq == f.unfit {
-			times = 2 // its key is unique
-		}
-		for range times {
-			if _, err := tx.ExecContext(ctx, "INSERT INTO tally (fold, tenant, seq, body) VALUES (?, ?, ?, ?)", f.as, tenant, e.Seq, string(e.Body)); err != nil {
-				return err
-			}
-		}
-	}
-	return f.fail
-}
-
-func (f *tally) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (bool, error) {
-	res, err := tx.ExecContext(ctx, `DELETE FROM tally WHERE fold = ? AND tenant = ? AND seq <=
-		(SELECT min(seq) + 99 FROM tally WHERE fold = ? AND tenant = ?)`, f.as, tenant, f.as, tenant)
-	if err != nil {
-		return false, err
-	}
-	n, err := res.RowsAffected()
-	return n > 0, err
-}
-
 // withTallies is a store with nothing but two such folds.
-func withTallies(t testing.TB) (pastDB, *Folds, *tally) {
+func withTallies(t testing.TB) (store, *folds.Folds, *folds.Tally) {
 	db := withTenants(t)
 	db.exec(t, "CREATE TABLE tally (fold TEXT, tenant BIGINT, seq BIGINT, body TEXT, PRIMARY KEY (fold, tenant, seq))")
-	b := &tally{as: "b"}
+	b := &folds.Tally{As: "b"}
 	return db, tallying(db, b), b
 }
 
-func tallying(db pastDB, b *tally) *Folds {
-	f := NewFolds(db.DB)
-	f.all = []fold{&tally{as: "a"}, b}
+func tallying(db store, b *folds.Tally) *folds.Folds {
+	f := storage.NewFolds(db.DB)
+	f.Use(&folds.Tally{As: "a"}, b)
 	return f
 }
 
 // tallied are the numbers that a fold was given.
-func (db pastDB) tallied(t testing.TB, fold string, tenant int64) (seqs []int64) {
+func (db store) tallied(t testing.TB, fold string, tenant int64) (seqs []int64) {
 	t.Helper()
 	require.NoError(t, db.raw.Select(&seqs, db.raw.Rebind("SELECT seq FROM tally WHERE fold = ? AND tenant = ? ORDER BY seq"), fold, tenant))
 	return seqs
 }
 
 // accepted are the numbers of the tenant's events, test pushes aside.
-func (db pastDB) accepted(t testing.TB, tenant int64) (seqs []int64) {
+func (db store) accepted(t testing.TB, tenant int64) (seqs []int64) {
 	t.Helper()
 	require.NoError(t, db.raw.Select(&seqs, db.raw.Rebind("SELECT seq FROM events WHERE tenant = ? AND NOT test ORDER BY seq"), tenant))
 	return seqs
 }
 
-func (db pastDB) position(t testing.TB, fold string, tenant int64) int64 {
+func (db store) position(t testing.TB, fold string, tenant int64) int64 {
 	t.Helper()
-	at, err := positions(t.Context(), db.read, tenant)
+	at, err := folds.Positions(t.Context(), db.raw, tenant)
 	require.NoError(t, err)
 	return at[fold]
 }
 
-func TestFolds(t *testing.T) { eachStore(t, testFolds) }
+func TestFolds(t *testing.T) { storetest.Each(t, testFolds) }
 
 func testFolds(t *testing.T) {
 	db, f, _ := withTallies(t)
@@ -96,19 +65,19 @@ func testFolds(t *testing.T) {
 	db.push(t, event.CallRinging, "call/1")
 	require.NoError(t, f.FoldTo(ctx, 1))
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "a", 1))
-	db.acceptMany(t, 1, event.CallRinging, 3*foldEvents+1)
+	db.acceptMany(t, 1, event.CallRinging, 3*folds.StepEvents+1)
 	db.acceptMany(t, 2, event.CallRinging, 5)
 	_, err := db.Accept(ctx, []*event.Event{{Tenant: 1, Type: event.CDRCall, Test: true, Body: []byte("{}")}})
 	require.NoError(t, err)
 	require.NoError(t, f.FoldTo(ctx, 1))
-	require.Len(t, db.tallied(t, "a", 1), 3*foldEvents+2)
+	require.Len(t, db.tallied(t, "a", 1), 3*folds.StepEvents+2)
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "a", 1))
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "b", 1))
 	require.Empty(t, db.tallied(t, "a", 2), "who asks about one tenant waits for no other")
 	require.Zero(t, db.position(t, "a", 2))
 
 	// Another life of the store knows the events from the store alone.
-	f = tallying(openAgain(t, &db), &tally{as: "b"})
+	f = tallying(openAgain(t, &db), &folds.Tally{As: "b"})
 	db.push(t, event.CallRinging, "call/2")
 	require.NoError(t, f.FoldTo(ctx, 1))
 	require.NoError(t, f.FoldTo(ctx, 2))
@@ -130,26 +99,17 @@ func testFolds(t *testing.T) {
 	require.Error(t, f.Rebuild(ctx, 1, "c"))
 }
 
-// openAgain closes a store and opens it again.
-func openAgain(t testing.TB, db *pastDB) pastDB {
-	t.Helper()
-	place := db.cfg.Dir + db.cfg.URL
-	db.close(t)
-	*db = openPastIn(t, place)
-	return *db
-}
-
 // What fails leaves no trace and is folded later, by all folds alike.
-func TestFoldFails(t *testing.T) { eachStore(t, testFoldFails) }
+func TestFoldFails(t *testing.T) { storetest.Each(t, testFoldFails) }
 
 func testFoldFails(t *testing.T) {
 	db, f, b := withTallies(t)
 	ctx := t.Context()
 	db.acceptMany(t, 1, event.CallRinging, 10)
-	b.fail = errors.New("out of order")
-	require.ErrorIs(t, f.FoldTo(ctx, 1), b.fail)
+	b.Fail = errors.New("out of order")
+	require.ErrorIs(t, f.FoldTo(ctx, 1), b.Fail)
 	require.Empty(t, db.tallied(t, "a", 1))
-	b.fail = nil
+	b.Fail = nil
 	require.NoError(t, f.FoldTo(ctx, 1))
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "a", 1))
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "b", 1))
@@ -164,7 +124,7 @@ func testFoldFails(t *testing.T) {
 
 // What the database cannot hold is left out of the fold that it does not fit
 // into, and nothing else is.
-func TestUnfitEvent(t *testing.T) { eachStore(t, testUnfitEvent) }
+func TestUnfitEvent(t *testing.T) { storetest.Each(t, testUnfitEvent) }
 
 func testUnfitEvent(t *testing.T) {
 	db, f, b := withTallies(t)
@@ -172,21 +132,21 @@ func testUnfitEvent(t *testing.T) {
 	db.acceptMany(t, 1, event.CallRinging, 300)
 	all := db.accepted(t, 1)
 	bad := all[123]
-	b.unfit = bad
+	b.Unfit = bad
 	require.NoError(t, f.FoldTo(ctx, 1))
 	require.Equal(t, all, db.tallied(t, "a", 1))
 	require.Equal(t, append(slices.Clone(all[:123]), all[124:]...), db.tallied(t, "b", 1))
-	b.unfit = 0
+	b.Unfit = 0
 	require.NoError(t, f.Rebuild(ctx, 1))
 	require.Equal(t, all, db.tallied(t, "b", 1))
 }
 
 // Texts of any length and any characters that JSON can carry are folded.
-func TestFoldsHoldAnyText(t *testing.T) { eachStore(t, testFoldsHoldAnyText) }
+func TestFoldsHoldAnyText(t *testing.T) { storetest.Each(t, testFoldsHoldAnyText) }
 
 func testFoldsHoldAnyText(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	var random strings.Builder // so that nothing compresses it below the limit of an index
 	for n := range 4000 {
 		fmt.Fprintf(&random, "%x", (n*n*7919+n*104729)%65521)
@@ -207,7 +167,7 @@ func testFoldsHoldAnyText(t *testing.T) {
 		}
 	}
 	require.NoError(t, f.FoldTo(ctx, 1))
-	at, err := f.lowest(ctx, db.read, 1)
+	at, err := f.Lowest(ctx, 1)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, at, int64(sent))
 	require.NoError(t, f.Rebuild(ctx, 1))
@@ -215,7 +175,7 @@ func testFoldsHoldAnyText(t *testing.T) {
 
 // Many ask while many are accepted: each answer has all that was accepted
 // before it was asked for, and each event is folded once.
-func TestFoldsRace(t *testing.T) { eachStore(t, testFoldsRace) }
+func TestFoldsRace(t *testing.T) { storetest.Each(t, testFoldsRace) }
 
 func testFoldsRace(t *testing.T) {
 	db, f, _ := withTallies(t)
@@ -232,7 +192,7 @@ func testFoldsRace(t *testing.T) {
 					return
 				}
 				var n int
-				if err := db.read.Get(&n, db.read.Rebind("SELECT count(*) FROM tally WHERE fold = 'a' AND tenant = 1 AND seq = ?"), seq); err != nil || n != 1 {
+				if err := db.raw.Get(&n, db.raw.Rebind("SELECT count(*) FROM tally WHERE fold = 'a' AND tenant = 1 AND seq = ?"), seq); err != nil || n != 1 {
 					t.Errorf("event %d is in the fold %d times, %v", seq, n, err)
 				}
 				if g == 0 && i%5 == 4 {
@@ -251,18 +211,18 @@ func testFoldsRace(t *testing.T) {
 }
 
 // The loop folds without being asked, all tenants.
-func TestFoldsRunAhead(t *testing.T) { eachStore(t, testFoldsRunAhead) }
+func TestFoldsRunAhead(t *testing.T) { storetest.Each(t, testFoldsRunAhead) }
 
 func testFoldsRunAhead(t *testing.T) {
 	db, _, _ := withTallies(t)
 	ctx, stop := context.WithCancel(t.Context())
-	db.acceptMany(t, 1, event.CallRinging, 2*foldEvents)
-	f := tallying(openAgain(t, &db), &tally{as: "b"}) // this process knows of none of them
+	db.acceptMany(t, 1, event.CallRinging, 2*folds.StepEvents)
+	f := tallying(openAgain(t, &db), &folds.Tally{As: "b"}) // this process knows of none of them
 	ran := make(chan error, 1)
 	go func() { ran <- f.Run(ctx) }()
 	db.acceptMany(t, 2, event.CallRinging, 10)
 	require.Eventually(t, func() bool {
-		return len(db.tallied(t, "b", 1)) == 2*foldEvents && len(db.tallied(t, "b", 2)) == 10
+		return len(db.tallied(t, "b", 1)) == 2*folds.StepEvents && len(db.tallied(t, "b", 2)) == 10
 	}, 20*time.Second, 5*time.Millisecond)
 	stop()
 	require.NoError(t, <-ran)
@@ -270,7 +230,9 @@ func testFoldsRunAhead(t *testing.T) {
 
 // On PostgreSQL a lower number can be committed after a higher one: a fold waits
 // for it, and passes no number by.
-func TestFoldsWaitForLowerNumbers(t *testing.T) { t.Run(postgresTest, testFoldsWaitForLowerNumbers) }
+func TestFoldsWaitForLowerNumbers(t *testing.T) {
+	t.Run(storetest.Postgres, testFoldsWaitForLowerNumbers)
+}
 
 func testFoldsWaitForLowerNumbers(t *testing.T) {
 	db, f, _ := withTallies(t)
@@ -301,24 +263,24 @@ func testFoldsWaitForLowerNumbers(t *testing.T) {
 }
 
 // Two processes fold one store.
-func TestFoldsOfTwoProcesses(t *testing.T) { t.Run(postgresTest, testFoldsOfTwoProcesses) }
+func TestFoldsOfTwoProcesses(t *testing.T) { t.Run(storetest.Postgres, testFoldsOfTwoProcesses) }
 
 func testFoldsOfTwoProcesses(t *testing.T) {
 	db, f, _ := withTallies(t)
-	other := openPastIn(t, db.cfg.URL)
+	other := open(t, db.place)
 	ctx := t.Context()
 	var wg sync.WaitGroup
 	for i, of := range []struct {
-		pastDB
-		*Folds
-	}{{db, f}, {other, tallying(other, &tally{as: "b"})}} {
+		store
+		*folds.Folds
+	}{{db, f}, {other, tallying(other, &folds.Tally{As: "b"})}} {
 		for g := range 2 {
 			wg.Go(func() {
 				for n := range 15 {
 					seq := of.push(t, event.CallRinging, fmt.Sprintf("call/%d-%d-%d", i, g, n))
-					err := of.ask(ctx, 1, "ask", func(snap snapshot) error {
+					err := of.Ask(ctx, 1, func(q sqlx.QueryerContext) error {
 						var n int
-						if err := sqlx.GetContext(ctx, snap.Q, &n, "SELECT count(*) FROM tally WHERE tenant = 1 AND seq = ?", seq); err != nil || n != 2 {
+						if err := sqlx.GetContext(ctx, q, &n, "SELECT count(*) FROM tally WHERE tenant = 1 AND seq = ?", seq); err != nil || n != 2 {
 							t.Errorf("event %d is in %d of 2 folds, %v", seq, n, err)
 						}
 						return nil
@@ -339,44 +301,4 @@ func testFoldsOfTwoProcesses(t *testing.T) {
 	require.Len(t, db.accepted(t, 1), 2*2*15)
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "a", 1))
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "b", 1))
-}
-
-// The cache gives the tail of a tenant's events as long as it has all of it.
-func TestCacheTail(t *testing.T) {
-	c := newCache(3 * (400 + 10))
-	put := func(tenant int64, seqs ...int64) {
-		for _, s := range seqs {
-			c.put([]*event.Event{{Tenant: tenant, Seq: s, Body: make([]byte, 10)}})
-		}
-	}
-	after := func(tenant, seq int64) []int64 {
-		events, here := c.after(tenant, seq, 2)
-		if !here {
-			return []int64{-1}
-		}
-		seqs := []int64{}
-		for _, e := range events {
-			seqs = append(seqs, e.Seq)
-		}
-		return seqs
-	}
-	require.Equal(t, []int64{-1}, after(1, 100))
-	put(1, 5)
-	put(2, 6)
-	put(1, 8)
-	require.Equal(t, []int64{5, 8}, after(1, 4))
-	require.Equal(t, []int64{-1}, after(1, 3), "there may be a 4 that an earlier process committed")
-	require.Equal(t, []int64{8}, after(1, 5))
-	require.Equal(t, []int64{}, after(1, 8))
-	require.Equal(t, []int64{6}, after(2, 5))
-	put(2, 9) // 5 goes
-	require.Equal(t, []int64{-1}, after(1, 4))
-	require.Equal(t, []int64{8}, after(1, 5))
-	put(2, 10, 11) // 6 and 8 go
-	require.Equal(t, []int64{-1}, after(2, 5))
-	require.Equal(t, []int64{9, 10}, after(2, 6))
-	require.Equal(t, []int64{}, after(1, 8), "there is none after it")
-	require.Equal(t, []int64{-1}, after(1, 7))
-	require.Equal(t, int64(11), c.last(2))
-	require.Equal(t, map[int64]int64{1: 8, 2: 11}, c.lasts())
 }

@@ -1,4 +1,4 @@
-package storage
+package folds
 
 import (
 	"context"
@@ -89,12 +89,12 @@ func cutContacts(ctx context.Context, tx *sqlx.Tx, table, media string, tenant, 
 		return false, err
 	}
 	res, err := tx.ExecContext(ctx, `DELETE FROM waits WHERE tenant = ? AND (media, contact_id, entered_at, queue) IN (SELECT media, contact_id, entered_at, queue
-		FROM waits WHERE tenant = ? AND media = ? AND seq < ? ORDER BY seq LIMIT ?)`, tenant, tenant, media, below, jobChunk)
+		FROM waits WHERE tenant = ? AND media = ? AND seq < ? ORDER BY seq LIMIT ?)`, tenant, tenant, media, below, chunk)
 	if err != nil {
 		return false, fmt.Errorf("waits: %w", err)
 	}
 	n, err := res.RowsAffected()
-	return more || n == jobChunk, err
+	return more || n == chunk, err
 }
 
 type chatFacts struct {

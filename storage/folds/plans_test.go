@@ -1,4 +1,4 @@
-package storage
+package folds_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"modernc.org/sqlite"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/storage"
 )
 
 // noted is SQLite's driver, which notes the statements that go through it.
@@ -61,7 +62,7 @@ var whole = regexp.MustCompile(`^SCAN [a-z]|\((tenant=\?)?( AND scope=\?)?\)$`)
 // However many rows there are, a fold looks only at those of its events.
 func TestFoldPlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	spy := &noted{path: "file:" + filepath.Join(db.cfg.Dir, "hookline.db"), seen: map[string]int{}}
+	spy := &noted{path: "file:" + filepath.Join(db.place, "hookline.db"), seen: map[string]int{}}
 	through := sqlx.NewDb(sql.OpenDB(spy), "sqlite")
 	defer through.Close()
 	var events []*event.Event
@@ -78,18 +79,12 @@ func TestFoldPlans(t *testing.T) {
 			events = append(events, &event.Event{Tenant: 1, Seq: int64(len(events) + 1), ID: fmt.Sprint(len(events)), Type: typ, OrderKey: fmt.Sprint(typ, n%250), OccurredAt: pastStart + int64(n), AcceptedAt: pastStart + int64(n), Body: []byte(body + "}")})
 		}
 	}
-	for _, g := range NewFolds(db.DB).all {
-		t.Run(g.name(), func(t *testing.T) {
+	storage.NewFolds(db.DB).Replay(ctx, 1, events, func(name string, replay func(tx *sqlx.Tx) error) {
+		t.Run(name, func(t *testing.T) {
 			clear(spy.seen)
 			tx, err := through.BeginTxx(ctx, nil)
 			require.NoError(t, err)
-			half := len(events) / 2
-			require.NoError(t, g.apply(ctx, tx, 1, events[:half]))
-			require.NoError(t, g.apply(ctx, tx, 1, events[half:]))
-			if old, is := g.(trimmer); is {
-				_, err := old.trim(ctx, tx, 1, int64(half))
-				require.NoError(t, err)
-			}
+			require.NoError(t, replay(tx))
 			require.NoError(t, tx.Commit())
 			require.NotEmpty(t, spy.seen)
 			for query, args := range spy.seen {
@@ -106,5 +101,5 @@ func TestFoldPlans(t *testing.T) {
 				}
 			}
 		})
-	}
+	})
 }

@@ -1,4 +1,4 @@
-package storage
+package folds_test
 
 import (
 	"cmp"

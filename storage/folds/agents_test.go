@@ -1,4 +1,4 @@
-package storage
+package folds_test
 
 import (
 	"cmp"
@@ -12,7 +12,10 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/folds"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 // told is a status as it was sent.
@@ -68,11 +71,11 @@ func naive(all []told) (out []live.Stretch) {
 // Whatever the order in which statuses come, the history is that of a naive
 // recount: while they come, with every filter, after a rebuild, and after
 // retention took some away.
-func TestAgentHistory(t *testing.T) { eachStore(t, testAgentHistory) }
+func TestAgentHistory(t *testing.T) { storetest.Each(t, testAgentHistory) }
 
 func testAgentHistory(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	rng := rand.New(rand.NewPCG(5, 6))
 	var all []told
 	more := func(n int) {
@@ -181,9 +184,9 @@ func testAgentHistory(t *testing.T) {
 	require.NoError(t, f.Rebuild(ctx, 1, "agents"))
 	check("rebuilt", everything)
 	db = openAgain(t, &db)
-	f = NewFolds(db.DB)
+	f = storage.NewFolds(db.DB)
 	check("another life", everything)
-	more(2 * statusPage) // histories of several pages
+	more(2 * folds.StatusPage) // histories of several pages
 	more(5)
 	check("long", everything)
 
@@ -210,11 +213,11 @@ func testAgentHistory(t *testing.T) {
 }
 
 // What events say of an agent: the newest that is not empty, each by itself.
-func TestSeenAgents(t *testing.T) { eachStore(t, testSeenAgents) }
+func TestSeenAgents(t *testing.T) { storetest.Each(t, testSeenAgents) }
 
 func testSeenAgents(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	for i, s := range []struct {
 		typ  event.Type
 		body string
@@ -247,7 +250,6 @@ func testSeenAgents(t *testing.T) {
 // No question about histories reads a table from end to end.
 func TestHistoryPlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
-	e := &explainer{DB: db.read, t: t, seen: map[string]bool{}, sorts: true}
-	_, _, err := snapshot{Snapshot: sqldb.Snapshot{Q: e}}.stretches(ctx, &live.HistoryFilter{Tenant: 1, From: 1, To: 1000, Limit: 10, Login: []int64{1}})
-	require.NoError(t, err)
+	e := &storetest.Explainer{DB: db.raw, T: t, Seen: map[string]bool{}, Sorts: true}
+	require.NoError(t, folds.Snapshot{Snapshot: sqldb.Snapshot{Q: e}}.Stretches(ctx, &live.HistoryFilter{Tenant: 1, From: 1, To: 1000, Limit: 10, Login: []int64{1}}))
 }

@@ -1,4 +1,4 @@
-package storage
+package folds
 
 import (
 	"context"
@@ -58,6 +58,9 @@ type queueRow struct {
 	Seq int64 `db:"seq"`
 }
 
+// dayMS is a day in milliseconds.
+const dayMS = 86_400_000
+
 // sceneOld is how much older than asked for things get before they are dropped, ms.
 const sceneOld = dayMS
 
@@ -79,7 +82,7 @@ func (f *Folds) forget(tenant int64) {
 
 // FindScene implements live.Scenes.
 func (f *Folds) FindScene(ctx context.Context, tenant, since int64) (found *live.Scene, err error) {
-	if f.db.in == sqldb.SQLite { // all that is committed passes through this process
+	if f.cfg.In == sqldb.SQLite { // all that is committed passes through this process
 		last, err := f.horizon(ctx, tenant)
 		if err != nil {
 			return nil, fmt.Errorf("find scene: %w", err)

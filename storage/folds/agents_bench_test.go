@@ -1,4 +1,4 @@
-package storage
+package folds_test
 
 import (
 	"context"
@@ -9,20 +9,20 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 // BenchmarkHistory asks for pages of status logs (S9) of 1,000 agents who changed
 // their state 100 times a day.
 func BenchmarkHistory(b *testing.B) {
-	for _, store := range []string{"sqlite", postgresTest} {
-		b.Run(store, benchHistory)
-	}
+	storetest.EachBench(b, benchHistory)
 }
 
 func benchHistory(b *testing.B) {
 	const agents, changes = 1000, 100
 	db, ctx := withTenants(b), context.Background()
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	for a := range agents {
 		events := make([]*event.Event, changes)
 		for c := range changes {
@@ -55,7 +55,7 @@ func benchHistory(b *testing.B) {
 		of := day
 		c.change(&of)
 		b.Run(c.name, func(b *testing.B) {
-			benchPages(b, func() error {
+			storetest.Pages(b, func() error {
 				page, _, err := f.FindStretches(ctx, of)
 				if err == nil && len(page) != of.Limit {
 					err = fmt.Errorf("%d rows", len(page))

@@ -1,4 +1,4 @@
-package storage
+package folds_test
 
 import (
 	"context"
@@ -12,21 +12,21 @@ import (
 	"github.com/hookline/hookline/hub/directory"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 // BenchmarkBoards asks for each sqldb.Dialect's figures over 1,000 agents who took 20
 // calls each today, and 5,000 contacts that wait: while nothing happens, and with
 // an event before each question.
 func BenchmarkBoards(b *testing.B) {
-	for _, store := range []string{"sqlite", postgresTest} {
-		b.Run(store, benchBoards)
-	}
+	storetest.EachBench(b, benchBoards)
 }
 
 func benchBoards(b *testing.B) {
 	const agents, calls, waiting = 1000, 20, 5000
 	db, ctx := withTenants(b), context.Background()
-	f := NewFolds(db.DB)
+	f := storage.NewFolds(db.DB)
 	book := &directory.Book{}
 	var changes []directory.Change
 	accept := func(events []*event.Event) {
@@ -94,7 +94,7 @@ func benchBoards(b *testing.B) {
 			return err
 		},
 	} {
-		b.Run(name+"/still", func(b *testing.B) { benchPages(b, func() error { return ask(at()) }) })
+		b.Run(name+"/still", func(b *testing.B) { storetest.Pages(b, func() error { return ask(at()) }) })
 		b.Run(name+"/moving", func(b *testing.B) {
 			// What accepts cost is not asked: only what the figures do.
 			n := 0
@@ -118,10 +118,10 @@ func benchBoards(b *testing.B) {
 
 // BenchmarkFoldBoards folds the events of calls: six of each, and its records.
 func BenchmarkFoldBoards(b *testing.B) {
-	for _, store := range []string{"sqlite", postgresTest} {
+	for _, store := range []string{"sqlite", storetest.Postgres} {
 		b.Run(store, func(b *testing.B) {
 			db, ctx := withTenants(b), context.Background()
-			f := NewFolds(db.DB)
+			f := storage.NewFolds(db.DB)
 			n, folded := 0, time.Duration(0)
 			for b.Loop() {
 				b.StopTimer()
