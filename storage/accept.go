@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"github.com/hookline/hookline/delivery"
@@ -19,88 +17,49 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// statements of the hot path, prepared once on the writer's connection.
-type statements struct {
-	ids, events, bodies, masked, deliveries, attempts, hours, minutes, errors *bulk
-
-	known, outcome, reopenedDone *sqlx.Stmt
+type acceptOp struct {
+	events   []*event.Event
+	named    []bool // the sender gave the id
+	verdicts []ingest.Verdict
+	bytes    int
+	done     chan error
 }
 
-func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in sqldb.Dialect) error {
-	sizes, outcome := bulkSizes(in), outcomeRow
-	if in == sqldb.Postgres {
-		outcome = outcomeArrays
+// Accept queues the events of one request and waits for their commit.
+func (db *DB) Accept(ctx context.Context, events []*event.Event) ([]ingest.Verdict, error) {
+	op := &acceptOp{
+		events: events, named: make([]bool, len(events)),
+		verdicts: make([]ingest.Verdict, len(events)), done: make(chan error, 1),
 	}
-	for _, b := range []struct {
-		to     **bulk
-		insert string
-		cols   int
-		tail   string
-	}{
-		{&s.ids, "INSERT INTO event_ids (tenant, id, seq, day, hash) VALUES", 5, "ON CONFLICT (tenant, id) DO NOTHING"},
-		{&s.events, `INSERT INTO events (tenant, seq, id, type, order_key, occurred_at, accepted_at, source, key_id,
-			process, body_hash, size, matched, warnings, traceparent, hops, test) VALUES`, 17, ""},
-		{&s.bodies, "INSERT INTO bodies (seq, tenant, bytes) VALUES", 3, ""},
-		{&s.masked, "INSERT INTO masked_bodies (seq, policy, tenant, bytes) VALUES", 4, "ON CONFLICT (seq, policy) DO NOTHING"},
-		{&s.deliveries, `INSERT INTO deliveries (sub, seq, run, order_key, type, version, state, tries, due_at,
-			give_up_at, accepted_at, late, aside_at) VALUES`, 13, ""},
-		{
-			&s.attempts, `INSERT INTO attempts (sub, seq, run, n, at, dns, connect, tls, first, total, remote_ip, status,
-			class, error, header, body, signed_at, random_code, nonce, key_n, version, late, replay, process, epoch) VALUES`, 25,
-			"ON CONFLICT (sub, seq, run, n) DO NOTHING",
-		},
-	} {
-		*b.to = newBulk(conn, sizes, b.insert, b.cols, b.tail)
+	for i, e := range events {
+		op.named[i] = e.ID != ""
+		op.bytes += len(e.Body)
 	}
-	s.newHours(conn, in)
-	for _, q := range []struct {
-		to  **sqlx.Stmt
-		sql string
-	}{
-		{&s.known, "SELECT seq, hash FROM event_ids WHERE tenant = ? AND id = ?"},
-		{&s.outcome, outcome},
-		{&s.reopenedDone, `UPDATE deliveries SET state = ?, done_at = ?, last_status = coalesce(?, last_status), last_error = ?
-			WHERE sub = ? AND seq = ? AND run = 0 AND state = 6`},
-	} {
-		p, err := conn.PreparexContext(ctx, q.sql) //nolint:sqlclosecheck // lives as long as the connection
-		if err != nil {
-			return fmt.Errorf("prepare %.40s: %w", q.sql, err)
-		}
-		*q.to = p
+	w := db.w
+	w.mu.Lock()
+	if w.closing {
+		w.mu.Unlock()
+		return nil, ErrClosed
 	}
-	return nil
+	if w.bytes+op.bytes > db.cfg.QueueBytes && w.bytes > 0 {
+		w.mu.Unlock()
+		return nil, ingest.ErrBusy
+	}
+	w.bytes += op.bytes
+	w.accepts = append(w.accepts, op)
+	w.signal(ofAccepts)
+	w.mu.Unlock()
+	// Once queued it will be committed: whoever sent it must hear so, however
+	// long that takes. The writer always answers.
+	return op.verdicts, <-op.done
 }
 
-func (s *statements) bulks() []*bulk {
-	return []*bulk{s.ids, s.events, s.bodies, s.masked, s.deliveries, s.attempts, s.hours, s.minutes, s.errors}
-}
-
-// drop forgets the rows of a transaction that failed.
-func (s *statements) drop() {
-	for _, b := range s.bulks() {
-		if b != nil { // there is no connection
-			b.drop()
-		}
-	}
-}
-
-// close frees the statements. database/sql does not, of a connection that was
-// taken out; with one of them left SQLite would keep the file open and the
-// write-ahead log as it is.
-func (s *statements) close() error {
-	var errs []error
-	for _, b := range s.bulks() {
-		if b != nil { // Open failed before it came to be
-			errs = append(errs, b.close())
-		}
-	}
-	for _, stmt := range []*sqlx.Stmt{s.known, s.outcome, s.reopenedDone} {
-		if stmt != nil {
-			errs = append(errs, stmt.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
+// beginAccept is how a transaction begins that stores events; of the lock and of
+// so many events. It answers with the version of the subscriptions, the server's time in
+// Unix ms, which is the same for all processes, and the numbers of the events.
+const beginAccept = `SELECT pg_advisory_xact_lock_shared(%d);
+	SELECT (SELECT COALESCE(max(version), 0) FROM subscription_versions) AS version, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+		ARRAY(SELECT nextval('event_seq') FROM generate_series(1, %d)) AS seqs`
 
 // begin a transaction that will store a batch: it has the time, numbers for its
 // events, and, on PostgreSQL, the word of all processes that neither a
@@ -299,10 +258,3 @@ func (k *worker) wants(e *event.Event, into []*subscriptions.Subscription) []*su
 	}
 	return into
 }
-
-// beginAccept is how a transaction begins that stores events; of the lock and of
-// so many events. It answers with the version of the subscriptions, the server's time in
-// Unix ms, which is the same for all processes, and the numbers of the events.
-const beginAccept = `SELECT pg_advisory_xact_lock_shared(%d);
-	SELECT (SELECT COALESCE(max(version), 0) FROM subscription_versions) AS version, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
-		ARRAY(SELECT nextval('event_seq') FROM generate_series(1, %d)) AS seqs`

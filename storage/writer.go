@@ -12,7 +12,6 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/delivery"
-	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
@@ -60,14 +59,6 @@ type Stats struct {
 	Failures  atomic.Int64
 	Conflicts atomic.Int64 // transactions made anew because another got in their way
 	Fenced    atomic.Int64 // outcomes of shards that another process owns by now
-}
-
-type acceptOp struct {
-	events   []*event.Event
-	named    []bool // the sender gave the id
-	verdicts []ingest.Verdict
-	bytes    int
-	done     chan error
 }
 
 type adminOp struct {
@@ -274,49 +265,6 @@ func (db *DB) adminThen(ctx context.Context, what string, fn func(tx *sqlx.Tx) e
 		// It will be committed all the same; nobody is left to hear of it.
 		return ctx.Err()
 	}
-}
-
-// Accept queues the events of one request and waits for their commit.
-func (db *DB) Accept(ctx context.Context, events []*event.Event) ([]ingest.Verdict, error) {
-	op := &acceptOp{
-		events: events, named: make([]bool, len(events)),
-		verdicts: make([]ingest.Verdict, len(events)), done: make(chan error, 1),
-	}
-	for i, e := range events {
-		op.named[i] = e.ID != ""
-		op.bytes += len(e.Body)
-	}
-	w := db.w
-	w.mu.Lock()
-	if w.closing {
-		w.mu.Unlock()
-		return nil, ErrClosed
-	}
-	if w.bytes+op.bytes > db.cfg.QueueBytes && w.bytes > 0 {
-		w.mu.Unlock()
-		return nil, ingest.ErrBusy
-	}
-	w.bytes += op.bytes
-	w.accepts = append(w.accepts, op)
-	w.signal(ofAccepts)
-	w.mu.Unlock()
-	// Once queued it will be committed: whoever sent it must hear so, however
-	// long that takes. The writer always answers.
-	return op.verdicts, <-op.done
-}
-
-// Record queues an outcome. The queue holds at most what is in flight, which is bounded.
-func (db *DB) Record(o *delivery.Outcome) {
-	w := db.w
-	w.mu.Lock()
-	if w.closing {
-		w.mu.Unlock()
-		o.Done(ErrClosed)
-		return
-	}
-	w.outcomes = append(w.outcomes, o)
-	w.signal(ofOutcomes)
-	w.mu.Unlock()
 }
 
 // Stats of the writer.

@@ -13,6 +13,20 @@ import (
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
+// Record queues an outcome. The queue holds at most what is in flight, which is bounded.
+func (db *DB) Record(o *delivery.Outcome) {
+	w := db.w
+	w.mu.Lock()
+	if w.closing {
+		w.mu.Unlock()
+		o.Done(ErrClosed)
+		return
+	}
+	w.outcomes = append(w.outcomes, o)
+	w.signal(ofOutcomes)
+	w.mu.Unlock()
+}
+
 // recordOutcomes writes what became of runs: their attempts, and their next state.
 func (k *worker) recordOutcomes(ctx context.Context, outcomes []*delivery.Outcome) error {
 	if len(outcomes) == 0 {
