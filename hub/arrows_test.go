@@ -30,7 +30,9 @@ var layers = [][]string{
 	{"hub/admin", "hub/console", "hub/dialect/*", "hub/rabbit"},
 	{"storage/internal/sqldb"},                      // what speaks to the databases
 	{"storage/folds", "storage/internal/storetest"}, // they may know everybody's types
-	{"storage"},                                     // likewise
+	{"storage"}, // likewise
+	{"hub/config", "hub/peers"},
+	{"hub/operate"},
 	{"hub"},
 	{"cmd/*", "cmd/*/*"},
 	{"hub/hubtest", "hub/hubtest/*/*"}, // for tests
@@ -39,8 +41,8 @@ var layers = [][]string{
 // reserved packages, and the packages that alone may import them, apart from tests
 // and what is for tests. An empty list means that nobody may.
 var reserved = map[string][]string{
-	module + "/storage":       {"hub"},
-	module + "/storage/folds": {"hub", "storage"},
+	module + "/storage":       {"hub", "hub/config", "hub/peers", "hub/operate"},
+	module + "/storage/folds": {"hub", "hub/operate", "storage"},
 	module + "/migrations":    {"storage"},
 	module + "/hub/hubtest":   {},
 	// All SQL sits in storage.
@@ -129,6 +131,8 @@ func TestImportsRunOneWay(t *testing.T) {
 func TestArrow(t *testing.T) {
 	for _, allowed := range [][2]string{
 		{"hub", module + "/storage"},
+		{"hub/peers", module + "/storage"},
+		{"hub/operate", module + "/hub/config"},
 		{"storage", module + "/hub/admin"},
 		{"storage", module + "/storage/folds"},
 		{"storage/folds", "database/sql"},
@@ -147,6 +151,9 @@ func TestArrow(t *testing.T) {
 		{"hub/admin", module + "/storage/folds"},
 		{"storage/folds", module + "/storage"},
 		{"hub/admin", module + "/hub"},
+		{"hub/peers", module + "/hub/operate"},
+		{"hub/operate", module + "/hub"},
+		{"storage", module + "/hub/config"},
 		{"hub/search", module + "/hub/ingest"},
 		{"hub/dialect/sobot", module + "/hub/dialect/comm100"},
 		{"hub/dialect/sobot", "database/sql"},

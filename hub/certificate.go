@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/hookline/hookline/hub/config"
 )
 
 // certificate of the listener, read again when its files change: they are
@@ -70,7 +72,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 }
 
 // serverTLS is the configuration of the listener; nil without a certificate.
-func (s *settings) serverTLS(log *slog.Logger) (*tls.Config, error) {
+func serverTLS(s *config.Settings, log *slog.Logger) (*tls.Config, error) {
 	if s.TLSCert == "" {
 		return nil, nil
 	}

@@ -26,7 +26,7 @@ func (h *Hub) dialects(auth *access.Authenticator, api *admin.API) []dialect.Dia
 			Records: h.folds, History: h.folds, Boards: h.boards, Reports: h.folds, Listen: api.Listen,
 			Watches: &h.watches, Holds: func(c access.Caller) bool { return h.book.Holds(c, time.Now()) },
 			Now: h.now, Zone: h.zone, Directory: h.db.Directory().Of,
-			SealNumber: func(companyID, number string) string { return h.cfg.box.Numbers(companyID).Seal(number) },
+			SealNumber: func(companyID, number string) string { return h.cfg.Box.Numbers(companyID).Seal(number) },
 			DepartmentAgents: func(tenant int64, department string) []string {
 				return h.db.Directory().Of(tenant).InDepartment(department)
 			},

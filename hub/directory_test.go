@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
@@ -190,7 +190,7 @@ func TestDirectoryDepartmentsInFilters(t *testing.T) {
 // What is put on one process holds on another within 5 s.
 func TestDirectoryOfTwoProcesses(t *testing.T) {
 	database := hubtest.Postgres(t)
-	on := func(c *hub.Config) { c.DatabaseURL, c.MasterKey = database, strings.Repeat("0", 64) }
+	on := func(c *config.Config) { c.DatabaseURL, c.MasterKey = database, strings.Repeat("0", 64) }
 	one := hubtest.Start(t, on)
 	sink := hubtest.NewReceiver(t)
 	one.Subscribe(sink.URL, "filter", map[string]any{"departmentIds": []string{"sales"}})

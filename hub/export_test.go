@@ -30,6 +30,3 @@ func Guarded(public bool, roles []access.Role, h admin.Handler) http.Handler {
 	guard := rt.guard(route{"GET", "/", audience{public: public, roles: roles}, h})
 	return rt.outermost(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { guard(w, r, nil) }))
 }
-
-// Spare is the transport of processes that have a broker.
-func Spare(first, second Transport) Transport { return spare{first, second} }

@@ -17,7 +17,7 @@ import (
 	"github.com/tidwall/gjson"
 	_ "modernc.org/sqlite" // the driver "sqlite", to take and give back space
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
@@ -210,7 +210,7 @@ func TestFullDisk(t *testing.T) {
 	space.exec("CREATE TABLE filler (b BLOB)")
 	space.exec("INSERT INTO filler VALUES (zeroblob(2000000))")
 	pages := space.pages()
-	h = hubtest.Start(t, hubtest.InFolder(dir), func(c *hub.Config) { c.MaxPages = pages + 20 })
+	h = hubtest.Start(t, hubtest.InFolder(dir), func(c *config.Config) { c.MaxPages = pages + 20 })
 	h.Owner = owner
 
 	accepted := 0
@@ -324,7 +324,7 @@ func TestStartOnFullDisk(t *testing.T) {
 	r.Wait(t, 1)
 	h.Stop()
 	space := newFiller(t, dir)
-	h = hubtest.Start(t, hubtest.InFolder(dir), func(c *hub.Config) { c.MaxPages, c.ShutdownTimeout = space.pages(), 2*time.Second })
+	h = hubtest.Start(t, hubtest.InFolder(dir), func(c *config.Config) { c.MaxPages, c.ShutdownTimeout = space.pages(), 2*time.Second })
 	h.Owner = owner
 	require.Equal(t, http.StatusOK, h.Do("GET", "/v1/events/e-0", owner, nil).Status)
 	r.Wait(t, 2)

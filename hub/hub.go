@@ -1,5 +1,5 @@
-// Package hub assembles the service. hub.go is its lifecycle, pipeline.go
-// every topic and handler, routes.go every URL.
+// Package hub assembles the service. hub.go is its lifecycle and the one list of
+// what is plugged into what, routes.go every URL.
 package hub
 
 import (
@@ -13,12 +13,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
-	"strings"
-	"syscall"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"gocloud.dev/blob"
 	"golang.org/x/sync/errgroup"
@@ -26,9 +22,11 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/openapi"
+	"github.com/hookline/hookline/hub/peers"
 	"github.com/hookline/hookline/hub/rabbit"
 	"github.com/hookline/hookline/hub/recording"
 	"github.com/hookline/hookline/hub/tail"
@@ -40,7 +38,7 @@ import (
 
 // Hub is a whole push hub. New opens it, Run serves, Close frees it.
 type Hub struct {
-	cfg     *settings
+	cfg     *config.Settings
 	log     *slog.Logger
 	process string // name of this one
 	db      *storage.DB
@@ -49,11 +47,11 @@ type Hub struct {
 	book    *access.Book
 	lanes   *delivery.Dispatcher
 	sender  *delivery.Sender
-	pipe    *pipeline
+	pipe    *peers.Pipeline
 	notices *storage.Notices // of other processes; nil: there are none
 	broker  *rabbit.Broker   // nil: there is none
 	nudges  *rabbit.Nudges   // between processes, by the broker; nil: one of the two is missing
-	changes changes          // of other processes
+	refresh *peers.Refresh
 	metrics *metrics
 	ops     *operations
 	tail    tail.Feed
@@ -78,12 +76,12 @@ type FirstKeys struct {
 }
 
 // New opens the store and the listeners. Nothing is served before Run.
-func New(ctx context.Context, cfg Config, log *slog.Logger) (*Hub, error) {
-	s, err := cfg.read()
+func New(ctx context.Context, cfg config.Config, log *slog.Logger) (*Hub, error) {
+	s, err := cfg.Read()
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: s, log: log, book: &access.Book{}, process: processName()}
+	h := &Hub{cfg: s, log: log, book: &access.Book{}, process: config.ProcessName()}
 	if err := h.open(ctx); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -95,11 +93,11 @@ func (h *Hub) open(ctx context.Context) (err error) {
 		return err
 	}
 	h.metrics, h.ops = newMetrics(h.log), newOperations(h.log)
-	if h.pipe, err = newPipeline(h.log); err != nil {
+	if h.pipe, err = peers.NewPipeline(h.log); err != nil {
 		return err
 	}
 	h.db, err = storage.Open(ctx, storage.Config{
-		Dir: h.cfg.Data, URL: h.cfg.DatabaseURL, Process: h.process, Box: h.cfg.box, MaxPages: h.cfg.MaxPages, Nudge: h.pipe.Nudge, Log: h.log,
+		Dir: h.cfg.Data, URL: h.cfg.DatabaseURL, Process: h.process, Box: h.cfg.Box, MaxPages: h.cfg.MaxPages, Nudge: h.pipe.Nudge, Log: h.log,
 		Committed: h.metrics.committed, Changed: h.ops.Changed, Acted: h.pipe.Changed, Stored: h.stored,
 	})
 	if err != nil {
@@ -115,7 +113,7 @@ func (h *Hub) open(ctx context.Context) (err error) {
 	if err := h.book.SyncApps(ctx, h.db.LoadApps); err != nil {
 		return err
 	}
-	if h.blobs, err = h.cfg.openBlobs(ctx); err != nil {
+	if h.blobs, err = openBlobs(ctx, h.cfg); err != nil {
 		return err
 	}
 	h.wire()
@@ -125,21 +123,20 @@ func (h *Hub) open(ctx context.Context) (err error) {
 // joinOthers connects this process with those that serve the same store.
 func (h *Hub) joinOthers() (err error) {
 	if !h.db.Shared() {
-		h.pipe.connect(h.lanes, nil)
+		h.pipe.Connect(h.lanes, nil)
 		h.lanes.OwnAll()
 		return nil
 	}
 	if h.notices, err = h.db.Notices(); err != nil {
 		return err
 	}
-	remote := Transport(h.notices)
+	remote := peers.Transport(h.notices)
 	if h.broker != nil {
 		h.nudges = rabbit.NewNudges(h.broker)
-		remote = spare{h.nudges, h.notices}
+		remote = peers.Spare{First: h.nudges, Second: h.notices}
 	}
-	h.pipe.connect(h.lanes, remote)
-	h.pipe.handle(topicBoards, remote, func(payload []byte) { hearBoards(payload, &h.watches) })
-	h.pipe.share(&h.tail)
+	h.pipe.Connect(h.lanes, remote)
+	h.pipe.Share(&h.watches, &h.tail)
 	return nil
 }
 
@@ -148,10 +145,10 @@ func (h *Hub) wire() {
 	h.ops.store = h.db
 	h.folds = storage.NewFolds(h.db)
 	h.boards = &live.Boards{Scenes: h.folds, Directory: h.db.Directory().Of, Settings: h.boardSettings}
-	h.sender = &delivery.Sender{Allow: h.cfg.allow, TenantAllow: h.tenantAllow, Self: h.self}
+	h.sender = &delivery.Sender{Allow: h.cfg.Allow, TenantAllow: h.tenantAllow, Self: h.self}
 	h.records = h.library()
 	h.lanes = delivery.NewDispatcher(delivery.Config{
-		Store: h.db, Sender: h.sender, Subs: h.db.Index(), Requests: maxRequests(), Observe: h.observe, Log: h.log,
+		Store: h.db, Sender: h.sender, Subs: h.db.Index(), Requests: config.MaxRequests(), Observe: h.observe, Log: h.log,
 	})
 	h.ingest = &ingest.Handler{
 		Store: h.db, Metrics: ingest.NewMetrics(h.metrics.registry),
@@ -167,6 +164,7 @@ func (h *Hub) wire() {
 	if h.cfg.AMQPURL != "" {
 		h.broker = &rabbit.Broker{URL: h.cfg.AMQPURL, Process: h.process, Metrics: h.metrics.rabbit, Log: h.log}
 	}
+	h.refresh = &peers.Refresh{Store: h.db, Book: h.book, Changes: h.pipe.Changes(), Log: h.log}
 	h.metrics.watch(h.db, h.lanes)
 }
 
@@ -176,7 +174,7 @@ func (h *Hub) feed() *rabbit.Feed {
 		Store: h.db, Tenants: h.book, FromUser: h.cfg.AMQPTenant == "user-id", Full: h.ingest.Full, Metrics: h.ingest.Metrics, Log: h.log,
 	}
 	if h.db.Shared() {
-		m.Refresh = h.readChanges
+		m.Refresh = h.refresh.Read
 	}
 	return &rabbit.Feed{Broker: h.broker, Taker: m}
 }
@@ -197,19 +195,19 @@ func (h *Hub) observe(r delivery.Report) {
 
 func (h *Hub) routes() http.Handler {
 	auth := &access.Authenticator{
-		Book: h.book, Trusted: h.cfg.trusted,
-		Tokens: &access.Tokens{Key: h.cfg.box.Subkey(signing.LabelToken), Book: h.book, Signs: h.db},
-		OAuth:  &access.OAuth1{Book: h.book, Signs: h.db, PublicURL: h.cfg.publicBase()},
+		Book: h.book, Trusted: h.cfg.Trusted,
+		Tokens: &access.Tokens{Key: h.cfg.Box.Subkey(signing.LabelToken), Book: h.book, Signs: h.db},
+		OAuth:  &access.OAuth1{Book: h.book, Signs: h.db, PublicURL: h.cfg.PublicBase()},
 	}
 	r := &Routes{
 		Auth: auth,
 		API: &admin.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db, Events: h.db, Book: h.book, Log: h.log,
 			Audit: h.db, Tail: &h.tail, Streams: &h.streams,
-			Apps: h.db, Directory: h.db, Recordings: h.records, PublicURL: h.cfg.publicBase(),
+			Apps: h.db, Directory: h.db, Recordings: h.records, PublicURL: h.cfg.PublicBase(),
 			Rules:   h.rules,
 			Facets:  h.db.Index().Facets,
-			Cursors: admin.Cursors{Key: h.cfg.box.Subkey(signing.LabelCursor)},
+			Cursors: admin.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},
 		},
 		Ingest:  h.ingest.Serve,
 		Healthz: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }),
@@ -298,10 +296,10 @@ func (h *Hub) bind(ctx context.Context) (err error) {
 			return fmt.Errorf("HOOKLINE_METRICS_ADDR: %w", err)
 		}
 	}
-	if h.tls, err = h.cfg.serverTLS(h.log); err != nil {
+	if h.tls, err = serverTLS(h.cfg, h.log); err != nil {
 		return err
 	}
-	h.self = &delivery.Self{Public: h.cfg.public}
+	h.self = &delivery.Self{Public: h.cfg.Public}
 	for _, l := range []net.Listener{h.listen, h.scrape} {
 		if l == nil {
 			continue
@@ -331,8 +329,8 @@ func (h *Hub) Run(ctx context.Context) error {
 		h.log.Warn("SERVING PLAIN HTTP BEYOND LOOPBACK: keys and phone numbers travel readable; set HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY, or put a TLS proxy in front",
 			"addr", h.Addr())
 	}
-	if len(h.cfg.allow) > 0 {
-		h.log.Warn("pushes may reach private addresses", "networks", fmt.Sprint(h.cfg.allow))
+	if len(h.cfg.Allow) > 0 {
+		h.log.Warn("pushes may reach private addresses", "networks", fmt.Sprint(h.cfg.Allow))
 	}
 	// Each part outlives the one before it: lanes end after intake, nudges and
 	// ownership after lanes.
@@ -345,9 +343,10 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.pipe.Run(pipeCtx) })
 	g.Go(func() error { return h.ops.Run(pipeCtx) })
 	if h.db.Shared() {
-		g.Go(func() error { return newOwnership(h.db, h.lanes, h.log).Run(pipeCtx) })
+		g.Go(func() error { return peers.NewOwnership(h.db, h.lanes, h.log).Run(pipeCtx) })
+		g.Go(func() error { return h.refresh.Run(gctx) })
+		g.Go(func() error { return peers.FollowDirectory(gctx, h.db, h.log) })
 	}
-	g.Go(func() error { return h.refresh(gctx) })
 	g.Go(func() error {
 		defer stopPipe()
 		return h.lanes.Run(lanesCtx, h.cfg.ShutdownTimeout/2)
@@ -366,7 +365,6 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.folds.RunBlocks(gctx) })
 	g.Go(func() error { return h.watches.Run(gctx) })
 	g.Go(func() error { return h.records.Run(gctx) })
-	g.Go(func() error { return h.followDirectory(gctx) })
 	g.Go(func() error { return h.housekeeping(gctx) })
 	err := g.Wait()
 	h.sender.CloseIdle()
@@ -471,32 +469,8 @@ func (h *Hub) Close() error {
 	return errors.Join(errs...)
 }
 
-func processName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return strings.ToLower(host) + "-" + uuid.NewString()[:8]
-}
-
-// maxRequests in flight: 4,096, or half of the files that may be open.
-func maxRequests() int {
-	var lim syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil || lim.Cur/2 > 4096 {
-		return 4096
-	}
-	return max(16, int(lim.Cur/2))
-}
-
-// Migrate brings the store of cfg to this version's schema.
-func Migrate(ctx context.Context, cfg Config, log *slog.Logger) error {
-	s, err := cfg.read()
-	if err != nil {
-		return err
-	}
-	db, err := storage.Open(ctx, storage.Config{Dir: s.Data, URL: s.DatabaseURL, Process: processName(), Box: s.box, Log: log})
-	if err != nil {
-		return err
-	}
-	return db.Close()
+// Rebuild makes folds again from the events whose bodies are still kept: those of
+// the names, or all. Queries of a tenant wait until its folds are done.
+func (h *Hub) Rebuild(ctx context.Context, names ...string) error {
+	return h.folds.RebuildAll(ctx, names...)
 }

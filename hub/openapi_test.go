@@ -22,6 +22,7 @@ import (
 
 	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/hub/openapi"
 )
@@ -233,7 +234,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	csv := openapi3filter.RegisteredBodyDecoder("text/csv")
 	openapi3filter.RegisterBodyDecoder("text/csv", openapi3filter.PlainBodyDecoder)
 	t.Cleanup(func() { openapi3filter.RegisterBodyDecoder("text/csv", csv) })
-	r := &reader{t: t, doc: document(t, true), seen: map[string][]int{}, Hub: hubtest.Start(t, func(c *hub.Config) { c.TrustedProxies = []string{"loopback"} })}
+	r := &reader{t: t, doc: document(t, true), seen: map[string][]int{}, Hub: hubtest.Start(t, func(c *config.Config) { c.TrustedProxies = []string{"loopback"} })}
 	platform, owner := hubtest.PlatformKey, r.Owner
 
 	t.Run("operations", func(t *testing.T) {

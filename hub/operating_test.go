@@ -19,8 +19,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
+	"github.com/hookline/hookline/hub/operate"
 )
 
 var update = flag.Bool("update", false, "write the metrics into docs/operations.md")
@@ -165,7 +166,7 @@ func TestRestoreOfADump(t *testing.T) {
 	restored.Send(hubtest.Ringing("new", 1))
 	rec.Wait(t, 2)
 	require.Greater(t, newestNumber(t, restored), lost+1<<29)
-	rows, err := hub.VerifyAudit(t.Context(), restoredConfig(second))
+	rows, err := operate.VerifyAudit(t.Context(), restoredConfig(second))
 	require.NoError(t, err)
 	require.Positive(t, rows)
 
@@ -178,7 +179,7 @@ func TestRestoreOfADump(t *testing.T) {
 	require.Greater(t, newestNumber(t, careless), lost+1<<27)
 }
 
-func restoredConfig(database string) (c hub.Config) {
+func restoredConfig(database string) (c config.Config) {
 	hubtest.InDatabase(database)(&c)
 	return c
 }

@@ -16,8 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
+	"github.com/hookline/hookline/hub/operate"
 )
 
 // An event reaches who wants it, is retried until taken, leaves a trail, and all
@@ -100,7 +102,7 @@ func TestFirstStartTogether(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range hubs {
 		wg.Go(func() {
-			cfg := hub.Config{Addr: "127.0.0.1:0", ShutdownTimeout: time.Second, PlatformKey: hubtest.PlatformKey}
+			cfg := config.Config{Addr: "127.0.0.1:0", ShutdownTimeout: time.Second, PlatformKey: hubtest.PlatformKey}
 			in(&cfg)
 			hubs[i], errs[i] = hub.New(t.Context(), cfg, slog.New(slog.DiscardHandler))
 		})
@@ -124,7 +126,7 @@ func TestPostgresSettings(t *testing.T) {
 	place, err := url.Parse(hubtest.Postgres(t))
 	require.NoError(t, err)
 	place.User = url.UserPassword("postgres", "hush-hush")
-	cfg := hub.Config{Addr: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "none"), ShutdownTimeout: time.Second, DatabaseURL: place.String()}
+	cfg := config.Config{Addr: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "none"), ShutdownTimeout: time.Second, DatabaseURL: place.String()}
 	for _, bad := range []struct{ url, say string }{
 		{cfg.DatabaseURL, "HOOKLINE_MASTER_KEY must be given"},
 		{"mysql://u:hush-hush@h/d", "HOOKLINE_DATABASE_URL: must begin with postgres://"},
@@ -137,7 +139,7 @@ func TestPostgresSettings(t *testing.T) {
 		require.NotContains(t, err.Error(), "hush-hush")
 	}
 	hubtest.InDatabase(cfg.DatabaseURL)(&cfg)
-	require.NoError(t, hub.Migrate(t.Context(), cfg, log))
+	require.NoError(t, operate.Migrate(t.Context(), cfg, log))
 	require.NoDirExists(t, cfg.Data, "nothing is kept here")
 
 	// Another master key than the one that it was made with.
@@ -145,7 +147,7 @@ func TestPostgresSettings(t *testing.T) {
 	other.MasterKey = strings.Repeat("ab", 32)
 	_, err = hub.New(t.Context(), other, log)
 	require.ErrorContains(t, err, "master key is not the one")
-	require.ErrorContains(t, hub.Backup(t.Context(), cfg, filepath.Join(t.TempDir(), "b"), false), "pg_dump")
+	require.ErrorContains(t, operate.Backup(t.Context(), cfg, filepath.Join(t.TempDir(), "b"), false), "pg_dump")
 
 	// Nobody listens there.
 	place.Host = "127.0.0.1:1"
@@ -153,34 +155,7 @@ func TestPostgresSettings(t *testing.T) {
 	_, err = hub.New(t.Context(), other, log)
 	require.Error(t, err)
 	require.NotContains(t, err.Error()+out.String(), "hush-hush")
-	rows, err := hub.VerifyAudit(t.Context(), cfg)
+	rows, err := operate.VerifyAudit(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Zero(t, rows)
-}
-
-func TestDoctorOfPostgres(t *testing.T) {
-	place := hubtest.Postgres(t)
-	cfg := hub.Config{}
-	hubtest.InDatabase(place)(&cfg)
-	require.Contains(t, examine(t, cfg, "store", "").Detail, "none yet")
-	h := hubtest.Start(t, hubtest.InDatabase(place))
-	h.Send(hubtest.Ringing("c1", 1))
-	cfg.Addr = strings.TrimPrefix(h.URL, "http://")
-	for _, check := range []string{"configuration", "master key", "store", "connections", "HOOKLINE_ADDR"} {
-		require.Equal(t, hub.OK, examine(t, cfg, check, "").Level, check)
-	}
-	require.Contains(t, examine(t, cfg, "PostgreSQL", "").Detail, "version")
-	for _, none := range []string{"data folder", "space", "write", "write-ahead log"} {
-		require.Empty(t, examine(t, cfg, none, ""), none)
-	}
-	wrong := cfg
-	wrong.MasterKey = strings.Repeat("ab", 32)
-	require.Equal(t, hub.Fail, examine(t, wrong, "store", "").Level)
-	wrong.DatabaseURL = "postgres://u:hush@127.0.0.1:1/none?sslmode=disable"
-	f := examine(t, wrong, "store", "")
-	require.Equal(t, hub.Fail, f.Level)
-	require.NotContains(t, f.Detail, "hush")
-	readOnly := cfg
-	readOnly.DatabaseURL += "&default_transaction_read_only=on"
-	require.Equal(t, hub.Fail, examine(t, readOnly, "PostgreSQL", "").Level)
 }

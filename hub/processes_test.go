@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
@@ -29,7 +29,7 @@ func several(t *testing.T, n int) []*hubtest.Hub {
 
 // join a hub to those of a database.
 func join(t *testing.T, database string, first *hubtest.Hub) *hubtest.Hub {
-	h := hubtest.Start(t, hubtest.InDatabase(database), func(c *hub.Config) { c.ShutdownTimeout = 4 * time.Second })
+	h := hubtest.Start(t, hubtest.InDatabase(database), func(c *config.Config) { c.ShutdownTimeout = 4 * time.Second })
 	if first != nil {
 		h.Owner = first.Owner
 	}

@@ -2,18 +2,11 @@ package hub_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -27,13 +20,14 @@ import (
 
 	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
 // A callback that leads to the hub itself is refused when it is given, and,
 // should only the dial show where it leads, then.
 func TestHubDoesNotPushToItself(t *testing.T) {
-	h := hubtest.Start(t, func(c *hub.Config) { c.PublicURL = "https://hooks.example.com" })
+	h := hubtest.Start(t, func(c *config.Config) { c.PublicURL = "https://hooks.example.com" })
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(h.URL, "http://"))
 	require.NoError(t, err)
 	for _, url := range []string{h.URL + "/v1/events", "http://localhost:" + port, "https://hooks.example.com/v1/events?key=x"} {
@@ -50,7 +44,7 @@ func TestHubDoesNotPushToItself(t *testing.T) {
 	sub := first.Subscribe("http://" + free.Addr().String() + "/v1/events")
 	first.Stop()
 	require.NoError(t, free.Close())
-	moved := hubtest.Start(t, first.SameStore(), func(c *hub.Config) { c.Addr = free.Addr().String() })
+	moved := hubtest.Start(t, first.SameStore(), func(c *config.Config) { c.Addr = free.Addr().String() })
 	moved.Owner = first.Owner
 	id := moved.Send(hubtest.Ringing("c1", 1))[0]
 	hubtest.Eventually(t, "blocked", func() bool {
@@ -62,7 +56,7 @@ func TestHubDoesNotPushToItself(t *testing.T) {
 
 func TestPublicURLIsChecked(t *testing.T) {
 	for _, bad := range []string{"hooks.example.com", "ftp://a", "https://", "https://u:p@a", "https://a?b", "https://a#b", "http://[::1"} {
-		_, err := hub.New(t.Context(), hub.Config{Addr: "127.0.0.1:0", Data: t.TempDir(), PublicURL: bad, ShutdownTimeout: time.Second}, slog.New(slog.DiscardHandler))
+		_, err := hub.New(t.Context(), config.Config{Addr: "127.0.0.1:0", Data: t.TempDir(), PublicURL: bad, ShutdownTimeout: time.Second}, slog.New(slog.DiscardHandler))
 		require.ErrorContains(t, err, "HOOKLINE_PUBLIC_URL", bad)
 	}
 }
@@ -70,7 +64,7 @@ func TestPublicURLIsChecked(t *testing.T) {
 // Wrong keys are slowed by the address that a trusted proxy names, and only a
 // trusted one is believed.
 func TestTrustedProxies(t *testing.T) {
-	h := hubtest.Start(t, func(c *hub.Config) { c.TrustedProxies = []string{"loopback"} })
+	h := hubtest.Start(t, func(c *config.Config) { c.TrustedProxies = []string{"loopback"} })
 	wrong := func(h *hubtest.Hub, client string) int {
 		return h.Do("GET", "/v1/events", access.NewKey("demo"), nil, "X-Forwarded-For", client).Status
 	}
@@ -87,28 +81,12 @@ func TestTrustedProxies(t *testing.T) {
 	require.Equal(t, 429, wrong(direct, "192.0.2.77"), "nobody is believed")
 }
 
-// selfSigned writes a certificate for 127.0.0.1 and its key, and gives its serial.
-func selfSigned(t *testing.T, dir string, serial int64) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "hub"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}, &x509.Certificate{SerialNumber: big.NewInt(serial)}, key.Public(), key)
-	require.NoError(t, err)
-	raw, err := x509.MarshalECPrivateKey(key)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "cert.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw}), 0o600))
-}
-
 // The hub serves https, no older than TLS 1.2, also HTTP/2, and takes up a
 // certificate that was renewed without a restart.
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
-	selfSigned(t, dir, 1)
-	h := hubtest.Start(t, func(c *hub.Config) {
+	hubtest.SelfSigned(t, dir, 1)
+	h := hubtest.Start(t, func(c *config.Config) {
 		c.TLSCert, c.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	})
 	addr := strings.TrimPrefix(h.URL, "http://")
@@ -145,7 +123,7 @@ func TestTLS(t *testing.T) {
 	// Half replaced, the old one stays; whole, the new one is used.
 	old, err := os.ReadFile(filepath.Join(dir, "key.pem"))
 	require.NoError(t, err)
-	selfSigned(t, dir, 2)
+	hubtest.SelfSigned(t, dir, 2)
 	renewed, err := os.ReadFile(filepath.Join(dir, "key.pem"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "key.pem"), old[:len(old)-10], 0o600))
@@ -156,9 +134,9 @@ func TestTLS(t *testing.T) {
 
 func TestTLSFilesAreChecked(t *testing.T) {
 	dir := t.TempDir()
-	selfSigned(t, dir, 1)
+	hubtest.SelfSigned(t, dir, 1)
 	for _, files := range [][2]string{{"cert.pem", ""}, {"", "key.pem"}, {"no.pem", "key.pem"}, {"key.pem", "key.pem"}} {
-		c := hub.Config{Addr: "127.0.0.1:0", Data: t.TempDir(), ShutdownTimeout: time.Second}
+		c := config.Config{Addr: "127.0.0.1:0", Data: t.TempDir(), ShutdownTimeout: time.Second}
 		if files[0] != "" {
 			c.TLSCert = filepath.Join(dir, files[0])
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/hub/recording"
 )
@@ -34,7 +35,7 @@ func filesIn(t *testing.T, dir string) (files []string) {
 
 func TestRecordingLife(t *testing.T) {
 	blobs := t.TempDir()
-	h := hubtest.Start(t, func(c *hub.Config) { c.BlobURL, c.PublicURL = "file://"+blobs, "https://hooks.example.com/base/" })
+	h := hubtest.Start(t, func(c *config.Config) { c.BlobURL, c.PublicURL = "file://"+blobs, "https://hooks.example.com/base/" })
 	other := otherTenant(t, h)
 	query := h.Do("POST", "/v1/tenants/demo/keys", h.Owner, `{"role":"query"}`).JSON(t)["key"].(string)
 	const path = "/v1/recordings/6bf3cbb1:1"
@@ -119,7 +120,7 @@ func TestRecordingLife(t *testing.T) {
 
 func TestRecordingBadInput(t *testing.T) {
 	blobs := t.TempDir()
-	h := hubtest.Start(t, func(c *hub.Config) { c.BlobURL, c.AllowNetworks = "file://"+blobs, nil })
+	h := hubtest.Start(t, func(c *config.Config) { c.BlobURL, c.AllowNetworks = "file://"+blobs, nil })
 	for _, tt := range []struct {
 		id, media, body string
 		status          int
@@ -205,7 +206,7 @@ func TestRecordingSourceIsGuarded(t *testing.T) {
 	require.NotContains(t, string(a.Body), "geheim")
 
 	h.Stop()
-	closed := hubtest.Start(t, h.SameStore(), func(c *hub.Config) { c.AllowNetworks = nil })
+	closed := hubtest.Start(t, h.SameStore(), func(c *config.Config) { c.AllowNetworks = nil })
 	a = closed.Do("GET", "/v1/recordings/r", h.Owner, nil)
 	refused(t, 502, a)
 	require.Contains(t, string(a.Body), "not public")
@@ -215,7 +216,7 @@ func TestRecordingSourceIsGuarded(t *testing.T) {
 
 func TestBlobURLIsChecked(t *testing.T) {
 	for _, bad := range []string{"recordings", "http://x", "file://host/dir", "file:relative", "file:///dir?create_dir=1", "s3://", ":"} {
-		_, err := hub.New(context.Background(), hub.Config{Data: t.TempDir(), Addr: "127.0.0.1:0", ShutdownTimeout: 1, BlobURL: bad}, nil)
+		_, err := hub.New(context.Background(), config.Config{Data: t.TempDir(), Addr: "127.0.0.1:0", ShutdownTimeout: 1, BlobURL: bad}, nil)
 		require.ErrorContains(t, err, "HOOKLINE_BLOB_URL", bad)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
@@ -32,7 +33,7 @@ type town struct {
 }
 
 func newTown(t *testing.T) *town {
-	h := hubtest.Start(t, func(c *hub.Config) { c.TrustedProxies = []string{"loopback"} })
+	h := hubtest.Start(t, func(c *config.Config) { c.TrustedProxies = []string{"loopback"} })
 	w := &town{Hub: h, t: t, keys: map[access.Role]string{access.Platform: hubtest.PlatformKey}}
 	for _, role := range access.Roles[1:] {
 		w.keys[role] = w.made("/v1/tenants/demo/keys", fmt.Sprintf(`{"role":%q}`, role))["key"].(string)

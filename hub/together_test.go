@@ -11,8 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
+	"github.com/hookline/hookline/hub/operate"
 	"github.com/hookline/hookline/storage"
 )
 
@@ -111,9 +112,9 @@ func TestAuditOfSeveralProcesses(t *testing.T) {
 		})
 	}
 	both.Wait()
-	var cfg hub.Config
+	var cfg config.Config
 	hubtest.InDatabase(database)(&cfg)
-	rows, err := hub.VerifyAudit(t.Context(), cfg)
+	rows, err := operate.VerifyAudit(t.Context(), cfg)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, rows, int64(2*(each+1)))
 	names := map[string]bool{}

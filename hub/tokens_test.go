@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
@@ -144,7 +144,7 @@ func TestTokenRoundTrip(t *testing.T) {
 }
 
 func TestTokenBadInput(t *testing.T) {
-	h := hubtest.Start(t, func(c *hub.Config) { c.TrustedProxies = []string{"loopback"} })
+	h := hubtest.Start(t, func(c *config.Config) { c.TrustedProxies = []string{"loopback"} })
 	c := newClient(t, h, h.Owner)
 	theirs := newClient(t, h, otherTenant(t, h))
 	calls := 0

@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
+	"github.com/hookline/hookline/hub/operate"
 )
 
 // BackupCmd copies the store of a data folder, also one that is being served.
 type BackupCmd struct {
-	hub.Config `embed:""`
-	Dest       string `arg:"" placeholder:"DEST" help:"Folder to make; it must not exist."`
-	WithKey    bool   `help:"Copy the file of the master key too: the backup alone then opens all secrets."`
+	config.Config `embed:""`
+	Dest          string `arg:"" placeholder:"DEST" help:"Folder to make; it must not exist."`
+	WithKey       bool   `help:"Copy the file of the master key too: the backup alone then opens all secrets."`
 }
 
 // Run makes the backup.
@@ -20,7 +21,7 @@ func (c *BackupCmd) Run(ctx context.Context, s streams) error {
 	if err := checkEnvironment(os.Environ()); err != nil {
 		return err
 	}
-	if err := hub.Backup(ctx, c.Config, c.Dest, c.WithKey); err != nil {
+	if err := operate.Backup(ctx, c.Config, c.Dest, c.WithKey); err != nil {
 		return err
 	}
 	key := "The master key is NOT in it: keep it apart, without it the backup is of no use."

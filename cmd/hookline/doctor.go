@@ -7,25 +7,26 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
+	"github.com/hookline/hookline/hub/operate"
 )
 
 // DoctorCmd checks what a hub with these settings needs.
 type DoctorCmd struct {
-	hub.Config `embed:""`
-	URL        string `placeholder:"URL" help:"Also try to connect to this callback URL, as a push would; nothing is sent."`
-	JSON       bool   `name:"json" help:"Print the findings as JSON."`
+	config.Config `embed:""`
+	URL           string `placeholder:"URL" help:"Also try to connect to this callback URL, as a push would; nothing is sent."`
+	JSON          bool   `name:"json" help:"Print the findings as JSON."`
 }
 
 // Run prints a line per finding. It fails when one of them did.
 func (c *DoctorCmd) Run(ctx context.Context, s streams) error {
-	findings := hub.Examine(ctx, c.Config, c.URL)
+	findings := operate.Examine(ctx, c.Config, c.URL)
 	if err := checkEnvironment(os.Environ()); err != nil {
-		findings = append(findings, hub.Finding{Check: "environment", Level: hub.Fail, Detail: err.Error(), Advice: "unset or correct it: serve does not start so"})
+		findings = append(findings, operate.Finding{Check: "environment", Level: operate.Fail, Detail: err.Error(), Advice: "unset or correct it: serve does not start so"})
 	}
 	failed := 0
 	for _, f := range findings {
-		if f.Level == hub.Fail {
+		if f.Level == operate.Fail {
 			failed++
 		}
 	}
@@ -36,7 +37,7 @@ func (c *DoctorCmd) Run(ctx context.Context, s streams) error {
 	} else {
 		for _, f := range findings {
 			fmt.Fprintf(s.out, "%-4s  %-18s %s\n", f.Level, f.Check, clean(f.Detail))
-			if f.Level != hub.OK && f.Advice != "" {
+			if f.Level != operate.OK && f.Advice != "" {
 				fmt.Fprintf(s.out, "%26s%s\n", "→ ", f.Advice)
 			}
 		}

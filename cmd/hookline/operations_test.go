@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 )
 
 var update = flag.Bool("update", false, "write the settings into docs/operations.md")
@@ -24,7 +24,7 @@ const operationsPage = "../../docs/operations.md"
 func TestOperationsHasTheSettings(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("| variable | default | meaning |\n|---|---|---|\n")
-	for field := range reflect.TypeFor[hub.Config]().Fields() {
+	for field := range reflect.TypeFor[config.Config]().Fields() {
 		if _, hidden := field.Tag.Lookup("hidden"); hidden {
 			continue
 		}

@@ -7,20 +7,21 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
+	"github.com/hookline/hookline/hub/operate"
 )
 
 // RebuildCmd makes folds anew: records, boards, reports.
 type RebuildCmd struct {
-	hub.Config `embed:""`
-	Tenant     string   `placeholder:"COMPANYID" help:"Of this tenant alone."`
-	Fold       []string `placeholder:"NAME" help:"Only this; may be repeated."`
+	config.Config `embed:""`
+	Tenant        string   `placeholder:"COMPANYID" help:"Of this tenant alone."`
+	Fold          []string `placeholder:"NAME" help:"Only this; may be repeated."`
 }
 
 // Help is shown by --help.
 func (*RebuildCmd) Help() string {
 	return `What the query APIs answer from is folded from the events. A rebuild makes it anew from those whose bodies
-are still kept: ` + strings.Join(hub.FoldNames(), ", ") + `.
+are still kept: ` + strings.Join(operate.FoldNames(), ", ") + `.
 With HOOKLINE_DATABASE_URL hubs may go on serving: queries of a tenant wait until its rebuild is done. The hub of a
 data folder must be stopped.`
 }
@@ -32,8 +33,8 @@ func (c *RebuildCmd) Run(ctx context.Context, s streams) error {
 
 // RebuildReportsCmd is RebuildCmd for what reports are made of.
 type RebuildReportsCmd struct {
-	hub.Config `embed:""`
-	Tenant     string `placeholder:"COMPANYID" help:"Of this tenant alone."`
+	config.Config `embed:""`
+	Tenant        string `placeholder:"COMPANYID" help:"Of this tenant alone."`
 }
 
 // Run rebuilds.
@@ -41,11 +42,11 @@ func (c *RebuildReportsCmd) Run(ctx context.Context, s streams) error {
 	return rebuild(ctx, s, c.Config, c.Tenant, []string{"reports"})
 }
 
-func rebuild(ctx context.Context, s streams, cfg hub.Config, tenant string, folds []string) error {
+func rebuild(ctx context.Context, s streams, cfg config.Config, tenant string, folds []string) error {
 	if err := checkEnvironment(os.Environ()); err != nil {
 		return err
 	}
-	return hub.RebuildStore(ctx, cfg, hub.Rebuilding{CompanyID: tenant, Folds: folds, Done: func(companyID string, took time.Duration) {
+	return operate.Rebuild(ctx, cfg, operate.Rebuilding{CompanyID: tenant, Folds: folds, Done: func(companyID string, took time.Duration) {
 		fmt.Fprintf(s.out, "%s: rebuilt in %s\n", companyID, took.Round(time.Millisecond))
 	}}, newLogger(cfg, s.err))
 }

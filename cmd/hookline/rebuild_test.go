@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
@@ -33,7 +33,7 @@ func TestRebuild(t *testing.T) {
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		data := t.TempDir()
-		h := hubtest.Start(t, func(c *hub.Config) { c.Data = data })
+		h := hubtest.Start(t, func(c *config.Config) { c.Data = data })
 		h.Send(hubtest.CDR("c1", 1))
 		require.EqualValues(t, 1, calls(h))
 		code, _, err := do(t, "", "rebuild", "--data", data)

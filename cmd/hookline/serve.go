@@ -16,13 +16,15 @@ import (
 	"strings"
 
 	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
+	"github.com/hookline/hookline/hub/operate"
 )
 
 // ServeCmd runs the hub.
 type ServeCmd struct {
-	hub.Config `embed:""`
-	JSON       bool   `name:"json" help:"Print the keys of the first start as JSON."`
-	CPUProfile string `name:"cpuprofile" hidden:"" placeholder:"FILE" help:"Write a CPU profile of the whole run."`
+	config.Config `embed:""`
+	JSON          bool   `name:"json" help:"Print the keys of the first start as JSON."`
+	CPUProfile    string `name:"cpuprofile" hidden:"" placeholder:"FILE" help:"Write a CPU profile of the whole run."`
 }
 
 // Help is shown by --help.
@@ -89,7 +91,7 @@ func collectLess() {
 
 // MigrateCmd brings the store to this version's schema, without serving.
 type MigrateCmd struct {
-	hub.Config `embed:""`
+	config.Config `embed:""`
 }
 
 // Run migrates.
@@ -97,7 +99,7 @@ func (c *MigrateCmd) Run(ctx context.Context, s streams) error {
 	if err := checkEnvironment(os.Environ()); err != nil {
 		return err
 	}
-	return hub.Migrate(ctx, c.Config, newLogger(c.Config, s.err))
+	return operate.Migrate(ctx, c.Config, newLogger(c.Config, s.err))
 }
 
 func printFirst(w io.Writer, k *hub.FirstKeys, asJSON bool) error {
@@ -114,7 +116,7 @@ func printFirst(w io.Writer, k *hub.FirstKeys, asJSON bool) error {
 	return err
 }
 
-func newLogger(c hub.Config, w io.Writer) *slog.Logger {
+func newLogger(c config.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of four words, checked by the flag
 	opts := &slog.HandlerOptions{Level: level}
@@ -140,7 +142,7 @@ var clientVariables = []string{"HOOKLINE_URL", "HOOKLINE_KEY"}
 // are misspelled.
 func checkEnvironment(environ []string) error {
 	known := slices.Clone(clientVariables)
-	t := reflect.TypeFor[hub.Config]()
+	t := reflect.TypeFor[config.Config]()
 	for field := range t.Fields() {
 		known = append(known, field.Tag.Get("env"))
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 )
 
 // served is a hub that runs as a command line.
@@ -142,7 +142,7 @@ func TestReadmeNamesEverySetting(t *testing.T) {
 		require.NoError(t, checkEnvironment([]string{name + "="}))
 		named[name] = true
 	}
-	for field := range reflect.TypeFor[hub.Config]().Fields() {
+	for field := range reflect.TypeFor[config.Config]().Fields() {
 		if _, hidden := field.Tag.Lookup("hidden"); !hidden {
 			require.True(t, named[field.Tag.Get("env")], "%s is missing", field.Tag.Get("env"))
 		}

@@ -19,7 +19,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
+	"github.com/hookline/hookline/hub/operate"
 	"github.com/hookline/hookline/signing"
 )
 
@@ -38,7 +39,7 @@ type VerifyAuditCmd struct {
 
 // Run fails naming the first row that is not as it was written.
 func (c *VerifyAuditCmd) Run(ctx context.Context, s streams) error {
-	rows, err := hub.VerifyAudit(ctx, hub.Config{Data: c.Data, DatabaseURL: c.DatabaseURL, MasterKey: c.MasterKey})
+	rows, err := operate.VerifyAudit(ctx, config.Config{Data: c.Data, DatabaseURL: c.DatabaseURL, MasterKey: c.MasterKey})
 	if err != nil {
 		return err
 	}

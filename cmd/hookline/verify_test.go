@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/signing"
 )
@@ -178,7 +178,7 @@ func FuzzParsePush(f *testing.F) {
 // What a real hub pushes verifies; its audit log does, until somebody changes it.
 func TestVerifyWhatAHubDid(t *testing.T) {
 	var data string
-	h := hubtest.Start(t, func(c *hub.Config) { data = c.Data })
+	h := hubtest.Start(t, func(c *config.Config) { data = c.Data })
 	rec := hubtest.NewReceiver(t)
 	s := h.Subscribe(rec.URL, "encryption", signing.GCM, "encryptionKey", "from-appKey", "appKey", aKey)
 	require.NotNil(t, s)

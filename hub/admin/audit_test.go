@@ -8,8 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
+	"github.com/hookline/hookline/hub/operate"
 )
 
 // deeds of the log that a key may read, oldest first: "action object".
@@ -24,8 +25,8 @@ func deeds(t *testing.T, h *hubtest.Hub, key, query string) (all []string) {
 // What people and the hub itself do is in the log, by whom and from where;
 // what they look at, if numbers are shown unmasked; and never a secret.
 func TestAudit(t *testing.T) {
-	var cfg *hub.Config
-	h := hubtest.Start(t, func(c *hub.Config) { cfg = c })
+	var cfg *config.Config
+	h := hubtest.Start(t, func(c *config.Config) { cfg = c })
 	gone := hubtest.NewReceiver(t, http.StatusGone)
 	sub := h.Subscribe(gone.URL+"/?token=hidden-in-query", "retry", quick, "appKey", "this-is-a-secret-key", "headers", map[string]string{"X-Token": "hidden-in-header"})["id"].(string)
 	e := h.Send(hubtest.CDR("c1", 1))[0]
@@ -83,7 +84,7 @@ func TestAudit(t *testing.T) {
 	require.Empty(t, list(t, h, h.Owner, "/v1/audit?to="+made["at"].(string)+"&action=subscription.create", 50))
 	require.Len(t, list(t, h, h.Owner, "/v1/audit?from="+made["at"].(string)+"&action=subscription.create", 50), 1)
 
-	rows, err := hub.VerifyAudit(t.Context(), *cfg)
+	rows, err := operate.VerifyAudit(t.Context(), *cfg)
 	require.NoError(t, err, "while the hub serves")
 	require.Greater(t, rows, int64(len(got)))
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 )
 
 // PlatformKey of every hub that Start makes.
@@ -29,7 +30,7 @@ const PlatformKey = "hk_platform_0123456789abcdef0123456789abcdef"
 type Hub struct {
 	t      testing.TB
 	log    *slog.Logger
-	cfg    hub.Config
+	cfg    config.Config
 	URL    string
 	Owner  string // key of the tenant "demo"
 	stop   context.CancelFunc
@@ -39,15 +40,15 @@ type Hub struct {
 
 // Start a hub with an empty store. It stops with the test. change may alter
 // the configuration.
-func Start(t testing.TB, change ...func(*hub.Config)) *Hub {
+func Start(t testing.TB, change ...func(*config.Config)) *Hub {
 	t.Helper()
 	return StartLogging(t, slog.New(slog.NewTextHandler(logWriter(t), nil)), change...)
 }
 
 // StartLogging is Start with a log of the test's own.
-func StartLogging(t testing.TB, log *slog.Logger, change ...func(*hub.Config)) *Hub {
+func StartLogging(t testing.TB, log *slog.Logger, change ...func(*config.Config)) *Hub {
 	t.Helper()
-	h := &Hub{t: t, log: log, cfg: hub.Config{
+	h := &Hub{t: t, log: log, cfg: config.Config{
 		Addr: "127.0.0.1:0", Data: t.TempDir(), PlatformKey: PlatformKey, AllowNetworks: []string{"loopback"},
 		ShutdownTimeout: 10 * time.Second,
 	}}

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
+	"github.com/hookline/hookline/hub/operate"
 )
 
 // Postgres makes an empty database for the test and returns its URL (pgtest).
@@ -22,13 +23,13 @@ const StoreVariable = "HUBTEST_STORE"
 
 // OnPostgres puts a hub's store into a database of its own, which has its tables
 // and nothing else.
-func OnPostgres(t testing.TB) func(*hub.Config) {
+func OnPostgres(t testing.TB) func(*config.Config) {
 	return InDatabase(pgtest.Copy(t, func(url string) error {
-		cfg := hub.Config{Addr: "127.0.0.1:0", ShutdownTimeout: time.Second}
+		cfg := config.Config{Addr: "127.0.0.1:0", ShutdownTimeout: time.Second}
 		InDatabase(url)(&cfg)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := hub.Migrate(ctx, cfg, slog.New(slog.DiscardHandler)); err != nil {
+		if err := operate.Migrate(ctx, cfg, slog.New(slog.DiscardHandler)); err != nil {
 			return err
 		}
 		db, err := sql.Open("postgres", url)
@@ -43,21 +44,21 @@ func OnPostgres(t testing.TB) func(*hub.Config) {
 
 // InFolder puts a hub's store into a folder of the test's choice, on whatever
 // database others are: for tests of the embedded store's files.
-func InFolder(dir string) func(*hub.Config) {
-	return func(c *hub.Config) { c.Data, c.DatabaseURL, c.MasterKey = dir, "", "" }
+func InFolder(dir string) func(*config.Config) {
+	return func(c *config.Config) { c.Data, c.DatabaseURL, c.MasterKey = dir, "", "" }
 }
 
 // SameStore puts a hub's store where that of h is. h must have stopped, or be on
 // PostgreSQL.
-func (h *Hub) SameStore() func(*hub.Config) {
-	return func(c *hub.Config) {
+func (h *Hub) SameStore() func(*config.Config) {
+	return func(c *config.Config) {
 		c.Data, c.DatabaseURL, c.MasterKey = h.cfg.Data, h.cfg.DatabaseURL, h.cfg.MasterKey
 	}
 }
 
 // InDatabase puts a hub's store into the database of a URL, with others.
-func InDatabase(url string) func(*hub.Config) {
-	return func(c *hub.Config) {
+func InDatabase(url string) func(*config.Config) {
+	return func(c *config.Config) {
 		c.DatabaseURL, c.MasterKey = url, base64.StdEncoding.EncodeToString(make([]byte, 32))
 	}
 }

@@ -17,14 +17,14 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/hub/hubtest/rabbittest"
 	"github.com/hookline/hookline/hub/rabbit"
 )
 
 // byBroker lets a hub take events from a broker.
-func byBroker(url string) func(*hub.Config) { return func(c *hub.Config) { c.AMQPURL = url } }
+func byBroker(url string) func(*config.Config) { return func(c *config.Config) { c.AMQPURL = url } }
 
 // platform publishes to a broker and waits for its confirmation.
 type platform struct {

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/hub/hubtest/rabbitserver"
 	"github.com/hookline/hookline/hub/rabbit"
@@ -174,7 +174,7 @@ func faults(t *testing.T, what ...string) {
 	database := hubtest.Postgres(t)
 	var hubs []*hubtest.Hub
 	for range 2 {
-		h := hubtest.Start(t, hubtest.InDatabase(database), byBroker(s.URL), func(c *hub.Config) { c.ShutdownTimeout = 4 * time.Second })
+		h := hubtest.Start(t, hubtest.InDatabase(database), byBroker(s.URL), func(c *config.Config) { c.ShutdownTimeout = 4 * time.Second })
 		if len(hubs) > 0 {
 			h.Owner = hubs[0].Owner
 		}

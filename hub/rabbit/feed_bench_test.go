@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/hub/hubtest/rabbittest"
@@ -24,7 +24,7 @@ import (
 func BenchmarkFeed(b *testing.B) {
 	for _, name := range []string{"SQLite", "PostgreSQL"} {
 		b.Run(name, func(b *testing.B) {
-			store := func(*hub.Config) {}
+			store := func(*config.Config) {}
 			if name == "PostgreSQL" {
 				store = hubtest.OnPostgres(b)
 			}

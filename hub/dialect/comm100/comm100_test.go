@@ -13,12 +13,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
 func eachStore(t *testing.T, test func(t *testing.T, h *hubtest.Hub)) {
-	clock := func(c *hub.Config) { c.TestClock = true }
+	clock := func(c *config.Config) { c.TestClock = true }
 	t.Run("sqlite", func(t *testing.T) { test(t, hubtest.Start(t, clock)) })
 	t.Run("postgres", func(t *testing.T) { test(t, hubtest.Start(t, clock, hubtest.OnPostgres(t))) })
 }
@@ -227,7 +227,7 @@ func TestBadParameters(t *testing.T) {
 
 // A wall time without utcOffset is in the tenant's zone.
 func TestZones(t *testing.T) {
-	h := hubtest.Start(t, func(c *hub.Config) { c.TestClock = true })
+	h := hubtest.Start(t, func(c *config.Config) { c.TestClock = true })
 	send(t, h, event("chat.requested", `{"chatId": "1", "at": %d}`, midnight))
 	requests := func(query string) any {
 		return h.Do("GET", base+"Today?"+query, h.Owner, nil, at(midnight+hour)...).JSON(t)["chatRequests"]

@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
@@ -63,7 +63,7 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) st
 // which browsers drop and Node refuses to send.
 func TestDocumentClients(t *testing.T) {
 	cert, key := certificate(t)
-	h := hubtest.Start(t, func(c *hub.Config) { c.TLSCert, c.TLSKey = cert, key })
+	h := hubtest.Start(t, func(c *config.Config) { c.TLSCert, c.TLSKey = cert, key })
 	brand := "https://" + strings.TrimPrefix(h.URL, "http://")
 	require.NotContains(t, brand, "https://http")
 	env := []string{"SSL_CERT_FILE=" + cert, "CURL_CA_BUNDLE=" + cert, "NODE_EXTRA_CA_CERTS=" + cert, "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
@@ -22,7 +22,7 @@ const (
 	agentsPath = "/api/v2/Agent/live"
 )
 
-func testClock(c *hub.Config) { c.TestClock = true }
+func testClock(c *config.Config) { c.TestClock = true }
 
 // eachStore runs a test against a hub on each database, which believes X-Hookline-Now.
 func eachStore(t *testing.T, test func(t *testing.T, h *hubtest.Hub)) {

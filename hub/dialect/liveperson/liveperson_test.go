@@ -15,13 +15,13 @@ import (
 	"github.com/dghubble/oauth1"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
 const demo = "/operations/api/account/demo/queuestate"
 
-func testClock(c *hub.Config) { c.TestClock = true }
+func testClock(c *config.Config) { c.TestClock = true }
 
 // eachStore runs a test against a hub on each database, which believes X-Hookline-Now.
 func eachStore(t *testing.T, test func(t *testing.T, h *hubtest.Hub)) {

@@ -8,11 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
-func testClock(c *hub.Config) { c.TestClock = true }
+func testClock(c *config.Config) { c.TestClock = true }
 
 // S9 as in the document's example, by each of its parameters.
 func TestStatusLogs(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
+	hubconfig "github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
@@ -373,4 +373,4 @@ func TestNow(t *testing.T) {
 	})
 }
 
-func testClock(c *hub.Config) { c.TestClock = true }
+func testClock(c *hubconfig.Config) { c.TestClock = true }

@@ -1,4 +1,4 @@
-package hub
+package peers
 
 import (
 	"encoding/binary"
@@ -17,7 +17,7 @@ import (
 // However much there is to say, each message is one that a Transport takes, and
 // what a process hears is what the other said.
 func TestNewsOfBoards(t *testing.T) {
-	p, err := newPipeline(slog.New(slog.DiscardHandler))
+	p, err := NewPipeline(slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	p.Stored(1)
 	require.Empty(t, p.boards.wake, "there are no others")
@@ -28,7 +28,7 @@ func TestNewsOfBoards(t *testing.T) {
 		p.Opened(n+1, uuid.NewString(), time.UnixMilli(1_800_000_000_000))
 	}
 	p.Opened(1, "no UUID", time.Now())
-	messages := p.boards.take()
+	messages := p.boards.take().messages()
 	require.Greater(t, len(messages), 2)
 	stored, opened := map[int64]bool{}, 0
 	for _, m := range messages {
@@ -48,7 +48,7 @@ func TestNewsOfBoards(t *testing.T) {
 	}
 	require.Len(t, stored, 5000+60-13)
 	require.Equal(t, maxOpened, opened)
-	require.Empty(t, p.boards.take())
+	require.Empty(t, p.boards.take().messages())
 }
 
 // Whatever another process says, nothing worse happens than a look at a board.
@@ -58,6 +58,6 @@ func FuzzNewsOfBoards(f *testing.F) {
 	f.Add(append(append([]byte{1}, make([]byte, 16)...), 2))
 	f.Add(append(append([]byte{1}, make([]byte, 16)...), 0xff))
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		hearBoards(b, &live.Watches{Streams: &access.Quota{}})
+		readBoardNews(b, &live.Watches{Streams: &access.Quota{}})
 	})
 }

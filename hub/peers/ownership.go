@@ -1,4 +1,4 @@
-package hub
+package peers
 
 import (
 	"context"
@@ -11,22 +11,22 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// Times of ownership. A process stops sending sendFor after its last renewal,
-// by its own clock; others take its shards storage.LeaseFor after it, by the
-// clock of the database.
+// A process stops sending sendFor after its last renewal, by its own clock.
+// Others take its shards storage.LeaseFor after that renewal, by the clock of the
+// database.
 const (
 	renewEvery = time.Second
 	sendFor    = 4 * time.Second
 	drainFor   = 5 * time.Second // of a shard that is handed over
 )
 
-// shardStore keeps who owns which shard; every call is bounded in time. One that
-// fails may have had its effect all the same.
-type shardStore interface {
-	// Reach says whether the store answers in time. It changes nothing.
+// ShardStore keeps who owns which shard. Every call is bounded in time. A call
+// that fails may have had its effect all the same.
+type ShardStore interface {
+	// Reach reports whether the store answers in time. It changes nothing.
 	Reach(ctx context.Context) error
-	// RenewShards keeps all shards of this process for a while more, and says which
-	// they are, with their epochs, and how many processes there are.
+	// RenewShards keeps all shards of this process for a while more. It returns
+	// these shards with their epochs, and how many processes there are.
 	RenewShards(ctx context.Context) (owned map[int]int64, processes int, err error)
 	// ClaimShards takes up to most shards that nobody has, each under a new epoch.
 	ClaimShards(ctx context.Context, most int) (map[int]int64, error)
@@ -36,40 +36,41 @@ type shardStore interface {
 	Leave(ctx context.Context) error
 }
 
-// owner is what ownership tells who sends.
-type owner interface {
+// ShardOwner sends from the shards that this process owns.
+type ShardOwner interface {
 	Own(shard int, epoch int64)
 	Lose(shard int)
 	Release(shard int, epoch int64, drain time.Duration)
 	Renewed(until time.Time)
 }
 
-// ownership keeps this process's fair share of the shards: it renews them every
-// second, takes those that nobody has, and hands over what is too much when
-// another process joins.
-type ownership struct {
-	store shardStore
-	lanes owner
+// Ownership keeps this process's fair share of the shards: it renews them every
+// second, takes those that nobody has, and hands over the surplus when another
+// process joins.
+type Ownership struct {
+	store ShardStore
+	lanes ShardOwner
 	log   *slog.Logger
 
-	unheard  bool          // the last call failed
-	mine     map[int]int64 // shard -> epoch
-	leaving  map[int]bool  // of mine: being handed over, nothing of them is sent
-	drained  []int         // of leaving: nothing of them is in flight
-	released chan int      // they become drained
+	silent   bool          // the store did not answer the last call
+	mine     map[int]int64 // shard → epoch
+	leaving  map[int]bool  // those of mine that are handed over; nothing is sent from them
+	drained  []int         // those of leaving from which nothing is in flight
+	released chan int      // shards that become drained
 	releases sync.WaitGroup
 }
 
-func newOwnership(store shardStore, lanes owner, log *slog.Logger) *ownership {
-	return &ownership{
+// NewOwnership returns the Ownership of a process that owns no shard yet.
+func NewOwnership(store ShardStore, lanes ShardOwner, log *slog.Logger) *Ownership {
+	return &Ownership{
 		store: store, lanes: lanes, log: log,
 		mine: map[int]int64{}, leaving: map[int]bool{}, released: make(chan int, subscriptions.Shards),
 	}
 }
 
-// Run until ctx ends, when nothing must be in flight any more; then every shard
-// is given up, so that others take them at once.
-func (o *ownership) Run(ctx context.Context) error {
+// Run keeps the shards until ctx ends, when nothing may be in flight any more.
+// Then it gives up every shard, so that others can take them at once.
+func (o *Ownership) Run(ctx context.Context) error {
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
 	for {
@@ -89,29 +90,36 @@ func (o *ownership) Run(ctx context.Context) error {
 	}
 }
 
-// turn is what is done every second.
-func (o *ownership) turn(ctx context.Context) {
+// turn does the work of one second.
+func (o *Ownership) turn(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	// Over a way so slow that answers come too late, renewals would keep the shards
-	// from others for ever, and nothing would be sent. So after one without an answer
-	// there is no other until the store was heard again.
-	if o.unheard {
+
+	// If the connection is so slow that answers come too late, renewals would keep
+	// the shards from others for ever while nothing is sent. So after a call
+	// without an answer nothing is renewed until the store has answered again.
+	if o.silent {
 		if err := o.store.Reach(ctx); err != nil {
 			o.log.Warn("shards are not renewed", "err", err)
 			return
 		}
 	}
+
+	// Renew. The time to send is counted from before the call, for the lease may
+	// have begun any time since.
 	began := time.Now()
 	owned, processes, err := o.store.RenewShards(ctx)
-	if o.unheard = err != nil; o.unheard {
+	o.silent = err != nil
+	if o.silent {
 		o.log.Warn("renew shards", "err", err) // the lease ends by itself
 		return
 	}
 	o.compare(owned)
 	o.lanes.Renewed(began.Add(sendFor))
 	o.give(ctx)
+
+	// Come nearer to the fair share.
 	share := (subscriptions.Shards + processes - 1) / max(1, processes)
 	switch have := len(o.mine) - len(o.leaving); {
 	case have < share:
@@ -121,8 +129,9 @@ func (o *ownership) turn(ctx context.Context) {
 	}
 }
 
-// compare what is thought to be owned with what is.
-func (o *ownership) compare(owned map[int]int64) {
+// compare puts the shards that this process believes to own in step with those
+// that it owns.
+func (o *Ownership) compare(owned map[int]int64) {
 	for shard, epoch := range o.mine {
 		if owned[shard] != epoch {
 			o.log.Warn("shard lost", "shard", shard, "epoch", epoch)
@@ -138,9 +147,10 @@ func (o *ownership) compare(owned map[int]int64) {
 	}
 }
 
-func (o *ownership) claim(ctx context.Context, most int) {
+func (o *Ownership) claim(ctx context.Context, most int) {
 	claimed, err := o.store.ClaimShards(ctx, most)
-	if o.unheard = err != nil; o.unheard {
+	o.silent = err != nil
+	if o.silent {
 		o.log.Warn("claim shards", "err", err)
 		return
 	}
@@ -152,13 +162,13 @@ func (o *ownership) claim(ctx context.Context, most int) {
 	}
 }
 
-func (o *ownership) take(shard int, epoch int64) {
+func (o *Ownership) take(shard int, epoch int64) {
 	o.mine[shard] = epoch
 	o.lanes.Own(shard, epoch)
 }
 
-// handOver begins to give up some shards; each is free once nothing of it is in flight.
-func (o *ownership) handOver(n int) {
+// handOver begins to give up n shards. Each is free once nothing from it is in flight.
+func (o *Ownership) handOver(n int) {
 	o.log.Info("shards are handed over", "shards", n)
 	for _, shard := range slices.Sorted(maps.Keys(o.mine)) {
 		if n == 0 {
@@ -172,13 +182,13 @@ func (o *ownership) handOver(n int) {
 		epoch := o.mine[shard]
 		o.releases.Go(func() {
 			o.lanes.Release(shard, epoch, drainFor)
-			o.released <- shard // room for all
+			o.released <- shard // never blocks: there is room for all shards
 		})
 	}
 }
 
-// give drained shards to whoever wants them.
-func (o *ownership) give(ctx context.Context) {
+// give lets others have the drained shards.
+func (o *Ownership) give(ctx context.Context) {
 	for more := true; more; {
 		select {
 		case s := <-o.released:
@@ -187,16 +197,18 @@ func (o *ownership) give(ctx context.Context) {
 			more = false
 		}
 	}
-	o.drained = slices.DeleteFunc(o.drained, func(s int) bool { return !o.leaving[s] }) // lost meanwhile
+	// A shard that was lost in the meantime belongs to another process already.
+	o.drained = slices.DeleteFunc(o.drained, func(s int) bool { return !o.leaving[s] })
 	if len(o.drained) == 0 {
 		return
 	}
+
 	free := make(map[int]int64, len(o.drained))
 	for _, s := range o.drained {
 		free[s] = o.mine[s]
 	}
 	if err := o.store.ReleaseShards(ctx, free); err != nil {
-		// Whether it was done nobody knows: another may own them already, so
+		// Nobody knows whether it was done: another process may own them already, so
 		// nothing is sent from here. The next turn tries again.
 		o.log.Warn("hand over shards", "err", err)
 		return

@@ -1,17 +1,20 @@
-package hub
+// Package config holds the settings of a hub, reads them and checks them. It
+// also finds the master key, or makes it at the first start.
+package config
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/rabbit"
@@ -44,55 +47,62 @@ type Config struct {
 	MaxPages        int           `env:"HOOKLINE_MAX_PAGES" hidden:"" help:"Bound of the database in pages, to rehearse a full disk."`
 }
 
-// settings is Config read and checked.
-type settings struct {
+// Settings is a Config that was read and checked.
+type Settings struct {
 	Config
-	box     *signing.Box
-	master  []byte
-	allow   []netip.Prefix
-	trusted []netip.Prefix
-	public  *url.URL // nil: not given
+	Box     *signing.Box   // seals secrets at rest
+	Allow   []netip.Prefix // private networks that pushes may reach
+	Trusted []netip.Prefix // proxies whose X-Forwarded-For is believed
+	Public  *url.URL       // nil if HOOKLINE_PUBLIC_URL is not set
 }
 
-// read checks all settings and makes the master key at the first start.
-func (c Config) read() (*settings, error) {
-	s, err := c.check()
+// Read checks all settings and opens the master key, which it makes at the
+// first start.
+func (c Config) Read() (*Settings, error) {
+	s, err := c.Check()
 	if err != nil {
 		return nil, err
 	}
 	return s, s.unlock(c.masterKey)
 }
 
-// readExisting is read for commands that look at a store: they make nothing.
-func (c Config) readExisting() (*settings, error) {
-	s, err := c.check()
+// ReadExisting is Read for commands that only look at a store: it makes no
+// master key, and returns fs.ErrNotExist if there is no key yet.
+func (c Config) ReadExisting() (*Settings, error) {
+	s, err := c.Check()
 	if err != nil {
 		return nil, err
 	}
-	return s, s.unlock(c.findMasterKey)
+	return s, s.unlock(c.FindMasterKey)
 }
 
-func (s *settings) unlock(key func() ([]byte, error)) (err error) {
-	if s.master, err = key(); err != nil {
+func (s *Settings) unlock(key func() ([]byte, error)) error {
+	master, err := key()
+	if err != nil {
 		return err
 	}
-	s.box, err = signing.NewBox(s.master)
+	s.Box, err = signing.NewBox(master)
 	return err
 }
 
-// check reads all settings but the master key.
-func (c Config) check() (*settings, error) {
-	s := &settings{Config: c}
+// Check reads all settings but the master key. Its Settings have no Box. An
+// error begins with the name of the setting that is wrong.
+func (c Config) Check() (*Settings, error) {
+	s := &Settings{Config: c}
 	var err error
-	if s.allow, err = delivery.ParseNetworks(c.AllowNetworks); err != nil {
+
+	// What pushes and proxies may do.
+	if s.Allow, err = delivery.ParseNetworks(c.AllowNetworks); err != nil {
 		return nil, fmt.Errorf("HOOKLINE_ALLOW_NETWORKS: %w", err)
 	}
-	if s.trusted, err = delivery.ParseNetworks(c.TrustedProxies); err != nil {
+	if s.Trusted, err = delivery.ParseNetworks(c.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("HOOKLINE_TRUSTED_PROXIES: %w", err)
 	}
-	if s.public, err = c.publicURL(); err != nil {
+	if s.Public, err = c.publicURL(); err != nil {
 		return nil, fmt.Errorf("HOOKLINE_PUBLIC_URL: %w", err)
 	}
+
+	// Where the database, the broker and the recordings are.
 	if c.DatabaseURL != "" {
 		if _, err := storage.ParseURL(c.DatabaseURL); err != nil {
 			return nil, fmt.Errorf("HOOKLINE_DATABASE_URL: %w", err)
@@ -109,6 +119,7 @@ func (c Config) check() (*settings, error) {
 	if err := checkBlobURL(c.BlobURL); err != nil {
 		return nil, fmt.Errorf("HOOKLINE_BLOB_URL: %w", err)
 	}
+
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return nil, errors.New("HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY go together")
 	}
@@ -118,10 +129,11 @@ func (c Config) check() (*settings, error) {
 	return s, nil
 }
 
-var errNoMasterKey = errors.New("HOOKLINE_MASTER_KEY must be given with HOOKLINE_DATABASE_URL: all processes of a database need the same, and none can make it for the others (openssl rand -base64 32)")
+var errNoMasterKey = errors.New("HOOKLINE_MASTER_KEY must be given with HOOKLINE_DATABASE_URL: " +
+	"all processes of a database need the same, and none can make it for the others (openssl rand -base64 32)")
 
-// store is the folder or the database that holds everything.
-func (c Config) store() string { return cmp.Or(c.DatabaseURL, c.Data) }
+// Store returns the folder or the URL of the database that holds everything.
+func (c Config) Store() string { return cmp.Or(c.DatabaseURL, c.Data) }
 
 func (c Config) publicURL() (*url.URL, error) {
 	if c.PublicURL == "" {
@@ -139,63 +151,52 @@ func (c Config) publicURL() (*url.URL, error) {
 	return u, nil
 }
 
-// masterKey is the one given, else the one in the data folder, made when absent.
-func (c Config) masterKey() ([]byte, error) {
-	key, err := c.findMasterKey()
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, err
+// PublicBase returns the public URL without a slash at its end; "" if it is not set.
+func (s *Settings) PublicBase() string {
+	if s.Public == nil {
+		return ""
 	}
-	if _, err := os.Stat(filepath.Join(c.Data, storage.File)); err == nil {
-		return nil, fmt.Errorf("master key: %s is gone, and the store beside it was sealed with it; put it back, or set HOOKLINE_MASTER_KEY", c.keyFile())
-	}
-	return newMasterKey(c.Data, c.keyFile())
+	return strings.TrimRight(s.Public.String(), "/")
 }
 
-func (c Config) keyFile() string { return filepath.Join(c.Data, "master.key") }
-
-// findMasterKey is the one given, else the one in the data folder; fs.ErrNotExist.
-func (c Config) findMasterKey() ([]byte, error) {
-	if c.DatabaseURL != "" && c.MasterKey == "" {
-		return nil, errNoMasterKey
+// checkBlobURL returns what is wrong with HOOKLINE_BLOB_URL.
+func checkBlobURL(text string) error {
+	if text == "" {
+		return nil
 	}
-	if c.MasterKey != "" {
-		key, err := signing.ParseMasterKey(c.MasterKey)
-		if err != nil {
-			return nil, fmt.Errorf("HOOKLINE_MASTER_KEY: %w", err)
-		}
-		return key, nil
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return errors.New("is not a URL")
+	case u.Scheme == "file" && (u.Host != "" || !filepath.IsAbs(u.Path) || u.RawQuery != ""):
+		return errors.New("must be file:// and the absolute path of a folder, as in file:///var/lib/hookline/recordings")
+	case u.Scheme == "s3" && u.Host == "":
+		return errors.New("must name a bucket, as in s3://recordings?region=eu-central-1")
+	case u.Scheme != "file" && u.Scheme != "s3":
+		return errors.New("must begin with file:// or s3://")
 	}
-	text, err := os.ReadFile(c.keyFile())
-	if err != nil {
-		return nil, fmt.Errorf("master key: %w", err)
-	}
-	key, err := signing.ParseMasterKey(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("master key in %s: %w", c.keyFile(), err)
-	}
-	return key, nil
+	return nil
 }
 
-// newMasterKey makes the file whole or not at all: half a key would lock every
-// secret away for good.
-func newMasterKey(dir, path string) ([]byte, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
+// RecordingsFolder is where recordings are, in the data folder, if
+// HOOKLINE_BLOB_URL is not set.
+const RecordingsFolder = "recordings"
+
+// MaxRequests returns how many pushes may be in flight: 4,096, or half of the
+// files that this process may open if that is less.
+func MaxRequests() int {
+	var lim syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil || lim.Cur/2 > 4096 {
+		return 4096
 	}
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails
-	f, err := os.CreateTemp(dir, "master.key.*")
+	return max(16, int(lim.Cur/2))
+}
+
+// ProcessName makes a name for this process: the host's, and something random.
+func ProcessName() string {
+	host, err := os.Hostname()
 	if err != nil {
-		return nil, fmt.Errorf("master key: %w", err)
+		host = "unknown"
 	}
-	defer os.Remove(f.Name()) // gone already once it was renamed
-	_, err = f.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fmt.Errorf("master key: %w", err)
-	}
-	// Link, not rename: should another process have made one meanwhile, theirs stays.
-	if err := os.Link(f.Name(), path); err != nil {
-		return nil, fmt.Errorf("master key: %w", err)
-	}
-	return key, nil
+	return strings.ToLower(host) + "-" + uuid.NewString()[:8]
 }

@@ -1,4 +1,4 @@
-package hub
+package peers
 
 import (
 	"context"
@@ -31,10 +31,10 @@ func newHeard(odd int) *Heard {
 	return &Heard{odd: odd, subs: map[int64]int64{}, shards: map[int]int64{}}
 }
 
-// Owns implements nudged.
+// Owns implements Lanes.
 func (h *Heard) Owns(shard int) bool { return shard%2 == h.odd }
 
-// Nudge implements nudged.
+// Nudge implements Lanes.
 func (h *Heard) Nudge(sub, from int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,7 +43,7 @@ func (h *Heard) Nudge(sub, from int64) {
 	}
 }
 
-// NudgeShard implements nudged.
+// NudgeShard implements Lanes.
 func (h *Heard) NudgeShard(shard int, from int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -52,7 +52,7 @@ func (h *Heard) NudgeShard(shard int, from int64) {
 	}
 }
 
-// Rescan implements nudged.
+// Rescan implements Lanes.
 func (h *Heard) Rescan() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -78,7 +78,7 @@ func (h *Heard) Told(sub int64) bool {
 
 // Process is a pipeline that runs, with the lanes of one of two processes.
 type Process struct {
-	*pipeline
+	*Pipeline
 	*Heard
 	stop  context.CancelFunc
 	ended chan error
@@ -86,10 +86,10 @@ type Process struct {
 
 // RunPipeline of the process whose lanes own the even shards, or the odd ones.
 func RunPipeline(t *testing.T, odd int, remote Transport) *Process {
-	p, err := newPipeline(slog.New(slog.DiscardHandler))
+	p, err := NewPipeline(slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	one := &Process{pipeline: p, Heard: newHeard(odd), ended: make(chan error, 1)}
-	p.connect(one.Heard, remote)
+	one := &Process{Pipeline: p, Heard: newHeard(odd), ended: make(chan error, 1)}
+	p.Connect(one.Heard, remote)
 	var ctx context.Context
 	ctx, one.stop = context.WithCancel(context.Background())
 	go func() { one.ended <- p.Run(ctx) }()
@@ -114,10 +114,10 @@ func (p *Process) Stop(t *testing.T) {
 }
 
 // Tell is Nudge of the pipeline.
-func (p *Process) Tell(rows ...storage.Rows) { p.pipeline.Nudge(rows) }
+func (p *Process) Tell(rows ...storage.Rows) { p.Pipeline.Nudge(rows) }
 
 // News says that another process changed something.
-func (p *Process) News() <-chan struct{} { return p.news }
+func (p *Process) News() <-chan struct{} { return p.Changes() }
 
 // A process alone tells itself.
 func TestNudgesOfOneProcess(t *testing.T) {
@@ -144,7 +144,7 @@ func FuzzTell(f *testing.F) {
 	f.Add(appendNudge(nil, -1<<63, 1))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		l := newHeard(0)
-		(&pipeline{lanes: l}).tell(payload)
+		(&Pipeline{lanes: l}).nudgeLanes(payload)
 		for shard := range l.shards {
 			require.Less(t, shard, subscriptions.Shards)
 			require.GreaterOrEqual(t, shard, 0)

@@ -1,4 +1,4 @@
-package hub
+package operate
 
 import (
 	"cmp"
@@ -11,19 +11,21 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/storage"
 )
 
 // Backup makes dest, a new folder, a data folder with what the store of cfg
-// holds now; a hub may be serving it. The folder appears whole or not at all,
-// and one that is there is not touched. The master key is copied only withKey:
-// with it a backup is all that a thief needs, and without it, or the key kept
-// elsewhere, it is of no use.
-func Backup(ctx context.Context, cfg Config, dest string, withKey bool) (err error) {
+// holds now. A hub may serve the store at the same time. The folder appears whole
+// or not at all, and a folder that exists already is not touched.
+//
+// The master key is copied only withKey. With the key, a backup is all that a
+// thief needs; without it, and without the key from elsewhere, it is of no use.
+func Backup(ctx context.Context, cfg config.Config, dest string, withKey bool) (err error) {
 	if cfg.DatabaseURL != "" {
 		return errors.New("the store is on PostgreSQL: back it up with pg_dump, or with what backs up the server, and keep HOOKLINE_MASTER_KEY apart")
 	}
-	s, err := cfg.readExisting()
+	s, err := cfg.ReadExisting()
 	if err != nil {
 		return err
 	}
@@ -33,6 +35,8 @@ func Backup(ctx context.Context, cfg Config, dest string, withKey bool) (err err
 	if _, err := os.Lstat(dest); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w", dest, errors.Join(err, fs.ErrExist))
 	}
+
+	// Everything is written into a folder beside dest, which gets its name at the end.
 	parent := filepath.Dir(filepath.Clean(dest))
 	part, err := os.MkdirTemp(parent, "."+filepath.Base(dest)+".part-") // 0700
 	if err != nil {
@@ -43,32 +47,40 @@ func Backup(ctx context.Context, cfg Config, dest string, withKey bool) (err err
 			err = errors.Join(err, os.RemoveAll(part))
 		}
 	}()
-	if err := storage.Backup(ctx, cfg.Data, part, s.box); err != nil {
+	if err := writeBackup(ctx, s, part, withKey); err != nil {
 		return err
 	}
-	if cfg.BlobURL == "" {
-		// After the store: a recording that is deleted meanwhile stays for a while.
-		if err := copyFolder(ctx, filepath.Join(cfg.Data, recordingsFolder), filepath.Join(part, recordingsFolder)); err != nil {
-			return fmt.Errorf("copy the recordings: %w", err)
-		}
-	}
-	if withKey {
-		if err := copyFile(cfg.keyFile(), filepath.Join(part, "master.key")); err != nil {
-			return fmt.Errorf("copy the master key: %w", err)
-		}
-	}
-	if err := syncFolder(part); err != nil {
-		return err
-	}
-	// Of what was made there meanwhile, this replaces no more than an empty folder.
+
+	// If something was made at dest in the meantime, Rename replaces only an empty folder.
 	if err := os.Rename(part, dest); err != nil {
 		return err
 	}
 	return syncFolder(parent)
 }
 
-// copyFolder copies what is in a folder, and what is in folders there; a file
-// that goes away meanwhile, or a folder that is not there, is none.
+// writeBackup fills the folder of a backup.
+func writeBackup(ctx context.Context, s *config.Settings, folder string, withKey bool) error {
+	if err := storage.Backup(ctx, s.Data, folder, s.Box); err != nil {
+		return err
+	}
+	if s.BlobURL == "" {
+		// After the store, so that the store's recordings are all there. One that is
+		// deleted in the meantime may be missing.
+		from, to := filepath.Join(s.Data, config.RecordingsFolder), filepath.Join(folder, config.RecordingsFolder)
+		if err := copyFolder(ctx, from, to); err != nil {
+			return fmt.Errorf("copy the recordings: %w", err)
+		}
+	}
+	if withKey {
+		if err := copyFile(s.KeyFile(), filepath.Join(folder, filepath.Base(s.KeyFile()))); err != nil {
+			return fmt.Errorf("copy the master key: %w", err)
+		}
+	}
+	return syncFolder(folder)
+}
+
+// copyFolder copies everything in a folder, and in the folders there. A file that
+// vanishes in the meantime is left out; a folder that does not exist is empty.
 func copyFolder(ctx context.Context, from, to string) error {
 	var folders []string
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
@@ -88,6 +100,8 @@ func copyFolder(ctx context.Context, from, to string) error {
 		}
 		return nil
 	})
+
+	// A folder keeps the names of its files for certain only after a sync.
 	for _, f := range folders {
 		err = errors.Join(err, syncFolder(f))
 	}

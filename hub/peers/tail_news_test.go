@@ -1,4 +1,4 @@
-package hub
+package peers
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/delivery"
@@ -36,6 +37,14 @@ func (p *post) Publish(_ string, messages ...*message.Message) error {
 	return nil
 }
 
+// newSender makes a pipeline that only sends attempts by a Transport, and reads them.
+func newSender(remote Transport) *Pipeline {
+	return &Pipeline{
+		process: uuid.New(), remote: remote, log: slog.New(slog.DiscardHandler),
+		tails: newOutbox(emptyTailNews), wanted: wanted{until: map[tail.Filter]time.Time{}},
+	}
+}
+
 func attemptOf(tenant, sub, seq int64) delivery.Report {
 	return delivery.Report{
 		Sub:     &subscriptions.Subscription{No: sub, ID: "s", Tenant: tenant},
@@ -48,27 +57,27 @@ func attemptOf(tenant, sub, seq int64) delivery.Report {
 // with word that some is missing, in messages that a Transport takes.
 func TestTailsOfOtherProcesses(t *testing.T) {
 	sent := &post{}
-	p := &pipeline{remote: sent, tails: newTailNews(), log: slog.New(slog.DiscardHandler)}
+	p := newSender(sent)
 	var feed tail.Feed
 	p.Attempted(attemptOf(1, 1, 1))
-	require.Empty(t, p.tails.came, "nobody listens")
+	require.Empty(t, p.tails.news.attempts, "nobody listens")
 
-	q := &pipeline{remote: sent, tails: newTailNews(), log: p.log}
+	q := newSender(sent)
 	all, one := feed.Open(tail.Filter{Tenant: 1}), feed.Open(tail.Filter{Tenant: 2, Sub: 3})
 	q.publishWanted(&feed)
 	require.Len(t, sent.messages, 1)
-	p.tails.hear(sent.messages[0].Payload, nil)
-	q.tails.hear(sent.messages[0].Payload, nil) // its own
-	require.EqualValues(t, 2, p.tails.wants.Load())
-	require.Zero(t, q.tails.wants.Load())
+	p.readTailNews(sent.messages[0].Payload, nil)
+	q.readTailNews(sent.messages[0].Payload, nil) // its own
+	require.EqualValues(t, 2, p.wanted.filters.Load())
+	require.Zero(t, q.wanted.filters.Load())
 
 	deliver := func() (longest int) {
 		t.Helper()
 		sent.messages = nil
-		p.publishTails()
+		p.publishTails(p.tails.take())
 		for _, m := range sent.messages {
 			longest = max(longest, len(m.Payload))
-			q.tails.hear(m.Payload, &feed)
+			q.readTailNews(m.Payload, &feed)
 		}
 		return longest
 	}
@@ -91,7 +100,7 @@ func TestTailsOfOtherProcesses(t *testing.T) {
 	for n := range int64(tail.Buffer + 1) {
 		p.Attempted(attemptOf(1, 1, n))
 	}
-	require.Len(t, p.tails.came, tail.Buffer)
+	require.Len(t, p.tails.news.attempts, tail.Buffer)
 	deliver()
 	require.True(t, all.Slow(), "told that some are missing")
 	require.False(t, one.Slow())
@@ -107,24 +116,23 @@ func TestTailsOfOtherProcesses(t *testing.T) {
 	require.False(t, open)
 	require.True(t, one.Slow(), "told that one is missing, before the next")
 
-	p.tails.forget(time.Now().Add(listenFor + time.Second))
-	require.Zero(t, p.tails.wants.Load())
+	p.wanted.forget(time.Now().Add(listenFor + time.Second))
+	require.Zero(t, p.wanted.filters.Load())
 	p.Attempted(attemptOf(2, 3, 1))
-	require.Empty(t, p.tails.came)
+	require.Empty(t, p.tails.news.attempts)
 
 	last := feed.Open(tail.Filter{Tenant: 4})
-	q.tails.hear(nil, &feed)
+	q.readTailNews(nil, &feed)
 	require.True(t, last.Slow(), "something may have been lost")
 }
 
 // Whatever another process says does no harm.
 func FuzzTails(f *testing.F) {
-	p := &pipeline{tails: newTailNews()}
-	p.tails.want(tail.Filter{Tenant: 1}, time.Now().Add(time.Hour))
+	p := newSender(nil)
+	p.wanted.add(tail.Filter{Tenant: 1}, time.Now().Add(time.Hour))
 	p.Attempted(attemptOf(1, 1, 1))
-	p.tails.missed[5] = struct{}{}
-	_, messages := p.tails.take()
-	for _, m := range messages {
+	p.tails.amend(func(news *tailNews) { news.missed[5] = struct{}{} })
+	for _, m := range p.tails.take().messages(p.process) {
 		f.Add([]byte(m.Payload))
 	}
 	f.Add(append([]byte{tailsWant}, make([]byte, 30)...))
@@ -133,9 +141,9 @@ func FuzzTails(f *testing.F) {
 		var feed tail.Feed
 		s := feed.Open(tail.Filter{Tenant: 1})
 		defer s.Close()
-		n := newTailNews()
-		n.hear(b, &feed)
-		require.LessOrEqual(t, len(n.wanted), len(b))
+		p := newSender(nil)
+		p.readTailNews(b, &feed)
+		require.LessOrEqual(t, len(p.wanted.until), len(b))
 		for len(s.C()) > 0 {
 			a := <-s.C()
 			_ = a.Item.Type.String() + a.Verdict.State.String() + a.Attempt.Class.String() // none panics

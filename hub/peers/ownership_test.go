@@ -1,4 +1,4 @@
-package hub
+package peers
 
 import (
 	"context"
@@ -196,7 +196,7 @@ func (t *table) join(tt *testing.T, name string) *process {
 	p := &process{t: tt, name: name, table: t, owns: map[int]int64{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- newOwnership(p, p, slog.New(slog.DiscardHandler)).Run(ctx) }()
+	go func() { done <- NewOwnership(p, p, slog.New(slog.DiscardHandler)).Run(ctx) }()
 	var once sync.Once
 	p.stop = func() {
 		once.Do(func() {

@@ -1,5 +1,5 @@
 //go:build !linux
 
-package hub
+package operate
 
 func clockSynced() (synced, known bool) { return false, false }

@@ -1,4 +1,4 @@
-package hub_test
+package peers_test
 
 import (
 	"bytes"
@@ -15,9 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/hub/hubtest/rabbittest"
+	"github.com/hookline/hookline/hub/peers"
 	"github.com/hookline/hookline/hub/rabbit"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage"
@@ -53,14 +53,14 @@ func TestTransports(t *testing.T) {
 
 // network joins processes.
 type network struct {
-	join  func() hub.Transport // the end of one more process, closed at the end of the test
-	cable *hubtest.Cable       // from all processes to what is in the middle, if something is
+	join  func() peers.Transport // the end of one more process, closed at the end of the test
+	cable *hubtest.Cable         // from all processes to what is in the middle, if something is
 }
 
 func gochannels(t *testing.T) network {
 	all := gochannel.NewGoChannel(gochannel.Config{}, watermill.NopLogger{})
 	t.Cleanup(func() { require.NoError(t, all.Close()) })
-	return network{join: func() hub.Transport { return all }}
+	return network{join: func() peers.Transport { return all }}
 }
 
 func notices(t *testing.T) network {
@@ -70,7 +70,7 @@ func notices(t *testing.T) network {
 	db, err := storage.Open(t.Context(), storage.Config{URL: cable.URL, Process: "test", Box: box, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	return network{cable: cable, join: func() hub.Transport {
+	return network{cable: cable, join: func() peers.Transport {
 		n, err := db.Notices()
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, n.Close()) })
@@ -80,7 +80,7 @@ func notices(t *testing.T) network {
 
 func nudges(t *testing.T) network {
 	cable := hubtest.NewCable(t, rabbittest.VHost(t))
-	return network{cable: cable, join: func() hub.Transport {
+	return network{cable: cable, join: func() peers.Transport {
 		metrics := rabbit.NewMetrics(prometheus.NewRegistry())
 		n := rabbit.NewNudges(&rabbit.Broker{URL: cable.URL, Process: "test", Metrics: metrics, Log: slog.New(slog.DiscardHandler)})
 		t.Cleanup(func() { require.NoError(t, n.Close()) })
@@ -93,13 +93,13 @@ func nudges(t *testing.T) network {
 // broker is away: here it is the broker whose cable is cut.
 func nudgesElseNotices(t *testing.T) network {
 	one, other := nudges(t), notices(t)
-	return network{cable: one.cable, join: func() hub.Transport { return hub.Spare(one.join(), other.join()) }}
+	return network{cable: one.cable, join: func() peers.Transport { return peers.Spare{First: one.join(), Second: other.join()} }}
 }
 
 // inbox of a subscriber.
 type inbox <-chan *message.Message
 
-func subscribe(t *testing.T, to hub.Transport, topic string) inbox {
+func subscribe(t *testing.T, to peers.Transport, topic string) inbox {
 	came, err := to.Subscribe(t.Context(), topic)
 	require.NoError(t, err)
 	return came
@@ -199,7 +199,7 @@ func testNotTaken(t *testing.T, n network) {
 // The lanes of each process are told of what is theirs, whoever committed it.
 func testOwners(t *testing.T, n network) {
 	a, b := n.join(), n.join()
-	even, odd := hub.RunPipeline(t, 0, a), hub.RunPipeline(t, 1, b)
+	even, odd := peers.RunPipeline(t, 0, a), peers.RunPipeline(t, 1, b)
 	even.Tell(storage.Rows{Sub: 2, From: 7}, storage.Rows{Sub: 3, From: 9})
 	odd.Tell(storage.Rows{Sub: 4, From: 5})
 	even.Wait(t, "its own, and what the other found", func(subs map[int64]int64, _ map[int]int64, _ int) bool {
@@ -218,13 +218,13 @@ func testOwners(t *testing.T, n network) {
 
 // gate holds up what is published, counts it, and can refuse it.
 type gate struct {
-	hub.Transport
+	peers.Transport
 	open      chan struct{}
 	refuse    atomic.Bool
 	published atomic.Int64
 }
 
-func newGate(to hub.Transport) *gate { return &gate{Transport: to, open: make(chan struct{})} }
+func newGate(to peers.Transport) *gate { return &gate{Transport: to, open: make(chan struct{})} }
 
 func (g *gate) Publish(topic string, messages ...*message.Message) error {
 	g.published.Add(1)
@@ -239,7 +239,7 @@ func (g *gate) Publish(topic string, messages ...*message.Message) error {
 // that are more than a message holds become their shards.
 func testMerge(t *testing.T, n network) {
 	a := newGate(n.join())
-	even, odd := hub.RunPipeline(t, 0, a), hub.RunPipeline(t, 1, n.join())
+	even, odd := peers.RunPipeline(t, 0, a), peers.RunPipeline(t, 1, n.join())
 	even.Tell(storage.Rows{Sub: 1, From: 1})
 	require.Eventually(t, func() bool { return a.published.Load() == 1 }, patience, time.Millisecond)
 	for from := int64(5000); from > 100; from-- {
@@ -252,7 +252,7 @@ func testMerge(t *testing.T, n network) {
 	require.EqualValues(t, 2, a.published.Load(), "messages")
 
 	b := newGate(n.join())
-	even = hub.RunPipeline(t, 0, b)
+	even = peers.RunPipeline(t, 0, b)
 	even.Tell(storage.Rows{Sub: 1, From: 1})
 	require.Eventually(t, func() bool { return b.published.Load() == 1 }, patience, time.Millisecond)
 	for sub := int64(1); sub < 20_000; sub += 2 {
@@ -270,7 +270,7 @@ func testLost(t *testing.T, n network) {
 	a := newGate(n.join())
 	close(a.open)
 	a.refuse.Store(true)
-	even, odd := hub.RunPipeline(t, 0, a), hub.RunPipeline(t, 1, n.join())
+	even, odd := peers.RunPipeline(t, 0, a), peers.RunPipeline(t, 1, n.join())
 	even.Tell(storage.Rows{Sub: 1, From: 1}, storage.Rows{Sub: 2, From: 1})
 	even.Wait(t, "its own", func(subs map[int64]int64, _ map[int]int64, _ int) bool { return subs[2] == 1 })
 	require.Eventually(t, func() bool { return a.published.Load() == 1 }, patience, time.Millisecond)
@@ -282,7 +282,7 @@ func testLost(t *testing.T, n network) {
 // While the connection is gone nothing waits; when it is back, all are told that
 // they may have missed something, and messages go on.
 func testCut(t *testing.T, n network) {
-	even, odd := hub.RunPipeline(t, 0, n.join()), hub.RunPipeline(t, 1, n.join())
+	even, odd := peers.RunPipeline(t, 0, n.join()), peers.RunPipeline(t, 1, n.join())
 	odd.Tell(storage.Rows{Sub: 2, From: 1})
 	even.Wait(t, "connected", func(subs map[int64]int64, _ map[int]int64, _ int) bool { return subs[2] == 1 })
 	n.cable.Cut()
@@ -293,7 +293,7 @@ func testCut(t *testing.T, n network) {
 	}
 	even.Wait(t, "its own", func(subs map[int64]int64, _ map[int]int64, _ int) bool { return subs[4] == 1 })
 	n.cable.Mend()
-	for _, p := range []*hub.Process{even, odd} {
+	for _, p := range []*peers.Process{even, odd} {
 		p.Wait(t, "something may have been missed", func(_ map[int64]int64, _ map[int]int64, scans int) bool { return scans > 0 })
 	}
 	// A publisher may find out with its next message that its connection was lost.
@@ -305,7 +305,7 @@ func testCut(t *testing.T, n network) {
 
 // A process stops although nobody answers it.
 func testStopWhileCut(t *testing.T, n network) {
-	even := hub.RunPipeline(t, 0, n.join())
+	even := peers.RunPipeline(t, 0, n.join())
 	n.cable.Cut()
 	even.Tell(storage.Rows{Sub: 1, From: 1})
 	even.Stop(t)

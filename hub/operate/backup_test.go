@@ -1,4 +1,4 @@
-package hub_test
+package operate_test
 
 import (
 	"bytes"
@@ -16,7 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub"
+	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
+	"github.com/hookline/hookline/hub/operate"
 )
 
 // A backup made while events pour in holds every one that was accepted before
@@ -43,7 +45,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 	hubtest.Eventually(t, "some are there", func() bool { return accepted.Load() > 200 })
 	before := accepted.Load()
-	require.NoError(t, hub.Backup(t.Context(), hub.Config{Data: data, ShutdownTimeout: time.Second}, dest, true))
+	require.NoError(t, operate.Backup(t.Context(), config.Config{Data: data, ShutdownTimeout: time.Second}, dest, true))
 	after := accepted.Load()
 	hubtest.Eventually(t, "more come after it", func() bool { return accepted.Load() > after })
 	stop()
@@ -67,7 +69,7 @@ func TestBackupUnderLoad(t *testing.T) {
 
 func TestBackupIsCareful(t *testing.T) {
 	data := t.TempDir()
-	cfg := hub.Config{Data: data, ShutdownTimeout: time.Second}
+	cfg := config.Config{Data: data, ShutdownTimeout: time.Second}
 	parent := t.TempDir()
 	left := func() (names []string) {
 		entries, err := os.ReadDir(parent)
@@ -78,12 +80,12 @@ func TestBackupIsCareful(t *testing.T) {
 		return names
 	}
 	dest := filepath.Join(parent, "b")
-	require.ErrorIs(t, hub.Backup(t.Context(), cfg, dest, false), fs.ErrNotExist, "there is no store")
+	require.ErrorIs(t, operate.Backup(t.Context(), cfg, dest, false), fs.ErrNotExist, "there is no store")
 	require.NoFileExists(t, filepath.Join(data, "master.key"), "and none is begun")
 
 	h := hubtest.Start(t, hubtest.InFolder(data))
 	h.Stop()
-	require.NoError(t, hub.Backup(t.Context(), cfg, dest, false), "of a store that nobody serves")
+	require.NoError(t, operate.Backup(t.Context(), cfg, dest, false), "of a store that nobody serves")
 	entries, err := os.ReadDir(dest)
 	require.NoError(t, err)
 	require.Len(t, entries, 2)
@@ -92,24 +94,24 @@ func TestBackupIsCareful(t *testing.T) {
 	info, err := os.Stat(dest)
 	require.NoError(t, err)
 	require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
-	_, err = hub.New(t.Context(), hub.Config{Data: dest, Addr: "127.0.0.1:0", ShutdownTimeout: time.Second}, slog.New(slog.DiscardHandler))
+	_, err = hub.New(t.Context(), config.Config{Data: dest, Addr: "127.0.0.1:0", ShutdownTimeout: time.Second}, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "master.key is gone", "a new key would not fit")
 
-	require.ErrorIs(t, hub.Backup(t.Context(), cfg, dest, false), fs.ErrExist, "twice")
-	require.ErrorIs(t, hub.Backup(t.Context(), cfg, data, false), fs.ErrExist)
+	require.ErrorIs(t, operate.Backup(t.Context(), cfg, dest, false), fs.ErrExist, "twice")
+	require.ErrorIs(t, operate.Backup(t.Context(), cfg, data, false), fs.ErrExist)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, hub.Backup(gone, cfg, filepath.Join(parent, "c"), false), context.Canceled)
+	require.ErrorIs(t, operate.Backup(gone, cfg, filepath.Join(parent, "c"), false), context.Canceled)
 	wrong := cfg
 	wrong.MasterKey = "00000000000000000000000000000000000000000000000000000000000000ff"
-	require.ErrorContains(t, hub.Backup(t.Context(), wrong, filepath.Join(parent, "c"), false), "master key is not the one")
-	require.ErrorContains(t, hub.Backup(t.Context(), wrong, filepath.Join(parent, "c"), true), "no file to copy")
-	require.Error(t, hub.Backup(t.Context(), cfg, filepath.Join(parent, "no", "such"), false))
+	require.ErrorContains(t, operate.Backup(t.Context(), wrong, filepath.Join(parent, "c"), false), "master key is not the one")
+	require.ErrorContains(t, operate.Backup(t.Context(), wrong, filepath.Join(parent, "c"), true), "no file to copy")
+	require.Error(t, operate.Backup(t.Context(), cfg, filepath.Join(parent, "no", "such"), false))
 	require.Equal(t, []string{"b"}, left(), "nothing half made stays")
 
 	// What cannot be read back is no backup.
 	require.NoError(t, damage(filepath.Join(data, "hookline.db")))
-	require.Error(t, hub.Backup(t.Context(), cfg, filepath.Join(parent, "c"), false))
+	require.Error(t, operate.Backup(t.Context(), cfg, filepath.Join(parent, "c"), false))
 	require.Equal(t, []string{"b"}, left())
 }
 

@@ -1,0 +1,25 @@
+package operate
+
+import (
+	"context"
+
+	"github.com/hookline/hookline/hub/config"
+	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/storage"
+)
+
+// VerifyAudit checks the chain of the audit log of the store of cfg, also while
+// hubs serve it, and returns how many rows it has. Of cfg it reads where the
+// store is, and the master key. It changes nothing. An error names the first row
+// that is not as it was written, or says what cannot be read.
+func VerifyAudit(ctx context.Context, cfg config.Config) (rows int64, err error) {
+	master, err := cfg.FindMasterKey()
+	if err != nil {
+		return 0, err
+	}
+	box, err := signing.NewBox(master)
+	if err != nil {
+		return 0, err
+	}
+	return storage.VerifyAudit(ctx, cfg.Store(), box)
+}
