@@ -15,13 +15,12 @@ import (
 
 // CLI lists the subcommands.
 type CLI struct {
-	Serve          ServeCmd          `cmd:"" help:"Run the hub."`
-	Migrate        MigrateCmd        `cmd:"" help:"Bring the store to this version's schema, without serving."`
-	Rebuild        RebuildCmd        `cmd:"" help:"Make records, boards and reports anew from the events."`
-	RebuildReports RebuildReportsCmd `cmd:"" help:"The same for reports alone."`
-	Backup         BackupCmd         `cmd:"" help:"Copy the store into a new folder, also while it is served."`
-	Doctor         DoctorCmd         `cmd:"" help:"Check the configuration, the store and the machine."`
-	Health         HealthCmd         `cmd:"" help:"Ask a hub whether it is ready."`
+	Serve   ServeCmd   `cmd:"" help:"Run the hub."`
+	Migrate MigrateCmd `cmd:"" help:"Bring the store to this version's schema, without serving."`
+	Rebuild RebuildCmd `cmd:"" help:"Make records, boards and reports again from the events."`
+	Backup  BackupCmd  `cmd:"" help:"Copy the store into a new folder, also while it is served."`
+	Doctor  DoctorCmd  `cmd:"" help:"Check the configuration, the store and the machine."`
+	Health  HealthCmd  `cmd:"" help:"Ask a hub whether it is ready."`
 
 	Tenant       TenantCmd       `cmd:"" help:"Tenants of a hub: create, list, get, update."`
 	Key          KeyCmd          `cmd:"" help:"API keys: create, list, revoke."`
@@ -33,6 +32,10 @@ type CLI struct {
 	Simulate     SimulateCmd     `cmd:"" help:"Play a contact centre: events as NDJSON, or to a hub."`
 	Bench        BenchCmd        `cmd:"" help:"Measure the speed of hubs on this machine."`
 }
+
+// renamedCommands are the names of commands in earlier versions, with what to call
+// instead.
+var renamedCommands = map[string]string{"rebuild-reports": "rebuild --fold reports"}
 
 // streams are what a command reads and writes.
 type streams struct {
@@ -63,6 +66,13 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 			code = int(exit)
 		}
 	}()
+	if len(args) > 0 {
+		if now, renamed := renamedCommands[args[0]]; renamed {
+			fmt.Fprintf(s.err, "hookline: %s is now hookline %s\n", args[0], now)
+			return 2
+		}
+	}
+
 	var cli CLI
 	parser, err := kong.New(&cli,
 		kong.Name("hookline"),

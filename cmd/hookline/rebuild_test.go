@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"net/http"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -15,6 +16,18 @@ import (
 	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 )
+
+// The command of earlier versions names what is called instead.
+func TestRebuildReportsWasRenamed(t *testing.T) {
+	data := t.TempDir()
+	code, out, err := do(t, "", "rebuild-reports", "--tenant", "demo", "--data", data)
+	require.Equal(t, 2, code)
+	require.Empty(t, out)
+	require.Equal(t, "hookline: rebuild-reports is now hookline rebuild --fold reports\n", err)
+	entries, failed := os.ReadDir(data)
+	require.NoError(t, failed)
+	require.Empty(t, entries, "it did nothing")
+}
 
 // A rebuild brings back what is lost of folds: on PostgreSQL while hubs serve, in
 // a data folder once its hub has stopped.
@@ -41,7 +54,7 @@ func TestRebuild(t *testing.T) {
 		require.Contains(t, err, "stop it first")
 		h.Stop()
 		lose("sqlite", filepath.Join(data, "hookline.db"))
-		code, out, err := do(t, "", "rebuild-reports", "--data", data)
+		code, out, err := do(t, "", "rebuild", "--fold", "reports", "--data", data)
 		require.Zero(t, code, err)
 		require.Contains(t, out, "demo: rebuilt in ")
 		h.Restart()
