@@ -21,7 +21,7 @@ func inFolder(dir string) config.Config {
 	return config.Config{Addr: "127.0.0.1:0", Data: dir, ShutdownTimeout: time.Second}
 }
 
-// open a hub, and close it at once.
+// open opens a hub, and closes it at once.
 func open(c config.Config) (*hub.FirstKeys, error) {
 	h, err := hub.New(context.Background(), c, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -33,24 +33,49 @@ func open(c config.Config) (*hub.FirstKeys, error) {
 func TestConfigRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, []byte("not a folder, not a certificate"), 0o600))
+
 	for name, c := range map[string]struct {
 		change func(*config.Config)
 		says   string
 	}{
-		"mask too long":         {func(c *config.Config) { c.AllowNetworks = []string{"10.0.0.0/8", "10.0.0.0/33"} }, "HOOKLINE_ALLOW_NETWORKS"},
-		"no network":            {func(c *config.Config) { c.AllowNetworks = []string{"banana"} }, "HOOKLINE_ALLOW_NETWORKS"},
-		"no proxies":            {func(c *config.Config) { c.TrustedProxies = []string{"10.0.0.0/x"} }, "HOOKLINE_TRUSTED_PROXIES"},
-		"certificate alone":     {func(c *config.Config) { c.TLSCert = file }, "HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY go together"},
-		"key alone":             {func(c *config.Config) { c.TLSKey = file }, "HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY go together"},
-		"no certificate":        {func(c *config.Config) { c.TLSCert, c.TLSKey = file, file }, "HOOKLINE_TLS_CERT, HOOKLINE_TLS_KEY"},
+		"mask too long": {
+			func(c *config.Config) { c.AllowNetworks = []string{"10.0.0.0/8", "10.0.0.0/33"} },
+			"HOOKLINE_ALLOW_NETWORKS",
+		},
+		"no network": {
+			func(c *config.Config) { c.AllowNetworks = []string{"banana"} },
+			"HOOKLINE_ALLOW_NETWORKS",
+		},
+		"no proxies": {
+			func(c *config.Config) { c.TrustedProxies = []string{"10.0.0.0/x"} },
+			"HOOKLINE_TRUSTED_PROXIES",
+		},
+		"certificate alone": {
+			func(c *config.Config) { c.TLSCert = file },
+			"HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY go together",
+		},
+		"key alone": {
+			func(c *config.Config) { c.TLSKey = file },
+			"HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY go together",
+		},
+		"no certificate": {
+			func(c *config.Config) { c.TLSCert, c.TLSKey = file, file },
+			"HOOKLINE_TLS_CERT, HOOKLINE_TLS_KEY",
+		},
 		"certificate not there": {func(c *config.Config) { c.TLSCert, c.TLSKey = file+"x", file }, file + "x"},
 		"no time to stop":       {func(c *config.Config) { c.ShutdownTimeout = 0 }, "HOOKLINE_SHUTDOWN_TIMEOUT"},
 		"master key too short":  {func(c *config.Config) { c.MasterKey = "c2hvcnQ=" }, "HOOKLINE_MASTER_KEY"},
-		"key of a tenant":       {func(c *config.Config) { c.PlatformKey = "hk_demo_0123456789abcdef" }, "HOOKLINE_PLATFORM_KEY"},
-		"platform key short":    {func(c *config.Config) { c.PlatformKey = "hk_platform_short" }, "HOOKLINE_PLATFORM_KEY"},
-		"no address":            {func(c *config.Config) { c.Addr = "127.0.0.1:99999" }, "HOOKLINE_ADDR"},
-		"no metrics address":    {func(c *config.Config) { c.MetricsAddr = "nowhere" }, "HOOKLINE_METRICS_ADDR"},
-		"data is a file":        {func(c *config.Config) { c.Data = file }, file},
+		"key of a tenant": {
+			func(c *config.Config) { c.PlatformKey = "hk_demo_0123456789abcdef" },
+			"HOOKLINE_PLATFORM_KEY",
+		},
+		"platform key short": {
+			func(c *config.Config) { c.PlatformKey = "hk_platform_short" },
+			"HOOKLINE_PLATFORM_KEY",
+		},
+		"no address":         {func(c *config.Config) { c.Addr = "127.0.0.1:99999" }, "HOOKLINE_ADDR"},
+		"no metrics address": {func(c *config.Config) { c.MetricsAddr = "nowhere" }, "HOOKLINE_METRICS_ADDR"},
+		"data is a file":     {func(c *config.Config) { c.Data = file }, file},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := inFolder(t.TempDir())
@@ -93,8 +118,7 @@ func TestMasterKeyFile(t *testing.T) {
 	_, err = open(cfg)
 	require.NoError(t, err)
 
-	// Another one is refused: what it would seal could never be opened together
-	// with what is there.
+	// Another key is refused, because it cannot open what the first one sealed.
 	cfg.MasterKey = strings.Repeat("ab", 32)
 	_, err = open(cfg)
 	require.ErrorContains(t, err, "not the one that sealed")

@@ -21,7 +21,8 @@ func (c Config) masterKey() ([]byte, error) {
 		return key, err
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, storage.File)); err == nil {
-		return nil, fmt.Errorf("master key: %s is gone, and the store beside it was sealed with it; put it back, or set HOOKLINE_MASTER_KEY", c.KeyFile())
+		return nil, fmt.Errorf("master key: %s is gone, and the store beside it was sealed with it; "+
+			"put it back, or set HOOKLINE_MASTER_KEY", c.KeyFile())
 	}
 	return newMasterKey(c.Data, c.KeyFile())
 }

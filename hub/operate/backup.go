@@ -23,7 +23,8 @@ import (
 // thief needs; without it, and without the key from elsewhere, it is of no use.
 func Backup(ctx context.Context, cfg config.Config, dest string, withKey bool) (err error) {
 	if cfg.DatabaseURL != "" {
-		return errors.New("the store is on PostgreSQL: back it up with pg_dump, or with what backs up the server, and keep HOOKLINE_MASTER_KEY apart")
+		return errors.New("the store is on PostgreSQL: back it up with pg_dump, or with what backs up the server, " +
+			"and keep HOOKLINE_MASTER_KEY apart")
 	}
 	s, err := cfg.ReadExisting()
 	if err != nil {
@@ -64,8 +65,8 @@ func writeBackup(ctx context.Context, s *config.Settings, folder string, withKey
 		return err
 	}
 	if s.BlobURL == "" {
-		// After the store, so that the store's recordings are all there. One that is
-		// deleted in the meantime may be missing.
+		// After the store: a recording that is deleted in the meantime keeps its bytes
+		// for a while, so what the store names is there.
 		from, to := filepath.Join(s.Data, config.RecordingsFolder), filepath.Join(folder, config.RecordingsFolder)
 		if err := copyFolder(ctx, from, to); err != nil {
 			return fmt.Errorf("copy the recordings: %w", err)

@@ -32,6 +32,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	sound := bytes.Repeat([]byte("sound"), 1000)
 	require.Equal(t, 200, h.Do("PUT", "/v1/recordings/a:1", h.Owner, sound, "Content-Type", "audio/mpeg").Status)
 
+	// Four senders, which go on while the backup is made.
 	var accepted atomic.Int64
 	var wg sync.WaitGroup
 	ctx, stop := context.WithCancel(t.Context())
@@ -67,6 +68,8 @@ func TestBackupUnderLoad(t *testing.T) {
 	require.Greater(t, newest["sequence"], float64(1<<36))
 }
 
+// A backup appears whole or not at all, never in place of something, and without
+// the key unless it is asked for.
 func TestBackupIsCareful(t *testing.T) {
 	data := t.TempDir()
 	cfg := config.Config{Data: data, ShutdownTimeout: time.Second}
@@ -79,9 +82,10 @@ func TestBackupIsCareful(t *testing.T) {
 		}
 		return names
 	}
+
 	dest := filepath.Join(parent, "b")
 	require.ErrorIs(t, operate.Backup(t.Context(), cfg, dest, false), fs.ErrNotExist, "there is no store")
-	require.NoFileExists(t, filepath.Join(data, "master.key"), "and none is begun")
+	require.NoFileExists(t, filepath.Join(data, "master.key"), "and no key is made")
 
 	h := hubtest.Start(t, hubtest.InFolder(data))
 	h.Stop()
@@ -94,24 +98,28 @@ func TestBackupIsCareful(t *testing.T) {
 	info, err := os.Stat(dest)
 	require.NoError(t, err)
 	require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
-	_, err = hub.New(t.Context(), config.Config{Data: dest, Addr: "127.0.0.1:0", ShutdownTimeout: time.Second}, slog.New(slog.DiscardHandler))
+	restored := config.Config{Data: dest, Addr: "127.0.0.1:0", ShutdownTimeout: time.Second}
+	_, err = hub.New(t.Context(), restored, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "master.key is gone", "a new key would not fit")
 
+	// What is refused leaves nothing behind.
 	require.ErrorIs(t, operate.Backup(t.Context(), cfg, dest, false), fs.ErrExist, "twice")
 	require.ErrorIs(t, operate.Backup(t.Context(), cfg, data, false), fs.ErrExist)
+	other := filepath.Join(parent, "c")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, operate.Backup(gone, cfg, filepath.Join(parent, "c"), false), context.Canceled)
+	require.ErrorIs(t, operate.Backup(gone, cfg, other, false), context.Canceled)
+
 	wrong := cfg
 	wrong.MasterKey = "00000000000000000000000000000000000000000000000000000000000000ff"
-	require.ErrorContains(t, operate.Backup(t.Context(), wrong, filepath.Join(parent, "c"), false), "master key is not the one")
-	require.ErrorContains(t, operate.Backup(t.Context(), wrong, filepath.Join(parent, "c"), true), "no file to copy")
+	require.ErrorContains(t, operate.Backup(t.Context(), wrong, other, false), "master key is not the one")
+	require.ErrorContains(t, operate.Backup(t.Context(), wrong, other, true), "no file to copy")
 	require.Error(t, operate.Backup(t.Context(), cfg, filepath.Join(parent, "no", "such"), false))
 	require.Equal(t, []string{"b"}, left(), "nothing half made stays")
 
 	// What cannot be read back is no backup.
 	require.NoError(t, damage(filepath.Join(data, "hookline.db")))
-	require.Error(t, operate.Backup(t.Context(), cfg, filepath.Join(parent, "c"), false))
+	require.Error(t, operate.Backup(t.Context(), cfg, other, false))
 	require.Equal(t, []string{"b"}, left())
 }
 

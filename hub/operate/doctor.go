@@ -13,17 +13,18 @@ import (
 	"github.com/hookline/hookline/storage"
 )
 
-// Level of a finding.
+// Level says how bad a finding is.
 type Level string
 
-// Levels: all is well, look into it, the hub will not work so.
+// OK means that all is well, Warn that somebody should look into it, Fail that
+// the hub does not work like this.
 const (
 	OK   Level = "OK"
 	Warn Level = "WARN"
 	Fail Level = "FAIL"
 )
 
-// Finding of the doctor about one thing.
+// Finding is what the doctor says of one thing.
 type Finding struct {
 	Check  string `json:"check"`
 	Level  Level  `json:"level"`
@@ -31,7 +32,7 @@ type Finding struct {
 	Advice string `json:"advice,omitempty"` // what to do about it
 }
 
-// Bounds from which the doctor speaks up.
+// Bounds beyond which the doctor warns or fails.
 const (
 	lowSpace   = 1 << 30   // bytes free
 	noSpace    = 100 << 20 // bytes free
@@ -44,8 +45,9 @@ const (
 )
 
 // Examine checks what a hub of cfg needs: settings, master key, disk, clock,
-// addresses, files, the store, and, with callback not "", whether pushes could
-// reach that URL. It changes nothing, and may run beside the hub that serves.
+// addresses, files and the store. If callback is not empty it also checks whether
+// pushes could reach that URL. It changes nothing, and may run beside the hub that
+// serves.
 func Examine(ctx context.Context, cfg config.Config, callback string) []Finding {
 	d := &doctor{cfg: cfg}
 	s, err := cfg.Check()
@@ -54,6 +56,8 @@ func Examine(ctx context.Context, cfg config.Config, callback string) []Finding 
 		return d.findings
 	}
 	d.settings = s
+
+	// What the hub reads and writes.
 	d.configuration()
 	d.certificate()
 	if cfg.DatabaseURL == "" && d.folder() {
@@ -64,9 +68,13 @@ func Examine(ctx context.Context, cfg config.Config, callback string) []Finding 
 	if cfg.AMQPURL != "" {
 		d.broker(ctx)
 	}
+
+	// The machine. addresses must come after store, which finds out whether a hub
+	// serves already.
 	d.addresses(ctx)
 	d.files()
 	d.clock()
+
 	if callback != "" {
 		d.callback(ctx, callback)
 	}
@@ -75,8 +83,8 @@ func Examine(ctx context.Context, cfg config.Config, callback string) []Finding 
 
 type doctor struct {
 	cfg       config.Config
-	settings  *config.Settings
-	condition storage.Condition
+	settings  *config.Settings  // cfg, checked
+	condition storage.Condition // of the store
 	findings  []Finding
 }
 
@@ -94,14 +102,17 @@ func (d *doctor) fail(check, detail, advice string) {
 
 func (d *doctor) configuration() {
 	d.ok("configuration", "every setting can be read")
+
 	if host, _, err := net.SplitHostPort(d.cfg.Addr); err == nil && d.cfg.TLSCert == "" {
 		if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
 			d.warn("transport", "plain http beyond loopback: keys and phone numbers travel readable",
 				"set HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY, or put a TLS proxy in front and listen on loopback")
 		}
 	}
+
 	if len(d.settings.Allow) > 0 {
-		d.warn("networks", fmt.Sprint("pushes may reach private addresses: ", d.settings.Allow), "open no more than receivers need, and rather for the one tenant that needs it")
+		d.warn("networks", fmt.Sprint("pushes may reach private addresses: ", d.settings.Allow),
+			"open no more than receivers need, and rather for the one tenant that needs it")
 	}
 }
 
@@ -117,14 +128,15 @@ func (d *doctor) certificate() {
 	d.expiry("certificate", pair.Leaf, "renew it; the hub takes up the new files by itself")
 }
 
-// expiry judges how long a certificate still holds.
+// expiry judges how long a certificate is still valid.
 func (d *doctor) expiry(check string, c *x509.Certificate, advice string) {
 	until := c.NotAfter.UTC().Format(time.DateOnly)
 	switch left := time.Until(c.NotAfter); {
 	case left < 0:
 		d.fail(check, "expired on "+until, advice)
 	case time.Now().Before(c.NotBefore):
-		d.fail(check, "holds only from "+c.NotBefore.UTC().Format(time.DateOnly)+" on", "look at the clock, then at the certificate")
+		from := c.NotBefore.UTC().Format(time.DateOnly)
+		d.fail(check, "holds only from "+from+" on", "look at the clock, then at the certificate")
 	case left < certSoon:
 		d.warn(check, "expires on "+until, advice)
 	default:
@@ -132,6 +144,7 @@ func (d *doctor) expiry(check string, c *x509.Certificate, advice string) {
 	}
 }
 
+// size writes a number of bytes for people.
 func size(n int64) string {
 	if n < 1<<30 {
 		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))

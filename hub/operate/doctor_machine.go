@@ -14,7 +14,7 @@ import (
 	"github.com/hookline/hookline/hub/config"
 )
 
-// folder says whether there is a data folder that can be written.
+// folder checks the data folder, and reports whether there is one that can be written.
 func (d *doctor) folder() bool {
 	const check = "data folder"
 	info, err := os.Stat(d.cfg.Data)
@@ -29,14 +29,17 @@ func (d *doctor) folder() bool {
 		d.fail(check, d.cfg.Data+" is no folder", "set HOOKLINE_DATA to a folder that the hub may write")
 		return false
 	}
+
 	if info.Mode().Perm()&0o077 != 0 {
-		d.warn(check, fmt.Sprintf("%s may be opened by others (%s)", d.cfg.Data, info.Mode().Perm()), "chmod 700 "+d.cfg.Data)
+		detail := fmt.Sprintf("%s may be opened by others (%s)", d.cfg.Data, info.Mode().Perm())
+		d.warn(check, detail, "chmod 700 "+d.cfg.Data)
 		return true
 	}
 	d.ok(check, d.cfg.Data)
 	return true
 }
 
+// disk checks how much room the data folder has, and how fast a commit is there.
 func (d *doctor) disk() {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(d.cfg.Data, &st); err != nil {
@@ -53,6 +56,7 @@ func (d *doctor) disk() {
 			d.ok("space", detail)
 		}
 	}
+
 	took, drift, err := trySync(d.cfg.Data)
 	if err != nil {
 		d.fail("write", err.Error(), "the hub must be able to write "+d.cfg.Data)
@@ -60,25 +64,29 @@ func (d *doctor) disk() {
 	}
 	detail := fmt.Sprintf("a synced write takes %s (median of %d)", took.Round(10*time.Microsecond), syncTries)
 	if took > slowSync {
-		d.warn("write", detail, "every commit waits for it: use a local SSD; senders gain by more events per request")
+		d.warn("write", detail,
+			"every commit waits for it: use a local SSD; senders gain by more events per request")
 	} else {
 		d.ok("write", detail)
 	}
+
 	if drift > clockDrift {
-		d.warn("disk clock", fmt.Sprintf("files are dated %s away from now", drift.Round(time.Second)), "this is a network disk or a wrong clock; SQLite needs a local disk")
+		d.warn("disk clock", fmt.Sprintf("files are dated %s away from now", drift.Round(time.Second)),
+			"this is a network disk or a wrong clock; SQLite needs a local disk")
 	}
 }
 
 const syncTries = 15
 
-// trySync writes as a commit does, and says how long that takes and how far the
-// clock that dates files is from ours.
+// trySync writes as a commit does. It returns how long that takes, and how far the
+// clock that dates files is from this machine's.
 func trySync(dir string) (median, drift time.Duration, err error) {
 	f, err := os.CreateTemp(dir, ".doctor-*")
 	if err != nil {
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+
 	page := make([]byte, 4096)
 	took := make([]time.Duration, 0, syncTries)
 	for range syncTries {
@@ -91,6 +99,7 @@ func trySync(dir string) (median, drift time.Duration, err error) {
 		}
 		took = append(took, time.Since(began))
 	}
+
 	info, err := f.Stat()
 	if err != nil {
 		return 0, 0, err
@@ -99,8 +108,12 @@ func trySync(dir string) (median, drift time.Duration, err error) {
 	return took[syncTries/2], time.Since(info.ModTime()).Abs(), nil
 }
 
+// addresses tries to listen where the hub would.
 func (d *doctor) addresses(ctx context.Context) {
-	for _, a := range []struct{ check, addr string }{{"HOOKLINE_ADDR", d.cfg.Addr}, {"HOOKLINE_METRICS_ADDR", d.cfg.MetricsAddr}} {
+	for _, a := range []struct{ check, addr string }{
+		{"HOOKLINE_ADDR", d.cfg.Addr},
+		{"HOOKLINE_METRICS_ADDR", d.cfg.MetricsAddr},
+	} {
 		if a.addr == "" || a.check == "HOOKLINE_METRICS_ADDR" && a.addr == d.cfg.Addr {
 			continue
 		}
@@ -117,6 +130,7 @@ func (d *doctor) addresses(ctx context.Context) {
 	}
 }
 
+// files checks how many files this process may open: each push in flight needs one.
 func (d *doctor) files() {
 	var lim syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {

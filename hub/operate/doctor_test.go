@@ -18,7 +18,7 @@ import (
 	"github.com/hookline/hookline/hub/rabbit"
 )
 
-// examine gives the finding of one check; the zero one when nothing was found of it.
+// examine returns the finding of one check, or the zero Finding if there is none.
 func examine(t *testing.T, cfg config.Config, check, callback string) (found operate.Finding) {
 	t.Helper()
 	if cfg.ShutdownTimeout == 0 {
@@ -29,7 +29,7 @@ func examine(t *testing.T, cfg config.Config, check, callback string) (found ope
 	}
 	for _, f := range operate.Examine(t.Context(), cfg, callback) {
 		require.NotEmpty(t, f.Detail, f.Check)
-		require.Equal(t, f.Level == operate.OK, f.Advice == "", "%+v: who is warned is told what to do", f)
+		require.Equal(t, f.Level == operate.OK, f.Advice == "", "%+v: a warning says what to do", f)
 		if f.Check == check {
 			found = f
 		}
@@ -45,7 +45,7 @@ func TestDoctorOfNothingYet(t *testing.T) {
 	require.NoDirExists(t, dir, "it only looks")
 }
 
-// Beside the hub that serves, and after it.
+// The doctor works beside the hub that serves, and after it has stopped.
 func TestDoctorOfAHub(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o700))
@@ -62,6 +62,7 @@ func TestDoctorOfAHub(t *testing.T) {
 	h.Stop()
 	require.Contains(t, examine(t, cfg, "HOOKLINE_ADDR", "").Detail, "is free")
 
+	// What can be wrong with the key, the folder and the store.
 	wrong := cfg
 	wrong.MasterKey = strings.Repeat("0f", 32)
 	require.Equal(t, operate.Fail, examine(t, wrong, "store", "").Level)
@@ -72,7 +73,7 @@ func TestDoctorOfAHub(t *testing.T) {
 	require.Equal(t, operate.Warn, examine(t, cfg, "data folder", "").Level)
 	require.NoError(t, os.Rename(key, key+".away"))
 	require.Contains(t, examine(t, cfg, "master key", "").Detail, "no key")
-	require.NoFileExists(t, key, "none is made")
+	require.NoFileExists(t, key, "the doctor makes no key")
 	require.NoError(t, os.Rename(key+".away", key))
 	require.NoError(t, damage(filepath.Join(dir, "hookline.db")))
 	require.Contains(t, examine(t, cfg, "store", "").Detail, "damaged")
@@ -82,7 +83,7 @@ func TestDoctorOfSettings(t *testing.T) {
 	dir, certs := t.TempDir(), t.TempDir()
 	hubtest.SelfSigned(t, certs, 1)
 	file := filepath.Join(certs, "cert.pem")
-	taken := hubtest.NewReceiver(t)
+	used := strings.TrimPrefix(hubtest.NewReceiver(t).URL, "http://")
 	for _, tt := range []struct {
 		cfg   config.Config
 		check string
@@ -97,14 +98,13 @@ func TestDoctorOfSettings(t *testing.T) {
 		{config.Config{Data: dir, TLSCert: file, TLSKey: file}, "certificate", operate.Fail},
 		{config.Config{Data: file}, "data folder", operate.Fail},
 		{config.Config{Data: dir, MasterKey: "short"}, "master key", operate.Fail},
-		{config.Config{Data: dir, Addr: strings.TrimPrefix(taken.URL, "http://")}, "HOOKLINE_ADDR", operate.Fail},
-		{config.Config{Data: dir, MetricsAddr: strings.TrimPrefix(taken.URL, "http://")}, "HOOKLINE_METRICS_ADDR", operate.Fail},
+		{config.Config{Data: dir, Addr: used}, "HOOKLINE_ADDR", operate.Fail},
+		{config.Config{Data: dir, MetricsAddr: used}, "HOOKLINE_METRICS_ADDR", operate.Fail},
 	} {
 		require.Equal(t, tt.level, examine(t, tt.cfg, tt.check, "").Level, "%s of %+v", tt.check, tt.cfg)
 	}
 }
 
-// A callback is judged as a push would be, and hears nothing.
 func TestDoctorOfTheBroker(t *testing.T) {
 	url := rabbittest.VHost(t)
 	with := func(c *config.Config) { c.AMQPURL = url }
@@ -115,6 +115,8 @@ func TestDoctorOfTheBroker(t *testing.T) {
 		f := examine(t, cfg, "RabbitMQ", "")
 		return f.Level == operate.OK && strings.Contains(f.Detail, "; 0 messages wait, hubs: 1")
 	})
+
+	// A message of a tenant that does not exist is rejected, or waits for a hub.
 	conn, err := amqp.Dial(url)
 	require.NoError(t, err)
 	defer conn.Close()
@@ -124,25 +126,33 @@ func TestDoctorOfTheBroker(t *testing.T) {
 		require.NoError(t, ch.Publish(rabbit.EventsExchange, "nobody.x", false, false, amqp.Publishing{}))
 	}
 	publish()
-	hubtest.Eventually(t, "it is rejected", func() bool { return examine(t, cfg, "rejected messages", "").Level == operate.Warn })
+	hubtest.Eventually(t, "it is rejected", func() bool {
+		return examine(t, cfg, "rejected messages", "").Level == operate.Warn
+	})
 	h.Stop()
 	publish()
 	hubtest.Eventually(t, "it waits", func() bool {
 		return strings.Contains(examine(t, cfg, "RabbitMQ", "").Detail, "1 messages wait, and nobody takes them")
 	})
+
+	// A wrong password is not repeated in the finding.
 	cfg.AMQPURL = strings.Replace(url, "guest:guest", "guest:wrong", 1)
 	f := examine(t, cfg, "RabbitMQ", "")
 	require.Equal(t, operate.Fail, f.Level)
 	require.NotContains(t, f.Detail, "wrong", "the password")
 }
 
+// A callback is judged as a push would be, and nothing is sent to it.
 func TestDoctorTriesACallback(t *testing.T) {
 	rec := hubtest.NewReceiver(t)
 	secure := httptest.NewTLSServer(nil)
 	defer secure.Close()
 	open := config.Config{Data: t.TempDir(), AllowNetworks: []string{"loopback"}}
-	closed, strict := open, open
-	closed.AllowNetworks, strict.RequireHTTPS = nil, true
+	closed := open
+	closed.AllowNetworks = nil
+	strict := open
+	strict.RequireHTTPS = true
+
 	for _, tt := range []struct {
 		cfg   config.Config
 		url   string
@@ -177,16 +187,18 @@ func TestDoctorOfPostgres(t *testing.T) {
 		require.Equal(t, operate.OK, examine(t, cfg, check, "").Level, check)
 	}
 	require.Contains(t, examine(t, cfg, "PostgreSQL", "").Detail, "version")
-	for _, none := range []string{"data folder", "space", "write", "write-ahead log"} {
-		require.Empty(t, examine(t, cfg, none, ""), none)
+	for _, embedded := range []string{"data folder", "space", "write", "write-ahead log"} {
+		require.Empty(t, examine(t, cfg, embedded, ""), "%s is about the embedded store", embedded)
 	}
+
 	wrong := cfg
 	wrong.MasterKey = strings.Repeat("ab", 32)
 	require.Equal(t, operate.Fail, examine(t, wrong, "store", "").Level)
-	wrong.DatabaseURL = "postgres://u:hush@127.0.0.1:1/none?sslmode=disable"
+	wrong.DatabaseURL = "postgres://u:hush@127.0.0.1:1/nowhere?sslmode=disable"
 	f := examine(t, wrong, "store", "")
 	require.Equal(t, operate.Fail, f.Level)
 	require.NotContains(t, f.Detail, "hush")
+
 	readOnly := cfg
 	readOnly.DatabaseURL += "&default_transaction_read_only=on"
 	require.Equal(t, operate.Fail, examine(t, readOnly, "PostgreSQL", "").Level)

@@ -14,13 +14,14 @@ import (
 	"github.com/hookline/hookline/storage"
 )
 
-// However much there is to say, each message is one that a Transport takes, and
-// what a process hears is what the other said.
+// However much news there is, a Transport takes each message, and the messages
+// say all of it.
 func TestNewsOfBoards(t *testing.T) {
 	p, err := NewPipeline(slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	p.Stored(1)
-	require.Empty(t, p.boards.wake, "there are no others")
+	require.Empty(t, p.boards.wake, "there are no other processes")
+
 	p.remote = p.pubsub
 	for n := range int64(5000) {
 		p.Stored(1 << (n % 60))
@@ -28,6 +29,7 @@ func TestNewsOfBoards(t *testing.T) {
 		p.Opened(n+1, uuid.NewString(), time.UnixMilli(1_800_000_000_000))
 	}
 	p.Opened(1, "no UUID", time.Now())
+
 	messages := p.boards.take().messages()
 	require.Greater(t, len(messages), 2)
 	stored, opened := map[int64]bool{}, 0
@@ -43,9 +45,11 @@ func TestNewsOfBoards(t *testing.T) {
 			}
 			at, n := binary.Varint(m[16:])
 			require.EqualValues(t, 1_800_000_000_000, at)
-			m, opened = m[16+n:], opened+1
+			m = m[16+n:]
+			opened++
 		}
 	}
+
 	require.Len(t, stored, 5000+60-13)
 	require.Equal(t, maxOpened, opened)
 	require.Empty(t, p.boards.take().messages())

@@ -18,7 +18,7 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// table is the table of shards, in a time of its own.
+// table is the table of shards that processes share.
 type table struct {
 	mu      sync.Mutex
 	owners  [subscriptions.Shards]string
@@ -27,14 +27,15 @@ type table struct {
 	members map[string]time.Time
 }
 
-// process is one that shares the table. It notes what it may send, and when.
+// process is a process that shares the table: a ShardStore whose calls can fail or
+// be slow, and a ShardOwner that notes what it may send, and until when.
 type process struct {
 	t     *testing.T
 	name  string
 	table *table
-	cut   bool // from the database
-	deaf  bool // what it asks is done, but the answers come too late
-	slow  time.Duration
+	cut   bool          // it does not reach the database
+	deaf  bool          // what it asks is done, but the answers come too late
+	slow  time.Duration // every call takes so long
 	stop  func()
 
 	mu    sync.Mutex
@@ -57,8 +58,8 @@ func (p *process) wait() error {
 	return nil
 }
 
-// heard says, once a call has had its effect, whether its answer came in time.
-func (p *process) heard() error {
+// answer returns an error if the answer to a call, which had its effect, comes too late.
+func (p *process) answer() error {
 	p.mu.Lock()
 	deaf := p.deaf
 	p.mu.Unlock()
@@ -73,7 +74,7 @@ func (p *process) Reach(context.Context) error {
 	if err := p.wait(); err != nil {
 		return err
 	}
-	return p.heard()
+	return p.answer()
 }
 
 func (p *process) RenewShards(context.Context) (map[int]int64, int, error) {
@@ -81,7 +82,7 @@ func (p *process) RenewShards(context.Context) (map[int]int64, int, error) {
 		return nil, 0, err
 	}
 	owned, n := p.renew()
-	if err := p.heard(); err != nil {
+	if err := p.answer(); err != nil {
 		return nil, 0, err
 	}
 	return owned, n, nil
@@ -111,7 +112,7 @@ func (p *process) ClaimShards(_ context.Context, most int) (map[int]int64, error
 		return nil, err
 	}
 	claimed := p.claim(most)
-	if err := p.heard(); err != nil {
+	if err := p.answer(); err != nil {
 		return nil, err
 	}
 	return claimed, nil
@@ -137,7 +138,7 @@ func (p *process) ReleaseShards(_ context.Context, shards map[int]int64) error {
 		return err
 	}
 	p.table.free(func(s int) bool { return p.table.owners[s] == p.name && p.table.epochs[s] == shards[s] })
-	return p.heard()
+	return p.answer()
 }
 
 func (p *process) Leave(context.Context) error {
@@ -148,7 +149,7 @@ func (p *process) Leave(context.Context) error {
 		return err
 	}
 	p.table.free(func(s int) bool { return p.table.owners[s] == p.name })
-	return p.heard()
+	return p.answer()
 }
 
 func (t *table) free(which func(shard int) bool) {
@@ -180,7 +181,7 @@ func (p *process) change(f func()) {
 	f()
 }
 
-// sends from a shard: its epoch.
+// sends returns the shards, and their epochs, from which the process may send now.
 func (p *process) sends() map[int]int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -209,7 +210,8 @@ func (t *table) join(tt *testing.T, name string) *process {
 	return p
 }
 
-// shares of the shards from which processes may send now; none by two.
+// shares returns from how many shards each process may send now. No shard may be
+// sent by two.
 func shares(t *testing.T, processes ...*process) (n []int) {
 	t.Helper()
 	by := map[int]string{}
@@ -231,9 +233,11 @@ func TestFairShare(t *testing.T) {
 		a := table.join(t, "a")
 		time.Sleep(100 * time.Millisecond)
 		require.Equal(t, []int{64}, shares(t, a), "at once")
+
 		b := table.join(t, "b")
 		time.Sleep(6 * time.Second)
 		require.Equal(t, []int{32, 32}, shares(t, a, b))
+
 		c := table.join(t, "c")
 		for range 100 {
 			time.Sleep(100 * time.Millisecond)
@@ -244,6 +248,7 @@ func TestFairShare(t *testing.T) {
 		for _, n := range n {
 			require.InDelta(t, 21, n, 1)
 		}
+
 		b.stop()
 		require.Empty(t, b.sends())
 		time.Sleep(2500 * time.Millisecond)
@@ -259,6 +264,7 @@ func TestTakeOver(t *testing.T) {
 		a, b := table.join(t, "a"), table.join(t, "b")
 		time.Sleep(10 * time.Second)
 		require.Equal(t, []int{32, 32}, shares(t, a, b))
+
 		a.change(func() { a.cut = true })
 		cut := time.Now()
 		for len(b.sends()) < 64 {
@@ -268,6 +274,7 @@ func TestTakeOver(t *testing.T) {
 		}
 		require.Greater(t, time.Since(cut), storage.LeaseFor-renewEvery)
 		require.Empty(t, a.sends())
+
 		time.Sleep(time.Minute)
 		a.change(func() { a.cut = false })
 		for range 200 {
@@ -311,6 +318,8 @@ func TestOwnershipStorm(t *testing.T) {
 				for i := range 4 {
 					all = append(all, table.join(t, fmt.Sprint(i)))
 				}
+
+				// Something happens to one of them, 60 times.
 				for step := range 60 {
 					p := all[r.IntN(len(all))]
 					switch r.IntN(6) {
@@ -331,6 +340,8 @@ func TestOwnershipStorm(t *testing.T) {
 						shares(t, all...)
 					}
 				}
+
+				// Then all is well again.
 				for _, p := range all {
 					p.change(func() { p.cut, p.deaf, p.slow = false, false, 0 })
 				}

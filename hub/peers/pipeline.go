@@ -86,10 +86,15 @@ type Pipeline struct {
 // NewPipeline returns a Pipeline that is not connected yet.
 func NewPipeline(log *slog.Logger) (*Pipeline, error) {
 	p := &Pipeline{
-		log: log, process: uuid.New(),
-		here: newOutbox(emptyNudges), there: newOutbox(emptyNudges), boards: newOutbox(emptyBoardNews), tails: newOutbox(emptyTailNews),
+		log:       log,
+		here:      newOutbox(emptyNudges),
+		there:     newOutbox(emptyNudges),
+		boards:    newOutbox(emptyBoardNews),
+		tails:     newOutbox(emptyTailNews),
+		process:   uuid.New(),
 		wanted:    wanted{until: map[tail.Filter]time.Time{}},
-		listening: make(chan struct{}, 1), changes: make(chan struct{}, 1),
+		listening: make(chan struct{}, 1),
+		changes:   make(chan struct{}, 1),
 	}
 
 	// Watermill logs every message at its level info, which is too much for ours.

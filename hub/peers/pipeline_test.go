@@ -16,10 +16,10 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// Heard is what the lanes of a process were told. They own the even shards, or
-// the odd ones.
-type Heard struct {
-	odd int
+// NudgedLanes are lanes that note which nudges they got. They own the even
+// shards, or the odd ones.
+type NudgedLanes struct {
+	odd int // 1: they own the odd shards
 
 	mu     sync.Mutex
 	subs   map[int64]int64
@@ -27,69 +27,69 @@ type Heard struct {
 	scans  int
 }
 
-func newHeard(odd int) *Heard {
-	return &Heard{odd: odd, subs: map[int64]int64{}, shards: map[int]int64{}}
+func newNudgedLanes(odd int) *NudgedLanes {
+	return &NudgedLanes{odd: odd, subs: map[int64]int64{}, shards: map[int]int64{}}
 }
 
 // Owns implements Lanes.
-func (h *Heard) Owns(shard int) bool { return shard%2 == h.odd }
+func (l *NudgedLanes) Owns(shard int) bool { return shard%2 == l.odd }
 
 // Nudge implements Lanes.
-func (h *Heard) Nudge(sub, from int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.Owns(subscriptions.Shard(sub)) {
-		merge(h.subs, sub, from)
+func (l *NudgedLanes) Nudge(sub, from int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.Owns(subscriptions.Shard(sub)) {
+		merge(l.subs, sub, from)
 	}
 }
 
 // NudgeShard implements Lanes.
-func (h *Heard) NudgeShard(shard int, from int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.Owns(shard) {
-		h.shards[shard] = from
+func (l *NudgedLanes) NudgeShard(shard int, from int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.Owns(shard) {
+		l.shards[shard] = from
 	}
 }
 
 // Rescan implements Lanes.
-func (h *Heard) Rescan() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.scans++
+func (l *NudgedLanes) Rescan() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.scans++
 }
 
-// Wait until what was heard so far is as f says.
-func (h *Heard) Wait(t *testing.T, what string, f func(subs map[int64]int64, shards map[int]int64, scans int) bool) {
+// Wait waits until f holds for the nudges so far.
+func (l *NudgedLanes) Wait(t *testing.T, what string, f func(subs map[int64]int64, shards map[int]int64, scans int) bool) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return f(h.subs, h.shards, h.scans)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return f(l.subs, l.shards, l.scans)
 	}, 20*time.Second, time.Millisecond, what)
 }
 
-// Told says whether there was a nudge for a subscription.
-func (h *Heard) Told(sub int64) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.subs[sub] > 0
+// Got reports whether there was a nudge for a subscription.
+func (l *NudgedLanes) Got(sub int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.subs[sub] > 0
 }
 
-// Process is a pipeline that runs, with the lanes of one of two processes.
+// Process is one of two processes: a pipeline that runs, and its lanes.
 type Process struct {
 	*Pipeline
-	*Heard
+	*NudgedLanes
 	stop  context.CancelFunc
 	ended chan error
 }
 
-// RunPipeline of the process whose lanes own the even shards, or the odd ones.
+// RunPipeline runs the pipeline of the process whose lanes own the even shards, or the odd ones.
 func RunPipeline(t *testing.T, odd int, remote Transport) *Process {
 	p, err := NewPipeline(slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	one := &Process{Pipeline: p, Heard: newHeard(odd), ended: make(chan error, 1)}
-	p.Connect(one.Heard, remote)
+	one := &Process{Pipeline: p, NudgedLanes: newNudgedLanes(odd), ended: make(chan error, 1)}
+	p.Connect(one.NudgedLanes, remote)
 	var ctx context.Context
 	ctx, one.stop = context.WithCancel(context.Background())
 	go func() { one.ended <- p.Run(ctx) }()
@@ -98,7 +98,8 @@ func RunPipeline(t *testing.T, odd int, remote Transport) *Process {
 	return one
 }
 
-// Stop the pipeline, whatever its transport does. Stopping it twice does nothing.
+// Stop stops the pipeline, whatever its transport does. Stopping it twice does
+// nothing.
 func (p *Process) Stop(t *testing.T) {
 	if p.stop == nil {
 		return
@@ -113,17 +114,14 @@ func (p *Process) Stop(t *testing.T) {
 	}
 }
 
-// Tell is Nudge of the pipeline.
+// Tell is the Nudge of the pipeline, whose name the lanes have too.
 func (p *Process) Tell(rows ...storage.Rows) { p.Pipeline.Nudge(rows) }
 
-// News says that another process changed something.
-func (p *Process) News() <-chan struct{} { return p.Changes() }
-
-// A process alone tells itself.
+// A process that is alone nudges its own lanes, and nobody else.
 func TestNudgesOfOneProcess(t *testing.T) {
 	p := RunPipeline(t, 1, nil)
 	p.Tell(storage.Rows{Sub: 5, From: 3}, storage.Rows{Sub: 6, From: 3})
-	p.Wait(t, "told", func(subs map[int64]int64, _ map[int]int64, _ int) bool { return subs[5] == 3 })
+	p.Wait(t, "nudged", func(subs map[int64]int64, _ map[int]int64, _ int) bool { return subs[5] == 3 })
 	p.Changed()
 	require.Empty(t, p.there.wake)
 }
@@ -138,12 +136,12 @@ func TestRescan(t *testing.T) {
 }
 
 // Whatever comes as a message does no harm.
-func FuzzTell(f *testing.F) {
+func FuzzNudges(f *testing.F) {
 	f.Add(appendNudge(appendNudge(nil, 5, 7), allOf(63), 0))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
 	f.Add(appendNudge(nil, -1<<63, 1))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		l := newHeard(0)
+		l := newNudgedLanes(0)
 		(&Pipeline{lanes: l}).nudgeLanes(payload)
 		for shard := range l.shards {
 			require.Less(t, shard, subscriptions.Shards)

@@ -223,9 +223,12 @@ func (p *Pipeline) readTailNews(payload []byte, feed *tail.Feed) {
 		feed.Missed(0)
 		return
 	}
+
+	// A transport brings back what this process itself published.
 	if len(payload) < tailsHead || bytes.Equal(payload[1:tailsHead], p.process[:]) {
 		return
 	}
+
 	kind := payload[0]
 	rest := varints{payload[tailsHead:]}
 	until := time.Now().Add(listenFor)

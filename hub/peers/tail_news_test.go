@@ -19,15 +19,15 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// post keeps what is published, or refuses it.
-type post struct {
+// mailbox is a Transport that keeps what is published, or refuses it.
+type mailbox struct {
 	Transport
 	mu       sync.Mutex
 	refuse   bool
 	messages []*message.Message
 }
 
-func (p *post) Publish(_ string, messages ...*message.Message) error {
+func (p *mailbox) Publish(_ string, messages ...*message.Message) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refuse {
@@ -53,15 +53,16 @@ func attemptOf(tenant, sub, seq int64) delivery.Report {
 	}
 }
 
-// What is committed here reaches those who listen on another process, all of it or
-// with word that some is missing, in messages that a Transport takes.
+// What process p commits reaches the listeners of process q, in messages that a
+// Transport takes: all of it, or with the news that some is missing.
 func TestTailsOfOtherProcesses(t *testing.T) {
-	sent := &post{}
+	sent := &mailbox{}
 	p := newSender(sent)
 	var feed tail.Feed
 	p.Attempted(attemptOf(1, 1, 1))
 	require.Empty(t, p.tails.news.attempts, "nobody listens")
 
+	// q says what its listeners want. That reaches p, and not q itself.
 	q := newSender(sent)
 	all, one := feed.Open(tail.Filter{Tenant: 1}), feed.Open(tail.Filter{Tenant: 2, Sub: 3})
 	q.publishWanted(&feed)
@@ -81,6 +82,8 @@ func TestTailsOfOtherProcesses(t *testing.T) {
 		}
 		return longest
 	}
+
+	// Attempts that somebody wants arrive in order, the others do not.
 	for n := range int64(200) {
 		p.Attempted(attemptOf(1, 1, n))
 		p.Attempted(attemptOf(2, 2, n))
@@ -97,14 +100,16 @@ func TestTailsOfOtherProcesses(t *testing.T) {
 		require.Equal(t, n, (<-all.C()).Item.Seq)
 	}
 
+	// More than a listener's buffer: the listener learns that some are missing.
 	for n := range int64(tail.Buffer + 1) {
 		p.Attempted(attemptOf(1, 1, n))
 	}
 	require.Len(t, p.tails.news.attempts, tail.Buffer)
 	deliver()
-	require.True(t, all.Slow(), "told that some are missing")
+	require.True(t, all.Slow(), "it learns that some are missing")
 	require.False(t, one.Slow())
 
+	// The transport refuses: the next news says so.
 	sent.refuse = true
 	p.Attempted(attemptOf(2, 3, 8))
 	deliver()
@@ -114,8 +119,9 @@ func TestTailsOfOtherProcesses(t *testing.T) {
 	deliver()
 	_, open := <-one.C()
 	require.False(t, open)
-	require.True(t, one.Slow(), "told that one is missing, before the next")
+	require.True(t, one.Slow(), "it learns that one is missing, before the next")
 
+	// q does not repeat what it wants: p forgets it.
 	p.wanted.forget(time.Now().Add(listenFor + time.Second))
 	require.Zero(t, p.wanted.filters.Load())
 	p.Attempted(attemptOf(2, 3, 1))
@@ -146,7 +152,7 @@ func FuzzTails(f *testing.F) {
 		require.LessOrEqual(t, len(p.wanted.until), len(b))
 		for len(s.C()) > 0 {
 			a := <-s.C()
-			_ = a.Item.Type.String() + a.Verdict.State.String() + a.Attempt.Class.String() // none panics
+			_ = a.Item.Type.String() + a.Verdict.State.String() + a.Attempt.Class.String() // must not panic
 		}
 	})
 }

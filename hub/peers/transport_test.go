@@ -37,7 +37,8 @@ func TestTransports(t *testing.T) {
 		{"AMQP, else NOTIFY", nudgesElseNotices, true},
 	} {
 		promises := map[string]func(*testing.T, network){
-			"reach": testReach, "ends": testEnds, "not taken": testNotTaken, "owners": testOwners, "merge": testMerge, "lost": testLost,
+			"reach": testReach, "ends": testEnds, "not taken": testNotTaken,
+			"owners": testOwners, "merge": testMerge, "lost": testLost,
 		}
 		if transport.middle {
 			promises["cut"], promises["stop"] = testCut, testStopWhileCut
@@ -51,7 +52,7 @@ func TestTransports(t *testing.T) {
 	}
 }
 
-// network joins processes.
+// network is something that joins processes.
 type network struct {
 	join  func() peers.Transport // the end of one more process, closed at the end of the test
 	cable *hubtest.Cable         // from all processes to what is in the middle, if something is
@@ -67,7 +68,9 @@ func notices(t *testing.T) network {
 	box, err := signing.NewBox(make([]byte, 32))
 	require.NoError(t, err)
 	cable := hubtest.NewCable(t, hubtest.Postgres(t))
-	db, err := storage.Open(t.Context(), storage.Config{URL: cable.URL, Process: "test", Box: box, Log: slog.New(slog.DiscardHandler)})
+	db, err := storage.Open(t.Context(), storage.Config{
+		URL: cable.URL, Process: "test", Box: box, Log: slog.New(slog.DiscardHandler),
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return network{cable: cable, join: func() peers.Transport {
@@ -81,22 +84,25 @@ func notices(t *testing.T) network {
 func nudges(t *testing.T) network {
 	cable := hubtest.NewCable(t, rabbittest.VHost(t))
 	return network{cable: cable, join: func() peers.Transport {
-		metrics := rabbit.NewMetrics(prometheus.NewRegistry())
-		n := rabbit.NewNudges(&rabbit.Broker{URL: cable.URL, Process: "test", Metrics: metrics, Log: slog.New(slog.DiscardHandler)})
+		n := rabbit.NewNudges(&rabbit.Broker{
+			URL: cable.URL, Process: "test", Metrics: rabbit.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
+		})
 		t.Cleanup(func() { require.NoError(t, n.Close()) })
 		require.Eventually(t, n.Connected, patience, time.Millisecond)
 		return n
 	}}
 }
 
-// What carries nudges by the broker, and the database's notices while the
-// broker is away: here it is the broker whose cable is cut.
+// nudgesElseNotices carries nudges by the broker, and by the database's notices
+// while the broker is away. The cable that can be cut is the broker's.
 func nudgesElseNotices(t *testing.T) network {
 	one, other := nudges(t), notices(t)
-	return network{cable: one.cable, join: func() peers.Transport { return peers.Spare{First: one.join(), Second: other.join()} }}
+	return network{cable: one.cable, join: func() peers.Transport {
+		return peers.Spare{First: one.join(), Second: other.join()}
+	}}
 }
 
-// inbox of a subscriber.
+// inbox is what a subscriber gets.
 type inbox <-chan *message.Message
 
 func subscribe(t *testing.T, to peers.Transport, topic string) inbox {
@@ -196,27 +202,30 @@ func testNotTaken(t *testing.T, n network) {
 	}
 }
 
-// The lanes of each process are told of what is theirs, whoever committed it.
+// The lanes of each process get the nudges of their shards, whoever committed the
+// rows.
 func testOwners(t *testing.T, n network) {
 	a, b := n.join(), n.join()
 	even, odd := peers.RunPipeline(t, 0, a), peers.RunPipeline(t, 1, b)
 	even.Tell(storage.Rows{Sub: 2, From: 7}, storage.Rows{Sub: 3, From: 9})
 	odd.Tell(storage.Rows{Sub: 4, From: 5})
+
 	even.Wait(t, "its own, and what the other found", func(subs map[int64]int64, _ map[int]int64, _ int) bool {
 		return subs[2] == 7 && subs[4] == 5 && len(subs) == 2
 	})
 	odd.Wait(t, "what the other found", func(subs map[int64]int64, _ map[int]int64, _ int) bool {
 		return subs[3] == 9 && len(subs) == 1
 	})
+
 	even.Changed()
 	select {
-	case <-odd.News():
+	case <-odd.Changes():
 	case <-time.After(patience):
 		require.FailNow(t, "no news")
 	}
 }
 
-// gate holds up what is published, counts it, and can refuse it.
+// gate is a Transport that holds up what is published, counts it, and can refuse it.
 type gate struct {
 	peers.Transport
 	open      chan struct{}
@@ -246,6 +255,7 @@ func testMerge(t *testing.T, n network) {
 		even.Tell(storage.Rows{Sub: 3, From: from}, storage.Rows{Sub: 5, From: from + 1})
 	}
 	close(a.open)
+
 	odd.Wait(t, "the lowest", func(subs map[int64]int64, _ map[int]int64, _ int) bool {
 		return subs[1] == 1 && subs[3] == 101 && subs[5] == 102
 	})
@@ -276,15 +286,18 @@ func testLost(t *testing.T, n network) {
 	require.Eventually(t, func() bool { return a.published.Load() == 1 }, patience, time.Millisecond)
 	a.refuse.Store(false)
 	even.Tell(storage.Rows{Sub: 3, From: 3})
-	odd.Wait(t, "the next", func(subs map[int64]int64, _ map[int]int64, _ int) bool { return subs[3] == 3 && len(subs) == 1 })
+	odd.Wait(t, "the next", func(subs map[int64]int64, _ map[int]int64, _ int) bool {
+		return subs[3] == 3 && len(subs) == 1
+	})
 }
 
-// While the connection is gone nothing waits; when it is back, all are told that
-// they may have missed something, and messages go on.
+// While the connection is gone nothing waits. When it is back, all processes learn
+// that they may have missed something, and messages go on.
 func testCut(t *testing.T, n network) {
 	even, odd := peers.RunPipeline(t, 0, n.join()), peers.RunPipeline(t, 1, n.join())
 	odd.Tell(storage.Rows{Sub: 2, From: 1})
 	even.Wait(t, "connected", func(subs map[int64]int64, _ map[int]int64, _ int) bool { return subs[2] == 1 })
+
 	n.cable.Cut()
 	n.cable.Drop()
 	for range 1000 {
@@ -292,14 +305,17 @@ func testCut(t *testing.T, n network) {
 		even.Changed()
 	}
 	even.Wait(t, "its own", func(subs map[int64]int64, _ map[int]int64, _ int) bool { return subs[4] == 1 })
+
 	n.cable.Mend()
 	for _, p := range []*peers.Process{even, odd} {
-		p.Wait(t, "something may have been missed", func(_ map[int64]int64, _ map[int]int64, scans int) bool { return scans > 0 })
+		p.Wait(t, "something may have been missed", func(_ map[int64]int64, _ map[int]int64, scans int) bool {
+			return scans > 0
+		})
 	}
 	// A publisher may find out with its next message that its connection was lost.
 	require.Eventually(t, func() bool {
 		even.Tell(storage.Rows{Sub: 3, From: 3})
-		return odd.Told(3)
+		return odd.Got(3)
 	}, patience, 50*time.Millisecond)
 }
 
