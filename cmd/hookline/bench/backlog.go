@@ -14,14 +14,14 @@ import (
 	"github.com/hookline/hookline/hub/hubtest/pgserver"
 )
 
-// Types of the events of a backlog's measurement: what the receiver that lives
-// wants, and what the dead one wants.
+// The types of the events that a backlog's measurement sends.
 const (
-	typeAlive = "cdr.call"
-	typeDead  = "cdr.bot_call"
+	typeAlive = "cdr.call"     // what the receiver that answers wants
+	typeDead  = "cdr.bot_call" // what the dead receiver wants
 )
 
-// Backlog is what many pending deliveries for a dead receiver cost everybody else.
+// Backlog reports what many pending deliveries for a dead receiver cost everybody
+// else.
 type Backlog struct {
 	Machine Machine `json:"machine"`
 	Store   Store   `json:"store"`
@@ -34,13 +34,13 @@ type Backlog struct {
 	FilledPerSecond  float64 `json:"filledPerSecond"` // events of the backlog accepted, 100 a request
 	PauseMs          float64 `json:"pauseMs"`         // the call that pauses the subscription
 	ResumeMs         float64 `json:"resumeMs"`
-	RowsHeld         int64   `json:"rowsHeld"` // of deliveries that PostgreSQL changed while it was paused and resumed; embedded: -1
+	RowsHeld         int64   `json:"rowsHeld"` // rows of deliveries that PostgreSQL changed during pause and resume; -1 if embedded
 	DrainSeconds     float64 `json:"drainSeconds"`
 	DrainedPerSecond float64 `json:"drainedPerSecond"`
 	PeakBytes        int64   `json:"peakBytes"` // resident, of the hubs, ever
 }
 
-// Beside is what goes on beside the backlog.
+// Beside measures the deliveries to the other receiver.
 type Beside struct {
 	AcceptedPerSecond  float64 `json:"acceptedPerSecond"`
 	DeliveredPerSecond float64 `json:"deliveredPerSecond"`
@@ -51,7 +51,7 @@ type Beside struct {
 	PeakBytes          int64   `json:"peakBytes"`
 }
 
-// Marks of the runs of a measurement.
+// The numbers of the runs of a measurement, which are in the marks of their events.
 const (
 	runWarm = iota
 	runBefore
@@ -62,8 +62,9 @@ const (
 	runDraining
 )
 
-// RunBacklog measures pending deliveries for a receiver that is dead, and comes
-// back. Each of them, and of the others' meanwhile, must come exactly once.
+// RunBacklog measures what pending deliveries cost, for a receiver that is dead and
+// later comes back. Each delivery to it, and each to the other receiver in the
+// meantime, must come exactly once.
 func (c *Config) RunBacklog(ctx context.Context, pending int, s Store) (_ *Backlog, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
@@ -76,6 +77,8 @@ func (c *Config) RunBacklog(ctx context.Context, pending int, s Store) (_ *Backl
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+
+	// A receiver that answers, and a subscription of a receiver that does not.
 	alive, err := c.startSink("sink", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -104,6 +107,8 @@ func (c *Config) RunBacklog(ctx context.Context, pending int, s Store) (_ *Backl
 	if _, err := c.phase(ctx, Case{Subs: 1, Batch: 1}, f, alive, runWarm, c.Warmup); err != nil {
 		return nil, fmt.Errorf("warm up: %w", err)
 	}
+
+	// Measure without the backlog, make it, and measure with it.
 	c.say("before")
 	if b.Before, err = c.beside(ctx, f, alive, runBefore); err != nil {
 		return nil, fmt.Errorf("before: %w", err)
@@ -111,7 +116,8 @@ func (c *Config) RunBacklog(ctx context.Context, pending int, s Store) (_ *Backl
 	c.say("fill")
 	began := time.Now()
 	l := newLoad(f.urls("/v1/events"), f.key, c.Connections)
-	l.run, l.typ = runFill, typeDead
+	l.run = runFill
+	l.typ = typeDead
 	if err := l.flood(ctx, pending, 100); err != nil {
 		return nil, fmt.Errorf("fill: %w", err)
 	}
@@ -120,6 +126,8 @@ func (c *Config) RunBacklog(ctx context.Context, pending int, s Store) (_ *Backl
 	if b.With, err = c.beside(ctx, f, alive, runWith); err != nil {
 		return nil, fmt.Errorf("with the backlog: %w", err)
 	}
+
+	// Pause and resume it, and let it drain.
 	if err := b.holdAndResume(ctx, f, dead); err != nil {
 		return nil, err
 	}
@@ -132,7 +140,8 @@ func (c *Config) RunBacklog(ctx context.Context, pending int, s Store) (_ *Backl
 	return b, err
 }
 
-// beside measures the receiver that lives: all at once, then at an even rate.
+// beside measures deliveries to the receiver that answers: as fast as possible, then
+// at an even rate.
 func (c *Config) beside(ctx context.Context, f *fleet, alive *sinkProcess, run int) (b Beside, err error) {
 	fast, err := c.phase(ctx, Case{Subs: 1, Batch: 1}, f, alive, run, c.Events)
 	if err != nil {
@@ -143,14 +152,21 @@ func (c *Config) beside(ctx context.Context, f *fleet, alive *sinkProcess, run i
 		return b, err
 	}
 	return Beside{
-		AcceptedPerSecond: fast.AcceptedPerSecond, DeliveredPerSecond: fast.DeliveredPerSecond, CPUPerThousand: fast.CPUPerThousand,
-		ServerPerThousand: fast.ServerPerThousand, Statements: fast.Statements, Paced: even.Latency, PeakBytes: even.PeakBytes,
+		AcceptedPerSecond:  fast.AcceptedPerSecond,
+		DeliveredPerSecond: fast.DeliveredPerSecond,
+		CPUPerThousand:     fast.CPUPerThousand,
+		ServerPerThousand:  fast.ServerPerThousand,
+		Statements:         fast.Statements,
+		Paced:              even.Latency,
+		PeakBytes:          even.PeakBytes,
 	}, nil
 }
 
+// pacedEvents returns how many events a paced measurement has.
 func (c *Config) pacedEvents() int { return int(c.Paced.Seconds() * float64(c.Rate)) }
 
-// holdAndResume pauses the dead receiver's subscription and resumes it.
+// holdAndResume pauses the dead receiver's subscription and resumes it, and notes
+// how many rows that changed.
 func (b *Backlog) holdAndResume(ctx context.Context, f *fleet, dead string) (err error) {
 	var before, after int64
 	if f.server != nil {
@@ -158,12 +174,14 @@ func (b *Backlog) holdAndResume(ctx context.Context, f *fleet, dead string) (err
 			return err
 		}
 	}
-	if b.PauseMs, err = f.tell(ctx, dead, "pause"); err != nil {
+
+	if b.PauseMs, err = f.act(ctx, dead, "pause"); err != nil {
 		return err
 	}
-	if b.ResumeMs, err = f.tell(ctx, dead, "resume"); err != nil {
+	if b.ResumeMs, err = f.act(ctx, dead, "resume"); err != nil {
 		return err
 	}
+
 	if f.server != nil {
 		after, err = pgserver.RowsChanged(ctx, f.database, "deliveries")
 		b.RowsHeld = after - before
@@ -171,7 +189,8 @@ func (b *Backlog) holdAndResume(ctx context.Context, f *fleet, dead string) (err
 	return err
 }
 
-// drain lets the dead receiver come back, and measures the other meanwhile.
+// drain lets the dead receiver come back, and measures the other receiver while the
+// backlog drains.
 func (c *Config) drain(ctx context.Context, b *Backlog, f *fleet, alive *sinkProcess, nobody, dead string) (err error) {
 	back, err := c.startSink("back", nobody)
 	if err != nil {
@@ -181,13 +200,15 @@ func (c *Config) drain(ctx context.Context, b *Backlog, f *fleet, alive *sinkPro
 	if err := back.expect(ctx, runFill, b.Pending, 1); err != nil {
 		return err
 	}
+
 	began := time.Now()
-	// Whoever has repaired his receiver says so, rather than wait for the next probe.
+	// The owner of a repaired receiver does this, rather than wait for the next probe.
 	for _, action := range []string{"pause", "resume"} {
-		if _, err := f.tell(ctx, dead, action); err != nil {
+		if _, err := f.act(ctx, dead, action); err != nil {
 			return err
 		}
 	}
+
 	even, err := c.phase(ctx, Case{Subs: 1, Batch: 1, Paced: true}, f, alive, runDraining, c.pacedEvents())
 	if err != nil {
 		return err
@@ -196,12 +217,14 @@ func (c *Config) drain(ctx context.Context, b *Backlog, f *fleet, alive *sinkPro
 	if err := back.wait(ctx, b.Pending); err != nil {
 		return err
 	}
+
 	t, err := back.tally(ctx)
 	if err != nil {
 		return err
 	}
 	took := time.Unix(0, t.LastNs).Sub(began)
-	b.DrainSeconds, b.DrainedPerSecond = took.Seconds(), perSecond(b.Pending, took)
+	b.DrainSeconds = took.Seconds()
+	b.DrainedPerSecond = perSecond(b.Pending, took)
 	f.settles = ""
 	if _, err := f.settle(ctx); err != nil {
 		return err
@@ -209,14 +232,16 @@ func (c *Config) drain(ctx context.Context, b *Backlog, f *fleet, alive *sinkPro
 	return t.check(b.Pending)
 }
 
-// tell the hubs to do something with a subscription; how long it took, in ms.
-func (f *fleet) tell(ctx context.Context, sub, action string) (float64, error) {
+// act does something with a subscription, as pause it, and returns how long that
+// took, in ms.
+func (f *fleet) act(ctx context.Context, sub, action string) (float64, error) {
+	url := f.hubs[0].url + "/v1/subscriptions/" + sub + "/" + action
 	began := time.Now()
-	_, err := call(ctx, http.MethodPost, f.hubs[0].url+"/v1/subscriptions/"+sub+"/"+action, f.key, json.RawMessage("{}"))
+	_, err := call(ctx, http.MethodPost, url, f.key, json.RawMessage("{}"))
 	return float64(time.Since(began).Microseconds()) / 1000, err
 }
 
-// freeAddress is one where nobody listens yet.
+// freeAddress returns an address where nobody listens yet.
 func freeAddress(ctx context.Context) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -225,16 +250,19 @@ func freeAddress(ctx context.Context) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// Print the report as tables for people.
+// Print writes the report as tables for people.
 func (b *Backlog) Print(w io.Writer) error {
 	k := b.Machine
 	fmt.Fprintf(w, "%d cores (%s), %s, %s, fsync %.2f ms, load %s\n%s, %d pending for a dead receiver\n\n",
 		k.Cores, k.CPU, k.System, k.Go, k.FsyncMs, k.Load, b.Store, b.Pending)
+
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "others\taccepted/s\tdelivered/s\tCPU s/1000\tservers'\tstatements\tpaced p50 ms\tp95 ms\tp99 ms\tmax ms\tpeak MiB\t")
+	fmt.Fprintln(tw, "others\taccepted/s\tdelivered/s\tCPU s/1000\tservers'\tstatements\t"+
+		"paced p50 ms\tp95 ms\tp99 ms\tmax ms\tpeak MiB\t")
 	for i, s := range []Beside{b.Before, b.With} {
 		l := s.Paced
-		fmt.Fprintf(tw, "%s\t%.0f\t%.0f\t%.3f\t%.3f\t%.2f\t%.2f\t%.2f\t%.2f\t%.1f\t%d\t\n", []string{"before", "with it"}[i], s.AcceptedPerSecond, s.DeliveredPerSecond, s.CPUPerThousand,
+		fmt.Fprintf(tw, "%s\t%.0f\t%.0f\t%.3f\t%.3f\t%.2f\t%.2f\t%.2f\t%.2f\t%.1f\t%d\t\n",
+			[]string{"before", "with it"}[i], s.AcceptedPerSecond, s.DeliveredPerSecond, s.CPUPerThousand,
 			s.ServerPerThousand, s.Statements, l.P50, l.P95, l.P99, l.Max, s.PeakBytes>>20)
 	}
 	l := b.Draining
@@ -242,11 +270,13 @@ func (b *Backlog) Print(w io.Writer) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
+
 	held := ""
 	if b.RowsHeld >= 0 {
 		held = fmt.Sprintf(", in which %d rows of deliveries changed", b.RowsHeld)
 	}
-	_, err := fmt.Fprintf(w, "\nFilled at %.0f/s. Paused in %.1f ms and resumed in %.1f ms%s.\nDrained in %.1f s, %.0f/s. Each delivery came exactly once.\n",
+	_, err := fmt.Fprintf(w, "\nFilled at %.0f/s. Paused in %.1f ms and resumed in %.1f ms%s.\n"+
+		"Drained in %.1f s, %.0f/s. Each delivery came exactly once.\n",
 		b.FilledPerSecond, b.PauseMs, b.ResumeMs, held, b.DrainSeconds, b.DrainedPerSecond)
 	return err
 }

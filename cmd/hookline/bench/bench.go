@@ -16,12 +16,12 @@ import (
 	"github.com/hookline/hookline/hub/hubtest/rabbitserver"
 )
 
-// Config of a run. All counts are 1 or more.
+// Config says what a run measures, and with what. All counts are 1 or more.
 type Config struct {
 	Program     string        // the hookline binary; it runs as hub and as sink
 	Dir         string        // existing folder for data and logs; PostgreSQL's user must get there
-	Stores      []Store       // what the hubs store in; none: the embedded store
-	Cases       []string      // names of the measurements wanted; none: all
+	Stores      []Store       // what the hubs store in; the embedded store if it is empty
+	Cases       []string      // names of the measurements to make; all if it is empty
 	Events      int           // of a measurement at 1 subscription, and posts of the raw loop
 	FanEvents   int           // of a measurement at 5 subscriptions
 	Warmup      int           // events before each measurement, not measured
@@ -30,12 +30,12 @@ type Config struct {
 	Paced       time.Duration // its length
 	IDs         bool          // events carry the sender's own ids
 	Limit       time.Duration // bound of each measurement, its start and stop included
-	Profiles    string        // folder for CPU profiles of the hubs, one a measurement; "": none
+	Profiles    string        // folder for CPU profiles of the hubs, one a measurement; not made if it is empty
 	Progress    io.Writer
 
-	server    *pgserver.Server     // while it runs, if a store is there
-	broker    *rabbitserver.Server // likewise
-	databases int                  // made on them
+	server    *pgserver.Server     // while it runs, if a store needs it
+	broker    *rabbitserver.Server // while it runs, if a store needs it
+	databases int                  // how many were made on the server
 }
 
 // Case is one measurement.
@@ -46,7 +46,7 @@ type Case struct {
 	Paced bool
 }
 
-// Cases are the measurements there are.
+// Cases are all measurements.
 var Cases = []Case{
 	{Name: "1x1", Subs: 1, Batch: 1},
 	{Name: "1x100", Subs: 1, Batch: 100},
@@ -55,7 +55,7 @@ var Cases = []Case{
 	{Name: "paced", Subs: 1, Batch: 1, Paced: true},
 }
 
-// Store is what hubs of a measurement store in, and how many they are.
+// Store says what the hubs of a measurement store in, and how many hubs there are.
 type Store struct {
 	Kind      string `json:"kind"` // Embedded, Postgres or Rabbit
 	Processes int    `json:"processes"`
@@ -78,17 +78,19 @@ func (s Store) String() string {
 // maxInFlight of the subscriptions.
 const maxInFlight = 64
 
-// Run measures the raw ceiling before and after each case: what else the machine
-// does meanwhile slows both, and shows in the difference.
+// Run makes the measurements. It measures the raw ceiling before and after each of
+// them: other work on the machine slows both, and shows in the difference.
 func (c *Config) Run(ctx context.Context) (_ *Report, err error) {
 	cases, err := c.chosen()
 	if err != nil {
 		return nil, err
 	}
+
 	stores := c.Stores
 	if len(stores) == 0 {
 		stores = []Store{{Embedded, 1}}
 	}
+
 	r := &Report{}
 	if r.Machine, err = examine(c.Dir); err != nil {
 		return nil, err
@@ -98,6 +100,7 @@ func (c *Config) Run(ctx context.Context) (_ *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+
 	for _, k := range cases {
 		for _, s := range stores {
 			if err := c.ceiling(ctx, r); err != nil {
@@ -114,10 +117,12 @@ func (c *Config) Run(ctx context.Context) (_ *Report, err error) {
 	if err := c.ceiling(ctx, r); err != nil {
 		return nil, err
 	}
+
 	r.compare()
 	return r, nil
 }
 
+// chosen returns the cases that are named in the configuration.
 func (c *Config) chosen() ([]Case, error) {
 	if len(c.Cases) == 0 {
 		return Cases, nil
@@ -134,9 +139,10 @@ func (c *Config) chosen() ([]Case, error) {
 }
 
 func (c *Config) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(c.Progress, "bench: "+format+"\n", args...) // nobody reads: the report says all
+	_, _ = fmt.Fprintf(c.Progress, "bench: "+format+"\n", args...) // if nobody reads it, the report says all
 }
 
+// ceiling adds a measurement of the raw ceiling to the report.
 func (c *Config) ceiling(ctx context.Context, r *Report) error {
 	c.say("raw ceiling")
 	raw, err := c.raw(ctx)
@@ -147,7 +153,8 @@ func (c *Config) ceiling(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// raw posts the same bodies straight to the sink.
+// raw posts the same bodies straight to the sink, first to warm up and then to
+// measure.
 func (c *Config) raw(ctx context.Context) (_ Raw, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
@@ -156,12 +163,14 @@ func (c *Config) raw(ctx context.Context) (_ Raw, err error) {
 		return Raw{}, err
 	}
 	defer func() { err = errors.Join(err, sink.stop()) }()
+
 	var t *Tally
 	var began time.Time
 	var before, after time.Duration
 	for run, events := range []int{c.Warmup, c.Events} {
 		l := newLoad([]string{sink.url + "/0"}, "", c.Connections)
-		l.run, l.bare = run, true
+		l.run = run
+		l.bare = true
 		if err := sink.expect(ctx, run, events, 1); err != nil {
 			return Raw{}, err
 		}
@@ -179,13 +188,15 @@ func (c *Config) raw(ctx context.Context) (_ Raw, err error) {
 			return Raw{}, err
 		}
 	}
+
 	return Raw{
-		PerSecond: perSecond(c.Events, time.Unix(0, t.LastNs).Sub(began)), Latency: t.Latency,
-		AllCPU: (after - before).Seconds() / float64(c.Events) * 1000,
+		PerSecond: perSecond(c.Events, time.Unix(0, t.LastNs).Sub(began)),
+		Latency:   t.Latency,
+		AllCPU:    (after - before).Seconds() / float64(c.Events) * 1000,
 	}, t.check(c.Events)
 }
 
-// measure runs one case against hubs and a sink of its own.
+// measure runs one case against hubs and a sink that only it uses.
 func (c *Config) measure(ctx context.Context, k Case, s Store) (_ *Measurement, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
@@ -194,6 +205,8 @@ func (c *Config) measure(ctx context.Context, k Case, s Store) (_ *Measurement, 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, sink.stop()) }()
+
+	// Hubs without limits, and subscriptions that want every event.
 	f, err := c.startFleet(ctx, k.Name, s)
 	if err != nil {
 		return nil, err
@@ -207,9 +220,11 @@ func (c *Config) measure(ctx context.Context, k Case, s Store) (_ *Measurement, 
 			return nil, err
 		}
 	}
+
 	if _, err := c.phase(ctx, k, f, sink, 0, c.Warmup); err != nil {
 		return nil, fmt.Errorf("warm up: %w", err)
 	}
+
 	events := c.Events
 	switch {
 	case k.Paced:
@@ -220,13 +235,19 @@ func (c *Config) measure(ctx context.Context, k Case, s Store) (_ *Measurement, 
 	return c.phase(ctx, k, f, sink, 1, events)
 }
 
-// phase sends events and waits until each was delivered and the hubs are done with it.
-func (c *Config) phase(ctx context.Context, k Case, f *fleet, sink *sinkProcess, run, events int) (*Measurement, error) {
+// phase sends events, waits until each was delivered and the hubs are done with it,
+// and returns what that cost.
+func (c *Config) phase(
+	ctx context.Context, k Case, f *fleet, sink *sinkProcess, run, events int,
+) (*Measurement, error) {
 	l := newLoad(f.urls("/v1/events"), f.key, c.Connections)
-	l.run, l.ids = run, c.IDs
+	l.run = run
+	l.ids = c.IDs
 	if err := sink.expect(ctx, run, events, k.Subs); err != nil {
 		return nil, err
 	}
+
+	// What was used before, for the difference.
 	before, err := f.use(ctx)
 	if err != nil {
 		return nil, err
@@ -235,6 +256,8 @@ func (c *Config) phase(ctx context.Context, k Case, f *fleet, sink *sinkProcess,
 	if err != nil {
 		return nil, err
 	}
+
+	// Send.
 	began := time.Now()
 	if k.Paced && run > 0 {
 		err = l.pace(ctx, events, c.Rate)
@@ -245,6 +268,8 @@ func (c *Config) phase(ctx context.Context, k Case, f *fleet, sink *sinkProcess,
 		return nil, fmt.Errorf("load: %w", err)
 	}
 	sent := time.Since(began)
+
+	// Wait for the deliveries, and for what the hubs do after them.
 	deliveries := events * k.Subs
 	if err := sink.wait(ctx, deliveries); err != nil {
 		return nil, fmt.Errorf("wait for the deliveries: %w", err)
@@ -261,8 +286,12 @@ func (c *Config) phase(ctx context.Context, k Case, f *fleet, sink *sinkProcess,
 	if err != nil {
 		return nil, err
 	}
+
 	m := &Measurement{
-		Case: k, Store: f.store, Events: events, Deliveries: deliveries,
+		Case:               k,
+		Store:              f.store,
+		Events:             events,
+		Deliveries:         deliveries,
 		AcceptedPerSecond:  perSecond(events, sent),
 		DeliveredPerSecond: perSecond(deliveries, time.Unix(0, t.LastNs).Sub(began)),
 		Latency:            t.Latency,
@@ -270,8 +299,10 @@ func (c *Config) phase(ctx context.Context, k Case, f *fleet, sink *sinkProcess,
 		PeakBytes:          after.peak,
 	}
 	m.cost(before, after)
-	m.AllCPU = m.CPUPerThousand + m.ServerPerThousand + (withOthers-others).Seconds()/float64(deliveries)*1000
+	loadAndSink := (withOthers - others).Seconds() / float64(deliveries) * 1000
+	m.AllCPU = m.CPUPerThousand + m.ServerPerThousand + loadAndSink
 	return m, t.check(events)
 }
 
+// perSecond returns how many of n were done a second.
 func perSecond(n int, took time.Duration) float64 { return float64(n) / max(took.Seconds(), 1e-9) }

@@ -17,19 +17,20 @@ import (
 	"github.com/hookline/hookline/hub/hubtest/rabbitserver"
 )
 
-// Keys of hubs on loopback that live for some minutes.
+// The keys of hubs that run on loopback for some minutes.
 const (
 	platformKey = "hk_platform_0123456789abcdef0123456789abcdef"
 	masterKey   = "6d61737465726b65796f666d6561737572656d656e7473746861746c69766531"
 )
 
-// startServers starts PostgreSQL and RabbitMQ should one of the stores be there.
-// They keep what they are given, as they would in earnest.
+// startServers starts PostgreSQL and RabbitMQ if one of the stores needs them. They
+// write to the disk as they would in production.
 func (c *Config) startServers(stores []Store) (stop func() error, err error) {
 	stop = func() error { return nil }
 	if !slices.ContainsFunc(stores, func(s Store) bool { return s.Kind != Embedded }) {
 		return stop, nil
 	}
+
 	c.say("start PostgreSQL")
 	if c.server, err = pgserver.Start(c.Dir, pgserver.CountStatements...); err != nil {
 		return nil, err
@@ -37,6 +38,7 @@ func (c *Config) startServers(stores []Store) (stop func() error, err error) {
 	if !slices.ContainsFunc(stores, func(s Store) bool { return s.Kind == Rabbit }) {
 		return c.server.Stop, nil
 	}
+
 	c.say("start RabbitMQ")
 	if c.broker, err = rabbitserver.Start(c.Dir); err != nil {
 		return nil, errors.Join(err, c.server.Stop())
@@ -50,10 +52,10 @@ type fleet struct {
 	dir      string
 	hubs     []*hubProcess
 	key      string               // of the owner of tenant demo
-	server   *pgserver.Server     // nil: the embedded store
-	broker   *rabbitserver.Server // nil: none
+	server   *pgserver.Server     // nil on the embedded store
+	broker   *rabbitserver.Server // nil if the hubs use no broker
 	database string
-	settles  string // id of the subscription that settle waits for; "": all
+	settles  string // id of the subscription that settle waits for; all if it is empty
 }
 
 type hubProcess struct {
@@ -61,7 +63,8 @@ type hubProcess struct {
 	url string
 }
 
-// startFleet starts hubs on an empty store. name is for their files.
+// startFleet starts hubs on an empty store. Their files have names that begin with
+// name.
 func (c *Config) startFleet(ctx context.Context, name string, s Store) (_ *fleet, err error) {
 	f := &fleet{store: s}
 	defer func() {
@@ -69,6 +72,8 @@ func (c *Config) startFleet(ctx context.Context, name string, s Store) (_ *fleet
 			err = errors.Join(err, f.stop())
 		}
 	}()
+
+	// A folder, and a database and a virtual host where the store needs them.
 	if s.Kind != Embedded {
 		name += fmt.Sprintf("-%s-x%d", s.Kind, s.Processes)
 	}
@@ -92,6 +97,7 @@ func (c *Config) startFleet(ctx context.Context, name string, s Store) (_ *fleet
 		f.broker = c.broker
 		env = append(env, "HOOKLINE_AMQP_URL="+c.broker.URL+vhost)
 	}
+
 	for n := range s.Processes {
 		as := name
 		if n > 0 {
@@ -109,14 +115,17 @@ func (c *Config) startFleet(ctx context.Context, name string, s Store) (_ *fleet
 	return f, nil
 }
 
-// startHub starts a hub; the first one of a store says the owner's key.
+// startHub starts a hub. The first one of a store prints the owner's key, which is
+// returned.
 func (c *Config) startHub(ctx context.Context, dir, name string, env []string, first bool) (_ *hubProcess, key string, err error) {
 	h := &hubProcess{}
 	args := []string{"serve", "--json"}
 	if c.Profiles != "" {
 		args = append(args, "--cpuprofile", filepath.Join(c.Profiles, name+".pprof"))
 	}
-	env = environment(append(env, "HOOKLINE_ADDR=127.0.0.1:0", "HOOKLINE_PLATFORM_KEY="+platformKey, "HOOKLINE_ALLOW_NETWORKS=loopback", "HOOKLINE_LOG=json")...)
+	env = environment(append(env, "HOOKLINE_ADDR=127.0.0.1:0", "HOOKLINE_PLATFORM_KEY="+platformKey,
+		"HOOKLINE_ALLOW_NETWORKS=loopback", "HOOKLINE_LOG=json")...)
+
 	h.process, err = start(dir, name, c.Program, args, env, func(r io.Reader) error {
 		if !first {
 			return nil
@@ -161,8 +170,8 @@ func (h *hubProcess) address(ctx context.Context) (string, error) {
 	}
 }
 
-// stop the hubs, all at once: one that waits for the hand-over of another's
-// shards would only wait longer.
+// stop stops the hubs, all at the same time: one after the other, the last would
+// first take over the shards of those before it.
 func (f *fleet) stop() error {
 	errs := make(chan error, len(f.hubs))
 	for _, h := range f.hubs {
@@ -175,6 +184,7 @@ func (f *fleet) stop() error {
 	return errors.Join(all, os.RemoveAll(f.dir))
 }
 
+// urls returns the URLs of a path on each hub.
 func (f *fleet) urls(path string) (urls []string) {
 	for _, h := range f.hubs {
 		urls = append(urls, h.url+path)
@@ -182,15 +192,17 @@ func (f *fleet) urls(path string) (urls []string) {
 	return urls
 }
 
+// liftLimits raises the tenant's limits above what a measurement reaches.
 func (f *fleet) liftLimits(ctx context.Context) error {
-	limits := map[string]any{"limits": map[string]any{"eventsPerSecond": 10_000_000, "pendingDeliveries": 1_000_000_000}}
-	if _, err := call(ctx, http.MethodPatch, f.hubs[0].url+"/v1/tenants/demo", platformKey, limits); err != nil {
+	limits := map[string]any{"eventsPerSecond": 10_000_000, "pendingDeliveries": 1_000_000_000}
+	url := f.hubs[0].url + "/v1/tenants/demo"
+	if _, err := call(ctx, http.MethodPatch, url, platformKey, map[string]any{"limits": limits}); err != nil {
 		return fmt.Errorf("lift the limits: %w", err)
 	}
 	return nil
 }
 
-// subscribe a URL to types of events and return the subscription's id.
+// subscribe subscribes a URL to types of events, and returns the subscription's id.
 func (f *fleet) subscribe(ctx context.Context, url, types string) (string, error) {
 	raw, err := call(ctx, http.MethodPost, f.hubs[0].url+"/v1/subscriptions", f.key, map[string]any{
 		"url": url, "events": []string{types}, "maxInFlight": maxInFlight,
@@ -209,11 +221,12 @@ type use struct {
 	cpu        time.Duration // of all hubs
 	serverCPU  time.Duration // of PostgreSQL and RabbitMQ
 	statements int64         // that PostgreSQL ran
-	peak       int64         // bytes of resident memory of all hubs, the most of each ever
+	peak       int64         // bytes of resident memory: the sum of each hub's highest
 	mallocs    float64
 	commits    float64
 }
 
+// use returns what was used so far.
 func (f *fleet) use(ctx context.Context) (u use, err error) {
 	for _, h := range f.hubs {
 		if err := h.use(ctx, &u); err != nil {
@@ -223,6 +236,8 @@ func (f *fleet) use(ctx context.Context) (u use, err error) {
 	if f.server == nil {
 		return u, nil
 	}
+
+	// The servers are shared by all hubs.
 	pid, err := f.server.PID()
 	if err != nil {
 		return u, err
@@ -241,6 +256,7 @@ func (f *fleet) use(ctx context.Context) (u use, err error) {
 	return u, err
 }
 
+// use adds what this hub has used so far to u.
 func (h *hubProcess) use(ctx context.Context, u *use) error {
 	cpu, peak, err := usage(h.cmd.Process.Pid)
 	if err != nil {
@@ -248,11 +264,15 @@ func (h *hubProcess) use(ctx context.Context, u *use) error {
 	}
 	u.cpu += cpu
 	u.peak += peak
+
 	raw, err := call(ctx, http.MethodGet, h.url+"/metrics", "", nil)
 	if err != nil {
 		return err
 	}
-	for name, to := range map[string]*float64{"go_memstats_mallocs_total": &u.mallocs, "hookline_store_commits_total": &u.commits} {
+	for name, to := range map[string]*float64{
+		"go_memstats_mallocs_total":    &u.mallocs,
+		"hookline_store_commits_total": &u.commits,
+	} {
 		n, err := metric(raw, name)
 		if err != nil {
 			return err
@@ -262,11 +282,12 @@ func (h *hubProcess) use(ctx context.Context, u *use) error {
 	return nil
 }
 
-// settle waits until nothing is pending and returns what was used by then.
+// settle waits until nothing is pending and returns what was used by then. It does
+// not ask the metrics, for what they say of other processes may be some seconds old.
 func (f *fleet) settle(ctx context.Context) (use, error) {
+	url := f.hubs[0].url + "/v1/deliveries?state=pending&limit=1&subscription=" + f.settles
 	for {
-		// What the metrics say of other processes may be some seconds old.
-		raw, err := call(ctx, http.MethodGet, f.hubs[0].url+"/v1/deliveries?state=pending&limit=1&subscription="+f.settles, f.key, nil)
+		raw, err := call(ctx, http.MethodGet, url, f.key, nil)
 		if err != nil {
 			return use{}, err
 		}
