@@ -27,7 +27,7 @@ var layers = [][]string{
 	{"delivery"},
 	{"hub/ingest", "hub/recording", "hub/search", "hub/tail", "hub/live", "hub/report"},
 	{"hub/dialect"}, // what dialects share
-	{"hub/admin", "hub/console", "hub/dialect/*", "hub/rabbit"},
+	{"hub/api", "hub/console", "hub/dialect/*", "hub/rabbit"},
 	{"storage/internal/sqldb"},                      // what speaks to the databases
 	{"storage/folds", "storage/internal/storetest"}, // they may know everybody's types
 	{"storage"}, // likewise
@@ -133,11 +133,11 @@ func TestArrow(t *testing.T) {
 		{"hub", module + "/storage"},
 		{"hub/peers", module + "/storage"},
 		{"hub/operate", module + "/hub/config"},
-		{"storage", module + "/hub/admin"},
+		{"storage", module + "/hub/api"},
 		{"storage", module + "/storage/folds"},
 		{"storage/folds", "database/sql"},
 		{"storage", "database/sql"},
-		{"hub/admin", module + "/hub/search"},
+		{"hub/api", module + "/hub/search"},
 		{"hub/dialect/sobot", module + "/hub/report"},
 		{"cmd/hookline", module + "/cmd/hookline/sink"},
 		{"cmd/hookline/sink", module + "/signing"},
@@ -147,10 +147,10 @@ func TestArrow(t *testing.T) {
 	}
 	for _, forbidden := range [][2]string{
 		{"cmd/hookline", module + "/storage"},
-		{"hub/admin", module + "/storage"},
-		{"hub/admin", module + "/storage/folds"},
+		{"hub/api", module + "/storage"},
+		{"hub/api", module + "/storage/folds"},
 		{"storage/folds", module + "/storage"},
-		{"hub/admin", module + "/hub"},
+		{"hub/api", module + "/hub"},
 		{"hub/peers", module + "/hub/operate"},
 		{"hub/operate", module + "/hub"},
 		{"storage", module + "/hub/config"},

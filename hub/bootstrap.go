@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 )
 
 // DemoCompany is the tenant that the first start makes.
@@ -66,7 +66,7 @@ func (h *Hub) platformKey(ctx context.Context, text string) error {
 	}
 	k, err := h.db.FindKeyByHash(ctx, access.HashKey(text))
 	switch {
-	case errors.Is(err, admin.ErrNotFound):
+	case errors.Is(err, api.ErrNotFound):
 		return h.makeKey(ctx, nil, access.Platform, "HOOKLINE_PLATFORM_KEY", text)
 	case err != nil:
 		return err

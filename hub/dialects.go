@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/dialect/comm100"
 	"github.com/hookline/hookline/hub/dialect/deepcall"
@@ -17,7 +17,7 @@ import (
 )
 
 // dialects are the vendors' APIs.
-func (h *Hub) dialects(auth *access.Authenticator, api *admin.API) []dialect.Dialect {
+func (h *Hub) dialects(auth *access.Authenticator, api *api.API) []dialect.Dialect {
 	return []dialect.Dialect{
 		&sobot.API{
 			Caller:       func(r *http.Request) (access.Caller, error) { return auth.AuthenticateVendor(r, false) },

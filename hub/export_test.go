@@ -4,7 +4,7 @@ import (
 	"net/http"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 )
 
 // Line of the route table, for the test that walks it.
@@ -18,14 +18,14 @@ type Line struct {
 func Table() []Line {
 	nothing := http.NotFoundHandler()
 	var lines []Line
-	for _, r := range (&Routes{API: &admin.API{}, Healthz: nothing, Readyz: nothing, Metrics: nothing}).table() {
+	for _, r := range (&Routes{API: &api.API{}, Healthz: nothing, Readyz: nothing, Metrics: nothing}).table() {
 		lines = append(lines, Line{r.method, r.path, r.who.public, r.who.inURL, r.who.roles})
 	}
 	return lines
 }
 
 // Guarded is a hub of one route.
-func Guarded(public bool, roles []access.Role, h admin.Handler) http.Handler {
+func Guarded(public bool, roles []access.Role, h api.Handler) http.Handler {
 	rt := &Routes{Auth: &access.Authenticator{Book: &access.Book{}}}
 	guard := rt.guard(route{"GET", "/", audience{public: public, roles: roles}, h})
 	return rt.outermost(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { guard(w, r, nil) }))

@@ -21,7 +21,7 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/live"
@@ -201,13 +201,13 @@ func (h *Hub) routes() http.Handler {
 	}
 	r := &Routes{
 		Auth: auth,
-		API: &admin.API{
+		API: &api.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db, Events: h.db, Book: h.book, Log: h.log,
 			Audit: h.db, Tail: &h.tail, Streams: &h.streams,
 			Apps: h.db, Directory: h.db, Recordings: h.records, PublicURL: h.cfg.PublicBase(),
 			Rules:   h.rules,
 			Facets:  h.db.Index().Facets,
-			Cursors: admin.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},
+			Cursors: api.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},
 		},
 		Ingest:  h.ingest.Serve,
 		Healthz: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }),

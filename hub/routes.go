@@ -13,7 +13,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/problem"
 )
@@ -21,7 +21,7 @@ import (
 // Routes is every URL of the hub and who may call it.
 type Routes struct {
 	Auth *access.Authenticator
-	API  *admin.API
+	API  *api.API
 	// Ingest takes events; typ is that of the path, "" when each event says its own.
 	Ingest  func(w http.ResponseWriter, r *http.Request, c access.Caller, typ string)
 	Healthz http.Handler
@@ -38,7 +38,7 @@ type Routes struct {
 type route struct {
 	method, path string
 	who          audience
-	handle       admin.Handler
+	handle       api.Handler
 }
 
 // audience of a route. The zero audience is a mistake, not an open door.
@@ -133,7 +133,7 @@ func (h *Routes) ingest(w http.ResponseWriter, r *http.Request, c access.Caller,
 	h.Ingest(w, r, c, ps.ByName("id"))
 }
 
-func plain(h http.Handler) admin.Handler {
+func plain(h http.Handler) api.Handler {
 	return func(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) { h.ServeHTTP(w, r) }
 }
 

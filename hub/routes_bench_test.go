@@ -7,7 +7,7 @@ import (
 
 	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 )
 
 // What every event pays before ingest sees it: request id, route, key.
@@ -17,7 +17,7 @@ func BenchmarkIngestRoute(b *testing.B) {
 	book.PutKey(access.Key{ID: "k", Tenant: 1, Role: access.Ingest, Hash: access.HashKey(text)})
 	nothing := http.NotFoundHandler()
 	h := (&hub.Routes{
-		Auth: &access.Authenticator{Book: book}, API: &admin.API{}, Healthz: nothing, Readyz: nothing,
+		Auth: &access.Authenticator{Book: book}, API: &api.API{}, Healthz: nothing, Readyz: nothing,
 		Ingest: func(w http.ResponseWriter, _ *http.Request, _ access.Caller, _ string) {
 			w.WriteHeader(http.StatusAccepted)
 		},

@@ -94,7 +94,7 @@ export HUBTEST_RABBITMQ
 	timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json ./... 2>&1 3>&- 4>&-
 	one=$?
 	# The API's own tests, and those of pushes, once more with the store on PostgreSQL.
-	for what in "./hub/admin" "./hub -run=Receivers|Documented|OperationalEvents$|Supersede|Expires|RetryAfter|Gone|SameID|ToItself"; do
+	for what in "./hub/api" "./hub -run=Receivers|Documented|OperationalEvents$|Supersede|Expires|RetryAfter|Gone|SameID|ToItself"; do
 		HUBTEST_STORE=postgres timeout -k 10 $((TEST_SECONDS - $(date +%s) + began)) "$GO" test -race -count=1 -timeout=25m -json $what 2>&1 3>&- 4>&- |
 			sed 's|"\(Package\)":"\([^"]*\)"|"\1":"\2 on PostgreSQL"|'
 	done

@@ -9,12 +9,12 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/audit"
 )
 
 var (
-	_ admin.AppStore   = (*DB)(nil)
+	_ api.AppStore     = (*DB)(nil)
 	_ access.SignStore = (*DB)(nil)
 )
 
@@ -52,7 +52,7 @@ func appDeed(action string, before, after *access.App) *audit.Deed {
 	return d
 }
 
-// CreateApp implements admin.AppStore.
+// CreateApp implements api.AppStore.
 func (db *DB) CreateApp(ctx context.Context, by access.Caller, a access.App, limit int) error {
 	sealed := db.box.Seal(appSecret(a.ID), []byte(a.Secret))
 	return db.act(ctx, by, "create app", func(tx *sqlx.Tx) (*audit.Deed, error) {
@@ -61,7 +61,7 @@ func (db *DB) CreateApp(ctx context.Context, by access.Caller, a access.App, lim
 			return nil, fmt.Errorf("count apps of tenant %d: %w", a.Tenant, err)
 		}
 		if live >= limit {
-			return nil, fmt.Errorf("%w: %d apps", admin.ErrLimit, limit)
+			return nil, fmt.Errorf("%w: %d apps", api.ErrLimit, limit)
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO apps (id, tenant, kind, name, secret, role, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			a.ID, a.Tenant, string(a.Kind), a.Name, sealed, string(a.Role), a.CreatedAt.UnixMilli()); err != nil {
@@ -71,7 +71,7 @@ func (db *DB) CreateApp(ctx context.Context, by access.Caller, a access.App, lim
 	})
 }
 
-// FindApps implements admin.AppStore.
+// FindApps implements api.AppStore.
 func (db *DB) FindApps(ctx context.Context, tenant int64, before string, limit int) ([]access.App, error) {
 	where, args := `a.tenant = ? AND a.deleted_at IS NULL`, []any{tenant}
 	if before != "" {
@@ -89,7 +89,7 @@ func (db *DB) FindApps(ctx context.Context, tenant int64, before string, limit i
 	return apps, nil
 }
 
-// DeleteApp implements admin.AppStore.
+// DeleteApp implements api.AppStore.
 func (db *DB) DeleteApp(ctx context.Context, by access.Caller, tenant int64, id string, at time.Time) error {
 	return db.act(ctx, by, "delete app", func(tx *sqlx.Tx) (*audit.Deed, error) {
 		var rows []appRow
@@ -98,7 +98,7 @@ func (db *DB) DeleteApp(ctx context.Context, by access.Caller, tenant int64, id 
 			return nil, fmt.Errorf("find app %s: %w", id, err)
 		}
 		if len(rows) == 0 {
-			return nil, admin.ErrNotFound
+			return nil, api.ErrNotFound
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE apps SET deleted_at = ? WHERE id = ?`, at.UnixMilli(), id); err != nil {
 			return nil, fmt.Errorf("delete app %s: %w", id, err)

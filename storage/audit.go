@@ -13,14 +13,14 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
-var _ admin.AuditStore = (*DB)(nil)
+var _ api.AuditStore = (*DB)(nil)
 
 // itself is the hub as somebody who changes things.
 var itself = access.Caller{KeyID: "hub"}
@@ -151,7 +151,7 @@ type noteBatch struct {
 // maxNotes may wait for one commit; who comes later is told to come again.
 const maxNotes = 1000
 
-// Note implements admin.AuditStore.
+// Note implements api.AuditStore.
 func (db *DB) Note(ctx context.Context, by access.Caller, d audit.Deed) error {
 	w := &db.notes
 	w.mu.Lock()
@@ -190,7 +190,7 @@ func scanAudit(rows *sqlx.Rows) (r audit.Row, err error) {
 	return r, err
 }
 
-// FindAudit implements admin.AuditStore.
+// FindAudit implements api.AuditStore.
 func (db *DB) FindAudit(ctx context.Context, f audit.Filter) (page []audit.Row, next int64, err error) {
 	err = db.snapshot(ctx, "find audit rows", func(snap snapshot) error {
 		page, next, err = snap.audit(ctx, f)

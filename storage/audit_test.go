@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
 	"github.com/hookline/hookline/signing"
@@ -215,11 +215,11 @@ func testChangesAreAudited(t *testing.T) {
 	tenant := &access.Tenant{CompanyID: "acme", Name: "Acme", Timezone: "UTC"}
 	require.NoError(t, db.CreateTenant(ctx, root, tenant))
 	owner := access.Caller{Tenant: tenant.No, KeyID: "boss", Role: access.Owner}
-	require.ErrorIs(t, db.CreateTenant(ctx, root, &access.Tenant{CompanyID: "acme"}), admin.ErrExists)
+	require.ErrorIs(t, db.CreateTenant(ctx, root, &access.Tenant{CompanyID: "acme"}), api.ErrExists)
 	_, err := db.UpdateTenant(ctx, owner, "acme", 0, func(tn *access.Tenant) error { tn.Name = "Acme 2"; return nil })
 	require.NoError(t, err)
 	_, err = db.UpdateTenant(ctx, owner, "acme", 7, func(*access.Tenant) error { return nil })
-	require.ErrorIs(t, err, admin.ErrVersion)
+	require.ErrorIs(t, err, api.ErrVersion)
 
 	hash := access.HashKey("hk_acme_a secret")
 	k := access.Key{ID: "k1", Tenant: tenant.No, Role: access.Ingest, Hash: hash, CreatedAt: time.Now()}

@@ -12,12 +12,12 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/directory"
 )
 
-var _ admin.DirectoryStore = (*DB)(nil)
+var _ api.DirectoryStore = (*DB)(nil)
 
 const (
 	// tombstoneLife is how long a deleted object's row stays, so that a process
@@ -120,14 +120,14 @@ func (db *DB) changeDirectory(ctx context.Context, by access.Caller, what string
 	return db.FollowDirectory(ctx)
 }
 
-// PutObjects implements admin.DirectoryStore.
+// PutObjects implements api.DirectoryStore.
 func (db *DB) PutObjects(ctx context.Context, by access.Caller, tenant int64, objects []directory.Object, limit int) error {
 	return db.changeDirectory(ctx, by, "change the directory", func(tx *sqlx.Tx, version *int64) (*audit.Deed, error) {
 		deed := &audit.Deed{Tenant: tenant, Action: audit.DirectoryPut, Object: "directory"}
 		if len(objects) == 1 {
 			o := objects[0]
 			before, err := findObject(ctx, tx, tenant, o.Kind(), o.Key())
-			if err != nil && !errors.Is(err, admin.ErrNotFound) {
+			if err != nil && !errors.Is(err, api.ErrNotFound) {
 				return nil, err
 			}
 			deed.Object, deed.After = directoryObject(o.Kind(), o.Key()), o
@@ -164,13 +164,13 @@ func (db *DB) PutObjects(ctx context.Context, by access.Caller, tenant int64, ob
 			return nil, fmt.Errorf("count the directory of tenant %d: %w", tenant, err)
 		}
 		if live > limit {
-			return nil, fmt.Errorf("%w: %d objects in the directory", admin.ErrLimit, limit)
+			return nil, fmt.Errorf("%w: %d objects in the directory", api.ErrLimit, limit)
 		}
 		return deed, nil
 	})
 }
 
-// DeleteObject implements admin.DirectoryStore.
+// DeleteObject implements api.DirectoryStore.
 func (db *DB) DeleteObject(ctx context.Context, by access.Caller, tenant int64, k directory.Kind, id string) error {
 	return db.changeDirectory(ctx, by, "delete from the directory", func(tx *sqlx.Tx, version *int64) (*audit.Deed, error) {
 		before, err := findObject(ctx, tx, tenant, k, id)
@@ -185,7 +185,7 @@ func (db *DB) DeleteObject(ctx context.Context, by access.Caller, tenant int64, 
 	})
 }
 
-// FindObject implements admin.DirectoryStore.
+// FindObject implements api.DirectoryStore.
 func (db *DB) FindObject(ctx context.Context, tenant int64, k directory.Kind, id string) (directory.Object, error) {
 	return findObject(ctx, db.read, tenant, k, id)
 }
@@ -196,14 +196,14 @@ func findObject(ctx context.Context, q sqlx.QueryerContext, tenant int64, k dire
 		WHERE tenant = ? AND kind = ? AND id = ? AND deleted_at IS NULL`, tenant, string(k), id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, admin.ErrNotFound
+		return nil, api.ErrNotFound
 	case err != nil:
 		return nil, fmt.Errorf("find %s: %w", directoryObject(k, id), err)
 	}
 	return row.object()
 }
 
-// FindObjects implements admin.DirectoryStore.
+// FindObjects implements api.DirectoryStore.
 func (db *DB) FindObjects(ctx context.Context, tenant int64, k directory.Kind, after string, limit int) ([]directory.Object, error) {
 	var rows []directoryRow
 	if err := db.read.SelectContext(ctx, &rows, `SELECT tenant, kind, id, body, version FROM directory

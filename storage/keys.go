@@ -10,12 +10,12 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/audit"
 )
 
 var (
-	_ admin.KeyStore    = (*DB)(nil)
+	_ api.KeyStore      = (*DB)(nil)
 	_ access.UsageStore = (*DB)(nil)
 )
 
@@ -58,7 +58,7 @@ func (db *DB) CreateKey(ctx context.Context, by access.Caller, k access.Key, lim
 			return nil, fmt.Errorf("count keys of tenant %d: %w", k.Tenant, err)
 		}
 		if live >= limit {
-			return nil, fmt.Errorf("%w: %d keys", admin.ErrLimit, limit)
+			return nil, fmt.Errorf("%w: %d keys", api.ErrLimit, limit)
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO keys (id, tenant, role, pii, name, hash, created_by, created_at, expires_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -91,14 +91,14 @@ func (db *DB) FindKeys(ctx context.Context, tenant int64, before string, limit i
 	return keysOf(rows), nil
 }
 
-// FindKeyByHash finds a key, an expired or revoked one too; admin.ErrNotFound
+// FindKeyByHash finds a key, an expired or revoked one too; api.ErrNotFound
 // when there is none.
 func (db *DB) FindKeyByHash(ctx context.Context, hash [32]byte) (access.Key, error) {
 	var row keyRow
 	err := db.read.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM keys k LEFT JOIN tenants t ON t.no = k.tenant WHERE k.hash = ?`, hash[:])
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return access.Key{}, admin.ErrNotFound
+		return access.Key{}, api.ErrNotFound
 	case err != nil:
 		return access.Key{}, fmt.Errorf("find key by hash: %w", err)
 	}
@@ -117,13 +117,13 @@ func (db *DB) RevokeKey(ctx context.Context, by access.Caller, tenant int64, id 
 			FROM keys k LEFT JOIN tenants t ON t.no = k.tenant WHERE k.id = ? AND k.tenant = ?`, id, tenant)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			return nil, admin.ErrNotFound
+			return nil, api.ErrNotFound
 		case err != nil:
 			return nil, fmt.Errorf("find key %s: %w", id, err)
 		case row.RevokedAt.Valid:
 			return nil, nil
 		case tenant == 0 && row.Others == 0:
-			return nil, admin.ErrLastKey
+			return nil, api.ErrLastKey
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE keys SET revoked_at = ? WHERE id = ?`, at.UnixMilli(), id); err != nil {
 			return nil, fmt.Errorf("revoke key %s: %w", id, err)

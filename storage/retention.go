@@ -11,7 +11,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
@@ -65,7 +65,7 @@ func (db *DB) Trim(ctx context.Context, now time.Time) error {
 		days := struct {
 			Payload  int64 `json:"payloadDays"`
 			Metadata int64 `json:"metadataDays"`
-		}{admin.DefaultPayloadDays, admin.DefaultMetadataDays}
+		}{api.DefaultPayloadDays, api.DefaultMetadataDays}
 		if err := json.Unmarshal(row.Settings, &days); err != nil {
 			return fmt.Errorf("retention: settings of tenant %d: %w", row.No, err)
 		}

@@ -11,16 +11,16 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
 
-var _ admin.RetryStore = (*DB)(nil)
+var _ api.RetryStore = (*DB)(nil)
 
-// RetryDelivery implements admin.RetryStore.
+// RetryDelivery implements api.RetryStore.
 func (db *DB) RetryDelivery(ctx context.Context, tenant, sub, seq int64, force bool, by access.Caller) error {
 	// Counted before anybody can see it: too early is harmless, too late is not.
 	db.w.pending.Change(sub, tenant, 1)
@@ -30,7 +30,7 @@ func (db *DB) RetryDelivery(ctx context.Context, tenant, sub, seq int64, force b
 			return nil, err
 		}
 		if s.DeletedAt != nil {
-			return nil, &admin.Conflict{Reason: "its subscription was deleted"}
+			return nil, &api.Conflict{Reason: "its subscription was deleted"}
 		}
 		id, err := addRetry(ctx, db.in, tx, s.Subscription, seq, force, by.KeyID, time.Now())
 		return &audit.Deed{Action: audit.DeliveryRetry, Tenant: tenant, Object: "delivery/" + id, After: map[string]bool{"force": force}}, err
@@ -58,17 +58,17 @@ func addRetry(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, s *subscriptio
 		return "", fmt.Errorf("find delivery: %w", err)
 	}
 	if len(runs) == 0 {
-		return "", admin.ErrNotFound
+		return "", api.ErrNotFound
 	}
 	for _, r := range runs {
 		if r.State == delivery.Pending {
-			return "", &admin.Conflict{Reason: "a run of it is pending already"}
+			return "", &api.Conflict{Reason: "a run of it is pending already"}
 		}
 	}
 	var body int64
 	err = tx.GetContext(ctx, &body, "SELECT seq FROM bodies WHERE seq = ?"+in.KeepRow(), seq)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", &admin.Conflict{Reason: "the body of its event is past retention"}
+		return "", &api.Conflict{Reason: "the body of its event is past retention"}
 	}
 	if err != nil {
 		return "", fmt.Errorf("find body: %w", err)
@@ -81,7 +81,7 @@ func addRetry(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, s *subscriptio
 			return "", err
 		}
 		if held != "" {
-			return "", &admin.Conflict{Reason: "its order key is held by " + held + ", which must end first; force=true sends it at once, marked late", WaitsFor: held}
+			return "", &api.Conflict{Reason: "its order key is held by " + held + ", which must end first; force=true sends it at once, marked late", WaitsFor: held}
 		}
 	}
 	class := first.Type.Class()

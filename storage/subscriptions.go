@@ -15,14 +15,14 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
 )
 
-var _ admin.SubscriptionStore = (*DB)(nil)
+var _ api.SubscriptionStore = (*DB)(nil)
 
 type subscriptionRow struct {
 	No         int64         `db:"no"`
@@ -142,7 +142,7 @@ func (db *DB) LoadSubscriptions(ctx context.Context) error {
 
 // findSubscription reads one with all its keys, deleted ones too: where says
 // which, by the columns of s. version 0 is the current one.
-func (db *DB) findSubscription(ctx context.Context, q sqlx.QueryerContext, version int64, where string, args ...any) (*admin.Subscription, error) {
+func (db *DB) findSubscription(ctx context.Context, q sqlx.QueryerContext, version int64, where string, args ...any) (*api.Subscription, error) {
 	tables := subscriptionTables
 	if version != 0 {
 		tables = ` FROM subscriptions s CROSS JOIN subscription_versions v ON v.sub = s.no CROSS JOIN tenants t ON t.no = s.tenant `
@@ -151,7 +151,7 @@ func (db *DB) findSubscription(ctx context.Context, q sqlx.QueryerContext, versi
 	var r subscriptionRow
 	err := sqlx.GetContext(ctx, q, &r, "SELECT "+subscriptionColumns+tables+"WHERE "+where, args...)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, admin.ErrNotFound
+		return nil, api.ErrNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find subscription: %w", err)
@@ -159,7 +159,7 @@ func (db *DB) findSubscription(ctx context.Context, q sqlx.QueryerContext, versi
 	return db.withKeys(ctx, q, &r)
 }
 
-func (db *DB) withKeys(ctx context.Context, q sqlx.QueryerContext, r *subscriptionRow) (*admin.Subscription, error) {
+func (db *DB) withKeys(ctx context.Context, q sqlx.QueryerContext, r *subscriptionRow) (*api.Subscription, error) {
 	s, err := db.subscription(r)
 	if err != nil {
 		return nil, err
@@ -180,7 +180,7 @@ func (db *DB) withKeys(ctx context.Context, q sqlx.QueryerContext, r *subscripti
 	if err != nil {
 		return nil, err
 	}
-	return &admin.Subscription{Subscription: s, Hold: hold}, nil
+	return &api.Subscription{Subscription: s, Hold: hold}, nil
 }
 
 func (r *subscriptionRow) hold() (delivery.Hold, error) {
@@ -191,12 +191,12 @@ func (r *subscriptionRow) hold() (delivery.Hold, error) {
 	return h, nil
 }
 
-// FindSubscription implements admin.SubscriptionStore.
-func (db *DB) FindSubscription(ctx context.Context, tenant int64, id string) (*admin.Subscription, error) {
+// FindSubscription implements api.SubscriptionStore.
+func (db *DB) FindSubscription(ctx context.Context, tenant int64, id string) (*api.Subscription, error) {
 	return db.findSubscription(ctx, db.read, 0, "s.id = ? AND s.tenant = ?", id, tenant)
 }
 
-// FindVersion implements admin.SubscriptionStore.
+// FindVersion implements api.SubscriptionStore.
 func (db *DB) FindVersion(ctx context.Context, tenant, sub, version int64) (*subscriptions.Subscription, error) {
 	s, err := db.findSubscription(ctx, db.read, version, "s.no = ? AND s.tenant = ?", sub, tenant)
 	if err != nil {
@@ -205,8 +205,8 @@ func (db *DB) FindVersion(ctx context.Context, tenant, sub, version int64) (*sub
 	return s.Subscription, nil
 }
 
-// FindSubscriptions implements admin.SubscriptionStore.
-func (db *DB) FindSubscriptions(ctx context.Context, tenant, before int64, limit int) ([]admin.Subscription, error) {
+// FindSubscriptions implements api.SubscriptionStore.
+func (db *DB) FindSubscriptions(ctx context.Context, tenant, before int64, limit int) ([]api.Subscription, error) {
 	where, args := "s.tenant = ? AND s.deleted_at IS NULL", []any{tenant}
 	if before > 0 {
 		where, args = where+" AND s.no < ?", append(args, before)
@@ -214,8 +214,8 @@ func (db *DB) FindSubscriptions(ctx context.Context, tenant, before int64, limit
 	return db.subscriptionList(ctx, where+" ORDER BY s.no DESC LIMIT ?", append(args, limit)...)
 }
 
-func (db *DB) subscriptionList(ctx context.Context, where string, args ...any) ([]admin.Subscription, error) {
-	var list []admin.Subscription
+func (db *DB) subscriptionList(ctx context.Context, where string, args ...any) ([]api.Subscription, error) {
+	var list []api.Subscription
 	err := db.snapshot(ctx, "find subscriptions", func(snap snapshot) error {
 		var rows []subscriptionRow
 		if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE "+where, args...); err != nil {
@@ -233,8 +233,8 @@ func (db *DB) subscriptionList(ctx context.Context, where string, args ...any) (
 	return list, err
 }
 
-// FindVersions implements admin.SubscriptionStore.
-func (db *DB) FindVersions(ctx context.Context, tenant int64, id string, before int64, limit int) ([]admin.Version, error) {
+// FindVersions implements api.SubscriptionStore.
+func (db *DB) FindVersions(ctx context.Context, tenant int64, id string, before int64, limit int) ([]api.Version, error) {
 	where, args := "s.id = ? AND s.tenant = ?", []any{id, tenant}
 	if before > 0 {
 		where, args = where+" AND v.version < ?", append(args, before)
@@ -248,18 +248,18 @@ func (db *DB) FindVersions(ctx context.Context, tenant int64, id string, before 
 		WHERE `+where+" ORDER BY v.version DESC LIMIT ?", append(args, limit)...); err != nil {
 		return nil, fmt.Errorf("versions of subscription %s: %w", id, err)
 	}
-	versions := make([]admin.Version, len(rows))
+	versions := make([]api.Version, len(rows))
 	for i := range rows {
 		s, err := db.subscription(&rows[i].subscriptionRow)
 		if err != nil {
 			return nil, err
 		}
-		versions[i] = admin.Version{Subscription: s, ChangedBy: rows[i].ChangedBy}
+		versions[i] = api.Version{Subscription: s, ChangedBy: rows[i].ChangedBy}
 	}
 	return versions, nil
 }
 
-// VersionsAt implements admin.SubscriptionStore.
+// VersionsAt implements api.SubscriptionStore.
 func (db *DB) VersionsAt(ctx context.Context, tenant, at int64) ([]*subscriptions.Subscription, error) {
 	var rows []subscriptionRow
 	// Of one made later, its first version.
@@ -357,8 +357,8 @@ func auditView(s *subscriptions.Subscription) any {
 // tellLane makes the owner of a subscription look at what became of it.
 func (db *DB) tellLane(sub int64) { db.cfg.Nudge([]Rows{{Sub: sub}}) }
 
-// CreateSubscription implements admin.SubscriptionStore.
-func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscription, limit int, by access.Caller) (found *admin.Subscription, made bool, err error) {
+// CreateSubscription implements api.SubscriptionStore.
+func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscription, limit int, by access.Caller) (found *api.Subscription, made bool, err error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, false, fmt.Errorf("create subscription: %w", err)
@@ -366,7 +366,7 @@ func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscript
 	err = db.change(ctx, by, "create subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
 		if s.Name != "" {
 			found, err = db.findSubscription(ctx, tx, 0, "s.tenant = ? AND s.name = ? AND s.name <> '' AND s.deleted_at IS NULL", s.Tenant, s.Name)
-			if !errors.Is(err, admin.ErrNotFound) {
+			if !errors.Is(err, api.ErrNotFound) {
 				return nil, nil, err
 			}
 		}
@@ -375,7 +375,7 @@ func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscript
 			return nil, nil, fmt.Errorf("count subscriptions: %w", err)
 		}
 		if live >= limit {
-			return nil, nil, fmt.Errorf("%w: %d subscriptions", admin.ErrLimit, limit)
+			return nil, nil, fmt.Errorf("%w: %d subscriptions", api.ErrLimit, limit)
 		}
 		n := *s
 		now := time.Now()
@@ -388,7 +388,7 @@ func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscript
 		if err := tx.GetContext(ctx, &n.CompanyID, "SELECT company_id FROM tenants WHERE no = ?", n.Tenant); err != nil {
 			return nil, nil, fmt.Errorf("tenant of subscription: %w", err)
 		}
-		made, found = true, &admin.Subscription{Subscription: &n}
+		made, found = true, &api.Subscription{Subscription: &n}
 		return nil, &n, db.writeVersion(ctx, tx, &n, by.KeyID, now)
 	})
 	if err != nil {
@@ -418,7 +418,7 @@ func (db *DB) writeVersion(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Su
 	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions SET version = ?, name = ?, state = ?, paused_reason = ?, paused_at = ?, paused_for = ?,
 		deleted_at = ? WHERE no = ?`, s.Version, s.Name, s.State, s.PausedReason, pausedAt, s.PausedFor.Milliseconds(), nullMS(s.DeletedAt), s.No); err != nil {
 		if sqldb.IsUnique(err) {
-			return fmt.Errorf("a subscription named %q %w", s.Name, admin.ErrExists)
+			return fmt.Errorf("a subscription named %q %w", s.Name, api.ErrExists)
 		}
 		return fmt.Errorf("update subscription %s: %w", s.ID, err)
 	}
@@ -433,10 +433,10 @@ func (db *DB) writeVersion(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Su
 	return nil
 }
 
-// UpdateSubscription implements admin.SubscriptionStore.
+// UpdateSubscription implements api.SubscriptionStore.
 func (db *DB) UpdateSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller,
 	change func(*subscriptions.Subscription) (*subscriptions.Subscription, error),
-) (updated *admin.Subscription, err error) {
+) (updated *api.Subscription, err error) {
 	err = db.change(ctx, by, "update subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
 		current, err := db.findLive(ctx, tx, tenant, id, version)
 		if err != nil {
@@ -451,7 +451,7 @@ func (db *DB) UpdateSubscription(ctx context.Context, tenant int64, id string, v
 			return nil, nil, nil
 		}
 		n := *next
-		updated = &admin.Subscription{Subscription: &n, Hold: current.Hold}
+		updated = &api.Subscription{Subscription: &n, Hold: current.Hold}
 		if err := db.writeVersion(ctx, tx, &n, by.KeyID, time.Now()); err != nil {
 			return nil, nil, err
 		}
@@ -472,10 +472,10 @@ func (db *DB) UpdateSubscription(ctx context.Context, tenant int64, id string, v
 }
 
 // findLive reads a subscription that is not deleted, at the version expected; 0: any.
-func (db *DB) findLive(ctx context.Context, tx *sqlx.Tx, tenant int64, id string, version int64) (*admin.Subscription, error) {
+func (db *DB) findLive(ctx context.Context, tx *sqlx.Tx, tenant int64, id string, version int64) (*api.Subscription, error) {
 	s, err := db.findSubscription(ctx, tx, 0, "s.id = ? AND s.tenant = ? AND s.deleted_at IS NULL", id, tenant)
 	if err == nil && version != 0 && version != s.Version {
-		return nil, admin.ErrVersion
+		return nil, api.ErrVersion
 	}
 	return s, err
 }
@@ -484,7 +484,7 @@ func (db *DB) findLive(ctx context.Context, tx *sqlx.Tx, tenant int64, id string
 func (db *DB) Pause(ctx context.Context, sub int64, reason string) error {
 	err := db.change(ctx, itself, "pause subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
 		s, err := db.findSubscription(ctx, tx, 0, "s.no = ? AND s.deleted_at IS NULL", sub)
-		if errors.Is(err, admin.ErrNotFound) {
+		if errors.Is(err, api.ErrNotFound) {
 			return nil, nil, nil // deleted meanwhile: stopped for good
 		}
 		if err != nil {
@@ -538,7 +538,7 @@ func writeHold(ctx context.Context, tx *sqlx.Tx, sub int64, h delivery.Hold) err
 	return nil
 }
 
-// DeleteSubscription implements admin.SubscriptionStore.
+// DeleteSubscription implements api.SubscriptionStore.
 func (db *DB) DeleteSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller) error {
 	var no int64
 	err := db.change(ctx, by, "delete subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/storage/internal/storetest"
@@ -47,7 +47,7 @@ func withTenants(t testing.TB) pastDB {
 	return db
 }
 
-func (db pastDB) subscribe(t testing.TB, tenant int64, fields string) *admin.Subscription {
+func (db pastDB) subscribe(t testing.TB, tenant int64, fields string) *api.Subscription {
 	t.Helper()
 	s, made, err := db.CreateSubscription(t.Context(), wanted(t, tenant, fields), 1000, someone)
 	require.NoError(t, err)
@@ -143,12 +143,12 @@ func testSubscriptionLife(t *testing.T) {
 	require.Greater(t, up.Version, other.Version, "versions grow over the whole hub")
 	require.Equal(t, "crm2", db.index.Get(s.No).Name)
 	_, err = db.UpdateSubscription(ctx, 1, s.ID, s.Version, bob, rename("crm3"))
-	require.ErrorIs(t, err, admin.ErrVersion)
+	require.ErrorIs(t, err, api.ErrVersion)
 	_, err = db.UpdateSubscription(ctx, 2, s.ID, 0, eve, rename("mine"))
-	require.ErrorIs(t, err, admin.ErrNotFound, "another tenant's")
+	require.ErrorIs(t, err, api.ErrNotFound, "another tenant's")
 	db.subscribe(t, 1, `,"name":"taken"`)
 	_, err = db.UpdateSubscription(ctx, 1, s.ID, 0, bob, rename("taken"))
-	require.ErrorIs(t, err, admin.ErrExists)
+	require.ErrorIs(t, err, api.ErrExists)
 	stop := errors.New("stop")
 	_, err = db.UpdateSubscription(ctx, 1, s.ID, 0, bob, func(*subscriptions.Subscription) (*subscriptions.Subscription, error) { return nil, stop })
 	require.ErrorIs(t, err, stop)
@@ -159,9 +159,9 @@ func testSubscriptionLife(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "crm", old.Name)
 	_, err = db.FindVersion(ctx, 2, s.No, 1)
-	require.ErrorIs(t, err, admin.ErrNotFound)
+	require.ErrorIs(t, err, api.ErrNotFound)
 	_, err = db.FindVersion(ctx, 1, s.No, other.Version)
-	require.ErrorIs(t, err, admin.ErrNotFound, "another subscription's version")
+	require.ErrorIs(t, err, api.ErrNotFound, "another subscription's version")
 	versions, err := db.FindVersions(ctx, 1, s.ID, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, versions, 2)
@@ -169,10 +169,10 @@ func testSubscriptionLife(t *testing.T) {
 
 	// Deleted: no event matches, its id is free of it, its log stays.
 	seq := db.push(t, event.CDRCall, "cdr/1")
-	require.ErrorIs(t, db.DeleteSubscription(ctx, 1, s.ID, 1, bob), admin.ErrVersion)
-	require.ErrorIs(t, db.DeleteSubscription(ctx, 2, s.ID, 0, eve), admin.ErrNotFound)
+	require.ErrorIs(t, db.DeleteSubscription(ctx, 1, s.ID, 1, bob), api.ErrVersion)
+	require.ErrorIs(t, db.DeleteSubscription(ctx, 2, s.ID, 0, eve), api.ErrNotFound)
 	require.NoError(t, db.DeleteSubscription(ctx, 1, s.ID, 0, bob))
-	require.ErrorIs(t, db.DeleteSubscription(ctx, 1, s.ID, 0, bob), admin.ErrNotFound)
+	require.ErrorIs(t, db.DeleteSubscription(ctx, 1, s.ID, 0, bob), api.ErrNotFound)
 	require.Nil(t, db.index.Get(s.No))
 	list, err := db.FindSubscriptions(ctx, 1, 0, 10)
 	require.NoError(t, err)
@@ -201,7 +201,7 @@ func testSubscriptionLimit(t *testing.T) {
 	full := 0
 	for _, err := range errs {
 		if err != nil {
-			require.ErrorIs(t, err, admin.ErrLimit)
+			require.ErrorIs(t, err, api.ErrLimit)
 			full++
 		}
 	}
@@ -343,7 +343,7 @@ func testRetryDelivery(t *testing.T) {
 	first := db.push(t, event.CDRCall, "cdr/1")
 	waits := func(err error) string {
 		t.Helper()
-		var c *admin.Conflict
+		var c *api.Conflict
 		require.ErrorAs(t, err, &c)
 		return c.WaitsFor
 	}
@@ -351,9 +351,9 @@ func testRetryDelivery(t *testing.T) {
 	require.Empty(t, waits(db.RetryDelivery(ctx, 1, s.No, first, false, someone)), "it is pending already")
 	db.end(t, s.No, first, refused503(), exhausted)
 	db.requireHoursAddUp(t)
-	require.ErrorIs(t, db.RetryDelivery(ctx, 2, s.No, first, false, eve), admin.ErrNotFound)
-	require.ErrorIs(t, db.RetryDelivery(ctx, 1, s.No, first+1, false, someone), admin.ErrNotFound)
-	require.ErrorIs(t, db.RetryDelivery(ctx, 1, s.No+1, first, false, someone), admin.ErrNotFound)
+	require.ErrorIs(t, db.RetryDelivery(ctx, 2, s.No, first, false, eve), api.ErrNotFound)
+	require.ErrorIs(t, db.RetryDelivery(ctx, 1, s.No, first+1, false, someone), api.ErrNotFound)
+	require.ErrorIs(t, db.RetryDelivery(ctx, 1, s.No+1, first, false, someone), api.ErrNotFound)
 	db.requireHoursAddUp(t)
 
 	// A later one of its key is pending: it would be an inversion.

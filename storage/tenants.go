@@ -12,11 +12,11 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/audit"
 )
 
-var _ admin.TenantStore = (*DB)(nil)
+var _ api.TenantStore = (*DB)(nil)
 
 const tenantColumns = `no, company_id, name, timezone, settings, limits, allow_networks, suspended_at, version, created_at, updated_at`
 
@@ -83,7 +83,7 @@ func (db *DB) CreateTenant(ctx context.Context, by access.Caller, t *access.Tena
 			row.CompanyID, row.Name, row.Timezone, row.Settings, row.Limits, row.AllowNetworks, row.SuspendedAt,
 			row.Version, row.CreatedAt, row.UpdatedAt)
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil, fmt.Errorf("tenant %s %w", t.CompanyID, admin.ErrExists)
+			return nil, fmt.Errorf("tenant %s %w", t.CompanyID, api.ErrExists)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("create tenant %s: %w", t.CompanyID, err)
@@ -113,7 +113,7 @@ func findTenant(ctx context.Context, q sqlx.QueryerContext, companyID string) (*
 	var row tenantRow
 	err := sqlx.GetContext(ctx, q, &row, `SELECT `+tenantColumns+` FROM tenants WHERE company_id = ? AND deleted_at IS NULL`, companyID)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, admin.ErrNotFound
+		return nil, api.ErrNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find tenant %s: %w", companyID, err)
@@ -158,7 +158,7 @@ func (db *DB) UpdateTenant(ctx context.Context, by access.Caller, companyID stri
 			return nil, err
 		}
 		if version != 0 && version != before.Version {
-			return nil, admin.ErrVersion
+			return nil, api.ErrVersion
 		}
 		t, err := findTenant(ctx, tx, companyID) // change may alter what is inside
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/access"
-	"github.com/hookline/hookline/hub/admin"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/directory"
 	"github.com/hookline/hookline/hub/recording"
 	"github.com/hookline/hookline/storage/internal/sqldb"
@@ -32,7 +32,7 @@ func TestApps(t *testing.T) {
 		second.ID = "a-3"
 		require.NoError(t, db.CreateApp(ctx, bob, second, 2))
 		second.ID = "a-4"
-		require.ErrorIs(t, db.CreateApp(ctx, bob, second, 2), admin.ErrLimit)
+		require.ErrorIs(t, db.CreateApp(ctx, bob, second, 2), api.ErrLimit)
 
 		var sealed []byte
 		require.NoError(t, db.raw.Get(&sealed, `SELECT secret FROM apps WHERE id = 'a-1'`))
@@ -49,9 +49,9 @@ func TestApps(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, found, 1)
 
-		require.ErrorIs(t, db.DeleteApp(ctx, bob, 2, "a-1", time.Now()), admin.ErrNotFound)
+		require.ErrorIs(t, db.DeleteApp(ctx, bob, 2, "a-1", time.Now()), api.ErrNotFound)
 		require.NoError(t, db.DeleteApp(ctx, bob, 1, "a-1", time.Now()))
-		require.ErrorIs(t, db.DeleteApp(ctx, bob, 1, "a-1", time.Now()), admin.ErrNotFound)
+		require.ErrorIs(t, db.DeleteApp(ctx, bob, 1, "a-1", time.Now()), api.ErrNotFound)
 		loaded, err = db.LoadApps(ctx)
 		require.NoError(t, err)
 		require.Len(t, loaded, 2)
@@ -125,8 +125,8 @@ func TestDirectoryIsFollowed(t *testing.T) {
 		}
 		require.NoError(t, db.PutObjects(ctx, bob, 1, []directory.Object{agentNamed("u-7", "second")}, 1000))
 		require.NoError(t, db.DeleteObject(ctx, bob, 1, directory.Agents, "u-8"))
-		require.ErrorIs(t, db.DeleteObject(ctx, bob, 1, directory.Agents, "u-8"), admin.ErrNotFound)
-		require.ErrorIs(t, db.PutObjects(ctx, bob, 1, []directory.Object{agentNamed("u-8", "back"), agentNamed("u-300", "too many")}, 300), admin.ErrLimit)
+		require.ErrorIs(t, db.DeleteObject(ctx, bob, 1, directory.Agents, "u-8"), api.ErrNotFound)
+		require.ErrorIs(t, db.PutObjects(ctx, bob, 1, []directory.Object{agentNamed("u-8", "back"), agentNamed("u-300", "too many")}, 300), api.ErrLimit)
 		require.NoError(t, follower.FollowDirectory(ctx))
 		for _, s := range []*DB{db.DB, follower} {
 			d := s.Directory().Of(1)

@@ -1,0 +1,79 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/audit"
+)
+
+// AuditStore keeps the audit log. Changes write their own rows.
+type AuditStore interface {
+	// Note commits a row that says what by is about to see, or to do without
+	// changing a setting. It returns once that is committed: nothing is shown that
+	// the log does not know of.
+	Note(ctx context.Context, by access.Caller, d audit.Deed) error
+	// FindAudit reads a page, newest first; next is the Before of the one that
+	// follows, 0 at the end. A page may be short, even empty, although more follows.
+	FindAudit(ctx context.Context, f audit.Filter) (page []audit.Row, next int64, err error)
+}
+
+// viewed notes that the caller is about to see bodies, unless phone numbers are
+// masked for it.
+func (a *API) viewed(r *http.Request, c access.Caller, kind, id string) error {
+	if c.Role == access.Auditor && !c.PII {
+		return nil
+	}
+	return a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: kind + ".view", Object: kind + "/" + id})
+}
+
+type auditView struct {
+	Seq    int64           `json:"seq"`
+	At     Time            `json:"at"`
+	Who    string          `json:"who"` // id of a key, or the hub itself: "hub", "hookline serve"
+	Name   string          `json:"name,omitempty"`
+	IP     string          `json:"ip,omitempty"`
+	Action string          `json:"action"`
+	Object string          `json:"object"`
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after,omitempty"`
+}
+
+// ListAudit is GET /v1/audit: who changed or saw what, newest first. Owners and
+// auditors see the rows of their tenant, platform keys what platform keys did
+// and what belongs to no tenant. A page may be short although a cursor follows.
+func (a *API) ListAudit(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+	f := audit.Filter{Tenant: c.Tenant}
+	var err error
+	if f.Limit, err = a.readPage(r, "audit", &f.Before, "action", "object", "who", "from", "to"); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	q := r.URL.Query()
+	f.Action, f.Object, f.Who = q.Get("action"), q.Get("object"), q.Get("who")
+	if f.From, f.To, err = timesOf(q); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	rows, next, err := a.Audit.FindAudit(r.Context(), f)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	views := make([]auditView, len(rows))
+	for i, row := range rows {
+		views[i] = auditView{
+			Seq: row.Seq, At: timeOf(row.At), Who: row.Who, Name: row.Name, IP: row.IP, Action: row.Action, Object: row.Object,
+			Before: json.RawMessage(row.Before), After: json.RawMessage(row.After),
+		}
+	}
+	cursor := ""
+	if next != 0 {
+		cursor = a.Cursors.Make("audit", next)
+	}
+	answerList(a, w, r, views, cursor)
+}

@@ -1,0 +1,471 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/subscriptions"
+)
+
+// RetryStore adds runs to deliveries.
+type RetryStore interface {
+	// RetryDelivery commits a new pending run, due at once, with the automatic
+	// retries of its subscription. force: past its order key, marked late. by: who
+	// asks, also in the audit log. A delivery that was delivered stays so; another becomes
+	// pending. *Conflict when there can be none now; ErrNotFound.
+	RetryDelivery(ctx context.Context, tenant, sub, seq int64, force bool, by access.Caller) error
+}
+
+// Conflict is a change that the state of things does not allow now: 409.
+type Conflict struct {
+	Reason   string
+	WaitsFor string // id of the delivery that must end first, if that is it
+}
+
+func (c *Conflict) Error() string { return c.Reason }
+
+type deliveryView struct {
+	ID           string    `json:"id"` // the webhook-id of its pushes
+	Subscription string    `json:"subscription"`
+	Event        string    `json:"event"`
+	Type         string    `json:"type"`
+	OrderKey     string    `json:"orderKey,omitempty"`
+	Sequence     int64     `json:"sequence"`
+	State        string    `json:"state"`
+	Tries        int       `json:"tries"` // requests made, all runs together
+	AcceptedAt   Time      `json:"acceptedAt"`
+	FirstTryAt   *Time     `json:"firstTryAt,omitempty"`
+	DoneAt       *Time     `json:"doneAt,omitempty"`
+	DueAt        *Time     `json:"dueAt,omitempty"` // of the next try; absent: as soon as its turn comes
+	LastStatus   int       `json:"lastStatus,omitempty"`
+	LastError    string    `json:"lastError,omitempty"`
+	Late         bool      `json:"late,omitempty"`
+	Version      int64     `json:"version"` // of the subscription it was matched with
+	Runs         []runView `json:"runs,omitempty"`
+}
+
+type runView struct {
+	Run    int    `json:"run"`
+	By     string `json:"by"`
+	Reason string `json:"reason"`
+	State  string `json:"state"`
+	Tries  int    `json:"tries"`
+	DueAt  *Time  `json:"dueAt,omitempty"`
+	DoneAt *Time  `json:"doneAt,omitempty"`
+}
+
+func viewDelivery(d *search.Delivery) deliveryView {
+	v := deliveryView{
+		ID: d.PublicID(), Subscription: d.Subscription, Event: d.EventID, Type: d.Type.String(), OrderKey: d.OrderKey,
+		Sequence: d.Seq, State: d.State.String(), Tries: d.Tries, AcceptedAt: timeOf(d.AcceptedAt), FirstTryAt: timeOrNone(d.FirstTryAt),
+		DoneAt: timeOrNone(d.DoneAt), LastStatus: d.LastStatus, LastError: d.LastError.String(), Late: d.Late, Version: d.Version,
+	}
+	if d.State == delivery.Pending {
+		v.DueAt = timeOrNone(d.DueAt)
+	}
+	for _, r := range d.Runs {
+		run := runView{Run: r.Run, By: r.By, Reason: r.Reason, State: r.State.String(), Tries: r.Tries, DoneAt: timeOrNone(r.DoneAt)}
+		if r.State == delivery.Pending {
+			run.DueAt = timeOrNone(r.DueAt)
+		}
+		v.Runs = append(v.Runs, run)
+	}
+	return v
+}
+
+func viewDeliveries(ds []search.Delivery) []deliveryView {
+	views := make([]deliveryView, len(ds))
+	for i := range ds {
+		views[i] = viewDelivery(&ds[i])
+	}
+	return views
+}
+
+// ListDeliveries is GET /v1/deliveries: newest first, or, with orderKey, in
+// order. A page may be short although a cursor follows.
+func (a *API) ListDeliveries(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+	f, err := a.deliveryFilter(r, c)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	ds, next, err := a.Search.FindDeliveries(r.Context(), f)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	cursor := ""
+	if next != nil {
+		cursor = a.Cursors.Make("deliveries", next)
+	}
+	answerList(a, w, r, viewDeliveries(ds), cursor)
+}
+
+// deliveryFilters are the parameters that pick deliveries.
+var deliveryFilters = []string{"subscription", "type", "orderKey", "state", "httpStatus", "error", "from", "to"}
+
+func (a *API) deliveryFilter(r *http.Request, c access.Caller) (f search.DeliveryFilter, err error) {
+	var after *search.DeliveryCursor
+	limit, err := a.readPage(r, "deliveries", &after, deliveryFilters...)
+	if err != nil {
+		return f, err
+	}
+	f, err = a.deliveryPicks(r, c, r.URL.Query())
+	f.After, f.Limit = after, limit
+	return f, err
+}
+
+// deliveryPicks reads the parameters that pick deliveries of the caller's tenant.
+func (a *API) deliveryPicks(r *http.Request, c access.Caller, q url.Values) (f search.DeliveryFilter, err error) {
+	f.Tenant, f.OrderKey = c.Tenant, q.Get("orderKey")
+	if f.Types, err = typesOf(q); err != nil {
+		return f, err
+	}
+	if f.From, f.To, err = timesOf(q); err != nil {
+		return f, err
+	}
+	if s := q.Get("state"); s != "" {
+		state, ok := delivery.ParseState(s)
+		if !ok {
+			return f, problem.Field(http.StatusBadRequest, "state", "must be pending, delivered, exhausted, expired, cancelled or superseded")
+		}
+		f.State = &state
+	}
+	if s := q.Get("httpStatus"); s != "" {
+		if f.HTTP, err = strconv.Atoi(s); err != nil || f.HTTP < 100 || f.HTTP > 599 {
+			return f, problem.Field(http.StatusBadRequest, "httpStatus", "must be a number from 100 to 599")
+		}
+	}
+	if s := q.Get("error"); s != "" {
+		class, ok := delivery.ParseErrorClass(s)
+		if !ok {
+			return f, problem.Field(http.StatusBadRequest, "error", "is not an error class (dns, connect, tls, timeout, reset, blocked, redirect, status, ack, tooLarge, gaveUp)")
+		}
+		f.Error = class
+	}
+	f.Sub, err = a.subscriptionOf(r, c, q)
+	return f, err
+}
+
+// subscriptionOf reads subscription; 0: not given.
+func (a *API) subscriptionOf(r *http.Request, c access.Caller, q url.Values) (int64, error) {
+	id := q.Get("subscription")
+	if id == "" {
+		return 0, nil
+	}
+	sub, err := a.Subscriptions.FindSubscription(r.Context(), c.Tenant, id)
+	if errors.Is(err, ErrNotFound) {
+		return 0, problem.Field(http.StatusBadRequest, "subscription", "is not the id of a subscription of this tenant")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return sub.No, nil
+}
+
+// delivery that the path names.
+func (a *API) delivery(r *http.Request, c access.Caller, ps httprouter.Params) (*search.Delivery, error) {
+	id := ps.ByName("id")
+	sub, seq, _, err := delivery.ParseID(id)
+	if err != nil {
+		return nil, ErrNotFound
+	}
+	d, err := a.Search.FindDelivery(r.Context(), c.Tenant, sub, seq)
+	if err != nil {
+		return nil, found(err)
+	}
+	if d.PublicID() != id { // of another day
+		return nil, ErrNotFound
+	}
+	return d, nil
+}
+
+// GetDelivery is GET /v1/deliveries/{id}.
+func (a *API) GetDelivery(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	_, err := query(r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	d, err := a.delivery(r, c, ps)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.answer(w, r, http.StatusOK, viewDelivery(d))
+}
+
+// RetryDelivery is POST /v1/deliveries/{id}/retry: 202 with the delivery, of
+// which a new run is pending.
+func (a *API) RetryDelivery(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	q, err := query(r, "force")
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	force, err := boolOf(q, "force")
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	d, err := a.delivery(r, c, ps)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	err = a.Retries.RetryDelivery(r.Context(), c.Tenant, d.Sub, d.Seq, force != nil && *force, c)
+	if conflict, ok := errors.AsType[*Conflict](err); ok {
+		p := problem.New(http.StatusConflict, conflict.Reason)
+		if conflict.WaitsFor != "" {
+			p.Errors = []problem.Error{{Field: "waitsFor", Message: conflict.WaitsFor}}
+		}
+		err = p
+	}
+	if err == nil {
+		d, err = a.Search.FindDelivery(r.Context(), c.Tenant, d.Sub, d.Seq)
+	}
+	if err != nil {
+		a.fail(w, r, found(err))
+		return
+	}
+	a.answer(w, r, http.StatusAccepted, viewDelivery(d))
+}
+
+type attemptView struct {
+	Run         int           `json:"run"`
+	N           int           `json:"n"`
+	At          Time          `json:"at"`
+	Durations   durationsView `json:"durationsMs"`
+	RemoteIP    string        `json:"remoteIp,omitempty"`
+	Status      int           `json:"status,omitempty"`
+	Error       string        `json:"error,omitempty"` // class; absent: it succeeded
+	ErrorDetail string        `json:"errorDetail,omitempty"`
+	Late        bool          `json:"late,omitempty"`
+	Replay      bool          `json:"replay,omitempty"`
+	Version     int64         `json:"version"` // of the subscription
+	Process     string        `json:"process"`
+	Request     requestView   `json:"request"`
+	Response    *responseView `json:"response,omitempty"` // absent: there was no answer
+}
+
+// durationsView in ms; 0 when the step did not happen, as on a connection used before.
+type durationsView struct {
+	DNS       float64 `json:"dns"`
+	Connect   float64 `json:"connect"`
+	TLS       float64 `json:"tls"`
+	FirstByte float64 `json:"firstByte"`
+	Total     float64 `json:"total"`
+}
+
+// requestView is the request as sent. Values of the subscription's own headers
+// are hidden.
+type requestView struct {
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers,omitempty"`
+	Body    *string           `json:"body,omitempty"`
+	Note    string            `json:"note,omitempty"` // what is not as sent, and why
+}
+
+type responseView struct {
+	Headers    map[string]string `json:"headers"`
+	Body       string            `json:"body,omitempty"` // the first 4 KiB
+	BodyBase64 string            `json:"bodyBase64,omitempty"`
+	Note       string            `json:"note,omitempty"`
+}
+
+// maxAttemptsBytes ends a page of attempts early: each repeats the body.
+const maxAttemptsBytes = 4 << 20
+
+// ListAttempts is GET /v1/deliveries/{id}/attempts: all requests of all runs,
+// oldest first, as they were sent. A page may be short although a cursor follows.
+func (a *API) ListAttempts(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	var after search.AttemptPlace
+	limit, err := a.readPage(r, "attempts", &after)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	d, err := a.delivery(r, c, ps)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	attempts, err := a.Search.FindAttempts(r.Context(), c.Tenant, d.Sub, d.Seq, after, limit+1)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	e, err := a.Search.FindEventSeq(r.Context(), c.Tenant, d.Seq)
+	if err != nil && !errors.Is(err, search.ErrNotFound) {
+		a.fail(w, r, err)
+		return
+	}
+	s := sent{api: a, caller: c, delivery: d, event: e, versions: map[int64]*subscriptions.Subscription{}, masked: map[event.Masking][]byte{}}
+	views, next := []attemptView{}, ""
+	for i := range attempts {
+		if len(views) == limit || s.bytes > maxAttemptsBytes {
+			last := attempts[i-1]
+			next = a.Cursors.Make("attempts", search.AttemptPlace{Run: last.Run, N: last.N})
+			break
+		}
+		v, err := s.view(r.Context(), &attempts[i])
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		views = append(views, v)
+	}
+	if len(views) > 0 {
+		if err := a.viewed(r, c, "delivery", d.PublicID()); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+	}
+	answerList(a, w, r, views, next)
+}
+
+// sent shows the attempts of one delivery to one caller.
+type sent struct {
+	api      *API
+	caller   access.Caller
+	delivery *search.Delivery
+	event    *search.Event // nil: gone
+	versions map[int64]*subscriptions.Subscription
+	masked   map[event.Masking][]byte // the body as it was pushed
+	bytes    int                      // of the bodies shown
+}
+
+func (s *sent) view(ctx context.Context, a *search.Attempt) (attemptView, error) {
+	v := attemptView{
+		Run: a.Run, N: a.N, At: timeOf(a.At), RemoteIP: a.RemoteIP, Status: a.StatusCode, Error: a.Class.String(), ErrorDetail: a.Err,
+		Durations: durationsView{ms(a.DNS), ms(a.Connect), ms(a.TLS), ms(a.First), ms(a.Total)},
+		Late:      a.Late, Replay: a.Replay, Version: a.Version, Process: a.Process,
+	}
+	if a.StatusCode != 0 {
+		v.Response = s.response(a)
+	}
+	sub := s.versions[a.Version]
+	if sub == nil {
+		var err error
+		if sub, err = s.api.Subscriptions.FindVersion(ctx, s.caller.Tenant, s.delivery.Sub, a.Version); err != nil {
+			return v, err
+		}
+		s.versions[a.Version] = sub
+	}
+	var err error
+	v.Request, err = s.request(ctx, a, sub)
+	return v, err
+}
+
+func (s *sent) request(ctx context.Context, a *search.Attempt, sub *subscriptions.Subscription) (requestView, error) {
+	v := requestView{Method: http.MethodPost, URL: sub.URL}
+	if s.caller.Role == access.Auditor {
+		v.URL = search.HideQuery(sub.URL)
+	}
+	if s.event == nil || s.event.Body == nil {
+		v.Note = pastRetention + ": the request cannot be rebuilt"
+		return v, nil
+	}
+	plain, err := s.pushed(ctx, sub.Masking)
+	if err != nil {
+		return v, err
+	}
+	req, err := search.Rebuild(s.delivery, a, s.event.Event, plain, sub)
+	if err != nil {
+		return v, err
+	}
+	req.Hide(sub)
+	v.Headers = make(map[string]string, len(req.Header))
+	for name, values := range req.Header {
+		v.Headers[name] = strings.Join(values, ", ")
+	}
+	body := req.Body // JSON, plain or sealed
+	if !seesNumbers(s.caller) {
+		if body, v.Note = plain, masked; sub.Encryption != signing.None {
+			v.Note = unsealed
+		}
+		if sub.Masking == event.Unmasked {
+			body = event.Partial.Body(s.event.Type, plain)
+		}
+	}
+	v.Body = new(string(body))
+	s.bytes += len(body)
+	return v, nil
+}
+
+// pushed is the plain body as it was pushed with a masking.
+func (s *sent) pushed(ctx context.Context, m event.Masking) ([]byte, error) {
+	if m == event.Unmasked {
+		return s.event.Body, nil
+	}
+	if s.masked[m] == nil {
+		b, err := s.api.Search.FindMasked(ctx, s.caller.Tenant, s.event.Seq, m)
+		if err != nil {
+			return nil, err
+		}
+		if s.masked[m] = b; b == nil { // retention came in between
+			s.masked[m] = m.Body(s.event.Type, s.event.Body)
+		}
+	}
+	return s.masked[m], nil
+}
+
+// response may repeat what was sent, so numbers are masked for the same people.
+func (s *sent) response(a *search.Attempt) *responseView {
+	v := &responseView{Headers: map[string]string{}}
+	for line := range strings.Lines(a.Header) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		if old, ok := v.Headers[name]; ok {
+			value = old + ", " + value
+		}
+		v.Headers[name] = value
+	}
+	text, ok := textOf(a.Body)
+	switch {
+	case !seesNumbers(s.caller):
+		var body []byte
+		if s.event != nil {
+			body = s.event.Body
+		}
+		hide := func(text string) string { return string(event.Partial.Text(s.delivery.Type, body, []byte(text))) }
+		for name, value := range v.Headers {
+			v.Headers[name] = hide(value)
+		}
+		if v.Body, v.Note = hide(text), masked; !ok {
+			v.Body, v.Note = "", withheld
+		}
+	case ok:
+		v.Body = text
+	default:
+		v.BodyBase64 = base64.StdEncoding.EncodeToString(a.Body)
+	}
+	return v
+}
+
+// textOf the first bytes of an answer, less the character that their end cut in two.
+func textOf(b []byte) (string, bool) {
+	for cut := range min(utf8.UTFMax, len(b)+1) {
+		if utf8.Valid(b[:len(b)-cut]) {
+			return string(b[:len(b)-cut]), true
+		}
+	}
+	return "", false
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,227 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/directory"
+	"github.com/hookline/hookline/hub/problem"
+)
+
+// Bounds of the directory.
+const (
+	maxDirectoryBody = 8 << 20 // bytes of PUT /v1/directory
+	maxBulkObjects   = 10_000  // in one request
+	maxObjects       = 50_000  // of a tenant, of all kinds
+)
+
+// DirectoryStore keeps the tenants' directories. A change holds for every event
+// accepted after it returns. Each is a row of the audit log, too.
+type DirectoryStore interface {
+	// PutObjects commits that the tenant's directory has these objects, in place
+	// of those with their kinds and keys; all or none. ErrLimit when the tenant
+	// would have more than limit.
+	PutObjects(ctx context.Context, by access.Caller, tenant int64, objects []directory.Object, limit int) error
+	// DeleteObject commits that it is gone; ErrNotFound.
+	DeleteObject(ctx context.Context, by access.Caller, tenant int64, k directory.Kind, id string) error
+	// FindObject reads one; ErrNotFound.
+	FindObject(ctx context.Context, tenant int64, k directory.Kind, id string) (directory.Object, error)
+	// FindObjects lists at most limit objects of a kind by key, those past after.
+	FindObjects(ctx context.Context, tenant int64, k directory.Kind, after string, limit int) ([]directory.Object, error)
+}
+
+// kindOf the path; ErrNotFound when there is no such kind.
+func kindOf(ps httprouter.Params) (directory.Kind, error) {
+	k := directory.Kind(ps.ByName("kind"))
+	if k.KeyField() == "" {
+		return "", problem.New(http.StatusNotFound, fmt.Sprintf("the directory has %v", directory.Kinds))
+	}
+	return k, nil
+}
+
+// readObject reads one object of a kind; path names it in problems, id is the
+// key that the URL gives ("": the object says its own).
+func readObject(raw []byte, k directory.Kind, path, id string) (directory.Object, error) {
+	o := directory.New(k)
+	if err := decodeBytes(raw, o); err != nil {
+		return nil, under(path, err)
+	}
+	problems := directory.Check(o, id)
+	if len(problems) == 0 {
+		return o, nil
+	}
+	d := problem.Field(http.StatusUnprocessableEntity, path+problems[0].Field, problems[0].Message)
+	for _, p := range problems[1:] {
+		d.Errors = append(d.Errors, problem.Error{Field: path + p.Field, Message: p.Message})
+	}
+	return nil, d
+}
+
+// under puts a path before the fields of a problem.
+func under(path string, err error) error {
+	var d *problem.Details
+	if path == "" || !errors.As(err, &d) {
+		return err
+	}
+	if len(d.Errors) == 0 {
+		return problem.Field(d.Status, strings.TrimSuffix(path, "."), d.Detail)
+	}
+	out := *d
+	out.Errors = nil
+	for _, e := range d.Errors {
+		out.Errors = append(out.Errors, problem.Error{Field: path + e.Field, Message: e.Message})
+	}
+	out.Detail = path + d.Detail
+	return &out
+}
+
+// PutObject is PUT /v1/directory/{kind}/{id}: the object as a whole; what it
+// does not say gets its default.
+func (a *API) PutObject(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	k, err := kindOf(ps)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	raw, err := body(w, r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	o, err := readObject(raw, k, "", ps.ByName("id"))
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	if err := a.Directory.PutObjects(r.Context(), c, c.Tenant, []directory.Object{o}, maxObjects); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.answer(w, r, http.StatusOK, o)
+}
+
+// PutDirectory is PUT /v1/directory: many objects, all or none. Objects that it
+// does not name stay.
+func (a *API) PutDirectory(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+	raw, err := bodyUpTo(w, r, maxDirectoryBody)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	objects, err := readObjects(raw)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	if len(objects) > 0 {
+		if err := a.Directory.PutObjects(r.Context(), c, c.Tenant, objects, maxObjects); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+	}
+	count := map[directory.Kind]int{}
+	for _, k := range directory.Kinds {
+		count[k] = 0
+	}
+	for _, o := range objects {
+		count[o.Kind()]++
+	}
+	a.answer(w, r, http.StatusOK, count)
+}
+
+// readObjects reads the body of PUT /v1/directory.
+func readObjects(raw []byte) ([]directory.Object, error) {
+	var in struct {
+		Agents      []json.RawMessage `json:"agents"`
+		Departments []json.RawMessage `json:"departments"`
+		Groups      []json.RawMessage `json:"groups"`
+		Queues      []json.RawMessage `json:"queues"`
+	}
+	if err := decodeBytes(raw, &in); err != nil {
+		return nil, err
+	}
+	lists := map[directory.Kind][]json.RawMessage{
+		directory.Agents: in.Agents, directory.Departments: in.Departments, directory.Groups: in.Groups, directory.Queues: in.Queues,
+	}
+	if n := len(in.Agents) + len(in.Departments) + len(in.Groups) + len(in.Queues); n > maxBulkObjects {
+		return nil, problem.New(http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d objects in one request, not %d", maxBulkObjects, n))
+	}
+	var objects []directory.Object
+	for _, k := range directory.Kinds {
+		seen := make(map[string]int, len(lists[k]))
+		for i, item := range lists[k] {
+			path := fmt.Sprintf("%s[%d].", k, i)
+			o, err := readObject(item, k, path, "")
+			if err != nil {
+				return nil, err
+			}
+			if first, twice := seen[o.Key()]; twice {
+				return nil, problem.Field(http.StatusUnprocessableEntity, path+k.KeyField(), fmt.Sprintf("is that of %s[%d], too", k, first))
+			}
+			seen[o.Key()] = i
+			objects = append(objects, o)
+		}
+	}
+	return objects, nil
+}
+
+// GetObject is GET /v1/directory/{kind}/{id}.
+func (a *API) GetObject(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	k, err := kindOf(ps)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	o, err := a.Directory.FindObject(r.Context(), c.Tenant, k, ps.ByName("id"))
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.answer(w, r, http.StatusOK, o)
+}
+
+// ListObjects is GET /v1/directory/{kind}: by key.
+func (a *API) ListObjects(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	k, err := kindOf(ps)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	list, after := "directory/"+string(k), ""
+	limit, err := a.readPage(r, list, &after)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	objects, err := a.Directory.FindObjects(r.Context(), c.Tenant, k, after, limit+1)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	next := ""
+	if len(objects) > limit {
+		objects = objects[:limit]
+		next = a.Cursors.Make(list, objects[limit-1].Key())
+	}
+	answerList(a, w, r, objects, next)
+}
+
+// DeleteObject is DELETE /v1/directory/{kind}/{id}.
+func (a *API) DeleteObject(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	k, err := kindOf(ps)
+	if err == nil {
+		err = a.Directory.DeleteObject(r.Context(), c, c.Tenant, k, ps.ByName("id"))
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,237 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/search"
+)
+
+// What an answer says of a caller who may not see phone numbers.
+const (
+	masked   = "phone numbers are masked: they are shown to owners, and to auditors whose key says pii"
+	unsealed = masked + "; the push was sealed, this is its plain body"
+	withheld = "not a text, so it cannot be masked: it is shown to owners, and to auditors whose key says pii"
+)
+
+// pastRetention says why an answer lacks what is gone.
+const pastRetention = "the body is past retention"
+
+// seesNumbers of customers, in bodies and answers.
+func seesNumbers(c access.Caller) bool { return c.Role != access.Auditor || c.PII }
+
+type eventView struct {
+	ID         string          `json:"id"`
+	Type       string          `json:"type"`
+	OrderKey   string          `json:"orderKey,omitempty"`
+	Time       Time            `json:"time"`
+	AcceptedAt Time            `json:"acceptedAt"`
+	Sequence   int64           `json:"sequence"`
+	Source     string          `json:"source"`
+	KeyID      string          `json:"keyId,omitempty"`
+	Size       int             `json:"size"`
+	Matched    int             `json:"matched"` // subscriptions that wanted it
+	Warnings   []event.Problem `json:"warnings,omitempty"`
+	Hops       int             `json:"hops,omitempty"`
+	Test       bool            `json:"test,omitempty"`
+}
+
+func viewEvent(e *search.Event) eventView {
+	return eventView{
+		ID: e.ID, Type: e.Type.String(), OrderKey: e.OrderKey, Time: timeOf(e.OccurredAt), AcceptedAt: timeOf(e.AcceptedAt),
+		Sequence: e.Seq, Source: e.Source, KeyID: e.KeyID, Size: e.Size, Matched: e.Matched, Warnings: e.Warnings, Hops: e.Hops, Test: e.Test,
+	}
+}
+
+// timeOf Unix ms.
+func timeOf(ms int64) Time { return Time(time.UnixMilli(ms)) }
+
+// timeOrNone is nil for 0.
+func timeOrNone(ms int64) *Time {
+	if ms == 0 {
+		return nil
+	}
+	t := timeOf(ms)
+	return &t
+}
+
+// ListEvents is GET /v1/events: newest first. A page may be short although a
+// cursor follows.
+func (a *API) ListEvents(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+	f, err := a.eventFilter(r, c)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	events, next, err := a.Search.FindEvents(r.Context(), f)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	views := make([]eventView, len(events))
+	for i := range events {
+		views[i] = viewEvent(&events[i])
+	}
+	cursor := ""
+	if next != 0 {
+		cursor = a.Cursors.Make("events", next)
+	}
+	answerList(a, w, r, views, cursor)
+}
+
+func (a *API) eventFilter(r *http.Request, c access.Caller) (f search.EventFilter, err error) {
+	f.Tenant = c.Tenant
+	if f.Limit, err = a.readPage(r, "events", &f.Before, "type", "orderKey", "from", "to", "matched", "warnings"); err != nil {
+		return f, err
+	}
+	q := r.URL.Query()
+	f.OrderKey = q.Get("orderKey")
+	if f.Types, err = typesOf(q); err != nil {
+		return f, err
+	}
+	if f.From, f.To, err = timesOf(q); err != nil {
+		return f, err
+	}
+	if f.Matched, err = boolOf(q, "matched"); err != nil {
+		return f, err
+	}
+	f.Warnings, err = boolOf(q, "warnings")
+	return f, err
+}
+
+// typesOf reads type: names with wildcards, separated by commas; 0: not given.
+func typesOf(q url.Values) (event.Mask, error) {
+	if q.Get("type") == "" {
+		return 0, nil
+	}
+	types, unknown := event.ParseMask(strings.Split(q.Get("type"), ","))
+	if unknown != "" || types == 0 {
+		return 0, problem.Field(http.StatusBadRequest, "type", strconv.Quote(unknown)+" matches no type of event")
+	}
+	return types, nil
+}
+
+// timesOf reads from and to, Unix ms; 0: not given.
+func timesOf(q url.Values) (from, to int64, err error) {
+	for name, ms := range map[string]*int64{"from": &from, "to": &to} {
+		if s := q.Get(name); s != "" {
+			t, err := parseTime(name, s)
+			if err != nil {
+				return 0, 0, err
+			}
+			*ms = t.UnixMilli()
+		}
+	}
+	if from > 0 && to > 0 && from > to {
+		return 0, 0, problem.Field(http.StatusBadRequest, "from", "must not be after to")
+	}
+	return from, to, nil
+}
+
+func boolOf(q url.Values, name string) (*bool, error) {
+	switch q.Get(name) {
+	case "":
+		return nil, nil
+	case "true":
+		return new(true), nil
+	case "false":
+		return new(false), nil
+	}
+	return nil, problem.Field(http.StatusBadRequest, name, "must be true or false")
+}
+
+// found maps the errors of search to those of this package.
+func found(err error) error {
+	if errors.Is(err, search.ErrNotFound) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// unmatchedView says why a subscription did not get an event.
+type unmatchedView struct {
+	Subscription string `json:"subscription"`
+	Name         string `json:"name,omitempty"`
+	Reason       string `json:"reason"` // type, filter.<field>, createdLater
+}
+
+// GetEvent is GET /v1/events/{id}: the event with its body and its deliveries;
+// when nothing matched, why, for each subscription that there is.
+func (a *API) GetEvent(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	if _, err := query(r); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	e, err := a.Search.FindEvent(r.Context(), c.Tenant, ps.ByName("id"))
+	if err != nil {
+		a.fail(w, r, found(err))
+		return
+	}
+	ds, err := a.Search.EventDeliveries(r.Context(), c.Tenant, e.Seq)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	view := struct {
+		eventView
+		Data       json.RawMessage `json:"data,omitempty"`
+		Note       string          `json:"note,omitempty"` // what is not shown, and why
+		Deliveries []deliveryView  `json:"deliveries"`
+		Unmatched  []unmatchedView `json:"unmatched,omitempty"`
+	}{eventView: viewEvent(e), Deliveries: viewDeliveries(ds)}
+	switch {
+	case e.Body == nil:
+		view.Note = pastRetention
+	case !seesNumbers(c):
+		view.Data, view.Note = event.Partial.Body(e.Type, e.Body), masked
+	default:
+		view.Data = e.Body
+	}
+	if view.Data != nil {
+		if err := a.viewed(r, c, "event", e.ID); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+	}
+	if len(ds) == 0 {
+		if view.Unmatched, err = a.whyUnmatched(r, c, e); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+	}
+	a.answer(w, r, http.StatusOK, view)
+}
+
+func (a *API) whyUnmatched(r *http.Request, c access.Caller, e *search.Event) ([]unmatchedView, error) {
+	subs, err := a.Subscriptions.VersionsAt(r.Context(), c.Tenant, e.AcceptedAt)
+	if err != nil {
+		return nil, err
+	}
+	facets := a.Facets(e.Event)
+	why := make([]unmatchedView, 0, len(subs))
+	for _, s := range subs {
+		reason := "type"
+		switch made := s.CreatedAt.UnixMilli(); {
+		// Within one millisecond, one that wants it can only have come after it.
+		case made > e.AcceptedAt || made == e.AcceptedAt && s.Wants(e.Type, facets):
+			reason = "createdLater"
+		case !s.Types.Has(e.Type) || s.Filter == nil:
+		case e.Body == nil || s.Filter.Misses(facets) == "":
+			reason = "filter" // which field is past retention, or was so by the directory of then
+		default:
+			reason = "filter." + s.Filter.Misses(facets)
+		}
+		why = append(why, unmatchedView{Subscription: s.ID, Name: s.Name, Reason: reason})
+	}
+	return why, nil
+}

@@ -1,0 +1,181 @@
+package api
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/audit"
+	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/hub/stream"
+)
+
+const (
+	exportRows  = 500              // read, and kept in memory, at a time
+	exportWrite = 30 * time.Second // bound of writing so many
+)
+
+// ExportDeliveries is GET /v1/exports/deliveries: the log with the filters of
+// ListDeliveries, all of it in one answer, as CSV (the default) or NDJSON. The
+// store is read page by page, as fast as the client takes them. An export that
+// fails half way is cut off, so that it cannot be taken for a whole one.
+func (a *API) ExportDeliveries(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+	q, err := query(r, append(deliveryFilters, "format")...)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	f, err := a.deliveryPicks(r, c, q)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	rows, err := exportOf(q.Get("format"))
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	limit := a.limits(c).Exports
+	if !a.exports.Take(c.Tenant, limit) {
+		a.fail(w, r, tooMany(limit, "exports"))
+		return
+	}
+	defer a.exports.Give(c.Tenant)
+	f.Limit = exportRows
+	page, next, err := a.Search.FindDeliveries(r.Context(), f)
+	if err == nil {
+		err = a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: audit.DeliveryExport, Object: "deliveries", After: given(q)})
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	name := "deliveries-" + c.CompanyID + a.now().UTC().Format("-20060102T150405Z.") + rows.ending()
+	w.Header().Set("Content-Type", rows.contentType())
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	w.Header().Set("Cache-Control", "no-store")
+	out := stream.NewWriter(w, exportWrite)
+	defer out.Release()
+	for {
+		part, err := rows.encode(page)
+		if err == nil {
+			err = out.Send(part)
+		}
+		if err == nil && next == nil {
+			return
+		}
+		if err == nil {
+			f.After = next
+			page, next, err = a.Search.FindDeliveries(r.Context(), f)
+		}
+		if err != nil {
+			if r.Context().Err() == nil {
+				a.log().ErrorContext(r.Context(), "export cut off", "request", w.Header().Get("X-Request-Id"), "err", err)
+			}
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// given parameters, for the audit log.
+func given(q url.Values) map[string]string {
+	m := make(map[string]string, len(q))
+	for name := range q {
+		m[name] = q.Get(name)
+	}
+	return m
+}
+
+// exporter encodes deliveries, a page at a time.
+type exporter interface {
+	contentType() string
+	ending() string
+	encode(page []search.Delivery) ([]byte, error)
+}
+
+func exportOf(format string) (exporter, error) {
+	switch format {
+	case "", "csv":
+		return &csvRows{}, nil
+	case "ndjson":
+		return ndjsonRows{}, nil
+	}
+	return nil, problem.Field(http.StatusBadRequest, "format", "must be csv or ndjson")
+}
+
+type ndjsonRows struct{}
+
+func (ndjsonRows) contentType() string { return "application/x-ndjson" }
+func (ndjsonRows) ending() string      { return "ndjson" }
+
+func (ndjsonRows) encode(page []search.Delivery) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b) // ends each row with a line feed
+	for i := range page {
+		if err := enc.Encode(viewDelivery(&page[i])); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// csvRows is RFC 4180, with a header.
+type csvRows struct{ begun bool }
+
+func (*csvRows) contentType() string { return "text/csv; charset=utf-8; header=present" }
+func (*csvRows) ending() string      { return "csv" }
+
+var csvHeader = []string{
+	"id", "subscription", "event", "type", "orderKey", "sequence", "state", "tries", "acceptedAt", "firstTryAt", "doneAt", "dueAt",
+	"lastStatus", "lastError", "late", "version",
+}
+
+func (c *csvRows) encode(page []search.Delivery) ([]byte, error) {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	w.UseCRLF = true
+	if !c.begun {
+		c.begun = true
+		if err := w.Write(csvHeader); err != nil {
+			return nil, err
+		}
+	}
+	for i := range page {
+		v := viewDelivery(&page[i])
+		status := ""
+		if v.LastStatus != 0 {
+			status = strconv.Itoa(v.LastStatus)
+		}
+		row := []string{
+			v.ID, v.Subscription, v.Event, v.Type, v.OrderKey, strconv.FormatInt(v.Sequence, 10), v.State, strconv.Itoa(v.Tries),
+			v.AcceptedAt.String(), v.FirstTryAt.String(), v.DoneAt.String(), v.DueAt.String(),
+			status, v.LastError, strconv.FormatBool(v.Late), strconv.FormatInt(v.Version, 10),
+		}
+		for n, cell := range row {
+			row[n] = safeCell(cell)
+		}
+		if err := w.Write(row); err != nil {
+			return nil, err
+		}
+	}
+	w.Flush()
+	return b.Bytes(), w.Error()
+}
+
+// safeCell keeps a spreadsheet from running as a formula what a sender wrote
+// into an id or order key.
+func safeCell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}

@@ -1,0 +1,204 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/problem"
+)
+
+// ErrLastKey is returned by RevokeKey for the last platform key that never
+// expires: without it nobody could make another. 409.
+var ErrLastKey = errors.New("it is the last platform key that does not expire; make another one first")
+
+// KeyStore keeps the keys, without their secrets. Each change is a row of the
+// audit log, too, as the deed of by.
+type KeyStore interface {
+	// CreateKey commits k; ErrLimit if its tenant has limit live keys already.
+	CreateKey(ctx context.Context, by access.Caller, k access.Key, limit int) error
+	// FindKeys lists at most limit keys of a tenant (0: the platform's) with ids
+	// below before, newest first; before "": from the newest on.
+	FindKeys(ctx context.Context, tenant int64, before string, limit int) ([]access.Key, error)
+	// RevokeKey commits that a key of the tenant is refused from at on. Safe to
+	// repeat: the first time stays. ErrNotFound, ErrLastKey.
+	RevokeKey(ctx context.Context, by access.Caller, tenant int64, id string, at time.Time) error
+}
+
+type keyView struct {
+	ID         string      `json:"id"`
+	Key        string      `json:"key,omitempty"` // once, in the answer that makes it
+	CompanyID  string      `json:"companyId,omitempty"`
+	Role       access.Role `json:"role"`
+	PII        bool        `json:"pii"`
+	Name       string      `json:"name"`
+	CreatedBy  string      `json:"createdBy,omitempty"`
+	CreatedAt  Time        `json:"createdAt"`
+	ExpiresAt  *Time       `json:"expiresAt,omitempty"`
+	RevokedAt  *Time       `json:"revokedAt,omitempty"`
+	LastUsedAt *Time       `json:"lastUsedAt,omitempty"`
+}
+
+func viewKey(k access.Key) keyView {
+	return keyView{
+		ID: k.ID, CompanyID: k.CompanyID, Role: k.Role, PII: k.PII, Name: k.Name, CreatedBy: k.CreatedBy,
+		CreatedAt: Time(k.CreatedAt), ExpiresAt: timePtr(k.ExpiresAt), RevokedAt: timePtr(k.RevokedAt), LastUsedAt: timePtr(k.LastUsed),
+	}
+}
+
+// moment is a time in a body: RFC 3339, or a number of Unix ms.
+type moment struct{ time.Time }
+
+func (m *moment) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		s = string(b)
+	}
+	if s == "null" {
+		return nil
+	}
+	m.Time, err = parseTime("expiresAt", s)
+	return err
+}
+
+// keyHolder is whose keys the path means: a tenant's, or, for the platform
+// alone, those of the platform itself (number 0).
+func (a *API) keyHolder(ctx context.Context, c access.Caller, ps httprouter.Params) (*access.Tenant, error) {
+	if c.Role == access.Platform && ps.ByName("id") == access.PlatformID {
+		return &access.Tenant{CompanyID: access.PlatformID}, nil
+	}
+	return a.tenant(ctx, c, ps)
+}
+
+// CreateKey is POST /v1/tenants/{id}/keys.
+func (a *API) CreateKey(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	t, err := a.keyHolder(r.Context(), c, ps)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	var in struct {
+		Role      access.Role `json:"role"`
+		Name      string      `json:"name"`
+		PII       bool        `json:"pii"`
+		ExpiresAt moment      `json:"expiresAt"`
+	}
+	if err := decode(w, r, &in); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	k := access.Key{Tenant: t.No, Role: in.Role, Name: in.Name, PII: in.PII, CreatedBy: c.KeyID, CreatedAt: a.now().UTC()}
+	if !in.ExpiresAt.IsZero() {
+		k.ExpiresAt = &in.ExpiresAt.Time
+	}
+	if err := checkKey(k); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	if t.No != 0 {
+		k.CompanyID = t.CompanyID
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		a.fail(w, r, fmt.Errorf("id of a key: %w", err))
+		return
+	}
+	text := access.NewKey(t.CompanyID)
+	k.ID, k.Hash = id.String(), access.HashKey(text)
+
+	ctx := context.WithoutCancel(r.Context())
+	a.changes.Lock()
+	defer a.changes.Unlock()
+	if err := a.Keys.CreateKey(ctx, c, k, t.Limits.Effective().Keys); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.Book.PutKey(k)
+	v := viewKey(k)
+	v.Key = text
+	a.answer(w, r, http.StatusCreated, v)
+}
+
+func checkKey(k access.Key) error {
+	refuse := func(field, message string) error {
+		return problem.Field(http.StatusUnprocessableEntity, field, message)
+	}
+	switch {
+	case k.Role == "":
+		return refuse("role", "is required: "+roleNames(k.Tenant))
+	case !slices.Contains(access.Roles, k.Role), (k.Role == access.Platform) != (k.Tenant == 0):
+		return refuse("role", "must be one of "+roleNames(k.Tenant))
+	case k.PII && k.Role != access.Auditor:
+		return refuse("pii", "is for keys of role auditor only")
+	case k.ExpiresAt != nil && !k.ExpiresAt.After(k.CreatedAt):
+		return refuse("expiresAt", "must be in the future")
+	}
+	if msg := checkName(k.Name); msg != "" {
+		return refuse("name", msg)
+	}
+	return nil
+}
+
+func roleNames(tenant int64) string {
+	if tenant == 0 {
+		return string(access.Platform)
+	}
+	return "owner, ingest, query, auditor"
+}
+
+// ListKeys is GET /v1/tenants/{id}/keys.
+func (a *API) ListKeys(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	t, err := a.keyHolder(r.Context(), c, ps)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	list, before := "keys/"+t.CompanyID, ""
+	limit, err := a.readPage(r, list, &before)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	keys, err := a.Keys.FindKeys(r.Context(), t.No, before, limit+1)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	next := ""
+	if len(keys) > limit {
+		keys = keys[:limit]
+		next = a.Cursors.Make(list, keys[limit-1].ID)
+	}
+	views := make([]keyView, len(keys))
+	for i, k := range keys {
+		views[i] = viewKey(k)
+	}
+	answerList(a, w, r, views, next)
+}
+
+// RevokeKey is DELETE /v1/tenants/{id}/keys/{keyId}.
+func (a *API) RevokeKey(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	t, err := a.keyHolder(r.Context(), c, ps)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	id := ps.ByName("keyId")
+	ctx := context.WithoutCancel(r.Context())
+	a.changes.Lock()
+	defer a.changes.Unlock()
+	if err := a.Keys.RevokeKey(ctx, c, t.No, id, a.now()); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.Book.RemoveKey(id)
+	w.WriteHeader(http.StatusNoContent)
+}

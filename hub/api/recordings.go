@@ -1,0 +1,150 @@
+package api
+
+import (
+	"encoding/hex"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/audit"
+	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/recording"
+)
+
+// transferTime is how long one recording may take to come in or go out.
+const transferTime = 15 * time.Minute
+
+// RecordingPath is where clients of the vendor find a recording, below the
+// hub's public URL.
+const RecordingPath = "/callservice/v6/cc-audios/recordings/"
+
+type recordingView struct {
+	ID        string  `json:"id"`
+	RecordURL string  `json:"recordUrl"` // for the CDR
+	Source    string  `json:"source"`    // upload, url
+	Size      *int64  `json:"size"`      // bytes; null: not fetched yet
+	SHA256    *string `json:"sha256"`
+	CreatedAt Time    `json:"createdAt"`
+	UpdatedAt Time    `json:"updatedAt"`
+}
+
+func (a *API) viewRecording(r *recording.Recording) recordingView {
+	v := recordingView{
+		ID: r.ID, RecordURL: a.PublicURL + RecordingPath + url.PathEscape(r.ID), Source: "upload",
+		CreatedAt: Time(r.CreatedAt), UpdatedAt: Time(r.UpdatedAt),
+	}
+	if r.Source != "" {
+		v.Source = "url"
+	}
+	if r.Blob != "" {
+		hash := hex.EncodeToString(r.Hash[:])
+		v.Size, v.SHA256 = &r.Size, &hash
+	}
+	return v
+}
+
+// PutRecording is PUT /v1/recordings/{id}: the MP3 itself, or as JSON the https
+// URL where it stands.
+func (a *API) PutRecording(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	id := ps.ByName("id")
+	if !recording.ValidID(id) {
+		a.fail(w, r, problem.Field(http.StatusUnprocessableEntity, "id", "must be 1 to 128 letters, digits and . _ : -"))
+		return
+	}
+	media := ""
+	if ct := r.Header.Get("Content-Type"); ct != "" {
+		var err error
+		if media, _, err = mime.ParseMediaType(ct); err != nil {
+			media = "unreadable"
+		}
+	}
+	var rec *recording.Recording
+	var err error
+	switch media {
+	case "application/json":
+		var in struct {
+			SourceURL string `json:"sourceUrl"`
+		}
+		if err = decode(w, r, &in); err != nil {
+			break
+		}
+		if in.SourceURL == "" {
+			err = problem.Field(http.StatusUnprocessableEntity, "sourceUrl", "is required")
+			break
+		}
+		rec, err = a.Recordings.Register(r.Context(), c, id, in.SourceURL)
+	case "", "audio/mpeg", "audio/mp3", "audio/mpeg3", "application/octet-stream":
+		if r.ContentLength > recording.MaxSize {
+			err = recording.ErrTooLarge
+			break
+		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(transferTime)) // without one it takes longer, that is all
+		rec, err = a.Recordings.Put(r.Context(), c, id, r.Body)
+	default:
+		err = problem.New(http.StatusUnsupportedMediaType, "the body must be audio/mpeg, or application/json with sourceUrl")
+	}
+	if err != nil {
+		a.fail(w, r, recordingProblem(err))
+		return
+	}
+	a.answer(w, r, http.StatusOK, a.viewRecording(rec))
+}
+
+// recordingProblem says what an error of the library is to the caller.
+func recordingProblem(err error) error {
+	switch {
+	case errors.Is(err, recording.ErrNotFound):
+		return ErrNotFound
+	case errors.Is(err, recording.ErrSource): // before what it wraps
+		return problem.New(http.StatusBadGateway, err.Error())
+	case errors.Is(err, recording.ErrTooLarge):
+		return problem.New(http.StatusRequestEntityTooLarge, err.Error())
+	case errors.Is(err, recording.ErrEmpty):
+		return problem.New(http.StatusUnprocessableEntity, err.Error())
+	case errors.Is(err, recording.ErrURL):
+		return problem.Field(http.StatusUnprocessableEntity, "sourceUrl", err.Error())
+	case errors.Is(err, recording.ErrRead):
+		return problem.New(http.StatusBadRequest, recording.ErrRead.Error())
+	case errors.Is(err, recording.ErrBusy):
+		return &problem.Details{Status: http.StatusServiceUnavailable, Detail: err.Error(), RetryAfter: time.Second}
+	}
+	return err
+}
+
+// GetRecording is GET and HEAD /v1/recordings/{id}: the MP3.
+func (a *API) GetRecording(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	if err := a.Listen(w, r, c, ps.ByName("id")); err != nil {
+		a.fail(w, r, recordingProblem(err))
+	}
+}
+
+// Listen answers with a recording of the caller's tenant, and notes in the audit
+// log who heard it. After an error nothing has been answered; it is one of the
+// recording package, or unexpected.
+func (a *API) Listen(w http.ResponseWriter, r *http.Request, c access.Caller, id string) error {
+	rec, err := a.Recordings.Find(r.Context(), c.Tenant, id)
+	if err != nil {
+		return err
+	}
+	if r.Method != http.MethodHead {
+		if err := a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: audit.RecordingView, Object: "recording/" + id}); err != nil {
+			return err
+		}
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(transferTime)) // without one a slow client holds the file longer
+	return a.Recordings.Serve(w, r, rec)
+}
+
+// DeleteRecording is DELETE /v1/recordings/{id}.
+func (a *API) DeleteRecording(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	if err := a.Recordings.Delete(r.Context(), c, ps.ByName("id")); err != nil {
+		a.fail(w, r, recordingProblem(err))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

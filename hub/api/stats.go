@@ -1,0 +1,156 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/search"
+)
+
+// Bounds of a question about stats.
+const (
+	maxStatsHours = 31 * 24 // by hour
+	maxStatsDays  = 400     // by day
+	maxStatsRows  = 20_000  // of the answer
+)
+
+const hour = 3_600_000 // ms
+
+type statsView struct {
+	From     Time       `json:"from"`
+	To       Time       `json:"to"`
+	Bucket   string     `json:"bucket"`
+	By       string     `json:"by"`
+	Timezone string     `json:"timezone"` // of the days
+	Data     []statsRow `json:"data"`     // without those in which nothing happened
+	Total    statsRow   `json:"total"`
+}
+
+// statsRow adds up: matched = delivered + exhausted + expired + cancelled + superseded + pending.
+type statsRow struct {
+	From         Time         `json:"from"`
+	To           Time         `json:"to"`
+	Subscription string       `json:"subscription,omitempty"`
+	Class        string       `json:"class,omitempty"`
+	Matched      int64        `json:"matched"`
+	Delivered    int64        `json:"delivered"`
+	Exhausted    int64        `json:"exhausted"`
+	Expired      int64        `json:"expired"`
+	Cancelled    int64        `json:"cancelled"`
+	Superseded   int64        `json:"superseded"`
+	Pending      int64        `json:"pending"`
+	Attempts     int64        `json:"attempts"`
+	Failed       int64        `json:"failedAttempts"`
+	LatencyMs    *latencyView `json:"latencyMs"` // null: nothing was tried
+}
+
+func viewStats(r *search.StatsRow) statsRow {
+	return statsRow{
+		From: timeOf(r.From * hour), To: timeOf(r.To * hour), Subscription: r.Subscription,
+		Matched: r.Matched, Delivered: r.Delivered, Exhausted: r.Exhausted, Expired: r.Expired, Cancelled: r.Cancelled,
+		Superseded: r.Superseded, Pending: r.Pending(), Attempts: r.OK + r.Failed, Failed: r.Failed, LatencyMs: viewLatency(&r.Tried),
+	}
+}
+
+var groupings = map[string]search.Grouping{"": search.ByNone, "none": search.ByNone, "subscription": search.BySubscription, "class": search.ByClass}
+
+// Stats is GET /v1/stats: sums by hour or day of the tenant's time zone.
+func (a *API) Stats(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+	f, err := a.statsFilter(r, c)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	rows, err := a.Figures.FindStats(r.Context(), f)
+	if errors.Is(err, search.ErrTooManyRows) {
+		err = problem.Field(http.StatusBadRequest, "to", fmt.Sprintf("is so late that there are more than %d rows; ask for a shorter time, for days, or for fewer groups", maxStatsRows))
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	v := statsView{From: timeOf(f.From * hour), To: timeOf(f.To * hour), Bucket: "hour", By: "none", Timezone: a.zone(c).String(), Data: make([]statsRow, len(rows))}
+	if f.Days != nil {
+		v.Bucket = "day"
+	}
+	total := search.StatsRow{From: f.From, To: f.To}
+	for i := range rows {
+		v.Data[i] = viewStats(&rows[i])
+		if f.By == search.ByClass {
+			v.Data[i].Class = rows[i].Class.String()
+		}
+		total.Counts.Add(&rows[i].Counts)
+		total.Tried.Add(&rows[i].Tried)
+	}
+	v.Total = viewStats(&total)
+	if by := r.URL.Query().Get("by"); by != "" {
+		v.By = by
+	}
+	a.answer(w, r, http.StatusOK, v)
+}
+
+// zone of the caller's tenant.
+func (a *API) zone(c access.Caller) *time.Location {
+	if t := a.Book.Tenant(c.Tenant); t != nil {
+		if z, err := time.LoadLocation(t.Timezone); err == nil { // checked when it was set
+			return z
+		}
+	}
+	return time.UTC
+}
+
+func (a *API) statsFilter(r *http.Request, c access.Caller) (search.StatsFilter, error) {
+	f := search.StatsFilter{Tenant: c.Tenant, Limit: maxStatsRows}
+	q, err := query(r, "from", "to", "bucket", "by")
+	if err != nil {
+		return f, err
+	}
+	usual, longest := int64(24), int64(maxStatsHours)
+	switch q.Get("bucket") {
+	case "", "hour":
+	case "day":
+		f.Days = a.zone(c)
+		usual, longest = 30*24, maxStatsDays*24
+	default:
+		return f, problem.Field(http.StatusBadRequest, "bucket", "must be hour or day")
+	}
+	by, known := groupings[q.Get("by")]
+	if !known {
+		return f, problem.Field(http.StatusBadRequest, "by", "must be subscription, class or none")
+	}
+	f.By = by
+	if f.From, f.To, err = hoursOf(q, a.now(), usual); err != nil {
+		return f, err
+	}
+	if f.To-f.From > longest {
+		return f, problem.Field(http.StatusBadRequest, "from", fmt.Sprintf("is more than %d days before to, the longest that can be asked for in buckets of this size", longest/24))
+	}
+	return f, nil
+}
+
+// hoursOf reads from and to as whole hours since 1970 that hold all between
+// them; by default the hour of now is the last one, and usual hours are taken.
+func hoursOf(q url.Values, now time.Time, usual int64) (from, to int64, err error) {
+	begin, end, err := timesOf(q)
+	if err != nil {
+		return 0, 0, err
+	}
+	if end == 0 {
+		end = max(now.UnixMilli(), begin) + 1
+	}
+	to = (end + hour - 1) / hour
+	if from = begin / hour; begin == 0 {
+		from = to - usual
+	}
+	if from == to { // an empty range on the hour
+		to++
+	}
+	return from, to, nil
+}

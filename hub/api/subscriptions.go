@@ -1,0 +1,306 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/subscriptions"
+)
+
+// Subscription as admins see it: its current version, all its keys, and what
+// its lane keeps beside it.
+type Subscription struct {
+	*subscriptions.Subscription
+	Hold delivery.Hold
+}
+
+// Version is one of a subscription's past, without keys.
+type Version struct {
+	*subscriptions.Subscription
+	ChangedBy string // id of a key, or "hub"
+}
+
+// SubscriptionStore keeps the subscriptions. What it commits holds for the
+// next event that is accepted, and is a row of the audit log, too, as the deed
+// of by.
+type SubscriptionStore interface {
+	// CreateSubscription commits s under a new id and version. If the tenant has
+	// one of the same name, it gives that one instead, and made is false. ErrLimit
+	// if the tenant has limit subscriptions already.
+	CreateSubscription(ctx context.Context, s *subscriptions.Subscription, limit int, by access.Caller) (sub *Subscription, made bool, err error)
+	// FindSubscription by its id, also a deleted one; ErrNotFound.
+	FindSubscription(ctx context.Context, tenant int64, id string) (*Subscription, error)
+	// FindSubscriptions lists at most limit that are not deleted, with numbers
+	// below before, newest first; before 0: from the newest on.
+	FindSubscriptions(ctx context.Context, tenant, before int64, limit int) ([]Subscription, error)
+	// UpdateSubscription commits what change makes of the current version as the
+	// next one, in one transaction; if that is the same pointer, nothing happens.
+	// An error of change leaves all as it was. Resuming ends a hold. ErrVersion if
+	// version is not 0 and not the current one; ErrExists for a name that is
+	// taken; ErrNotFound, also for a deleted one.
+	UpdateSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller,
+		change func(*subscriptions.Subscription) (*subscriptions.Subscription, error)) (*Subscription, error)
+	// DeleteSubscription commits that it gets no event any more; what is pending
+	// is cancelled in the background. ErrVersion, ErrNotFound as above.
+	DeleteSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller) error
+	// FindVersions lists at most limit versions below before, newest first; before
+	// 0: from the current one. Empty for an unknown id.
+	FindVersions(ctx context.Context, tenant int64, id string, before int64, limit int) ([]Version, error)
+	// FindVersion reads one version with all the keys of its subscription, also of
+	// a deleted one; ErrNotFound.
+	FindVersion(ctx context.Context, tenant, sub, version int64) (*subscriptions.Subscription, error)
+	// VersionsAt lists the subscriptions that were not deleted at a time (Unix ms),
+	// each at the version then in force, those made later at their first one.
+	VersionsAt(ctx context.Context, tenant, at int64) ([]*subscriptions.Subscription, error)
+}
+
+func viewSubscription(s *Subscription) subscriptions.View {
+	v := s.View()
+	v.Held(s.Hold.Until, s.Hold.Reason)
+	v.Broken(s.Hold.Breaker.State, s.Hold.Breaker.Opens, s.Hold.Breaker.Since)
+	return v
+}
+
+func (a *API) answerSubscription(w http.ResponseWriter, r *http.Request, status int, s *Subscription, secrets bool) {
+	v := viewSubscription(s)
+	if secrets {
+		v.ShowSecrets(s.Subscription)
+	}
+	setETag(w, s.Version)
+	a.answer(w, r, status, v)
+}
+
+// rules for the caller's subscriptions.
+func (a *API) rules(c access.Caller) subscriptions.Rules {
+	rules := a.Rules(c.Tenant)
+	rules.Now = a.now()
+	return rules
+}
+
+// refuse gives the problems of a document as one: 422, or 400 when it could not be read.
+func refuse(ps []event.Problem) error {
+	d := problem.New(http.StatusUnprocessableEntity, "")
+	texts := make([]string, len(ps))
+	for i, p := range ps {
+		if p.Status == http.StatusBadRequest {
+			d.Status = http.StatusBadRequest
+		}
+		texts[i] = p.Message
+		if p.Field != "" {
+			texts[i] = p.Field + " " + p.Message
+			d.Errors = append(d.Errors, problem.Error{Field: p.Field, Message: p.Message})
+		}
+	}
+	d.Detail = strings.Join(texts, "; ")
+	return d
+}
+
+// CreateSubscription is POST /v1/subscriptions: 201 with the secrets, this
+// once; 200 without them for a name that is there already.
+func (a *API) CreateSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+	if _, err := query(r); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	raw, err := body(w, r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	s, problems := subscriptions.Create(raw, a.rules(c))
+	if len(problems) > 0 {
+		a.fail(w, r, refuse(problems))
+		return
+	}
+	s.Tenant, s.CompanyID = c.Tenant, c.CompanyID
+	limit := access.DefaultLimits.Subscriptions
+	if t := a.Book.Tenant(c.Tenant); t != nil {
+		limit = t.Limits.Effective().Subscriptions
+	}
+	sub, made, err := a.Subscriptions.CreateSubscription(r.Context(), s, limit, c)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	status := http.StatusOK
+	if made {
+		status = http.StatusCreated
+		w.Header().Set("Location", "/v1/subscriptions/"+sub.ID)
+	}
+	a.answerSubscription(w, r, status, sub, made)
+}
+
+// ListSubscriptions is GET /v1/subscriptions.
+func (a *API) ListSubscriptions(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+	var before int64
+	limit, err := a.readPage(r, "subscriptions", &before)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	subs, err := a.Subscriptions.FindSubscriptions(r.Context(), c.Tenant, before, limit+1)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	next := ""
+	if len(subs) > limit {
+		subs = subs[:limit]
+		next = a.Cursors.Make("subscriptions", subs[limit-1].No)
+	}
+	views := make([]subscriptions.View, len(subs))
+	for i := range subs {
+		views[i] = viewSubscription(&subs[i])
+	}
+	answerList(a, w, r, views, next)
+}
+
+// readPage reads limit and cursor, the only parameters of the request besides
+// those named.
+func (a *API) readPage(r *http.Request, list string, place any, names ...string) (limit int, err error) {
+	q, err := query(r, append(names, "limit", "cursor")...)
+	if err != nil {
+		return 0, err
+	}
+	if s := q.Get("cursor"); s != "" {
+		if err := a.Cursors.Read(list, s, place); err != nil {
+			return 0, err
+		}
+	}
+	return limitOf(q)
+}
+
+// GetSubscription is GET /v1/subscriptions/{id}.
+func (a *API) GetSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	if _, err := query(r); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	s, err := a.Subscriptions.FindSubscription(r.Context(), c.Tenant, ps.ByName("id"))
+	if err == nil && s.DeletedAt != nil {
+		err = ErrNotFound
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.answerSubscription(w, r, http.StatusOK, s, false)
+}
+
+// PatchSubscription is PATCH /v1/subscriptions/{id}: a JSON merge patch. A key
+// that it makes is in the answer, this once.
+func (a *API) PatchSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	raw, err := body(w, r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	keys := 0
+	a.update(w, r, c, ps, func(current *subscriptions.Subscription) (*subscriptions.Subscription, error) {
+		next, problems := subscriptions.Patch(current, raw, a.rules(c))
+		if len(problems) > 0 {
+			return nil, refuse(problems)
+		}
+		keys = len(current.Keys)
+		return next, nil
+	}, func(s *Subscription) bool { return len(s.Keys) > keys })
+}
+
+// PauseSubscription is POST /v1/subscriptions/{id}/pause: the backlog is kept
+// until it is resumed. Safe to repeat.
+func (a *API) PauseSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	a.update(w, r, c, ps, func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
+		return s.Pause(subscriptions.ByAdmin, a.now()), nil
+	}, noSecrets)
+}
+
+// ResumeSubscription is POST /v1/subscriptions/{id}/resume: the backlog drains,
+// and a hold ends. Safe to repeat.
+func (a *API) ResumeSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	a.update(w, r, c, ps, func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
+		return s.Resume(a.now()), nil
+	}, noSecrets)
+}
+
+func noSecrets(*Subscription) bool { return false }
+
+func (a *API) update(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params,
+	change func(*subscriptions.Subscription) (*subscriptions.Subscription, error), secrets func(*Subscription) bool,
+) {
+	version, err := expected(r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	s, err := a.Subscriptions.UpdateSubscription(r.Context(), c.Tenant, ps.ByName("id"), version, c, change)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.answerSubscription(w, r, http.StatusOK, s, secrets(s))
+}
+
+// expected version of a request without parameters.
+func expected(r *http.Request) (int64, error) {
+	if _, err := query(r); err != nil {
+		return 0, err
+	}
+	return ifMatch(r)
+}
+
+// DeleteSubscription is DELETE /v1/subscriptions/{id}. Its log stays readable.
+func (a *API) DeleteSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	version, err := expected(r)
+	if err == nil {
+		err = a.Subscriptions.DeleteSubscription(r.Context(), c.Tenant, ps.ByName("id"), version, c)
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// ListVersions is GET /v1/subscriptions/{id}/versions: who made it what, newest
+// first; of a deleted one too, whose last version is the deletion.
+func (a *API) ListVersions(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	var before int64
+	limit, err := a.readPage(r, "versions", &before)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	versions, err := a.Subscriptions.FindVersions(r.Context(), c.Tenant, ps.ByName("id"), before, limit+1)
+	if err == nil && len(versions) == 0 && before == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	next := ""
+	if len(versions) > limit {
+		versions = versions[:limit]
+		next = a.Cursors.Make("versions", versions[limit-1].Version)
+	}
+	views := make([]versionView, len(versions))
+	for i, v := range versions {
+		views[i] = versionView{Version: v.Version, ChangedBy: v.ChangedBy, ChangedAt: Time(v.UpdatedAt), Settings: v.Settings()}
+	}
+	answerList(a, w, r, views, next)
+}
+
+// versionView is what an admin set, without what the lane keeps beside it.
+type versionView struct {
+	Version   int64  `json:"version"`
+	ChangedBy string `json:"changedBy"`
+	ChangedAt Time   `json:"changedAt"`
+	subscriptions.Settings
+}

@@ -1,0 +1,107 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/stream"
+	"github.com/hookline/hookline/hub/tail"
+)
+
+// tailView is one attempt as it happens.
+type tailView struct {
+	At           Time    `json:"at"`
+	Delivery     string  `json:"delivery"`
+	Subscription string  `json:"subscription"`
+	Event        string  `json:"event,omitempty"`
+	Type         string  `json:"type"`
+	OrderKey     string  `json:"orderKey,omitempty"`
+	Sequence     int64   `json:"sequence"`
+	Run          int     `json:"run"`
+	N            int     `json:"n"`      // attempt within the run
+	Status       int     `json:"status"` // 0: no answer
+	Error        string  `json:"error,omitempty"`
+	ErrorDetail  string  `json:"errorDetail,omitempty"`
+	Ms           float64 `json:"ms"`
+	RemoteIP     string  `json:"remoteIp,omitempty"`
+	State        string  `json:"state"` // of the run, after it
+	DueAt        *Time   `json:"dueAt,omitempty"`
+	Late         bool    `json:"late,omitempty"`
+	Replay       bool    `json:"replay,omitempty"`
+}
+
+func viewTail(t *tail.Attempt) tailView {
+	a := &t.Attempt
+	v := tailView{
+		At: timeOf(a.At), Delivery: t.Delivery, Subscription: t.Subscription, Event: t.Event, Type: t.Item.Type.String(),
+		OrderKey: t.OrderKey, Sequence: t.Item.Seq, Run: t.Item.Run, N: a.N, Status: a.StatusCode, Error: a.Class.String(),
+		ErrorDetail: a.Err, Ms: ms(a.Total), RemoteIP: a.RemoteIP, State: t.Verdict.State.String(), Late: a.Late, Replay: a.Replay,
+	}
+	if t.Verdict.State == delivery.Pending {
+		v.DueAt = timeOrNone(t.Verdict.DueAt)
+	}
+	return v
+}
+
+// TailAttempts is GET /v1/tail: attempts as they happen, as server-sent events
+// of type attempt, of all processes. No bodies. A listener that missed some, because
+// it did not keep up, or another process was not heard, is told so (event dropped)
+// and disconnected; they are in the log.
+func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+	f := tail.Filter{Tenant: c.Tenant}
+	q, err := query(r, "subscription", "type")
+	if err == nil {
+		f.Types, err = typesOf(q)
+	}
+	if err == nil {
+		f.Sub, err = a.subscriptionOf(r, c, q)
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	if limit := a.limits(c).SSEStreams; !a.Streams.Take(c.Tenant, limit) {
+		a.fail(w, r, tooMany(limit, "streams"))
+		return
+	}
+	defer a.Streams.Give(c.Tenant)
+	heard := a.Tail.Open(f)
+	defer heard.Close()
+	out := stream.NewEvents(w, "text/event-stream")
+	defer out.Release()
+	out.Beat, out.Holds = a.Beat, func() bool { return a.Book.Holds(c, a.now()) }
+	if out.Send([]byte(": attempts from now on\n\n")) != nil {
+		return // the listener went away: nobody is left to tell
+	}
+	err = stream.Follow(r.Context(), out, heard.C(), func(t tail.Attempt) ([]byte, error) {
+		line, err := json.Marshal(viewTail(&t))
+		if err != nil {
+			return nil, fmt.Errorf("attempt of %s: %w", t.Delivery, err)
+		}
+		return fmt.Appendf(nil, "event: attempt\ndata: %s\n\n", line), nil
+	})
+	switch {
+	case errors.Is(err, stream.ErrRevoked):
+		_ = out.Send([]byte("event: ended\ndata: {\"reason\":\"the key holds no longer\"}\n\n"))
+	case err != nil: // the listener went away
+	case heard.Slow():
+		_ = out.Send([]byte("event: dropped\ndata: {\"reason\":\"attempts were missed: the listener is too slow, or another process was not heard; they are in the log\"}\n\n"))
+	default:
+		_ = out.Send([]byte("event: ended\ndata: {\"reason\":\"the hub stops\"}\n\n"))
+	}
+}
+
+func tooMany(limit int, what string) error {
+	return &problem.Details{
+		Status: http.StatusTooManyRequests, RetryAfter: time.Second,
+		Detail: fmt.Sprintf("the tenant has %d %s open, which is its limit", limit, what),
+	}
+}

@@ -1,0 +1,403 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // the zones of a tenant must not depend on the machine
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/julienschmidt/httprouter"
+
+	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/problem"
+)
+
+// DefaultTimezone of a tenant that names none.
+const DefaultTimezone = "Asia/Singapore"
+
+// TenantStore keeps the tenants. Each change is a row of the audit log, too, as the deed of by.
+type TenantStore interface {
+	// CreateTenant commits t and sets its No, Version and times; ErrExists if
+	// there is, or was, one of its CompanyID.
+	CreateTenant(ctx context.Context, by access.Caller, t *access.Tenant) error
+	// FindTenant by its companyId; ErrNotFound.
+	FindTenant(ctx context.Context, companyID string) (*access.Tenant, error)
+	// FindTenants lists at most limit tenants with numbers below before, newest
+	// first; before 0: from the newest on.
+	FindTenants(ctx context.Context, before int64, limit int) ([]access.Tenant, error)
+	// UpdateTenant applies change to the tenant and commits it under the next
+	// version, in one transaction. An error of change leaves all as it was.
+	// ErrVersion if version is not 0 and not the current one; ErrNotFound.
+	UpdateTenant(ctx context.Context, by access.Caller, companyID string, version int64, change func(*access.Tenant) error) (*access.Tenant, error)
+}
+
+// tenantBody is what callers may say about a tenant.
+type tenantBody struct {
+	CompanyID     string         `json:"companyId"`
+	Name          string         `json:"name"`
+	Timezone      string         `json:"timezone"`
+	Settings      map[string]any `json:"settings"`
+	Limits        limitsBody     `json:"limits"`
+	AllowNetworks []string       `json:"allowNetworks"`
+	Suspended     bool           `json:"suspended"` // all keys of the tenant are refused with 403; its backlog still drains
+}
+
+// limitsBody holds the limits that are given; absent and null ones are the defaults.
+type limitsBody struct {
+	EventsPerSecond   *int `json:"eventsPerSecond,omitempty"`
+	Subscriptions     *int `json:"subscriptions,omitempty"`
+	Keys              *int `json:"keys,omitempty"`
+	PendingDeliveries *int `json:"pendingDeliveries,omitempty"`
+	SSEStreams        *int `json:"sseStreams,omitempty"`
+	Exports           *int `json:"exports,omitempty"`
+}
+
+// pair stands each limit of a body beside that of a tenant.
+func (b *limitsBody) pair(l *access.Limits) []limitPair {
+	return []limitPair{
+		{"eventsPerSecond", &b.EventsPerSecond, &l.EventsPerSecond},
+		{"subscriptions", &b.Subscriptions, &l.Subscriptions},
+		{"keys", &b.Keys, &l.Keys},
+		{"pendingDeliveries", &b.PendingDeliveries, &l.PendingDeliveries},
+		{"sseStreams", &b.SSEStreams, &l.SSEStreams},
+		{"exports", &b.Exports, &l.Exports},
+	}
+}
+
+type limitPair struct {
+	name  string
+	given **int
+	kept  *int // 0: the default
+}
+
+// bodyOf a tenant: what a merge patch is merged into.
+func bodyOf(t *access.Tenant) tenantBody {
+	b := tenantBody{CompanyID: t.CompanyID, Name: t.Name, Timezone: t.Timezone, Settings: t.Settings, AllowNetworks: t.AllowNetworks, Suspended: t.SuspendedAt != nil}
+	for _, l := range b.Limits.pair(&t.Limits) {
+		if *l.kept != 0 {
+			*l.given = l.kept
+		}
+	}
+	return b
+}
+
+// tenantView is what they are told.
+type tenantView struct {
+	CompanyID     string         `json:"companyId"`
+	Name          string         `json:"name"`
+	Timezone      string         `json:"timezone"`
+	Settings      map[string]any `json:"settings"`
+	Limits        access.Limits  `json:"limits"` // those in force
+	AllowNetworks []string       `json:"allowNetworks"`
+	Suspended     bool           `json:"suspended"`
+	SuspendedAt   *Time          `json:"suspendedAt,omitempty"`
+	Version       int64          `json:"version"`
+	CreatedAt     Time           `json:"createdAt"`
+	UpdatedAt     Time           `json:"updatedAt"`
+}
+
+func viewTenant(t *access.Tenant) tenantView {
+	v := tenantView{
+		CompanyID: t.CompanyID, Name: t.Name, Timezone: t.Timezone,
+		Settings: t.Settings, Limits: t.Limits.Effective(), AllowNetworks: t.AllowNetworks,
+		Suspended: t.SuspendedAt != nil, SuspendedAt: timePtr(t.SuspendedAt),
+		Version: t.Version, CreatedAt: Time(t.CreatedAt), UpdatedAt: Time(t.UpdatedAt),
+	}
+	if v.Settings == nil {
+		v.Settings = map[string]any{}
+	}
+	if v.AllowNetworks == nil {
+		v.AllowNetworks = []string{}
+	}
+	return v
+}
+
+// CreateTenant is POST /v1/tenants.
+func (a *API) CreateTenant(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+	var in tenantBody
+	if err := decode(w, r, &in); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	t := &access.Tenant{CompanyID: in.CompanyID}
+	if err := checkCompanyID(in.CompanyID); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	if err := in.apply(t, a.now()); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	// Once begun a change is finished, and known here, even if the caller goes away.
+	ctx := context.WithoutCancel(r.Context())
+	a.changes.Lock()
+	defer a.changes.Unlock()
+	if err := a.Tenants.CreateTenant(ctx, c, t); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.Book.PutTenant(*t)
+	setETag(w, t.Version)
+	w.Header().Set("Location", "/v1/tenants/"+t.CompanyID)
+	a.answer(w, r, http.StatusCreated, viewTenant(t))
+}
+
+// ListTenants is GET /v1/tenants.
+func (a *API) ListTenants(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) {
+	var before int64
+	limit, err := a.readPage(r, "tenants", &before)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	tenants, err := a.Tenants.FindTenants(r.Context(), before, limit+1)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	next := ""
+	if len(tenants) > limit {
+		tenants = tenants[:limit]
+		next = a.Cursors.Make("tenants", tenants[limit-1].No)
+	}
+	views := make([]tenantView, len(tenants))
+	for i := range tenants {
+		views[i] = viewTenant(&tenants[i])
+	}
+	answerList(a, w, r, views, next)
+}
+
+// GetTenant is GET /v1/tenants/{id}.
+func (a *API) GetTenant(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	t, err := a.tenant(r.Context(), c, ps)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	setETag(w, t.Version)
+	a.answer(w, r, http.StatusOK, viewTenant(t))
+}
+
+// tenant that the path names, if the caller may know of it.
+func (a *API) tenant(ctx context.Context, c access.Caller, ps httprouter.Params) (*access.Tenant, error) {
+	id := ps.ByName("id")
+	if c.Role != access.Platform && id != c.CompanyID {
+		return nil, ErrNotFound // the same as for one that does not exist
+	}
+	return a.Tenants.FindTenant(ctx, id)
+}
+
+// PatchTenant is PATCH /v1/tenants/{id}: a JSON merge patch.
+func (a *API) PatchTenant(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+	raw, err := body(w, r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	patch, err := readPatch(raw)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	version, err := ifMatch(r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	id := ps.ByName("id")
+	if c.Role != access.Platform {
+		if id != c.CompanyID {
+			a.fail(w, r, ErrNotFound)
+			return
+		}
+		for _, field := range []string{"limits", "allowNetworks", "suspended"} {
+			if _, ok := patch[field]; ok {
+				a.fail(w, r, problem.Field(http.StatusForbidden, field, "is changed by the platform only"))
+				return
+			}
+		}
+	}
+	ctx := context.WithoutCancel(r.Context())
+	a.changes.Lock()
+	defer a.changes.Unlock()
+	t, err := a.Tenants.UpdateTenant(ctx, c, id, version, func(t *access.Tenant) error {
+		return applyPatch(t, patch, a.now())
+	})
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.Book.PutTenant(*t)
+	setETag(w, t.Version)
+	a.answer(w, r, http.StatusOK, viewTenant(t))
+}
+
+// readPatch reads a merge patch of a tenant. Its values are judged when it has
+// been merged; its names, also those set to null, here.
+func readPatch(raw []byte) (map[string]any, error) {
+	var shape tenantBody
+	if err := decodeBytes(raw, &shape); err != nil {
+		return nil, err
+	}
+	var patch map[string]any
+	if err := assign(raw, &patch); err != nil {
+		return nil, err
+	}
+	for name := range shape.Settings {
+		if _, ok := settings[name]; !ok {
+			return nil, unknownSetting(name)
+		}
+	}
+	return patch, nil
+}
+
+func applyPatch(t *access.Tenant, patch map[string]any, now time.Time) error {
+	was, err := json.Marshal(bodyOf(t))
+	if err != nil {
+		return fmt.Errorf("tenant %s as it was: %w", t.CompanyID, err)
+	}
+	var doc any
+	if err := json.Unmarshal(was, &doc); err != nil {
+		return fmt.Errorf("tenant %s as it was: %w", t.CompanyID, err)
+	}
+	replaceSettings(doc, patch)
+	merged, err := json.Marshal(merge(doc, patch))
+	if err != nil {
+		return fmt.Errorf("merge into tenant %s: %w", t.CompanyID, err)
+	}
+	var in tenantBody
+	if err := assign(merged, &in); err != nil {
+		return err
+	}
+	return in.apply(t, now)
+}
+
+// replaceSettings forgets the settings that a patch names: it replaces those that
+// are objects, where a merge patch would mix their members with the old ones.
+func replaceSettings(doc any, patch map[string]any) {
+	d, _ := doc.(map[string]any)
+	had, _ := d["settings"].(map[string]any)
+	says, _ := patch["settings"].(map[string]any)
+	for name := range says {
+		delete(had, name)
+	}
+}
+
+// apply checks what callers say and writes it to t; all problems at once.
+func (in *tenantBody) apply(t *access.Tenant, now time.Time) error {
+	var errs []problem.Error
+	bad := func(field, message string) { errs = append(errs, problem.Error{Field: field, Message: message}) }
+
+	if in.CompanyID != t.CompanyID {
+		bad("companyId", "cannot be changed")
+	}
+	if msg := checkName(in.Name); msg != "" {
+		bad("name", msg)
+	}
+	if in.Timezone == "" {
+		in.Timezone = DefaultTimezone
+	}
+	if !knownZone(in.Timezone) {
+		bad("timezone", "is not a time zone of the IANA database, such as Asia/Singapore")
+	}
+	errs = append(errs, checkSettings(in.Settings)...)
+	var limits access.Limits
+	for _, l := range in.Limits.pair(&limits) {
+		switch n := *l.given; {
+		case n == nil:
+		case *n < 1 || *n > maxAnyLimit:
+			bad("limits."+l.name, fmt.Sprintf("must be from 1 to %d; null means the default", maxAnyLimit))
+		default:
+			*l.kept = *n
+		}
+	}
+	if len(in.AllowNetworks) > 100 {
+		bad("allowNetworks", "may name at most 100 networks")
+	} else {
+		for i, s := range in.AllowNetworks {
+			if msg := checkNetwork(s); msg != "" {
+				bad(fmt.Sprintf("allowNetworks[%d]", i), msg)
+			}
+		}
+	}
+	if len(errs) > 0 {
+		return &problem.Details{Status: http.StatusUnprocessableEntity, Detail: errs[0].Field + ": " + errs[0].Message, Errors: errs}
+	}
+
+	t.Name, t.Timezone, t.Settings, t.Limits, t.AllowNetworks = in.Name, in.Timezone, in.Settings, limits, in.AllowNetworks
+	switch {
+	case !in.Suspended:
+		t.SuspendedAt = nil
+	case t.SuspendedAt == nil:
+		now = now.UTC().Truncate(time.Millisecond)
+		t.SuspendedAt = &now
+	}
+	return nil
+}
+
+const maxAnyLimit = 1_000_000_000
+
+func checkCompanyID(id string) error {
+	switch {
+	case !access.ValidCompanyID(id):
+		return problem.Field(http.StatusUnprocessableEntity, "companyId", "must be 1 to 64 of A-Z, a-z, 0-9 and -")
+	case strings.EqualFold(id, access.PlatformID):
+		return problem.Field(http.StatusUnprocessableEntity, "companyId", "is taken by the platform itself")
+	}
+	return nil
+}
+
+const maxName = 200
+
+// checkName of a tenant or key; "" when it is fine.
+func checkName(s string) string {
+	if utf8.RuneCountInString(s) > maxName {
+		return fmt.Sprintf("is longer than %d characters", maxName)
+	}
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		return "holds control characters"
+	}
+	return ""
+}
+
+func knownZone(name string) bool {
+	if name == "Local" { // of the machine: differs from process to process
+		return false
+	}
+	_, err := time.LoadLocation(name)
+	return err == nil
+}
+
+// checkNetwork of allowNetworks; "" when it is fine.
+func checkNetwork(s string) string {
+	nets, err := delivery.ParseNetworks([]string{s})
+	switch {
+	case err != nil:
+		return err.Error()
+	case len(nets) == 0:
+		return "is empty"
+	}
+	return ""
+}
+
+func unknownSetting(name string) error {
+	return problem.Field(http.StatusUnprocessableEntity, "settings."+name, "is not a setting; there are: "+strings.Join(settingNames(), ", "))
+}
+
+func settingNames() []string {
+	var names []string
+	for name, check := range settings {
+		if check != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
