@@ -144,7 +144,7 @@ func (h *Hub) joinOthers() (err error) {
 func (h *Hub) wire() {
 	h.ops.store = h.db
 	h.folds = storage.NewFolds(h.db)
-	h.boards = &live.Boards{Scenes: h.folds, Directory: h.db.Directory().Of, Settings: h.boardSettings}
+	h.boards = &live.Boards{Facts: h.folds, Directory: h.db.Directory().Of, Settings: h.boardSettings}
 	h.sender = &delivery.Sender{Allow: h.cfg.Allow, TenantAllow: h.tenantAllow, Self: h.self}
 	h.records = h.library()
 	h.lanes = delivery.NewDispatcher(delivery.Config{

@@ -22,8 +22,8 @@ func AgentKey(uuid, id string) string {
 	return ""
 }
 
-// Naming is what one event says of an agent that it names.
-type Naming struct {
+// Mention is what one event says of an agent that it names.
+type Mention struct {
 	UUID      string
 	AgentID   string
 	Name      string
@@ -33,11 +33,11 @@ type Naming struct {
 }
 
 // Key of the agent.
-func (n *Naming) Key() string { return AgentKey(n.UUID, n.AgentID) }
+func (n *Mention) Key() string { return AgentKey(n.UUID, n.AgentID) }
 
-// Namings are the agents that an event names, with what it says of them.
-func Namings(e *event.Event) (all []Naming) {
-	add := func(n Naming) {
+// Mentions returns the agents that an event names, with what it says of each.
+func Mentions(e *event.Event) (all []Mention) {
+	add := func(n Mention) {
 		if n.Key() != "" {
 			all = append(all, n)
 		}
@@ -45,17 +45,17 @@ func Namings(e *event.Event) (all []Naming) {
 	switch t := e.Type; {
 	case t == event.AgentStatus:
 		b := read(e.Body)
-		add(Naming{UUID: b.text("agentUUID"), AgentID: b.text("agentID"), Name: b.text("agentName"), At: b.time("startTime")})
+		add(Mention{UUID: b.text("agentUUID"), AgentID: b.text("agentID"), Name: b.text("agentName"), At: b.time("startTime")})
 	case t == event.CDRCall:
 		b := read(e.Body)
-		add(Naming{UUID: b.text("firstCallAgentUUID"), At: b.time("startTime", "endTime")})
+		add(Mention{UUID: b.text("firstCallAgentUUID"), At: b.time("startTime", "endTime")})
 	case t == event.CDRParty:
 		b := read(e.Body)
 		if role, there := b.value("agentRole").Int(); there && role != 2 {
 			return nil
 		}
 		phone, _ := b.value("phoneType").Int()
-		add(Naming{
+		add(Mention{
 			UUID: b.text("agentUUID"), AgentID: b.text("agentID"), Name: b.text("agentName"), DN: b.text("agentDN"),
 			PhoneType: phone, At: b.time("startTime", "endTime"),
 		})
@@ -65,20 +65,20 @@ func Namings(e *event.Event) (all []Naming) {
 		case "Customer", "VirtualAgent", "ThirdPSTN":
 			return nil
 		}
-		add(Naming{UUID: b.text("agentUUID"), AgentID: b.text("agentID"), Name: b.text("agentName"), DN: b.text("thisDN"), At: e.OccurredAt})
+		add(Mention{UUID: b.text("agentUUID"), AgentID: b.text("agentID"), Name: b.text("agentName"), DN: b.text("thisDN"), At: e.OccurredAt})
 	case t == event.QueueEntered, t == event.QueueLeft:
 		b := read(e.Body)
 		at := "enteredAt"
 		if t == event.QueueLeft {
 			at = "leftAt"
 		}
-		add(Naming{UUID: b.text("agentUUID"), At: b.time(at)})
+		add(Mention{UUID: b.text("agentUUID"), At: b.time(at)})
 	case t >= event.ChatRequested && t <= event.ChatRated:
 		b := read(e.Body)
 		if t != event.ChatAccepted || b.text("handledBy") != "bot" {
-			add(Naming{UUID: b.text("agentUUID"), At: b.time("at")})
+			add(Mention{UUID: b.text("agentUUID"), At: b.time("at")})
 		}
-		add(Naming{UUID: b.text("toAgentUUID"), At: b.time("at")})
+		add(Mention{UUID: b.text("toAgentUUID"), At: b.time("at")})
 	}
 	return all
 }

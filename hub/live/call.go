@@ -17,19 +17,19 @@ type Call struct {
 	Latest int64  `json:"l,omitempty"` // of its call.* and queue.* events
 	Last   int64  `json:"m,omitempty"` // of all of its times
 
-	Deleted  int64 `json:"d,omitempty"` // by call.deleted
-	Main     *Main `json:"c,omitempty"`
-	Bot      bool  `json:"b,omitempty"` // there is a main bot record
-	BotEnd   int64 `json:"e,omitempty"` // its end, else its start
-	Dir      first `json:"r,omitzero"`  // as its events say
-	Customer first `json:"u,omitzero"`  // number, as its events say
-	Line     first `json:"i,omitzero"`  // the tenant's own number, as its events say
-	Dial     first `json:"a,omitzero"`  // mainDialType of call.created
+	Deleted  int64     `json:"d,omitempty"` // by call.deleted
+	Main     *Main     `json:"c,omitempty"`
+	Bot      bool      `json:"b,omitempty"` // there is a main bot record
+	BotEnd   int64     `json:"e,omitempty"` // its end, else its start
+	Dir      firstText `json:"r,omitzero"`  // as its events say
+	Customer firstText `json:"u,omitzero"`  // number, as its events say
+	Line     firstText `json:"i,omitzero"`  // the tenant's own number, as its events say
+	Dial     firstText `json:"a,omitzero"`  // mainDialType of call.created
 
-	Queued  Queued            `json:"qs,omitempty"`
+	Queue   QueueEvents       `json:"qs,omitempty"`
 	Parties map[string]*Party `json:"p,omitempty"`
 
-	told *callTold // of Prepare
+	cached *callSummary // of Prepare
 }
 
 // Main is a main record.
@@ -47,67 +47,20 @@ func end(start, end int64) int64 {
 	return start
 }
 
-// first is the value of the earliest event that has one.
-type first struct {
+// firstText is the text of the earliest event that has one.
+type firstText struct {
 	At   int64  `json:"t,omitempty"`
-	Is   string `json:"v,omitempty"`
+	Text string `json:"v,omitempty"`
 	Some bool   `json:"s,omitempty"`
 }
 
-// hear a value. Of one event that is told twice the later body counts.
-func (f *first) hear(at int64, v string) {
+// note takes a text if it is not empty and no earlier event had one. When the same event
+// comes twice, the body that came last counts.
+func (f *firstText) note(at int64, v string) {
 	if v != "" && (!f.Some || at <= f.At) {
-		*f = first{at, v, true}
+		*f = firstText{at, v, true}
 	}
 }
-
-// Party is what events and records say of one party of a call.
-type Party struct {
-	First    int64    `json:"f,omitempty"` // of its call.* events
-	Story    []change `json:"h,omitempty"` // by time, then in the order of partyStates
-	Rung     bool     `json:"g,omitempty"` // it did at some time
-	Dialing  int64    `json:"d,omitempty"` // the first
-	Answered int64    `json:"e,omitempty"` // the first time it was established
-	Dir      first    `json:"i,omitzero"`  // as its events say
-	Released int64    `json:"r,omitempty"` // the first
-	Role     string   `json:"o,omitempty"`
-	RoleAt   int64    `json:"p,omitempty"`
-	DN       string   `json:"n,omitempty"`
-	DNAt     int64    `json:"m,omitempty"`
-	UUID, ID string   // of the newest event that names its agent
-	NamedAt  int64    `json:"a,omitempty"`
-	Bot      bool     `json:"b,omitempty"` // there is a party bot record
-	BotEnd   int64    `json:"x,omitempty"` // its end, else its start
-	CDR      *CDR     `json:"c,omitempty"`
-
-	who  string // its agent, of Prepare
-	sure bool   // who is known
-}
-
-// change of a party's state.
-type change struct {
-	State int   `json:"s"` // of partyStates
-	At    int64 `json:"t"`
-}
-
-// maxStory of a party: further changes take the place of the earliest.
-const maxStory = 100
-
-// CDR is a party record.
-type CDR struct {
-	UUID, ID                                 string
-	Role, DialType, Result, Type, Start, End int64
-	Talk                                     int64 // s
-}
-
-// partyStates in the order in which equal times count, and the work status that
-// each stands for.
-var partyStates = [...]struct {
-	event event.Type
-	work  int64
-}{{event.CallDialing, 5}, {event.CallRinging, 6}, {event.CallEstablished, 7}, {event.CallHeld, 8}, {event.CallRetrieved, 7}}
-
-const ringing = 1 // of partyStates
 
 // maxParties of a call, and queues that it leaves: further ones are not looked at.
 const maxParties = 500
@@ -162,8 +115,8 @@ func (c *Call) Add(e *event.Event) {
 			b.time("startTime"), b.time("endTime"), talk(b),
 		}
 	case event.QueueEntered, event.QueueLeft:
-		f := queueFact(t, b)
-		c.Queued.add(f)
+		f := readQueueEvent(t, b)
+		c.Queue.add(f)
 		c.Latest, c.Last = max(c.Latest, f.At), max(c.Last, f.At)
 	default:
 		c.addEvent(e, b)
@@ -176,18 +129,18 @@ func (c *Call) addEvent(e *event.Event, b body) {
 	c.First = earliest(c.First, at)
 	c.Latest, c.Last = max(c.Latest, at), max(c.Last, at)
 	dir := directions[b.text("callType")]
-	c.Dir.hear(at, dir)
+	c.Dir.note(at, dir)
 	switch dir {
 	case "2":
-		c.Customer.hear(at, b.text("ANI"))
-		c.Line.hear(at, b.text("DNIS"))
+		c.Customer.note(at, b.text("ANI"))
+		c.Line.note(at, b.text("DNIS"))
 	case "3":
-		c.Customer.hear(at, b.text("DNIS"))
-		c.Line.hear(at, b.text("ANI"))
+		c.Customer.note(at, b.text("DNIS"))
+		c.Line.note(at, b.text("ANI"))
 	}
 	switch e.Type {
 	case event.CallCreated:
-		c.Dial.hear(at, b.text("mainDialType"))
+		c.Dial.note(at, b.text("mainDialType"))
 	case event.CallDeleted:
 		c.Deleted = earliest(c.Deleted, at)
 	}
@@ -209,7 +162,7 @@ func (c *Call) addEvent(e *event.Event, b body) {
 		return
 	}
 	p.First = earliest(p.First, at)
-	p.Dir.hear(at, dir)
+	p.Dir.note(at, dir)
 	for i, s := range partyStates {
 		if s.event == e.Type {
 			p.become(i, at)
@@ -254,48 +207,41 @@ func earliest(a, b int64) int64 {
 	return a
 }
 
-// callTold is what a call comes to.
-type callTold struct {
+// callSummary is what Prepare derives from a call.
+type callSummary struct {
 	parties []*Party
-	stays   []Stay
-	waits   *Stay // the one that nothing has ended; nil: none
+	waits   []Wait
+	wait    *Wait // the one that nothing has ended; nil: none
 	dir     int64
 	gateway string
-	counted []counted
-}
-
-// counted is what a call counts for an agent, when at lies in the day.
-type counted struct {
-	agent string
-	at    int64
-	Counters
+	counts  []agentCount
 }
 
 // Prepare makes questions cheap, and safe to ask at one time. Nothing may be added
 // afterwards.
 func (c *Call) Prepare() {
-	t := &callTold{parties: c.parties(), stays: c.stays(), dir: c.Direction(), gateway: c.Gateway()}
+	t := &callSummary{parties: c.parties(), waits: c.waits(), dir: c.Direction(), gateway: c.Gateway()}
 	for _, p := range t.parties {
 		p.who = p.agent()
 		p.sure = true
 	}
-	t.waits = running(t.stays)
-	c.told = t
-	t.counted = c.count()
+	t.wait = runningWait(t.waits)
+	c.cached = t
+	t.counts = c.count()
 }
 
-// stays of the contact that the call is.
-func (c *Call) stays() []Stay {
-	if c.told != nil {
-		return c.told.stays
+// waits of the contact that the call is.
+func (c *Call) waits() []Wait {
+	if c.cached != nil {
+		return c.cached.waits
 	}
-	return c.Queued.stays()
+	return c.Queue.waits(c.ID)
 }
 
-// parties with those that events without partyID speak of put where they belong.
+// parties returns the parties, with those that events without partyID speak of put where they belong.
 func (c *Call) parties() (all []*Party) {
-	if c.told != nil {
-		return c.told.parties
+	if c.cached != nil {
+		return c.cached.parties
 	}
 	var loose []string
 	for _, key := range slices.Sorted(maps.Keys(c.Parties)) {
@@ -325,81 +271,16 @@ func (c *Call) parties() (all []*Party) {
 	return all
 }
 
-func (p *Party) merge(o *Party) {
-	p.First, p.Dialing, p.Released = earliest(p.First, o.First), earliest(p.Dialing, o.Dialing), earliest(p.Released, o.Released)
-	p.Answered = earliest(p.Answered, o.Answered)
-	if o.Dir.Some {
-		p.Dir.hear(o.Dir.At, o.Dir.Is)
-	}
-	p.Story = slices.Clone(p.Story) // it was its own
-	for _, c := range o.Story {
-		p.become(c.State, c.At)
-	}
-	if o.Role != "" && o.RoleAt >= p.RoleAt {
-		p.Role, p.RoleAt = o.Role, o.RoleAt
-	}
-}
-
-// agent of a party: that of its record, else of its newest event that names one.
-func (p *Party) agent() string {
-	if p.sure {
-		return p.who
-	}
-	if p.CDR != nil {
-		if key := AgentKey(p.CDR.UUID, p.CDR.ID); key != "" {
-			return key
-		}
-	}
-	return AgentKey(p.UUID, p.ID)
-}
-
-// counts says whether the party is one of its agent's in the counters.
-func (p *Party) counts() bool {
-	if p.CDR != nil && (p.CDR.Role != 2 || p.CDR.DialType < 1 || p.CDR.DialType > 3) {
-		return false
-	}
-	return p.agent() != "" && (p.Role == "" || p.Role == "Agent")
-}
-
-// become adds a change to the story.
-func (p *Party) become(state int, at int64) {
-	c := change{state, at}
-	i, told := slices.BinarySearchFunc(p.Story, c, func(a, b change) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.State, b.State)) })
-	if told {
-		return
-	}
-	if p.Story = slices.Insert(p.Story, i, c); len(p.Story) > maxStory {
-		p.Story = p.Story[1:]
-	}
-	p.Rung = p.Rung || state == ringing
-}
-
-// state is the party's work status at a moment, and since when; 0: none yet. Open:
-// all that is told of it counts.
-func (p *Party) state(moment int64) (work, since int64) {
-	for _, c := range p.Story {
-		if c.At > moment {
-			break
-		}
-		if is := partyStates[c.State].work; is != work {
-			work, since = is, c.At
-		}
-	}
-	return work, since
-}
-
-func (p *Party) released() bool { return p.Released > 0 || p.CDR != nil || p.Bot }
-
 // Direction of the call: 1 internal, 2 inbound, 3 outbound, 0 none.
 func (c *Call) Direction() int64 {
-	if c.told != nil {
-		return c.told.dir
+	if c.cached != nil {
+		return c.cached.dir
 	}
 	if c.Main != nil && c.Main.Type >= 1 && c.Main.Type <= 3 {
 		return c.Main.Type
 	}
 	if c.Dir.Some {
-		return int64(c.Dir.Is[0] - '0')
+		return int64(c.Dir.Text[0] - '0')
 	}
 	var dir, at int64
 	for _, key := range slices.Sorted(maps.Keys(c.Parties)) {
@@ -416,37 +297,37 @@ func (c *Call) Number() string {
 	case c.Main != nil && c.Main.Customer != "":
 		return c.Main.Customer
 	case c.Customer.Some:
-		return c.Customer.Is
+		return c.Customer.Text
 	}
-	return c.Queued.earliest(func(f *QueueFact) string { return f.Customer })
+	return c.Queue.earliest(func(f *QueueEvent) string { return f.Customer })
 }
 
 // Gateway is the tenant's own number in the call; "": unknown.
 func (c *Call) Gateway() string {
-	if c.told != nil {
-		return c.told.gateway
+	if c.cached != nil {
+		return c.cached.gateway
 	}
 	if c.Main != nil && c.Main.Gateway != "" {
 		return c.Main.Gateway
 	}
-	return cmp.Or(c.Queued.earliest(func(f *QueueFact) string { return f.Gateway }), c.Line.Is)
+	return cmp.Or(c.Queue.earliest(func(f *QueueEvent) string { return f.Gateway }), c.Line.Text)
 }
 
 // CallBack says whether the call was begun for the agent, who was called first.
 func (c *Call) CallBack() bool {
-	dial := c.Dial.Is
+	dial := c.Dial.Text
 	if dial == "" && c.Main != nil {
 		dial = c.Main.Dial
 	}
 	return dial == "ClickToCallback" || dial == "TwoWayToPSTN"
 }
 
-// waits is the stay in which it is now, unless it is over; nil: none.
-func (c *Call) waits() *Stay {
-	if c.told != nil {
-		return c.told.waits
+// currentWait is the wait that nothing has ended; nil: the call does not wait.
+func (c *Call) currentWait() *Wait {
+	if c.cached != nil {
+		return c.cached.wait
 	}
-	return running(c.stays())
+	return runningWait(c.waits())
 }
 
 // Ends of the agents' parties, by agent; of one of which nothing says an end the
@@ -462,7 +343,7 @@ func (c *Call) Ends() map[string]int64 {
 		if p.released() || c.over() {
 			end = p.end(c)
 		}
-		if len(p.Story) == 0 || p.Story[0].At >= end {
+		if len(p.Changes) == 0 || p.Changes[0].At >= end {
 			end = 0
 		}
 		all[agent] = max(all[agent], end)
@@ -470,20 +351,8 @@ func (c *Call) Ends() map[string]int64 {
 	return all
 }
 
-// Waits of the contact that are over.
-func (c *Call) Waits() []Stay { return ended(c.Queued.stays(), c.over(), c.ends()) }
-
-// ends is when a party that was released was, as events and records of its own
-// say; 0: they do not.
-func (p *Party) ends() int64 {
-	switch {
-	case p.Released > 0:
-		return p.Released
-	case p.CDR != nil:
-		return end(p.CDR.Start, p.CDR.End)
-	}
-	return p.BotEnd
-}
+// EndedWaits returns the waits of the call that are over.
+func (c *Call) EndedWaits() []Wait { return endedWaits(c.Queue.waits(c.ID), c.over(), c.ends()) }
 
 // ends is when a call that is not live ended.
 func (c *Call) ends() int64 {
@@ -529,7 +398,7 @@ func (c *Call) Live(now, stale int64) bool {
 	if !c.Known || c.over() || now-c.Latest >= stale {
 		return false
 	}
-	if c.waits() != nil {
+	if c.currentWait() != nil {
 		return true
 	}
 	known := false
@@ -542,81 +411,4 @@ func (c *Call) Live(now, stale int64) bool {
 		}
 	}
 	return !known
-}
-
-// Counters of one day.
-type Counters struct {
-	InboundEstablished  int64
-	InboundAbandoned    int64
-	Outbound            int64
-	OutboundEstablished int64
-}
-
-// Add others.
-func (n *Counters) Add(o Counters) {
-	n.InboundEstablished += o.InboundEstablished
-	n.InboundAbandoned += o.InboundAbandoned
-	n.Outbound += o.Outbound
-	n.OutboundEstablished += o.OutboundEstablished
-}
-
-// Count adds what the call counts for agents in a day, From <= t < To. Events
-// and records that tell the same count once.
-func (c *Call) Count(from, to int64, into map[string]*Counters) {
-	all := c.count
-	if c.told != nil {
-		all = func() []counted { return c.told.counted }
-	}
-	for _, n := range all() {
-		if n.at <= 0 || n.at < from || n.at >= to {
-			continue
-		}
-		if into[n.agent] == nil {
-			into[n.agent] = &Counters{}
-		}
-		into[n.agent].Add(n.Counters)
-	}
-}
-
-func (c *Call) count() (all []counted) {
-	dir := c.Direction()
-	began := map[string]int64{} // by agent: when it called out
-	reached := c.Main != nil && (c.Main.Result == 8 || c.Main.Result == 21)
-	for _, p := range c.parties() {
-		if p.Role == "Customer" && p.Answered > 0 {
-			reached = true
-		}
-		if !p.counts() {
-			continue
-		}
-		if p.Dialing > 0 && dir == 3 {
-			began[p.agent()] = earliest(began[p.agent()], p.Dialing)
-		}
-		instant, result := p.First, int64(0)
-		if p.CDR != nil {
-			instant, result = earliest(instant, p.CDR.Start), p.CDR.Result
-		}
-		switch {
-		case dir != 2:
-		case p.Answered > 0 || result == 3:
-			all = append(all, counted{p.agent(), instant, Counters{InboundEstablished: 1}})
-		case p.Rung && (p.released() || c.over()), result == 1, result == 2:
-			all = append(all, counted{p.agent(), instant, Counters{InboundAbandoned: 1}})
-		}
-	}
-	if dir != 3 {
-		return all
-	}
-	if c.Main != nil && c.Main.FirstAgent != "" {
-		key := AgentKey(c.Main.FirstAgent, "")
-		began[key] = earliest(began[key], c.Main.Start)
-	}
-	for agent, at := range began {
-		n := counted{agent, at, Counters{Outbound: 1}}
-		if reached {
-			n.OutboundEstablished = 1
-		}
-		all = append(all, n)
-	}
-	return all
 }

@@ -17,15 +17,15 @@ const (
 // Chat is what the events of one chat say, in a form that later ones can be added
 // to in any order.
 type Chat struct {
-	ID     string     `json:"-"`
-	Facts  []ChatFact `json:"f,omitempty"` // each once: the same type and time told again replaces it
-	Queued Queued     `json:"q,omitempty"`
+	ID     string      `json:"-"`
+	Events []ChatEvent `json:"f,omitempty"` // each once: the same type and time told again replaces it
+	Queue  QueueEvents `json:"q,omitempty"`
 
-	told *chatTold // of Prepare
+	cached *chatSummary // of Prepare
 }
 
-// ChatFact is one chat.* event.
-type ChatFact struct {
+// ChatEvent is one chat.* event.
+type ChatEvent struct {
 	Type         event.Type `json:"e"`
 	At           int64      `json:"t"`           // Unix ms
 	Agent        string     `json:"a,omitempty"` // agentUUID
@@ -64,10 +64,10 @@ func ChatOf(e *event.Event) string {
 func (c *Chat) Add(e *event.Event) {
 	b := read(e.Body)
 	if e.Type == event.QueueEntered || e.Type == event.QueueLeft {
-		c.Queued.add(queueFact(e.Type, b))
+		c.Queue.add(readQueueEvent(e.Type, b))
 		return
 	}
-	f := ChatFact{Type: e.Type, At: b.time("at")}
+	f := ChatEvent{Type: e.Type, At: b.time("at")}
 	num := func(name string) int64 { n, _ := b.value(name).Int(); return max(n, 0) }
 	switch e.Type {
 	case event.ChatRequested:
@@ -86,61 +86,61 @@ func (c *Chat) Add(e *event.Event) {
 			f.Score = score
 		}
 	}
-	c.Facts = slices.DeleteFunc(c.Facts, func(o ChatFact) bool { return o.Type == f.Type && o.At == f.At })
-	if c.Facts = append(c.Facts, f); len(c.Facts) > maxFacts {
+	c.Events = slices.DeleteFunc(c.Events, func(o ChatEvent) bool { return o.Type == f.Type && o.At == f.At })
+	if c.Events = append(c.Events, f); len(c.Events) > maxEvents {
 		oldest := -1
-		for i := range c.Facts {
-			if o := &c.Facts[i]; o.Type != event.ChatRequested && (oldest < 0 || o.At < c.Facts[oldest].At) {
+		for i := range c.Events {
+			if o := &c.Events[i]; o.Type != event.ChatRequested && (oldest < 0 || o.At < c.Events[oldest].At) {
 				oldest = i
 			}
 		}
-		c.Facts = slices.Delete(c.Facts, max(oldest, 0), max(oldest, 0)+1)
+		c.Events = slices.Delete(c.Events, max(oldest, 0), max(oldest, 0)+1)
 	}
 }
 
 // First and Last are the earliest and the latest of its times, those of its
-// stays in queues too; 0: it has none.
+// waits in queues too; 0: it has none.
 func (c *Chat) First() (at int64) {
-	for i := range c.Facts {
-		at = earliest(at, c.Facts[i].At)
+	for i := range c.Events {
+		at = earliest(at, c.Events[i].At)
 	}
-	for i := range c.Queued {
-		at = earliest(at, c.Queued[i].At)
+	for i := range c.Queue {
+		at = earliest(at, c.Queue[i].At)
 	}
 	return at
 }
 
 // Last: see First.
-func (c *Chat) Last() int64 { return max(c.latest(), c.Queued.latest()) }
+func (c *Chat) Last() int64 { return max(c.latest(), c.Queue.latest()) }
 
 // latest of its chat.* events.
 func (c *Chat) latest() (at int64) {
-	for i := range c.Facts {
-		at = max(at, c.Facts[i].At)
+	for i := range c.Events {
+		at = max(at, c.Events[i].At)
 	}
 	return at
 }
 
-// Waits of the contact that are over.
-func (c *Chat) Waits() []Stay {
-	if e := c.all().ended; e != nil {
-		return ended(c.Queued.stays(), true, e.At)
+// EndedWaits returns the waits of the chat that are over.
+func (c *Chat) EndedWaits() []Wait {
+	if e := c.summary().ended; e != nil {
+		return endedWaits(c.Queue.waits(c.ID), true, e.At)
 	}
-	return ended(c.Queued.stays(), false, 0)
+	return endedWaits(c.Queue.waits(c.ID), false, 0)
 }
 
-// chatTold is what the facts of a chat come to.
-type chatTold struct {
+// chatSummary is what the events of a chat come to.
+type chatSummary struct {
 	latest    int64
-	requested *ChatFact // the earliest
-	accepts   []ChatFact
-	byAgent   bool      // an agent accepted it
-	ended     *ChatFact // the earliest
+	requested *ChatEvent // the earliest
+	accepts   []ChatEvent
+	byAgent   bool       // an agent accepted it
+	ended     *ChatEvent // the earliest
 	missed    bool
-	transfers []ChatFact
+	transfers []ChatEvent
 	score     float64 // of the latest rating
 	spells    []spell
-	stays     []Stay
+	waits     []Wait
 }
 
 // spell is the time for which one agent or bot handles a chat.
@@ -152,19 +152,19 @@ type spell struct {
 
 // Prepare makes questions cheap, and safe to ask at one time. Nothing may be added
 // afterwards.
-func (c *Chat) Prepare() { c.told = c.tell() }
+func (c *Chat) Prepare() { c.cached = c.summarize() }
 
-func (c *Chat) all() *chatTold {
-	if c.told != nil {
-		return c.told
+func (c *Chat) summary() *chatSummary {
+	if c.cached != nil {
+		return c.cached
 	}
-	return c.tell()
+	return c.summarize()
 }
 
-func (c *Chat) tell() *chatTold {
-	t := &chatTold{latest: c.latest(), stays: c.Queued.stays()}
-	facts := slices.Clone(c.Facts)
-	slices.SortStableFunc(facts, func(a, b ChatFact) int { return cmp.Compare(a.At, b.At) })
+func (c *Chat) summarize() *chatSummary {
+	t := &chatSummary{latest: c.latest(), waits: c.Queue.waits(c.ID)}
+	facts := slices.Clone(c.Events)
+	slices.SortStableFunc(facts, func(a, b ChatEvent) int { return cmp.Compare(a.At, b.At) })
 	for i := range facts {
 		switch f := &facts[i]; f.Type {
 		case event.ChatRequested:
@@ -191,7 +191,7 @@ func (c *Chat) tell() *chatTold {
 		if t.ended != nil {
 			s.to = t.ended.At
 		}
-		if next := slices.IndexFunc(t.accepts[i+1:], func(o ChatFact) bool { return o.handler() != s.agent }); next >= 0 {
+		if next := slices.IndexFunc(t.accepts[i+1:], func(o ChatEvent) bool { return o.handler() != s.agent }); next >= 0 {
 			s.to = t.accepts[i+1+next].At
 		}
 		t.spells = append(t.spells, s)
@@ -201,7 +201,7 @@ func (c *Chat) tell() *chatTold {
 
 // handler of a chat that was accepted: an AgentKey; "": a bot. An agent of whom
 // nothing is said is nobody in particular.
-func (f *ChatFact) handler() string {
+func (f *ChatEvent) handler() string {
 	if f.Bot {
 		return ""
 	}
@@ -221,7 +221,7 @@ const (
 
 // State of a chat now; stale is after how long without an event it is over, in ms.
 func (c *Chat) State(now, stale int64) ChatState {
-	t := c.all()
+	t := c.summary()
 	switch {
 	case t.ended != nil, now-t.latest >= stale:
 		return ChatOver
@@ -235,7 +235,7 @@ func (c *Chat) State(now, stale int64) ChatState {
 
 // Handler of an ongoing chat: an agent's key, or a bot.
 func (c *Chat) Handler() (agent string, bot bool) {
-	accepts := c.all().accepts
+	accepts := c.summary().accepts
 	if len(accepts) == 0 {
 		return "", false
 	}
@@ -245,7 +245,7 @@ func (c *Chat) Handler() (agent string, bot bool) {
 
 // Department in which a chat is at a moment; "": none.
 func (c *Chat) Department(at int64) string {
-	t := c.all()
+	t := c.summary()
 	for i := len(t.transfers) - 1; i >= 0; i-- {
 		if f := &t.transfers[i]; f.ToDepartment != "" && f.At <= at {
 			return f.ToDepartment
@@ -257,10 +257,10 @@ func (c *Chat) Department(at int64) string {
 	return ""
 }
 
-// gone is when a chat left the queue, accepted or not; false: it did not, or was
-// never in it.
-func (c *Chat) gone() (at int64, is bool) {
-	t := c.all()
+// leftQueue returns when a chat left the queue, accepted or not; false: it did not, or
+// it was never in it.
+func (c *Chat) leftQueue() (at int64, is bool) {
+	t := c.summary()
 	switch {
 	case t.requested == nil:
 	case len(t.accepts) > 0:
@@ -274,7 +274,7 @@ func (c *Chat) gone() (at int64, is bool) {
 // end of a spell, not after now, of a chat that is over when stale without an event.
 func (c *Chat) end(s *spell, now, stale int64) int64 {
 	to := s.to
-	if latest := c.all().latest; to == Open && now-latest >= stale {
+	if latest := c.summary().latest; to == Open && now-latest >= stale {
 		to = latest
 	}
 	return min(to, now)

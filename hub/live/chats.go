@@ -23,7 +23,7 @@ type ChatCounts struct {
 }
 
 // CountChats of now.
-func (p *Present) CountChats(now int64) (c ChatCounts) {
+func (p *Board) CountChats(now int64) (c ChatCounts) {
 	for i := range p.chats {
 		switch o := &p.chats[i]; {
 		case o.state == ChatWaiting:
@@ -51,8 +51,8 @@ func (p *Present) CountChats(now int64) (c ChatCounts) {
 		}
 	}
 	c.Utilization = share(busy, could)
-	gone := sort.Search(len(p.scene.Visitors), func(i int) bool { return p.scene.Visitors[i] > now-StaleVisitor })
-	c.Visitors = len(p.scene.Visitors) - gone
+	gone := sort.Search(len(p.facts.Visitors), func(i int) bool { return p.facts.Visitors[i] > now-StaleVisitor })
+	c.Visitors = len(p.facts.Visitors) - gone
 	return c
 }
 
@@ -74,7 +74,7 @@ type WaitingChat struct {
 
 // ChatQueues of now: first that of no department, then, by id, those of the
 // directory's departments and of others where there is something to tell.
-func (p *Present) ChatQueues(now int64) []ChatQueue {
+func (p *Board) ChatQueues(now int64) []ChatQueue {
 	all := map[string]*ChatQueue{"": {}}
 	of := func(id string) *ChatQueue {
 		if all[id] == nil {
@@ -91,13 +91,13 @@ func (p *Present) ChatQueues(now int64) []ChatQueue {
 			of(o.department).Ongoing++
 			continue
 		}
-		r := o.all().requested
+		r := o.summary().requested
 		q := of(o.department)
 		q.Waiting = append(q.Waiting, WaitingChat{o.ID, r.Visitor, r.Identity, r.At})
 	}
 	waits := map[string]*[2]struct{ sum, n int64 }{}
-	for i := len(p.left) - 1; i >= 0 && p.left[i].at > now-60*minute; i-- {
-		l := &p.left[i]
+	for i := len(p.departures) - 1; i >= 0 && p.departures[i].at > now-60*minute; i-- {
+		l := &p.departures[i]
 		if l.at > now {
 			continue
 		}
@@ -120,12 +120,12 @@ func (p *Present) ChatQueues(now int64) []ChatQueue {
 			q.Wait30, q.Wait60 = meanMS(w[0].sum, w[0].n), meanMS(w[1].sum, w[1].n)
 		}
 	}
-	for i := len(p.ends) - 1; i >= 0 && p.ends[i].all().ended.At > now-30*minute; i-- {
-		end := p.ends[i].all().ended
+	for i := len(p.endings) - 1; i >= 0 && p.endings[i].summary().ended.At > now-30*minute; i-- {
+		end := p.endings[i].summary().ended
 		if end.At > now {
 			continue
 		}
-		if q := of(p.ends[i].Department(end.At)); end.Reason == Abandoned {
+		if q := of(p.endings[i].Department(end.At)); end.Reason == Abandoned {
 			q.Abandoned++
 		} else {
 			q.Switched++
@@ -144,7 +144,7 @@ func (p *Present) ChatQueues(now int64) []ChatQueue {
 
 // MaxChats is how many chats the logged-in agents can have at a time, without
 // those that have no bound.
-func (p *Present) MaxChats() (n int64) {
+func (p *Board) MaxChats() (n int64) {
 	for i := range p.Rows {
 		if r := &p.Rows[i]; r.LoggedIn() && r.MaxChats() >= 0 {
 			n += r.MaxChats()
@@ -154,7 +154,7 @@ func (p *Present) MaxChats() (n int64) {
 }
 
 // Ongoing chats that an agent handles now.
-func (p *Present) Ongoing(r *Row) int { return p.handled[r.Key] }
+func (p *Board) Ongoing(r *Row) int { return p.handled[r.Key] }
 
 // Window of time: From <= t < To, cut at now.
 type Window struct {
@@ -177,7 +177,7 @@ type AgentChats struct {
 	Time     int64 // ms with at least one chat
 }
 
-// Tally adds up what happened in a window, chat by chat and span by span.
+// Tally adds up what happened in a window, chat by chat and stretch by stretch.
 type Tally struct {
 	Window
 
@@ -201,23 +201,23 @@ type Tally struct {
 
 // AddChat that has something in the window, or may have.
 func (t *Tally) AddChat(c *Chat) {
-	told := c.all()
-	if told.requested != nil && t.has(told.requested.At) {
-		t.request(told)
+	chat := c.summary()
+	if chat.requested != nil && t.has(chat.requested.At) {
+		t.request(chat)
 	}
 	if t.spells == nil {
 		t.spells, t.accepted = map[string]*cover{}, map[string]int{}
 	}
 	var took []string
-	for i := range told.accepts {
-		a := &told.accepts[i]
+	for i := range chat.accepts {
+		a := &chat.accepts[i]
 		if agent := a.handler(); !a.Bot && t.has(a.At) && !slices.Contains(took, agent) {
 			took = append(took, agent)
 			t.accepted[agent]++
 		}
 	}
-	for i := range told.spells {
-		s := &told.spells[i]
+	for i := range chat.spells {
+		s := &chat.spells[i]
 		from, to := max(s.from, t.From), min(c.end(s, t.Now, t.Stale), t.end())
 		if s.agent != "" && from < to {
 			if t.spells[s.agent] == nil {
@@ -229,27 +229,27 @@ func (t *Tally) AddChat(c *Chat) {
 }
 
 // request adds a chat that was requested in the window.
-func (t *Tally) request(told *chatTold) {
+func (t *Tally) request(chat *chatSummary) {
 	d := &t.day
 	d.Requests++
-	if told.requested.Invited {
+	if chat.requested.Invited {
 		d.Invited++
 	}
 	left := int64(-1)
-	if len(told.accepts) > 0 {
+	if len(chat.accepts) > 0 {
 		d.Total++
-		left = told.accepts[0].At
+		left = chat.accepts[0].At
 	}
-	if told.byAgent {
+	if chat.byAgent {
 		d.Chats++
 		if t.visitors == nil {
 			t.visitors = set{}
 		}
-		t.visitors.add(told.requested.Visitor)
-	} else if told.missed {
+		t.visitors.add(chat.requested.Visitor)
+	} else if chat.missed {
 		d.Missed++
 	}
-	if e := told.ended; e != nil {
+	if e := chat.ended; e != nil {
 		switch e.Reason {
 		case Abandoned:
 			d.Abandoned++
@@ -268,22 +268,22 @@ func (t *Tally) request(told *chatTold) {
 	}
 	if left >= 0 {
 		t.waits++
-		t.wait += max(0, left-told.requested.At)
+		t.wait += max(0, left-chat.requested.At)
 	}
-	for i := range told.transfers {
+	for i := range chat.transfers {
 		d.Transfers++
-		if told.transfers[i].ToDepartment != "" {
+		if chat.transfers[i].ToDepartment != "" {
 			d.DepartmentTransfers++
 		}
 	}
-	if told.score > 0 {
+	if chat.score > 0 {
 		t.ratings++
-		t.rating += told.score
+		t.rating += chat.score
 	}
 }
 
-// AddSpan of an agent.
-func (t *Tally) AddSpan(agent string, s Span) {
+// AddStretch adds a stretch of an agent.
+func (t *Tally) AddStretch(agent string, s Stretch) {
 	ms := s.cut(t.From, t.end())
 	if ms <= 0 {
 		return
@@ -337,17 +337,17 @@ func (t *Tally) Day() ChatDay {
 	return d
 }
 
-// Tally of a window of a tenant whose present is p: from that, as far as it goes
+// Tally of a window of a tenant whose board is p: from its facts, as far as they go
 // back, else from the store. status: see Tally.Status.
-func (b *Boards) Tally(ctx context.Context, tenant int64, p *Present, w Window, status func(State) string) (*Tally, error) {
+func (b *Boards) Tally(ctx context.Context, tenant int64, p *Board, w Window, status func(State) string) (*Tally, error) {
 	t := &Tally{Window: w, Stale: p.set.StaleChat, Status: status}
-	if w.From >= p.scene.Since {
-		for _, c := range p.scene.Chats {
+	if w.From >= p.facts.Since {
+		for _, c := range p.facts.Chats {
 			t.AddChat(c)
 		}
-		for agent, spans := range p.scene.Spans {
-			for _, s := range spans {
-				t.AddSpan(agent, s)
+		for agent, stretches := range p.facts.Stretches {
+			for _, s := range stretches {
+				t.AddStretch(agent, s)
 			}
 		}
 		return t, nil
@@ -356,10 +356,10 @@ func (b *Boards) Tally(ctx context.Context, tenant int64, p *Present, w Window, 
 		return t, nil
 	}
 	// A chat that went on had its last event before it was stale.
-	if err := b.Scenes.EachChat(ctx, tenant, min(w.From, w.Now-t.Stale), w.end()+1, t.AddChat); err != nil {
+	if err := b.Facts.EachChat(ctx, tenant, min(w.From, w.Now-t.Stale), w.end()+1, t.AddChat); err != nil {
 		return nil, err
 	}
-	if err := b.Scenes.EachSpan(ctx, tenant, w.From, w.end(), t.AddSpan); err != nil {
+	if err := b.Facts.EachStretch(ctx, tenant, w.From, w.end(), t.AddStretch); err != nil {
 		return nil, err
 	}
 	return t, nil

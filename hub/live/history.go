@@ -56,17 +56,17 @@ func (s *Status) After(was State) State {
 // Open is the end of the stretch that still lasts.
 const Open = 1<<63 - 1
 
-// Stretch is a longest time in which an agent's state stays the same.
-type Stretch struct {
-	State
+// AgentStretch is a stretch in the history of an agent: neither the one before it nor
+// the one after it has the same state.
+type AgentStretch struct {
+	Stretch
 
-	Agent      Agent
-	ID         string // of the event that began it
-	Start, End int64  // Unix ms; End may be Open
+	Agent Agent
+	ID    string // of the event that began it
 }
 
 // Length until the end, or, while it is open, until now, in ms; never negative.
-func (s *Stretch) Length(now int64) int64 {
+func (s *AgentStretch) Length(now int64) int64 {
 	end := s.End
 	if end == Open {
 		end = now
@@ -91,5 +91,5 @@ type HistoryFilter struct {
 // History answers from all that was accepted before it is asked.
 type History interface {
 	// FindStretches gives a page, and how many there are on all pages.
-	FindStretches(ctx context.Context, f HistoryFilter) (page []Stretch, total int, err error)
+	FindStretches(ctx context.Context, f HistoryFilter) (page []AgentStretch, total int, err error)
 }

@@ -15,10 +15,10 @@ type Skill struct {
 
 // Skills are the queues of the directory and those that queue events name, in no
 // order.
-func (p *Present) Skills(now int64) map[string]*Skill {
+func (p *Board) Skills(now int64) map[string]*Skill {
 	media := map[string]string{}
 	all := map[string]*Skill{}
-	for _, q := range p.scene.Queues {
+	for _, q := range p.facts.Queues {
 		all[q.ID], media[q.ID] = &Skill{ID: q.ID, MaxWait: -1}, q.Media
 	}
 	for _, q := range p.directory.Queues() {

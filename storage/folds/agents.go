@@ -32,7 +32,7 @@ func (agentFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []
 	var seen namings
 	statuses := map[string]map[int64]live.Status{} // by agent and start
 	for _, e := range events {
-		for _, n := range live.Namings(e) {
+		for _, n := range live.Mentions(e) {
 			seen.add(&n, e.Seq)
 		}
 		if e.Type != event.AgentStatus {
@@ -235,7 +235,7 @@ func (d *dated[T]) hear(v T, at int64) {
 	}
 }
 
-func (s *namings) add(n *live.Naming, seq int64) {
+func (s *namings) add(n *live.Mention, seq int64) {
 	if s.all == nil {
 		s.all = map[string]*naming{}
 	}
@@ -431,7 +431,7 @@ func (a *seenAgent) agent() live.Agent {
 const seenColumns = "a.agent, a.uuid, a.id AS agent_id, a.name, a.dn, a.phone_type"
 
 // FindStretches implements live.History.
-func (f *Folds) FindStretches(ctx context.Context, of live.HistoryFilter) (page []live.Stretch, total int, err error) {
+func (f *Folds) FindStretches(ctx context.Context, of live.HistoryFilter) (page []live.AgentStretch, total int, err error) {
 	err = f.ask(ctx, of.Tenant, "find statuses", func(snap snapshot) error {
 		page, total, err = snap.stretches(ctx, &of)
 		return err
@@ -439,7 +439,7 @@ func (f *Folds) FindStretches(ctx context.Context, of live.HistoryFilter) (page 
 	return page, total, err
 }
 
-func (snap snapshot) stretches(ctx context.Context, of *live.HistoryFilter) (page []live.Stretch, total int, err error) {
+func (snap snapshot) stretches(ctx context.Context, of *live.HistoryFilter) (page []live.AgentStretch, total int, err error) {
 	also, extra := "", []any{}
 	for _, by := range []struct {
 		column string
@@ -495,7 +495,7 @@ func (snap snapshot) stretches(ctx context.Context, of *live.HistoryFilter) (pag
 
 // addStretches adds a page of those that where picks; limit and offset are the
 // last of args.
-func (snap snapshot) addStretches(ctx context.Context, page []live.Stretch, where string, args []any) ([]live.Stretch, error) {
+func (snap snapshot) addStretches(ctx context.Context, page []live.AgentStretch, where string, args []any) ([]live.AgentStretch, error) {
 	var rows []struct {
 		stretch
 		seenAgent
@@ -508,7 +508,10 @@ func (snap snapshot) addStretches(ctx context.Context, page []live.Stretch, wher
 		return nil, err
 	}
 	for _, r := range rows {
-		page = append(page, live.Stretch{State: r.State, Agent: r.agent(), ID: r.ID, Start: r.Start, End: r.End})
+		page = append(page, live.AgentStretch{
+			Stretch: live.Stretch{State: r.State, Start: r.Start, End: r.End},
+			Agent:   r.agent(), ID: r.ID,
+		})
 	}
 	return page, nil
 }

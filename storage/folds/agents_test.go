@@ -27,7 +27,7 @@ type told struct {
 
 // naive stretches of what was told, in the order of a page: as the contract says
 // it, one step after the other.
-func naive(all []told) (out []live.Stretch) {
+func naive(all []told) (out []live.AgentStretch) {
 	byAgent := map[string]map[int64]told{}
 	for _, s := range all { // in the order of arrival
 		if byAgent[s.agent] == nil {
@@ -44,7 +44,7 @@ func naive(all []told) (out []live.Stretch) {
 		}
 		slices.SortFunc(sorted, func(a, b told) int { return cmp.Compare(a.start, b.start) })
 		var codes [3]int64
-		var mine []live.Stretch
+		var mine []live.AgentStretch
 		for _, s := range sorted {
 			for i, c := range s.codes {
 				if c != nil {
@@ -58,11 +58,13 @@ func naive(all []told) (out []live.Stretch) {
 				}
 				mine[n-1].End = s.start
 			}
-			mine = append(mine, live.Stretch{State: is, Agent: live.Agent{Key: agent}, ID: s.id, Start: s.start, End: live.Open})
+			mine = append(mine, live.AgentStretch{
+				Stretch: live.Stretch{State: is, Start: s.start, End: live.Open}, Agent: live.Agent{Key: agent}, ID: s.id,
+			})
 		}
 		out = append(out, mine...)
 	}
-	slices.SortFunc(out, func(a, b live.Stretch) int {
+	slices.SortFunc(out, func(a, b live.AgentStretch) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.Agent.Key, b.Agent.Key))
 	})
 	return out
@@ -115,7 +117,7 @@ func testAgentHistory(t *testing.T) {
 	}
 	check := func(what string, of live.HistoryFilter) {
 		t.Helper()
-		var want []live.Stretch
+		var want []live.AgentStretch
 		for _, s := range naive(all) {
 			end := s.End
 			if end == live.Open {

@@ -66,9 +66,9 @@ func benchBoards(b *testing.B) {
 	}
 	accept(events)
 	require.NoError(b, f.FoldTo(ctx, 1))
-	boards := &live.Boards{Scenes: f, Directory: book.Of}
+	boards := &live.Boards{Facts: f, Directory: book.Of}
 	now := int64(pastStart + 60_000)
-	at := func() *live.Present {
+	at := func() *live.Board {
 		now++
 		p, err := boards.At(ctx, 1, now, time.UTC)
 		require.NoError(b, err)
@@ -77,16 +77,16 @@ func benchBoards(b *testing.B) {
 	began := time.Now()
 	at()
 	b.Logf("first load: %v", time.Since(began))
-	for name, ask := range map[string]func(p *live.Present) error{
-		"queue":    func(p *live.Present) error { p.CountQueue(now, live.Pick{}); return nil },
-		"agents":   func(p *live.Present) error { p.Talks(now); return nil },
-		"skills":   func(p *live.Present) error { p.Skills(now); return nil },
-		"rightnow": func(p *live.Present) error { p.CountChats(now); return nil },
-		"chatqueues": func(p *live.Present) error {
+	for name, ask := range map[string]func(p *live.Board) error{
+		"queue":    func(p *live.Board) error { p.CountQueue(now, live.Pick{}); return nil },
+		"agents":   func(p *live.Board) error { p.Talks(now); return nil },
+		"skills":   func(p *live.Board) error { p.Skills(now); return nil },
+		"rightnow": func(p *live.Board) error { p.CountChats(now); return nil },
+		"chatqueues": func(p *live.Board) error {
 			p.ChatQueues(now)
 			return nil
 		},
-		"today": func(p *live.Present) error {
+		"today": func(p *live.Board) error {
 			t, err := boards.Tally(ctx, 1, p, live.Window{From: p.From, To: now + 1000, Now: now}, nil)
 			if err == nil {
 				t.Day()

@@ -46,7 +46,7 @@ func playBoards(t *testing.T, seed uint64) {
 	book := &directory.Book{}
 	n := listBoards(book)
 	f := storage.NewFolds(db.DB)
-	boards := &live.Boards{Scenes: f, Directory: book.Of}
+	boards := &live.Boards{Facts: f, Directory: book.Of}
 	check := func(what string, now int64) {
 		t.Helper()
 		p, err := boards.At(ctx, 1, now, time.FixedZone("", 8*3600))
@@ -90,16 +90,16 @@ func playBoards(t *testing.T, seed uint64) {
 	check("rebuilt", boardNow)
 	db = openAgain(t, &db)
 	f = storage.NewFolds(db.DB)
-	boards.Scenes = f
+	boards.Facts = f
 	for _, after := range later {
 		check("another life", boardNow+after)
 	}
 	var waits []string
 	last := int64(0)
 	require.NoError(t, f.EachWait(ctx, 1, boardNow-40*anHour, boardNow+2*anHour, func(w live.Wait) error {
-		require.GreaterOrEqual(t, w.EnteredAt, last)
-		last = w.EnteredAt
-		waits = append(waits, fmt.Sprint(w.Media, " ", w.Contact, " ", w.Queue, " ", w.EnteredAt, " ", w.EndedAt, " ", w.Outcome))
+		require.GreaterOrEqual(t, w.At, last)
+		last = w.At
+		waits = append(waits, fmt.Sprint(w.Media, " ", w.Contact, " ", w.Queue, " ", w.At, " ", w.EndsAt, " ", w.Outcome))
 		return nil
 	}))
 	slices.Sort(waits)
@@ -119,7 +119,7 @@ func (n *naiveBoards) retain(t *testing.T, db *store, f *folds.Folds) {
 	n.told = nil
 }
 
-// overWaits are the stays that are over, apart from those that are so because
+// overWaits are the waits that are over, apart from those that are so because
 // nothing is heard.
 func (n *naiveBoards) overWaits() (all []string) {
 	add := func(media, id string, stays []naiveStay, over bool, at int64) {
@@ -372,7 +372,7 @@ func again(rng *rand.Rand, e tale) tale {
 	return e
 }
 
-func compareBoards(t *testing.T, what string, boards *live.Boards, p *live.Present, n *naiveBoards) {
+func compareBoards(t *testing.T, what string, boards *live.Boards, p *live.Board, n *naiveBoards) {
 	t.Helper()
 	rows := n.rows()
 	require.Len(t, p.Rows, len(rows), what)
@@ -417,7 +417,7 @@ func compareBoards(t *testing.T, what string, boards *live.Boards, p *live.Prese
 	}
 }
 
-func (n *naiveBoards) compareQueue(t *testing.T, what string, p *live.Present, rows map[string]*naiveRow) {
+func (n *naiveBoards) compareQueue(t *testing.T, what string, p *live.Board, rows map[string]*naiveRow) {
 	t.Helper()
 	want := live.QueueCounts{Agents: len(rows), Strategies: map[string]int64{}, Types: map[string]int64{}}
 	var wrapUp, breaks, breakTime, talks, talk, waited int64
@@ -516,7 +516,7 @@ func (n *naiveBoards) compareQueue(t *testing.T, what string, p *live.Present, r
 	require.Equal(t, want, p.CountQueue(n.now, live.Pick{}), what)
 }
 
-func (n *naiveBoards) compareSkills(t *testing.T, what string, p *live.Present, rows map[string]*naiveRow) {
+func (n *naiveBoards) compareSkills(t *testing.T, what string, p *live.Board, rows map[string]*naiveRow) {
 	t.Helper()
 	media, at := map[string]string{}, map[string]int64{}
 	for i := range n.told {
@@ -578,7 +578,7 @@ func (n *naiveBoards) lastQueued(c *naiveChat) (at int64) {
 	return at
 }
 
-func (n *naiveBoards) compareChats(t *testing.T, what string, p *live.Present, rows map[string]*naiveRow) {
+func (n *naiveBoards) compareChats(t *testing.T, what string, p *live.Board, rows map[string]*naiveRow) {
 	t.Helper()
 	var want live.ChatCounts
 	var queues []live.ChatQueue
@@ -670,9 +670,9 @@ func (n *naiveBoards) compareChats(t *testing.T, what string, p *live.Present, r
 	require.EqualValues(t, could, p.MaxChats(), what)
 }
 
-// No question about the present, nor about windows of the past, reads a table from
+// No question about a board, nor about windows of the past, reads a table from
 // end to end.
-func TestScenePlans(t *testing.T) {
+func TestFactsPlans(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	e := &storetest.Explainer{DB: db.raw, T: t, Seen: map[string]bool{}, Sorts: true}
 	require.NoError(t, folds.Snapshot{Snapshot: sqldb.Snapshot{Q: e}}.Boards(ctx, 1))

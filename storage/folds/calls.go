@@ -25,7 +25,7 @@ func (callFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*
 	var ids []any
 	for i, e := range events {
 		if of[i] = live.CallOf(e); of[i] != "" && calls[of[i]] == nil {
-			calls[of[i]] = &live.Call{}
+			calls[of[i]] = &live.Call{ID: of[i]}
 			ids = append(ids, of[i])
 		}
 	}
@@ -44,10 +44,10 @@ func (callFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*
 		}
 		calls[k.ID] = c
 	}
-	w := waits{media: "call", was: map[string][]live.Stay{}}
+	w := waits{media: "call", was: map[string][]live.Wait{}}
 	ends := map[string]map[string]int64{}
 	for id, c := range calls {
-		w.was[id], ends[id] = c.Waits(), c.Ends()
+		w.was[id], ends[id] = c.EndedWaits(), c.Ends()
 	}
 	seqs := map[string]int64{}
 	for i, e := range events {
@@ -65,7 +65,7 @@ func (callFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*
 			return fmt.Errorf("call %s: %w", id, err)
 		}
 		rows[i] = []any{tenant, id, c.Last, seqs[id], facts}
-		w.now(id, seqs[id], c.Waits())
+		w.now(id, seqs[id], c.EndedWaits())
 	}
 	if err := upsert(ctx, tx, "INSERT INTO live_calls (tenant, call_id, last_at, seq, facts) VALUES", rows,
 		"ON CONFLICT (tenant, call_id) DO UPDATE SET last_at = excluded.last_at, seq = excluded.seq, facts = excluded.facts"); err != nil {

@@ -28,16 +28,16 @@ func testOddCallIDs(t *testing.T) {
 		{Tenant: 1, Type: event.AgentStatus, OrderKey: "agent/v", Body: []byte(`{"agentUUID": "u\ufffd", "startTime": 7, "loginStatus": 2}`)},
 	})
 	require.NoError(t, err)
-	found, err := f.FindScene(ctx, 1, 0)
+	found, err := f.FindFacts(ctx, 1, 0)
 	require.NoError(t, err)
 	require.Len(t, found.Calls, 1)
 	require.Len(t, found.Agents, 1)
 	for _, p := range found.Calls[0].Parties {
-		require.Len(t, p.Story, 2)
+		require.Len(t, p.Changes, 2)
 	}
 	db.exec(t, "INSERT INTO retention (tenant, payload) VALUES (1, 4611686018427387904)")
 	require.NoError(t, f.Trim(ctx))
-	found, err = f.FindScene(ctx, 1, 0)
+	found, err = f.FindFacts(ctx, 1, 0)
 	require.NoError(t, err)
 	require.Empty(t, found.Agents)
 	require.Empty(t, found.Calls)

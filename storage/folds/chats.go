@@ -24,7 +24,7 @@ func (chatFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*
 	var ids []any
 	for i, e := range events {
 		if of[i] = live.ChatOf(e); of[i] != "" && chats[of[i]] == nil {
-			chats[of[i]] = &live.Chat{}
+			chats[of[i]] = &live.Chat{ID: of[i]}
 			ids = append(ids, of[i])
 		}
 	}
@@ -43,9 +43,9 @@ func (chatFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*
 		}
 		chats[k.ID] = c
 	}
-	w := waits{media: "chat", was: map[string][]live.Stay{}}
+	w := waits{media: "chat", was: map[string][]live.Wait{}}
 	for id, c := range chats {
-		w.was[id] = c.Waits()
+		w.was[id] = c.EndedWaits()
 	}
 	seqs := map[string]int64{}
 	for i, e := range events {
@@ -63,7 +63,7 @@ func (chatFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*
 			return fmt.Errorf("chat %s: %w", id, err)
 		}
 		rows[i] = []any{tenant, id, c.First(), c.Last(), seqs[id], facts}
-		w.now(id, seqs[id], c.Waits())
+		w.now(id, seqs[id], c.EndedWaits())
 	}
 	if err := upsert(ctx, tx, "INSERT INTO live_chats (tenant, chat_id, first_at, last_at, seq, facts) VALUES", rows,
 		`ON CONFLICT (tenant, chat_id) DO UPDATE SET first_at = excluded.first_at, last_at = excluded.last_at, seq = excluded.seq,
@@ -114,13 +114,13 @@ func (f *chatFacts) chat() (*live.Chat, error) {
 // waits of calls or chats that a step changes.
 type waits struct {
 	media string
-	was   map[string][]live.Stay
+	was   map[string][]live.Wait
 	gone  []any
 	rows  [][]any
 }
 
 // now says which waits of a contact are over.
-func (w *waits) now(id string, seq int64, all []live.Stay) {
+func (w *waits) now(id string, seq int64, all []live.Wait) {
 	if was := w.was[id]; len(all)+len(was) == 0 || slices.Equal(all, was) {
 		return
 	}
@@ -146,9 +146,35 @@ func (w *waits) write(ctx context.Context, tx *sqlx.Tx, tenant int64) error {
 		campaign_id, gateway_number, call_type, seq) VALUES`, w.rows, "ON CONFLICT (tenant, media, contact_id, entered_at, queue) DO NOTHING")
 }
 
-var _ live.Waits = (*Folds)(nil)
+// waitRow is a row of waits.
+type waitRow struct {
+	Media      string `db:"media"`
+	Contact    string `db:"contact_id"`
+	Queue      string `db:"queue"`
+	EnteredAt  int64  `db:"entered_at"`
+	EndedAt    int64  `db:"ended_at"`
+	Outcome    string `db:"outcome"` // "": the contact went to another queue, or its call or chat ended
+	Agent      string `db:"agent"`   // who answered
+	Department string `db:"department_id"`
+	Group      string `db:"group_id"`
+	Campaign   string `db:"campaign_id"`
+	Gateway    string `db:"gateway_number"`
+	CallType   int64  `db:"call_type"`
+}
 
-// EachWait implements live.Waits.
+func (r *waitRow) wait() live.Wait {
+	return live.Wait{
+		QueueEvent: live.QueueEvent{
+			At: r.EnteredAt, Queue: r.Queue, Media: r.Media, Department: r.Department, Group: r.Group,
+			Campaign: r.Campaign, Gateway: r.Gateway, CallType: r.CallType, Outcome: r.Outcome,
+		},
+		Contact: r.Contact, Ended: true, EndsAt: r.EndedAt, Answer: r.Agent,
+	}
+}
+
+var _ live.WaitHistory = (*Folds)(nil)
+
+// EachWait implements live.WaitHistory.
 func (f *Folds) EachWait(ctx context.Context, tenant, from, to int64, fn func(live.Wait) error) error {
 	return f.ask(ctx, tenant, "find waits", func(snap snapshot) error { return snap.eachWait(ctx, tenant, from, to, fn) })
 }
@@ -161,11 +187,11 @@ func (snap snapshot) eachWait(ctx context.Context, tenant, from, to int64, fn fu
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var w live.Wait
-		if err := rows.StructScan(&w); err != nil {
+		var r waitRow
+		if err := rows.StructScan(&r); err != nil {
 			return err
 		}
-		if err := fn(w); err != nil {
+		if err := fn(r.wait()); err != nil {
 			return err
 		}
 	}
@@ -234,7 +260,7 @@ func (queueFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []
 		if e.Type != event.QueueEntered && e.Type != event.QueueLeft {
 			continue
 		}
-		f := live.ReadQueueFact(e)
+		f := live.ReadQueueEvent(e)
 		was, there := all[f.Queue]
 		if !there || f.At <= was.at {
 			was.media, was.at = f.Media, f.At

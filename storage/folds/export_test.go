@@ -156,18 +156,18 @@ func (snap snapshot) Stretches(ctx context.Context, of *live.HistoryFilter) erro
 // Boards asks all that boards are made of: the first time, and what has changed.
 func (snap snapshot) Boards(ctx context.Context, tenant int64) error {
 	for _, upTo := range []int64{0, 7} {
-		s := &scene{held: newHeld(1, [2]int64{})}
+		s := &factCache{cachedFacts: newCachedFacts(1, [2]int64{})}
 		s.upTo = upTo
 		if err := s.read(ctx, snap, tenant); err != nil {
 			return err
 		}
-		if err := s.readSpans(ctx, snap, tenant, []string{"ua"}); err != nil {
+		if err := s.readStretches(ctx, snap, tenant, []string{"ua"}); err != nil {
 			return err
 		}
-		s.agents["ua"] = &seenRow{Known: live.Known{State: live.State{Work: 7}, CallID: "c"}}
+		s.agents["ua"] = &seenRow{AgentState: live.AgentState{State: live.State{Work: 7}, CallID: "c"}}
 		if err := s.readCalls(ctx, snap, tenant); err != nil {
 			return err
 		}
 	}
-	return errors.Join(snap.eachChat(ctx, tenant, 1, 2, nil), snap.eachSpan(ctx, tenant, 1, 2, nil), snap.eachWait(ctx, tenant, 1, 2, nil))
+	return errors.Join(snap.eachChat(ctx, tenant, 1, 2, nil), snap.eachStretch(ctx, tenant, 1, 2, nil), snap.eachWait(ctx, tenant, 1, 2, nil))
 }

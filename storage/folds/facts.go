@@ -14,35 +14,35 @@ import (
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
-var _ live.Scenes = (*Folds)(nil)
+var _ live.FactStore = (*Folds)(nil)
 
-// scene is what boards of a tenant asked for last, so that it is read once: only
-// what has changed since is read again.
-type scene struct {
+// factCache has the facts that boards of a tenant asked for last, so that they are read
+// once: later only what has changed is read again.
+type factCache struct {
 	mu sync.Mutex
-	held
+	cachedFacts
 }
 
-type held struct {
-	since int64 // of what has some time not before it, all is here
-	upTo  int64 // all that events up to this number changed
+type cachedFacts struct {
+	since int64 // everything that ended at or after this time has been loaded
+	upTo  int64 // what events up to this number changed has been loaded, too
 	marks [2]int64
 
-	agents   map[string]*seenRow
-	spans    map[string][]live.Span
-	calls    map[string]*live.Call
-	seqs     map[string]int64 // of the last event about each call
-	chats    map[string]*live.Chat
-	chatSeqs map[string]int64
-	visitors map[string]*visitorRow
-	queues   map[string]*queueRow
+	agents    map[string]*seenRow
+	stretches map[string][]live.Stretch
+	calls     map[string]*live.Call
+	seqs      map[string]int64 // of the last event about each call
+	chats     map[string]*live.Chat
+	chatSeqs  map[string]int64
+	visitors  map[string]*visitorRow
+	queues    map[string]*queueRow
 
-	made *live.Scene // of all this; nil: it has changed
+	built *live.Facts // from all this; nil: it has changed
 }
 
 type seenRow struct {
 	seenAgent
-	live.Known
+	live.AgentState
 	Seq int64 `db:"seq"`
 }
 
@@ -61,84 +61,86 @@ type queueRow struct {
 // dayMS is a day in milliseconds.
 const dayMS = 86_400_000
 
-// sceneOld is how much older than asked for things get before they are dropped, ms.
-const sceneOld = dayMS
+// maxFactsAge is by how many ms the facts in memory may begin earlier than asked for
+// before they are dropped.
+const maxFactsAge = dayMS
 
-func (f *Folds) scene(tenant int64) *scene {
+func (f *Folds) factsOf(tenant int64) *factCache {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.scenes[tenant] == nil {
-		f.scenes[tenant] = &scene{}
+	if f.facts[tenant] == nil {
+		f.facts[tenant] = &factCache{}
 	}
-	return f.scenes[tenant]
+	return f.facts[tenant]
 }
 
 // forget what is in memory of a tenant.
 func (f *Folds) forget(tenant int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.scenes, tenant)
+	delete(f.facts, tenant)
 }
 
-// FindScene implements live.Scenes.
-func (f *Folds) FindScene(ctx context.Context, tenant, since int64) (found *live.Scene, err error) {
+// FindFacts implements live.FactStore.
+func (f *Folds) FindFacts(ctx context.Context, tenant, since int64) (found *live.Facts, err error) {
 	if f.cfg.In == sqldb.SQLite { // all that is committed passes through this process
 		last, err := f.horizon(ctx, tenant)
 		if err != nil {
-			return nil, fmt.Errorf("find scene: %w", err)
+			return nil, fmt.Errorf("find facts: %w", err)
 		}
-		if found := f.scene(tenant).still(since, last); found != nil {
+		if found := f.factsOf(tenant).unchanged(since, last); found != nil {
 			return found, nil
 		}
 	}
-	err = f.askAt(ctx, tenant, "find scene", func(snap snapshot, at map[string]int64) error {
-		found, err = f.scene(tenant).find(ctx, snap, tenant, since, f.least(at), [2]int64{at[rebuilt], at[trimmed]})
+	err = f.askAt(ctx, tenant, "find facts", func(snap snapshot, at map[string]int64) error {
+		found, err = f.factsOf(tenant).find(ctx, snap, tenant, since, f.least(at), [2]int64{at[rebuilt], at[trimmed]})
 		return err
 	})
 	return found, err
 }
 
-// still is the scene when nothing came since; nil: something did.
-func (s *scene) still(since, last int64) *live.Scene {
+// unchanged returns the facts that were built before if nothing came since; nil:
+// something did.
+func (s *factCache) unchanged(since, last int64) *live.Facts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.made == nil || !s.covers(since) || s.upTo < last {
+	if s.built == nil || !s.covers(since) || s.upTo < last {
 		return nil
 	}
-	return s.made
+	return s.built
 }
 
-func (s *scene) covers(since int64) bool { return since >= s.since && since-s.since <= sceneOld }
+func (s *factCache) covers(since int64) bool { return since >= s.since && since-s.since <= maxFactsAge }
 
-func (s *scene) find(ctx context.Context, snap snapshot, tenant, since, upTo int64, marks [2]int64) (found *live.Scene, err error) {
+func (s *factCache) find(ctx context.Context, snap snapshot, tenant, since, upTo int64, marks [2]int64) (found *live.Facts, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.calls == nil || !s.covers(since) || s.marks != marks {
-		s.held = newHeld(since, marks)
+		s.cachedFacts = newCachedFacts(since, marks)
 	}
-	if s.made != nil && s.upTo >= upTo {
-		return s.made, nil
+	if s.built != nil && s.upTo >= upTo {
+		return s.built, nil
 	}
 	if err := s.read(ctx, snap, tenant); err != nil {
-		s.calls, s.made = nil, nil
+		s.calls, s.built = nil, nil
 		return nil, err
 	}
 	s.upTo = max(s.upTo, upTo)
-	if s.made == nil {
-		s.made = s.make()
+	if s.built == nil {
+		s.built = s.build()
 	}
-	return s.made, nil
+	return s.built, nil
 }
 
-func newHeld(since int64, marks [2]int64) held {
-	return held{
-		since: since, marks: marks, agents: map[string]*seenRow{}, spans: map[string][]live.Span{}, calls: map[string]*live.Call{},
+func newCachedFacts(since int64, marks [2]int64) cachedFacts {
+	return cachedFacts{
+		since: since, marks: marks, agents: map[string]*seenRow{}, stretches: map[string][]live.Stretch{}, calls: map[string]*live.Call{},
 		seqs: map[string]int64{}, chats: map[string]*live.Chat{}, chatSeqs: map[string]int64{}, visitors: map[string]*visitorRow{}, queues: map[string]*queueRow{},
 	}
 }
 
 // read what has changed.
-func (s *scene) read(ctx context.Context, snap snapshot, tenant int64) error {
+func (s *factCache) read(ctx context.Context, snap snapshot, tenant int64) error {
 	for _, part := range []struct {
 		what string
 		fn   func(context.Context, snapshot, int64) error
@@ -150,7 +152,7 @@ func (s *scene) read(ctx context.Context, snap snapshot, tenant int64) error {
 	return nil
 }
 
-func (s *scene) readAgents(ctx context.Context, snap snapshot, tenant int64) error {
+func (s *factCache) readAgents(ctx context.Context, snap snapshot, tenant int64) error {
 	var rows []*seenRow
 	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT "+seenColumns+`, a.seq, a.first_at, CASE WHEN s.agent IS NULL THEN 0 ELSE 1 END AS statuses,
 			coalesce(s.login, 0) AS login, coalesce(s.reason, 0) AS reason, coalesce(s.work, 0) AS work,
@@ -172,7 +174,7 @@ func (s *scene) readAgents(ctx context.Context, snap snapshot, tenant int64) err
 		if was := s.agents[r.Agent]; was != nil && (r.Seq < was.Seq || *r == *was) {
 			continue
 		}
-		s.agents[r.Agent], s.made = r, nil
+		s.agents[r.Agent], s.built = r, nil
 		if r.Statuses {
 			keys = append(keys, r.Agent)
 		}
@@ -180,36 +182,36 @@ func (s *scene) readAgents(ctx context.Context, snap snapshot, tenant int64) err
 	if len(keys) == 0 {
 		return nil
 	}
-	return s.readSpans(ctx, snap, tenant, keys)
+	return s.readStretches(ctx, snap, tenant, keys)
 }
 
-func (s *scene) readSpans(ctx context.Context, snap snapshot, tenant int64, keys []string) error {
+func (s *factCache) readStretches(ctx context.Context, snap snapshot, tenant int64, keys []string) error {
 	list, err := json.Marshal(keys)
 	if err != nil {
 		return err
 	}
-	var spans []struct {
+	var rows []struct {
 		Agent string `db:"agent"`
-		live.Span
+		live.Stretch
 	}
-	if err := sqlx.SelectContext(ctx, snap.Q, &spans, "WITH these (agent) AS ("+items(snap.In)+`)
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "WITH these (agent) AS ("+items(snap.In)+`)
 		SELECT s.agent, s.start_at, s.end_at, s.login, s.reason, s.work FROM these n JOIN agent_stretches s ON s.tenant = ? AND s.agent = n.agent AND s.start_at >=
 			coalesce((SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = ? AND x.agent = n.agent AND x.start_at <= ?), 0)
 		WHERE s.end_at > ? ORDER BY s.agent, s.start_at`, string(list), tenant, tenant, s.since, s.since); err != nil {
 		return err
 	}
-	all := maps.Clone(s.spans) // the scene that was made has the other
+	all := maps.Clone(s.stretches) // the facts that were built have the old map
 	for _, k := range keys {
 		delete(all, k)
 	}
-	for _, r := range spans {
-		all[r.Agent] = append(all[r.Agent], r.Span)
+	for _, r := range rows {
+		all[r.Agent] = append(all[r.Agent], r.Stretch)
 	}
-	s.spans = all
+	s.stretches = all
 	return nil
 }
 
-func (s *scene) readCalls(ctx context.Context, snap snapshot, tenant int64) error {
+func (s *factCache) readCalls(ctx context.Context, snap snapshot, tenant int64) error {
 	var rows []callFacts
 	where, args := "last_at >= ?", []any{tenant, s.since}
 	if s.upTo > 0 {
@@ -241,7 +243,7 @@ func (s *scene) readCalls(ctx context.Context, snap snapshot, tenant int64) erro
 	return nil
 }
 
-func (s *scene) addCalls(rows []callFacts, since int64) error {
+func (s *factCache) addCalls(rows []callFacts, since int64) error {
 	for i := range rows {
 		r := &rows[i]
 		if at, there := s.seqs[r.ID]; there && r.Seq <= at {
@@ -255,12 +257,12 @@ func (s *scene) addCalls(rows []callFacts, since int64) error {
 			continue
 		}
 		c.Prepare()
-		s.calls[r.ID], s.seqs[r.ID], s.made = c, r.Seq, nil
+		s.calls[r.ID], s.seqs[r.ID], s.built = c, r.Seq, nil
 	}
 	return nil
 }
 
-func (s *scene) readChats(ctx context.Context, snap snapshot, tenant int64) error {
+func (s *factCache) readChats(ctx context.Context, snap snapshot, tenant int64) error {
 	var rows []chatFacts
 	where, args := "last_at >= ?", []any{tenant, s.since}
 	if s.upTo > 0 {
@@ -282,12 +284,12 @@ func (s *scene) readChats(ctx context.Context, snap snapshot, tenant int64) erro
 			continue
 		}
 		c.Prepare()
-		s.chats[r.ID], s.chatSeqs[r.ID], s.made = c, r.Seq, nil
+		s.chats[r.ID], s.chatSeqs[r.ID], s.built = c, r.Seq, nil
 	}
 	return nil
 }
 
-func (s *scene) readVisitors(ctx context.Context, snap snapshot, tenant int64) error {
+func (s *factCache) readVisitors(ctx context.Context, snap snapshot, tenant int64) error {
 	var rows []*visitorRow
 	where, args := "here = 1 AND at >= ?", []any{tenant, s.since}
 	if s.upTo > 0 {
@@ -301,32 +303,32 @@ func (s *scene) readVisitors(ctx context.Context, snap snapshot, tenant int64) e
 		if was != nil && r.Seq <= was.Seq || was == nil && r.At < s.since {
 			continue
 		}
-		s.visitors[r.ID], s.made = r, nil
+		s.visitors[r.ID], s.built = r, nil
 	}
 	return nil
 }
 
-func (s *scene) readQueues(ctx context.Context, snap snapshot, tenant int64) error {
+func (s *factCache) readQueues(ctx context.Context, snap snapshot, tenant int64) error {
 	var rows []*queueRow
 	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT queue, media, seq FROM seen_queues WHERE tenant = ? AND seq > ?", tenant, s.upTo); err != nil {
 		return err
 	}
 	for _, r := range rows {
 		if was := s.queues[r.ID]; was == nil || r.Seq > was.Seq && r.SeenQueue != was.SeenQueue {
-			s.queues[r.ID], s.made = r, nil
+			s.queues[r.ID], s.built = r, nil
 		}
 	}
 	return nil
 }
 
-func (s *scene) make() *live.Scene {
-	made := &live.Scene{
-		Since: s.since, Spans: s.spans, Agents: make([]live.Seen, 0, len(s.agents)),
+func (s *factCache) build() *live.Facts {
+	made := &live.Facts{
+		Since: s.since, Stretches: s.stretches, Agents: make([]live.SeenAgent, 0, len(s.agents)),
 		Calls: slices.AppendSeq(make([]*live.Call, 0, len(s.calls)), maps.Values(s.calls)),
 		Chats: slices.AppendSeq(make([]*live.Chat, 0, len(s.chats)), maps.Values(s.chats)),
 	}
 	for _, a := range s.agents {
-		made.Agents = append(made.Agents, live.Seen{Agent: a.agent(), Known: a.Known})
+		made.Agents = append(made.Agents, live.SeenAgent{Agent: a.agent(), AgentState: a.AgentState})
 	}
 	for _, v := range s.visitors {
 		if v.Here == 1 {
@@ -340,7 +342,7 @@ func (s *scene) make() *live.Scene {
 	return made
 }
 
-// EachChat implements live.Scenes.
+// EachChat implements live.FactStore.
 func (f *Folds) EachChat(ctx context.Context, tenant, from, to int64, fn func(*live.Chat)) error {
 	return f.ask(ctx, tenant, "find chats", func(snap snapshot) error { return snap.eachChat(ctx, tenant, from, to, fn) })
 }
@@ -366,12 +368,12 @@ func (snap snapshot) eachChat(ctx context.Context, tenant, from, to int64, fn fu
 	return rows.Err()
 }
 
-// EachSpan implements live.Scenes.
-func (f *Folds) EachSpan(ctx context.Context, tenant, from, to int64, fn func(agent string, s live.Span)) error {
-	return f.ask(ctx, tenant, "find statuses", func(snap snapshot) error { return snap.eachSpan(ctx, tenant, from, to, fn) })
+// EachStretch implements live.FactStore.
+func (f *Folds) EachStretch(ctx context.Context, tenant, from, to int64, fn func(agent string, s live.Stretch)) error {
+	return f.ask(ctx, tenant, "find statuses", func(snap snapshot) error { return snap.eachStretch(ctx, tenant, from, to, fn) })
 }
 
-func (snap snapshot) eachSpan(ctx context.Context, tenant, from, to int64, fn func(agent string, s live.Span)) error {
+func (snap snapshot) eachStretch(ctx context.Context, tenant, from, to int64, fn func(agent string, s live.Stretch)) error {
 	rows, err := snap.Q.QueryxContext(ctx, `SELECT s.agent, s.start_at, s.end_at, s.login, s.reason, s.work
 		FROM seen_agents n JOIN agent_stretches s ON s.tenant = n.tenant AND s.agent = n.agent AND s.start_at >=
 			coalesce((SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = n.tenant AND x.agent = n.agent AND x.start_at <= ?), 0)
@@ -383,12 +385,12 @@ func (snap snapshot) eachSpan(ctx context.Context, tenant, from, to int64, fn fu
 	for rows.Next() {
 		var r struct {
 			Agent string `db:"agent"`
-			live.Span
+			live.Stretch
 		}
 		if err := rows.StructScan(&r); err != nil {
 			return err
 		}
-		fn(r.Agent, r.Span)
+		fn(r.Agent, r.Stretch)
 	}
 	return rows.Err()
 }

@@ -109,13 +109,13 @@ type Folds struct {
 	done  map[int64]int64         // by tenant: all folds came to this number, or further
 	cold  map[int64]int64         // by tenant: up to this number events are read from the store
 
-	scenes map[int64]*scene // by tenant
+	facts map[int64]*factCache // by tenant
 }
 
 // New returns the folds of a store that is open.
 func New(cfg Config) *Folds {
 	return &Folds{
-		cfg: cfg, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, scenes: map[int64]*scene{},
+		cfg: cfg, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, facts: map[int64]*factCache{},
 		all: allFolds(cfg.Key),
 	}
 }

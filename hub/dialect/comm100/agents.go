@@ -96,7 +96,7 @@ func (a *API) agents(ctx context.Context, q *query) (any, error) {
 }
 
 // pick the agents of a department, given by its id or guid; "": all.
-func (q *query) pick(p *live.Present, department string) (rows []*live.Row) {
+func (q *query) pick(p *live.Board, department string) (rows []*live.Row) {
 	ids := []string{department}
 	for _, d := range p.Directory().Departments() {
 		if d.GUID == department {

@@ -162,7 +162,7 @@ func (a *API) listAgents(r *http.Request, c access.Caller, p *params) (any, erro
 }
 
 // knows a group: the directory has it, or an agent is in it.
-func knows(b *live.Present, group string) bool {
+func knows(b *live.Board, group string) bool {
 	return b.Directory().Group(group) != nil || slices.ContainsFunc(b.Rows, func(r live.Row) bool { return in(&r, group) })
 }
 
@@ -170,7 +170,7 @@ func in(r *live.Row, group string) bool {
 	return r.Listed != nil && slices.Contains(r.Listed.GroupIDs, group)
 }
 
-func (q *listed) list(b *live.Present, now int64) agentList {
+func (q *listed) list(b *live.Board, now int64) agentList {
 	var rows []*live.Row
 	for i := range b.Rows {
 		r := &b.Rows[i]

@@ -12,8 +12,8 @@ import (
 
 // part of what there is now, with one key of a break-down.
 type part struct {
-	values  []string // one for each dimension
-	present live.Present
+	values []string // one for each dimension
+	board  live.Board
 }
 
 // parts divides what a filter picks. A thing with several values of a dimension,
@@ -21,14 +21,14 @@ type part struct {
 type parts struct {
 	dims   []string
 	zone   *time.Location
-	b      *live.Present
+	b      *live.Board
 	by     map[string]*part
 	agents map[string]string // names by number
 }
 
 const keySeparator = "|" // the contract's
 
-func (p *parts) add(of func(dimension string) []string, put func(*live.Present)) {
+func (p *parts) add(of func(dimension string) []string, put func(*live.Board)) {
 	combined := [][]string{nil}
 	for _, d := range p.dims {
 		var next [][]string
@@ -48,12 +48,12 @@ func (p *parts) add(of func(dimension string) []string, put func(*live.Present))
 		seen[key] = true
 		one := p.by[key]
 		if one == nil {
-			one = &part{values: values, present: *p.b}
-			one.present.Rows, one.present.Waiting, one.present.Today, one.present.Answered = nil, nil, nil, nil
+			one = &part{values: values, board: *p.b}
+			one.board.Rows, one.board.Waiting, one.board.Today, one.board.Answered = nil, nil, nil, nil
 			p.by[key] = one
 		}
 		if put != nil {
-			put(&one.present)
+			put(&one.board)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func (p *parts) divide(pick live.Pick) {
 	for i := range p.b.Rows {
 		r := &p.b.Rows[i]
 		if pick.Agent == nil || pick.Agent(r) {
-			p.add(func(d string) []string { values, _ := ofAgent(r, d); return values }, func(x *live.Present) { x.Rows = append(x.Rows, *r) })
+			p.add(func(d string) []string { values, _ := ofAgent(r, d); return values }, func(x *live.Board) { x.Rows = append(x.Rows, *r) })
 		}
 	}
 	for i := range p.b.Waiting {
@@ -87,7 +87,7 @@ func (p *parts) divide(pick live.Pick) {
 					return values
 				}
 				return p.when(d, w.Since)
-			}, func(x *live.Present) { x.Waiting = append(x.Waiting, *w) })
+			}, func(x *live.Board) { x.Waiting = append(x.Waiting, *w) })
 		}
 	}
 	for i := range p.b.Today {
@@ -98,7 +98,7 @@ func (p *parts) divide(pick live.Pick) {
 					return values
 				}
 				return p.when(d, c.At)
-			}, func(x *live.Present) { x.Today = append(x.Today, *c) })
+			}, func(x *live.Board) { x.Today = append(x.Today, *c) })
 		}
 	}
 	for i := range p.b.Answered {
@@ -109,14 +109,14 @@ func (p *parts) divide(pick live.Pick) {
 					return values
 				}
 				return p.when(d, a.At)
-			}, func(x *live.Present) { x.Answered = append(x.Answered, *a) })
+			}, func(x *live.Board) { x.Answered = append(x.Answered, *a) })
 		}
 	}
 }
 
 // rows of a break-down, by key. Those in which all is 0 are left out, unless extra
 // asks for the inactive; of hours and days none is.
-func (q *counted) rows(b *live.Present, now int64, dims, fields []string) []row {
+func (q *counted) rows(b *live.Board, now int64, dims, fields []string) []row {
 	p := &parts{dims: dims, zone: q.zone, b: b, by: map[string]*part{}, agents: map[string]string{}}
 	p.divide(q.filter.pick())
 	keep := q.inactive
@@ -139,7 +139,7 @@ func (q *counted) rows(b *live.Present, now int64, dims, fields []string) []row 
 	all := []row{}
 	for _, key := range slices.Sorted(maps.Keys(p.by)) {
 		one := p.by[key]
-		n := one.present.CountQueue(now, live.Pick{})
+		n := one.board.CountQueue(now, live.Pick{})
 		r := row{Key: key, figures: pickFigures(&n, fields)}
 		if !keep && r.empty() {
 			continue

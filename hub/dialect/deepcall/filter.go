@@ -63,7 +63,7 @@ func ofAgent(r *live.Row, property string) ([]string, bool) {
 	return nil, false
 }
 
-func ofWaiting(w *live.Waiting, property string) ([]string, bool) {
+func ofWaiting(w *live.WaitRow, property string) ([]string, bool) {
 	switch property {
 	case "agentId":
 		if w.Agent != nil {
@@ -120,7 +120,7 @@ func (f filter) pick() live.Pick {
 	}
 	return live.Pick{
 		Agent: f.agent,
-		Waiting: func(w *live.Waiting) bool {
+		Waiting: func(w *live.WaitRow) bool {
 			return f.wants(func(p string) ([]string, bool) { return ofWaiting(w, p) })
 		},
 		Call: func(c *live.CallRow) bool {

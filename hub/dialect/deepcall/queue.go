@@ -159,7 +159,7 @@ func (a *API) countQueue(r *http.Request, c access.Caller, p *params) (any, erro
 	}{q.count(board, now), "success", http.StatusOK}, nil
 }
 
-func (q *counted) count(b *live.Present, now int64) queueData {
+func (q *counted) count(b *live.Board, now int64) queueData {
 	n := b.CountQueue(now, q.filter.pick())
 	d := queueData{
 		OnBreak: n.OnBreak, OnCall: n.OnCall, Web: n.Web, Agents: n.Agents, Size: n.Waiting,

@@ -130,7 +130,7 @@ func FuzzMetrics(f *testing.F) {
 		if q.pageNum < 1 || q.pageSize < 1 || q.pageSize > maxPageSize || q.pageNum*q.pageSize > maxRows || len(q.agents) > maxItems || len(q.work) > maxItems {
 			t.Fatalf("%+v", q)
 		}
-		q.show(&live.Board{Rows: make([]live.Row, 3)}, "demo")
+		q.show(&live.AgentBoard{Rows: make([]live.Row, 3)}, "demo")
 	})
 }
 

@@ -130,7 +130,7 @@ func (a *API) metrics(ctx context.Context, c access.Caller, q *watched, now int6
 	if err != nil {
 		return nil, err
 	}
-	return q.show(&present.Board, c.CompanyID), nil
+	return q.show(&present.AgentBoard, c.CompanyID), nil
 }
 
 func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {
@@ -252,7 +252,7 @@ func (p *params) querySort(values url.Values) (key string, down bool) {
 }
 
 // show the page of a board that is asked for, and the summary of all pages.
-func (q *watched) show(b *live.Board, company string) *metricsState {
+func (q *watched) show(b *live.AgentBoard, company string) *metricsState {
 	var rows []*live.Row
 	p := &metricsState{company: company, sum: summary{Inbound: b.Inbound, Outbound: b.Outbound}}
 	for i := range b.Rows {

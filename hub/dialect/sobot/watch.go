@@ -46,7 +46,7 @@ func (a *API) watchMetrics(w http.ResponseWriter, r *http.Request, c access.Call
 		then.at, first = now, then
 	}
 	zone := r.Header.Get("timezoneid")
-	var present *live.Present // that the page is of
+	var board *live.Board // that the page is of
 	var page *metricsState
 	s, err := a.Watches.Open(live.View{
 		Tenant: c.Tenant, Key: q.name() + " " + zone, Delay: q.delay,
@@ -59,8 +59,8 @@ func (a *API) watchMetrics(w http.ResponseWriter, r *http.Request, c access.Call
 			if err != nil {
 				return nil, err
 			}
-			if is != present {
-				present, page = is, q.show(&is.Board, c.CompanyID)
+			if is != board {
+				board, page = is, q.show(&is.AgentBoard, c.CompanyID)
 			}
 			return page, nil
 		},

@@ -13,8 +13,8 @@ func tell(typ event.Type, at int64, body string, args ...any) *event.Event {
 	return &event.Event{Type: typ, OccurredAt: at, Body: fmt.Appendf(nil, body, args...)}
 }
 
-// What ends the stays of a contact, whatever the order of arrival.
-func TestStays(t *testing.T) {
+// What ends the waits of a contact, whatever the order of arrival.
+func TestWaits(t *testing.T) {
 	in := func(queue string, at int64) *event.Event {
 		return tell(event.QueueEntered, 0, `{"contactId": "c", "media": "call", "queueId": %q, "enteredAt": %d}`, queue, at)
 	}
@@ -45,7 +45,7 @@ func TestStays(t *testing.T) {
 				call.Add(c.told[i])
 			}
 			got := ""
-			for _, s := range call.stays() {
+			for _, s := range call.waits() {
 				got += fmt.Sprintf("%s %d-", s.Queue, s.At)
 				if s.Ended {
 					got += fmt.Sprint(s.EndsAt)
@@ -60,13 +60,13 @@ func TestStays(t *testing.T) {
 // Many events of one contact or chat take bounded space, and the last say where it is.
 func TestFactsAreBounded(t *testing.T) {
 	call, chat := &Call{}, &Chat{}
-	for i := range 3 * maxFacts {
+	for i := range 3 * maxEvents {
 		call.Add(tell(event.QueueEntered, 0, `{"contactId": "c", "media": "call", "queueId": "q", "enteredAt": %d}`, i+1))
 		chat.Add(tell(event.ChatTransferred, 0, `{"chatId": "c", "toDepartmentId": "d", "at": %d}`, i+1))
 	}
-	require.Len(t, call.Queued, maxFacts)
-	require.EqualValues(t, 3*maxFacts, running(call.stays()).At)
-	require.Len(t, chat.Facts, maxFacts)
-	chat.Add(tell(event.ChatEnded, 0, `{"chatId": "c", "at": %d}`, 9*maxFacts))
+	require.Len(t, call.Queue, maxEvents)
+	require.EqualValues(t, 3*maxEvents, runningWait(call.waits()).At)
+	require.Len(t, chat.Events, maxEvents)
+	chat.Add(tell(event.ChatEnded, 0, `{"chatId": "c", "at": %d}`, 9*maxEvents))
 	require.Equal(t, ChatOver, chat.State(0, StaleChat))
 }

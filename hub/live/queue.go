@@ -8,12 +8,12 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// Queued is what the queue.* events of one contact say, each fact once: the same
-// type, queue and time told again replaces it.
-type Queued []QueueFact
+// QueueEvents are the queue.* events of one contact, each once: one that comes again
+// with the same type, queue and time replaces the earlier one.
+type QueueEvents []QueueEvent
 
-// QueueFact is one queue.entered or queue.left. Times are Unix ms.
-type QueueFact struct {
+// QueueEvent is one queue.entered or queue.left. Times are Unix ms.
+type QueueEvent struct {
 	Left       bool   `json:"x,omitempty"`
 	At         int64  `json:"t"`
 	Queue      string `json:"q"`
@@ -32,8 +32,8 @@ type QueueFact struct {
 	Outcome    string `json:"o,omitempty"`
 }
 
-// maxFacts of a contact or a chat that are kept, the newest: nobody waits longer.
-const maxFacts = 500
+// maxEvents of a contact or a chat are kept, the newest.
+const maxEvents = 500
 
 // ContactOf is the contact that a queue event is about, and its media.
 func ContactOf(e *event.Event) (id, media string) {
@@ -44,11 +44,11 @@ func ContactOf(e *event.Event) (id, media string) {
 	return b.text("contactId"), b.text("media")
 }
 
-// ReadQueueFact reads a queue event.
-func ReadQueueFact(e *event.Event) QueueFact { return queueFact(e.Type, read(e.Body)) }
+// ReadQueueEvent reads a queue event.
+func ReadQueueEvent(e *event.Event) QueueEvent { return readQueueEvent(e.Type, read(e.Body)) }
 
-func queueFact(t event.Type, b body) QueueFact {
-	f := QueueFact{Left: t == event.QueueLeft, At: b.time("enteredAt")}
+func readQueueEvent(t event.Type, b body) QueueEvent {
+	f := QueueEvent{Left: t == event.QueueLeft, At: b.time("enteredAt")}
 	if f.Left {
 		f.At = b.time("leftAt")
 	}
@@ -64,18 +64,18 @@ func queueFact(t event.Type, b body) QueueFact {
 }
 
 // add a fact.
-func (q *Queued) add(f QueueFact) {
-	*q = slices.DeleteFunc(*q, func(o QueueFact) bool { return o.Left == f.Left && o.At == f.At && o.Queue == f.Queue })
+func (q *QueueEvents) add(f QueueEvent) {
+	*q = slices.DeleteFunc(*q, func(o QueueEvent) bool { return o.Left == f.Left && o.At == f.At && o.Queue == f.Queue })
 	*q = append(*q, f)
-	if len(*q) > maxFacts {
-		oldest := slices.MinFunc(*q, func(a, b QueueFact) int { return cmp.Compare(a.At, b.At) })
-		i := slices.IndexFunc(*q, func(o QueueFact) bool { return o == oldest })
+	if len(*q) > maxEvents {
+		oldest := slices.MinFunc(*q, func(a, b QueueEvent) int { return cmp.Compare(a.At, b.At) })
+		i := slices.IndexFunc(*q, func(o QueueEvent) bool { return o == oldest })
 		*q = slices.Delete(*q, i, i+1)
 	}
 }
 
 // latest time of all; 0: there is none.
-func (q Queued) latest() (at int64) {
+func (q QueueEvents) latest() (at int64) {
 	for i := range q {
 		at = max(at, q[i].At)
 	}
@@ -83,52 +83,38 @@ func (q Queued) latest() (at int64) {
 }
 
 // earliest value that is not empty.
-func (q Queued) earliest(of func(*QueueFact) string) string {
-	var f first
+func (q QueueEvents) earliest(of func(*QueueEvent) string) string {
+	var f firstText
 	for i := range q {
-		f.hear(q[i].At, of(&q[i]))
+		f.note(q[i].At, of(&q[i]))
 	}
-	return f.Is
+	return f.Text
 }
 
-// Stay of a contact in one queue.
-type Stay struct {
-	QueueFact // of its queue.entered
-
-	Ended  bool
-	EndsAt int64  // Unix ms; not before it was entered
-	Answer string // agentUUID of queue.left
-}
-
-// Wait is a stay in a queue that is over. Times are Unix ms.
+// Wait is the time that a contact spends in one queue. It begins with a queue.entered.
 type Wait struct {
-	Media      string `db:"media"`      // call, chat
-	Contact    string `db:"contact_id"` // callID or chatId
-	Queue      string `db:"queue"`
-	EnteredAt  int64  `db:"entered_at"`
-	EndedAt    int64  `db:"ended_at"`
-	Outcome    string `db:"outcome"` // of queue.left; "": the contact went to another queue, or its call or chat ended
-	Agent      string `db:"agent"`   // agentUUID that answered
-	Department string `db:"department_id"`
-	Group      string `db:"group_id"`
-	Campaign   string `db:"campaign_id"`
-	Gateway    string `db:"gateway_number"`
-	CallType   int64  `db:"call_type"`
+	QueueEvent // its queue.entered; when the wait has ended, with the outcome of queue.left
+
+	Contact string // callID or chatId
+	Ended   bool
+	EndsAt  int64  // Unix ms; not before it began
+	Answer  string // agentUUID of queue.left: who answered
 }
 
-// Waits has those of the past: what share of the contacts was answered within some
+// WaitHistory has the waits that are over: what share of the contacts was answered within some
 // seconds can be asked of any time.
-type Waits interface {
-	// EachWait gives those that began in a time, From <= t < To, Unix ms, by when they
-	// began. It stops with the error of fn.
+type WaitHistory interface {
+	// EachWait gives fn the ended waits that began in a time, from <= t < to, Unix ms, in
+	// the order in which they began. It stops with the error of fn.
 	EachWait(ctx context.Context, tenant, from, to int64, fn func(Wait) error) error
 }
 
-// stays in their order: entering a queue ends the stay before.
-func (q Queued) stays() (all []Stay) {
+// waits returns the waits of a contact in their order: entering a queue ends the wait
+// before.
+func (q QueueEvents) waits(contact string) (all []Wait) {
 	facts := slices.Clone(q)
-	slices.SortStableFunc(facts, func(a, b QueueFact) int {
-		entered := func(f QueueFact) int {
+	slices.SortStableFunc(facts, func(a, b QueueEvent) int {
+		entered := func(f QueueEvent) int {
 			if f.Left {
 				return 1
 			}
@@ -137,7 +123,7 @@ func (q Queued) stays() (all []Stay) {
 		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(entered(a), entered(b)))
 	})
 	for _, f := range facts {
-		var last *Stay
+		var last *Wait
 		if n := len(all); n > 0 && !all[n-1].Ended {
 			last = &all[n-1]
 		}
@@ -146,7 +132,7 @@ func (q Queued) stays() (all []Stay) {
 			if last != nil {
 				last.Ended, last.EndsAt = true, f.At
 			}
-			all = append(all, Stay{QueueFact: f})
+			all = append(all, Wait{QueueEvent: f, Contact: contact})
 		case last != nil && last.Queue == f.Queue:
 			last.Ended, last.EndsAt, last.Outcome, last.Answer = true, f.At, f.Outcome, f.Agent
 		}
@@ -154,17 +140,19 @@ func (q Queued) stays() (all []Stay) {
 	return all
 }
 
-// running is the stay that nothing has ended; nil: none.
-func running(all []Stay) *Stay {
+// runningWait returns the last of a contact's waits unless it has ended; nil: it has, or
+// there is none.
+func runningWait(all []Wait) *Wait {
 	if n := len(all); n > 0 && !all[n-1].Ended {
 		return &all[n-1]
 	}
 	return nil
 }
 
-// ended are the stays that are over, also by the end of the call or chat that waited.
-func ended(all []Stay, over bool, at int64) []Stay {
-	last := running(all)
+// endedWaits returns the waits that are over, also those that ended with the call or
+// chat: that is over, and ended at a time.
+func endedWaits(all []Wait, over bool, at int64) []Wait {
+	last := runningWait(all)
 	switch {
 	case last == nil:
 	case over:
