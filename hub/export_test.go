@@ -25,7 +25,7 @@ func Table() []Line {
 }
 
 // Guarded is a hub of one route.
-func Guarded(public bool, roles []access.Role, h api.Handler) http.Handler {
+func Guarded(public bool, roles []access.Role, h api.Responder) http.Handler {
 	rt := &Routes{Auth: &access.Authenticator{Book: &access.Book{}}}
 	guard := rt.guard(route{"GET", "/", audience{public: public, roles: roles}, h})
 	return rt.outermost(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { guard(w, r, nil) }))

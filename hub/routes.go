@@ -38,7 +38,7 @@ type Routes struct {
 type route struct {
 	method, path string
 	who          audience
-	handle       api.Handler
+	handle       api.Responder
 }
 
 // audience of a route. The zero audience is a mistake, not an open door.
@@ -61,7 +61,7 @@ func (h *Routes) table() []route {
 	var (
 		anyone = audience{public: true}
 		ingest = audience{roles: []access.Role{owner, access.Ingest}, inURL: true}
-		api    = h.API
+		v1     = h.API.Respond // for handlers that return what is answered
 	)
 	t := []route{
 		{"GET", "/healthz", anyone, plain(h.Healthz)},
@@ -73,55 +73,55 @@ func (h *Routes) table() []route {
 
 		{"POST", "/v1/events", ingest, h.ingest},
 		{"POST", "/v1/events/:id", ingest, h.ingest}, // :id is the type
-		{"GET", "/v1/events", only(owner, auditor), api.ListEvents},
-		{"GET", "/v1/events/:id", only(owner, auditor), api.GetEvent},
+		{"GET", "/v1/events", only(owner, auditor), v1(h.API.ListEvents)},
+		{"GET", "/v1/events/:id", only(owner, auditor), v1(h.API.GetEvent)},
 
-		{"POST", "/v1/tenants", only(platform), api.CreateTenant},
-		{"GET", "/v1/tenants", only(platform), api.ListTenants},
-		{"GET", "/v1/tenants/:id", only(platform, owner), api.GetTenant},
-		{"PATCH", "/v1/tenants/:id", only(platform, owner), api.PatchTenant},
-		{"POST", "/v1/tenants/:id/keys", only(platform, owner), api.CreateKey},
-		{"GET", "/v1/tenants/:id/keys", only(platform, owner), api.ListKeys},
-		{"DELETE", "/v1/tenants/:id/keys/:keyId", only(platform, owner), api.RevokeKey},
+		{"POST", "/v1/tenants", only(platform), v1(h.API.CreateTenant)},
+		{"GET", "/v1/tenants", only(platform), v1(h.API.ListTenants)},
+		{"GET", "/v1/tenants/:id", only(platform, owner), v1(h.API.GetTenant)},
+		{"PATCH", "/v1/tenants/:id", only(platform, owner), v1(h.API.PatchTenant)},
+		{"POST", "/v1/tenants/:id/keys", only(platform, owner), v1(h.API.CreateKey)},
+		{"GET", "/v1/tenants/:id/keys", only(platform, owner), v1(h.API.ListKeys)},
+		{"DELETE", "/v1/tenants/:id/keys/:keyId", only(platform, owner), v1(h.API.RevokeKey)},
 
-		{"POST", "/v1/subscriptions", only(owner), api.CreateSubscription},
-		{"GET", "/v1/subscriptions", only(owner), api.ListSubscriptions},
-		{"GET", "/v1/subscriptions/:id", only(owner), api.GetSubscription},
-		{"PATCH", "/v1/subscriptions/:id", only(owner), api.PatchSubscription},
-		{"DELETE", "/v1/subscriptions/:id", only(owner), api.DeleteSubscription},
-		{"GET", "/v1/subscriptions/:id/versions", only(owner), api.ListVersions},
-		{"POST", "/v1/subscriptions/:id/pause", only(owner), api.PauseSubscription},
-		{"POST", "/v1/subscriptions/:id/resume", only(owner), api.ResumeSubscription},
-		{"POST", "/v1/subscriptions/:id/rotate-key", only(owner), api.RotateKey},
-		{"POST", "/v1/subscriptions/:id/test", only(owner), api.TestSubscription},
+		{"POST", "/v1/subscriptions", only(owner), v1(h.API.CreateSubscription)},
+		{"GET", "/v1/subscriptions", only(owner), v1(h.API.ListSubscriptions)},
+		{"GET", "/v1/subscriptions/:id", only(owner), v1(h.API.GetSubscription)},
+		{"PATCH", "/v1/subscriptions/:id", only(owner), v1(h.API.PatchSubscription)},
+		{"DELETE", "/v1/subscriptions/:id", only(owner), v1(h.API.DeleteSubscription)},
+		{"GET", "/v1/subscriptions/:id/versions", only(owner), v1(h.API.ListVersions)},
+		{"POST", "/v1/subscriptions/:id/pause", only(owner), v1(h.API.PauseSubscription)},
+		{"POST", "/v1/subscriptions/:id/resume", only(owner), v1(h.API.ResumeSubscription)},
+		{"POST", "/v1/subscriptions/:id/rotate-key", only(owner), v1(h.API.RotateKey)},
+		{"POST", "/v1/subscriptions/:id/test", only(owner), v1(h.API.TestSubscription)},
 
-		{"GET", "/v1/deliveries", only(owner, auditor), api.ListDeliveries},
-		{"GET", "/v1/deliveries/:id", only(owner, auditor), api.GetDelivery},
-		{"GET", "/v1/deliveries/:id/attempts", only(owner, auditor), api.ListAttempts},
-		{"POST", "/v1/deliveries/:id/retry", only(owner), api.RetryDelivery},
+		{"GET", "/v1/deliveries", only(owner, auditor), v1(h.API.ListDeliveries)},
+		{"GET", "/v1/deliveries/:id", only(owner, auditor), v1(h.API.GetDelivery)},
+		{"GET", "/v1/deliveries/:id/attempts", only(owner, auditor), v1(h.API.ListAttempts)},
+		{"POST", "/v1/deliveries/:id/retry", only(owner), v1(h.API.RetryDelivery)},
 
-		{"GET", "/v1/types", only(owner, access.Ingest, access.Query, auditor), api.ListTypes},
-		{"GET", "/v1/subscriptions/:id/health", only(owner, auditor), api.SubscriptionHealth},
-		{"GET", "/v1/stats", only(owner, auditor), api.Stats},
+		{"GET", "/v1/types", only(owner, access.Ingest, access.Query, auditor), v1(h.API.ListTypes)},
+		{"GET", "/v1/subscriptions/:id/health", only(owner, auditor), v1(h.API.SubscriptionHealth)},
+		{"GET", "/v1/stats", only(owner, auditor), v1(h.API.Stats)},
 
-		{"GET", "/v1/exports/deliveries", only(owner, auditor), api.ExportDeliveries},
-		{"GET", "/v1/tail", only(owner, auditor), api.TailAttempts},
-		{"GET", "/v1/audit", only(platform, owner, auditor), api.ListAudit},
+		{"GET", "/v1/exports/deliveries", only(owner, auditor), h.API.ExportDeliveries},
+		{"GET", "/v1/tail", only(owner, auditor), h.API.TailAttempts},
+		{"GET", "/v1/audit", only(platform, owner, auditor), v1(h.API.ListAudit)},
 
-		{"POST", "/v1/apps", only(owner), api.CreateApp},
-		{"GET", "/v1/apps", only(owner), api.ListApps},
-		{"DELETE", "/v1/apps/:id", only(owner), api.DeleteApp},
+		{"POST", "/v1/apps", only(owner), v1(h.API.CreateApp)},
+		{"GET", "/v1/apps", only(owner), v1(h.API.ListApps)},
+		{"DELETE", "/v1/apps/:id", only(owner), v1(h.API.DeleteApp)},
 
-		{"PUT", "/v1/directory", only(owner), api.PutDirectory},
-		{"GET", "/v1/directory/:kind", only(owner), api.ListObjects},
-		{"PUT", "/v1/directory/:kind/:id", only(owner), api.PutObject},
-		{"GET", "/v1/directory/:kind/:id", only(owner), api.GetObject},
-		{"DELETE", "/v1/directory/:kind/:id", only(owner), api.DeleteObject},
+		{"PUT", "/v1/directory", only(owner), v1(h.API.PutDirectory)},
+		{"GET", "/v1/directory/:kind", only(owner), v1(h.API.ListObjects)},
+		{"PUT", "/v1/directory/:kind/:id", only(owner), v1(h.API.PutObject)},
+		{"GET", "/v1/directory/:kind/:id", only(owner), v1(h.API.GetObject)},
+		{"DELETE", "/v1/directory/:kind/:id", only(owner), v1(h.API.DeleteObject)},
 
-		{"PUT", "/v1/recordings/:id", only(owner), api.PutRecording},
-		{"GET", "/v1/recordings/:id", only(owner, access.Query), api.GetRecording},
-		{"HEAD", "/v1/recordings/:id", only(owner, access.Query), api.GetRecording},
-		{"DELETE", "/v1/recordings/:id", only(owner), api.DeleteRecording},
+		{"PUT", "/v1/recordings/:id", only(owner), h.API.PutRecording},
+		{"GET", "/v1/recordings/:id", only(owner, access.Query), h.API.GetRecording},
+		{"HEAD", "/v1/recordings/:id", only(owner, access.Query), h.API.GetRecording},
+		{"DELETE", "/v1/recordings/:id", only(owner), v1(h.API.DeleteRecording)},
 	}
 	if h.Metrics != nil {
 		t = append(t, route{"GET", "/metrics", anyone, plain(h.Metrics)})
@@ -133,7 +133,7 @@ func (h *Routes) ingest(w http.ResponseWriter, r *http.Request, c access.Caller,
 	h.Ingest(w, r, c, ps.ByName("id"))
 }
 
-func plain(h http.Handler) api.Handler {
+func plain(h http.Handler) api.Responder {
 	return func(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) { h.ServeHTTP(w, r) }
 }
 

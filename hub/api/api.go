@@ -5,27 +5,19 @@ package api
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
-
-	"github.com/julienschmidt/httprouter"
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/ingest"
-	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/recording"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/subscriptions"
 )
-
-// Handler answers one request of a caller that the route table let through.
-type Handler func(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params)
 
 // API holds what the handlers need.
 type API struct {
@@ -77,42 +69,3 @@ func (a *API) now() time.Time {
 }
 
 func (a *API) log() *slog.Logger { return cmp.Or(a.Log, slog.Default()) }
-
-// fail answers err: problems and the errors above as themselves, anything else
-// as 500 with its reason in the log only.
-func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	var d *problem.Details
-	switch {
-	case errors.As(err, &d):
-		problem.Write(w, *d)
-	case errors.Is(err, ErrNotFound):
-		problem.Write(w, problem.Details{Status: http.StatusNotFound, Detail: "no such object in this tenant"})
-	case errors.Is(err, ErrExists), errors.Is(err, ErrLastKey):
-		problem.Write(w, problem.Details{Status: http.StatusConflict, Detail: err.Error()})
-	case errors.Is(err, ErrVersion):
-		problem.Write(w, problem.Details{Status: http.StatusPreconditionFailed, Detail: "it has another version than If-Match says: read it again"})
-	case errors.Is(err, ingest.ErrBusy):
-		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the hub is full, or its store is away: come again, and see first whether this was done", RetryAfter: time.Second})
-	case errors.Is(err, ErrLimit):
-		problem.Write(w, problem.Details{Status: http.StatusTooManyRequests, Detail: err.Error()})
-	case r.Context().Err() != nil:
-		// The caller went away; nobody reads the answer.
-		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the request was given up"})
-	default:
-		a.log().ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "request", w.Header().Get("X-Request-Id"), "err", err)
-		problem.Write(w, problem.Details{Status: http.StatusInternalServerError, Detail: "the hub could not do this; its log says why"})
-	}
-}
-
-// answer writes v as JSON.
-func (a *API) answer(w http.ResponseWriter, r *http.Request, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller went away: nobody is left to tell
-}

@@ -36,37 +36,32 @@ type appView struct {
 	CreatedAt Time           `json:"createdAt"`
 }
 
-func viewApp(a access.App) appView {
+func viewApp(a *access.App) appView {
 	return appView{ID: a.ID, AppID: a.ID, Kind: a.Kind, Name: a.Name, Role: a.Role, CreatedAt: Time(a.CreatedAt)}
 }
 
 // CreateApp is POST /v1/apps: a credential for clients of a vendor that sign.
 // The tenant's limit of keys is one of apps, too.
-func (a *API) CreateApp(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+func (a *API) CreateApp(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
 	var in struct {
 		Kind access.AppKind `json:"kind"`
 		Name string         `json:"name"`
 	}
-	if err := decode(w, r, &in); err != nil {
-		a.fail(w, r, err)
-		return
+	if err := decode(r, &in); err != nil {
+		return 0, nil, err
 	}
 	switch {
 	case in.Kind == "":
-		a.fail(w, r, problem.Field(http.StatusUnprocessableEntity, "kind", "is required: sobot or oauth1"))
-		return
+		return 0, nil, problem.Field(http.StatusUnprocessableEntity, "kind", "is required: sobot or oauth1")
 	case in.Kind != access.SobotApp && in.Kind != access.OAuth1App:
-		a.fail(w, r, problem.Field(http.StatusUnprocessableEntity, "kind", "must be sobot or oauth1"))
-		return
+		return 0, nil, problem.Field(http.StatusUnprocessableEntity, "kind", "must be sobot or oauth1")
 	}
 	if msg := checkName(in.Name); msg != "" {
-		a.fail(w, r, problem.Field(http.StatusUnprocessableEntity, "name", msg))
-		return
+		return 0, nil, problem.Field(http.StatusUnprocessableEntity, "name", msg)
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	app := access.App{
 		ID: id.String(), Tenant: c.Tenant, CompanyID: c.CompanyID, Kind: in.Kind, Name: in.Name,
@@ -74,53 +69,39 @@ func (a *API) CreateApp(w http.ResponseWriter, r *http.Request, c access.Caller,
 	}
 	ctx := context.WithoutCancel(r.Context())
 	if err := a.Apps.CreateApp(ctx, c, app, a.limits(c).Keys); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	if err := a.Book.SyncApps(ctx, a.Apps.LoadApps); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	v := viewApp(app)
+	v := viewApp(&app)
 	v.AppSecret = app.Secret
-	a.answer(w, r, http.StatusCreated, v)
+	return http.StatusCreated, v, nil
 }
 
 // ListApps is GET /v1/apps: the live ones.
-func (a *API) ListApps(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+func (a *API) ListApps(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
 	before := ""
 	limit, err := a.readPage(r, "apps", &before)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	apps, err := a.Apps.FindApps(r.Context(), c.Tenant, before, limit+1)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	next := ""
-	if len(apps) > limit {
-		apps = apps[:limit]
-		next = a.Cursors.Make("apps", apps[limit-1].ID)
-	}
-	views := make([]appView, len(apps))
-	for i, app := range apps {
-		views[i] = viewApp(app)
-	}
-	answerList(a, w, r, views, next)
+	apps, next := cutPage(a.Cursors, "apps", apps, limit, func(a *access.App) any { return a.ID })
+	return http.StatusOK, pageOf(viewsOf(apps, viewApp), next), nil
 }
 
 // DeleteApp is DELETE /v1/apps/{id}: it and its tokens are refused from now on.
-func (a *API) DeleteApp(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) DeleteApp(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	ctx := context.WithoutCancel(r.Context())
 	if err := a.Apps.DeleteApp(ctx, c, c.Tenant, ps.ByName("id"), a.now()); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	if err := a.Book.SyncApps(ctx, a.Apps.LoadApps); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	w.WriteHeader(http.StatusNoContent)
+	return http.StatusNoContent, nil, nil
 }

@@ -43,37 +43,34 @@ type auditView struct {
 	After  json.RawMessage `json:"after,omitempty"`
 }
 
+func viewAudit(r *audit.Row) auditView {
+	return auditView{
+		Seq: r.Seq, At: timeOf(r.At), Who: r.Who, Name: r.Name, IP: r.IP, Action: r.Action, Object: r.Object,
+		Before: json.RawMessage(r.Before), After: json.RawMessage(r.After),
+	}
+}
+
 // ListAudit is GET /v1/audit: who changed or saw what, newest first. Owners and
 // auditors see the rows of their tenant, platform keys what platform keys did
 // and what belongs to no tenant. A page may be short although a cursor follows.
-func (a *API) ListAudit(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+func (a *API) ListAudit(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
 	f := audit.Filter{Tenant: c.Tenant}
 	var err error
 	if f.Limit, err = a.readPage(r, "audit", &f.Before, "action", "object", "who", "from", "to"); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	q := r.URL.Query()
 	f.Action, f.Object, f.Who = q.Get("action"), q.Get("object"), q.Get("who")
 	if f.From, f.To, err = timesOf(q); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	rows, next, err := a.Audit.FindAudit(r.Context(), f)
 	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	views := make([]auditView, len(rows))
-	for i, row := range rows {
-		views[i] = auditView{
-			Seq: row.Seq, At: timeOf(row.At), Who: row.Who, Name: row.Name, IP: row.IP, Action: row.Action, Object: row.Object,
-			Before: json.RawMessage(row.Before), After: json.RawMessage(row.After),
-		}
+		return 0, nil, err
 	}
 	cursor := ""
 	if next != 0 {
 		cursor = a.Cursors.Make("audit", next)
 	}
-	answerList(a, w, r, views, cursor)
+	return http.StatusOK, pageOf(viewsOf(rows, viewAudit), cursor), nil
 }

@@ -27,8 +27,8 @@ const (
 // another case, duplicate keys, trailing data and invalid UTF-8 are refused,
 // with their name where they have one. Malformed JSON is 400; what is
 // well-formed and wrong 422.
-func decode(w http.ResponseWriter, r *http.Request, dst any) error {
-	raw, err := body(w, r)
+func decode(r *http.Request, dst any) error {
+	raw, err := body(r)
 	if err != nil {
 		return err
 	}
@@ -36,9 +36,10 @@ func decode(w http.ResponseWriter, r *http.Request, dst any) error {
 }
 
 // body reads the bytes of a JSON body.
-func body(w http.ResponseWriter, r *http.Request) ([]byte, error) { return bodyUpTo(w, r, maxBody) }
+func body(r *http.Request) ([]byte, error) { return bodyUpTo(r, maxBody) }
 
-func bodyUpTo(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+// bodyUpTo reads the bytes of a JSON body of at most that many bytes.
+func bodyUpTo(r *http.Request, most int64) ([]byte, error) {
 	if ct := r.Header.Get("Content-Type"); ct != "" {
 		mt, _, err := mime.ParseMediaType(ct)
 		if err != nil || mt != "application/json" && mt != "application/merge-patch+json" {
@@ -48,7 +49,7 @@ func bodyUpTo(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
 		return nil, problem.New(http.StatusUnsupportedMediaType, "the body must not be encoded")
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, most))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

@@ -73,7 +73,7 @@ func TestDecode(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got sample
 			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(tt.body))
-			err := decode(httptest.NewRecorder(), r, &got)
+			err := decode(r, &got)
 			if tt.status == 0 {
 				require.NoError(t, err)
 				return
@@ -107,7 +107,7 @@ func TestDecodeHeaders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{}`))
 			r.Header.Set(tt.header, tt.value)
-			err := decode(httptest.NewRecorder(), r, &sample{})
+			err := decode(r, &sample{})
 			if tt.status == 0 {
 				require.NoError(t, err)
 				return
@@ -122,7 +122,7 @@ func TestDecodeHeaders(t *testing.T) {
 func TestDecodeOfABodyThatBreaksOff(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/", breaksOff{})
 	var d *problem.Details
-	require.ErrorAs(t, decode(httptest.NewRecorder(), r, &sample{}), &d)
+	require.ErrorAs(t, decode(r, &sample{}), &d)
 	require.Equal(t, 400, d.Status)
 }
 

@@ -88,32 +88,22 @@ func viewDelivery(d *search.Delivery) deliveryView {
 	return v
 }
 
-func viewDeliveries(ds []search.Delivery) []deliveryView {
-	views := make([]deliveryView, len(ds))
-	for i := range ds {
-		views[i] = viewDelivery(&ds[i])
-	}
-	return views
-}
-
 // ListDeliveries is GET /v1/deliveries: newest first, or, with orderKey, in
 // order. A page may be short although a cursor follows.
-func (a *API) ListDeliveries(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+func (a *API) ListDeliveries(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
 	f, err := a.deliveryFilter(r, c)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	ds, next, err := a.Search.FindDeliveries(r.Context(), f)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	cursor := ""
 	if next != nil {
 		cursor = a.Cursors.Make("deliveries", next)
 	}
-	answerList(a, w, r, viewDeliveries(ds), cursor)
+	return http.StatusOK, pageOf(viewsOf(ds, viewDelivery), cursor), nil
 }
 
 // deliveryFilters are the parameters that pick deliveries.
@@ -196,37 +186,32 @@ func (a *API) delivery(r *http.Request, c access.Caller, ps httprouter.Params) (
 }
 
 // GetDelivery is GET /v1/deliveries/{id}.
-func (a *API) GetDelivery(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) GetDelivery(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	_, err := query(r)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	d, err := a.delivery(r, c, ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	a.answer(w, r, http.StatusOK, viewDelivery(d))
+	return http.StatusOK, viewDelivery(d), nil
 }
 
 // RetryDelivery is POST /v1/deliveries/{id}/retry: 202 with the delivery, of
 // which a new run is pending.
-func (a *API) RetryDelivery(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) RetryDelivery(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	q, err := query(r, "force")
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	force, err := boolOf(q, "force")
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	d, err := a.delivery(r, c, ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	err = a.Retries.RetryDelivery(r.Context(), c.Tenant, d.Sub, d.Seq, force != nil && *force, c)
 	if conflict, ok := errors.AsType[*Conflict](err); ok {
@@ -240,10 +225,9 @@ func (a *API) RetryDelivery(w http.ResponseWriter, r *http.Request, c access.Cal
 		d, err = a.Search.FindDelivery(r.Context(), c.Tenant, d.Sub, d.Seq)
 	}
 	if err != nil {
-		a.fail(w, r, found(err))
-		return
+		return 0, nil, found(err)
 	}
-	a.answer(w, r, http.StatusAccepted, viewDelivery(d))
+	return http.StatusAccepted, viewDelivery(d), nil
 }
 
 type attemptView struct {
@@ -294,27 +278,23 @@ const maxAttemptsBytes = 4 << 20
 
 // ListAttempts is GET /v1/deliveries/{id}/attempts: all requests of all runs,
 // oldest first, as they were sent. A page may be short although a cursor follows.
-func (a *API) ListAttempts(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) ListAttempts(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	var after search.AttemptPlace
 	limit, err := a.readPage(r, "attempts", &after)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	d, err := a.delivery(r, c, ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	attempts, err := a.Search.FindAttempts(r.Context(), c.Tenant, d.Sub, d.Seq, after, limit+1)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	e, err := a.Search.FindEventSeq(r.Context(), c.Tenant, d.Seq)
 	if err != nil && !errors.Is(err, search.ErrNotFound) {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	s := sent{api: a, caller: c, delivery: d, event: e, versions: map[int64]*subscriptions.Subscription{}, masked: map[event.Masking][]byte{}}
 	views, next := []attemptView{}, ""
@@ -326,18 +306,16 @@ func (a *API) ListAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 		}
 		v, err := s.view(r.Context(), &attempts[i])
 		if err != nil {
-			a.fail(w, r, err)
-			return
+			return 0, nil, err
 		}
 		views = append(views, v)
 	}
 	if len(views) > 0 {
 		if err := a.viewed(r, c, "delivery", d.PublicID()); err != nil {
-			a.fail(w, r, err)
-			return
+			return 0, nil, err
 		}
 	}
-	answerList(a, w, r, views, next)
+	return http.StatusOK, pageOf(views, next), nil
 }
 
 // sent shows the attempts of one delivery to one caller.

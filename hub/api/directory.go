@@ -84,46 +84,39 @@ func under(path string, err error) error {
 
 // PutObject is PUT /v1/directory/{kind}/{id}: the object as a whole; what it
 // does not say gets its default.
-func (a *API) PutObject(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) PutObject(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	k, err := kindOf(ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	raw, err := body(w, r)
+	raw, err := body(r)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	o, err := readObject(raw, k, "", ps.ByName("id"))
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	if err := a.Directory.PutObjects(r.Context(), c, c.Tenant, []directory.Object{o}, maxObjects); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	a.answer(w, r, http.StatusOK, o)
+	return http.StatusOK, o, nil
 }
 
 // PutDirectory is PUT /v1/directory: many objects, all or none. Objects that it
 // does not name stay.
-func (a *API) PutDirectory(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
-	raw, err := bodyUpTo(w, r, maxDirectoryBody)
+func (a *API) PutDirectory(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
+	raw, err := bodyUpTo(r, maxDirectoryBody)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	objects, err := readObjects(raw)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	if len(objects) > 0 {
 		if err := a.Directory.PutObjects(r.Context(), c, c.Tenant, objects, maxObjects); err != nil {
-			a.fail(w, r, err)
-			return
+			return 0, nil, err
 		}
 	}
 	count := map[directory.Kind]int{}
@@ -133,7 +126,7 @@ func (a *API) PutDirectory(w http.ResponseWriter, r *http.Request, c access.Call
 	for _, o := range objects {
 		count[o.Kind()]++
 	}
-	a.answer(w, r, http.StatusOK, count)
+	return http.StatusOK, count, nil
 }
 
 // readObjects reads the body of PUT /v1/directory.
@@ -173,55 +166,45 @@ func readObjects(raw []byte) ([]directory.Object, error) {
 }
 
 // GetObject is GET /v1/directory/{kind}/{id}.
-func (a *API) GetObject(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) GetObject(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	k, err := kindOf(ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	o, err := a.Directory.FindObject(r.Context(), c.Tenant, k, ps.ByName("id"))
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	a.answer(w, r, http.StatusOK, o)
+	return http.StatusOK, o, nil
 }
 
 // ListObjects is GET /v1/directory/{kind}: by key.
-func (a *API) ListObjects(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) ListObjects(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	k, err := kindOf(ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	list, after := "directory/"+string(k), ""
 	limit, err := a.readPage(r, list, &after)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	objects, err := a.Directory.FindObjects(r.Context(), c.Tenant, k, after, limit+1)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	next := ""
-	if len(objects) > limit {
-		objects = objects[:limit]
-		next = a.Cursors.Make(list, objects[limit-1].Key())
-	}
-	answerList(a, w, r, objects, next)
+	objects, next := cutPage(a.Cursors, list, objects, limit, func(o *directory.Object) any { return (*o).Key() })
+	return http.StatusOK, pageOf(objects, next), nil
 }
 
 // DeleteObject is DELETE /v1/directory/{kind}/{id}.
-func (a *API) DeleteObject(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) DeleteObject(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	k, err := kindOf(ps)
 	if err == nil {
 		err = a.Directory.DeleteObject(r.Context(), c, c.Tenant, k, ps.ByName("id"))
 	}
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	w.WriteHeader(http.StatusNoContent)
+	return http.StatusNoContent, nil, nil
 }

@@ -4,16 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/julienschmidt/httprouter"
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/event"
-	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/search"
 )
 
@@ -53,40 +48,22 @@ func viewEvent(e *search.Event) eventView {
 	}
 }
 
-// timeOf Unix ms.
-func timeOf(ms int64) Time { return Time(time.UnixMilli(ms)) }
-
-// timeOrNone is nil for 0.
-func timeOrNone(ms int64) *Time {
-	if ms == 0 {
-		return nil
-	}
-	t := timeOf(ms)
-	return &t
-}
-
 // ListEvents is GET /v1/events: newest first. A page may be short although a
 // cursor follows.
-func (a *API) ListEvents(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+func (a *API) ListEvents(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
 	f, err := a.eventFilter(r, c)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	events, next, err := a.Search.FindEvents(r.Context(), f)
 	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	views := make([]eventView, len(events))
-	for i := range events {
-		views[i] = viewEvent(&events[i])
+		return 0, nil, err
 	}
 	cursor := ""
 	if next != 0 {
 		cursor = a.Cursors.Make("events", next)
 	}
-	answerList(a, w, r, views, cursor)
+	return http.StatusOK, pageOf(viewsOf(events, viewEvent), cursor), nil
 }
 
 func (a *API) eventFilter(r *http.Request, c access.Caller) (f search.EventFilter, err error) {
@@ -109,47 +86,6 @@ func (a *API) eventFilter(r *http.Request, c access.Caller) (f search.EventFilte
 	return f, err
 }
 
-// typesOf reads type: names with wildcards, separated by commas; 0: not given.
-func typesOf(q url.Values) (event.Mask, error) {
-	if q.Get("type") == "" {
-		return 0, nil
-	}
-	types, unknown := event.ParseMask(strings.Split(q.Get("type"), ","))
-	if unknown != "" || types == 0 {
-		return 0, problem.Field(http.StatusBadRequest, "type", strconv.Quote(unknown)+" matches no type of event")
-	}
-	return types, nil
-}
-
-// timesOf reads from and to, Unix ms; 0: not given.
-func timesOf(q url.Values) (from, to int64, err error) {
-	for name, ms := range map[string]*int64{"from": &from, "to": &to} {
-		if s := q.Get(name); s != "" {
-			t, err := parseTime(name, s)
-			if err != nil {
-				return 0, 0, err
-			}
-			*ms = t.UnixMilli()
-		}
-	}
-	if from > 0 && to > 0 && from > to {
-		return 0, 0, problem.Field(http.StatusBadRequest, "from", "must not be after to")
-	}
-	return from, to, nil
-}
-
-func boolOf(q url.Values, name string) (*bool, error) {
-	switch q.Get(name) {
-	case "":
-		return nil, nil
-	case "true":
-		return new(true), nil
-	case "false":
-		return new(false), nil
-	}
-	return nil, problem.Field(http.StatusBadRequest, name, "must be true or false")
-}
-
 // found maps the errors of search to those of this package.
 func found(err error) error {
 	if errors.Is(err, search.ErrNotFound) {
@@ -167,20 +103,17 @@ type unmatchedView struct {
 
 // GetEvent is GET /v1/events/{id}: the event with its body and its deliveries;
 // when nothing matched, why, for each subscription that there is.
-func (a *API) GetEvent(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) GetEvent(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	if _, err := query(r); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	e, err := a.Search.FindEvent(r.Context(), c.Tenant, ps.ByName("id"))
 	if err != nil {
-		a.fail(w, r, found(err))
-		return
+		return 0, nil, found(err)
 	}
 	ds, err := a.Search.EventDeliveries(r.Context(), c.Tenant, e.Seq)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	view := struct {
 		eventView
@@ -188,7 +121,7 @@ func (a *API) GetEvent(w http.ResponseWriter, r *http.Request, c access.Caller, 
 		Note       string          `json:"note,omitempty"` // what is not shown, and why
 		Deliveries []deliveryView  `json:"deliveries"`
 		Unmatched  []unmatchedView `json:"unmatched,omitempty"`
-	}{eventView: viewEvent(e), Deliveries: viewDeliveries(ds)}
+	}{eventView: viewEvent(e), Deliveries: viewsOf(ds, viewDelivery)}
 	switch {
 	case e.Body == nil:
 		view.Note = pastRetention
@@ -199,17 +132,15 @@ func (a *API) GetEvent(w http.ResponseWriter, r *http.Request, c access.Caller, 
 	}
 	if view.Data != nil {
 		if err := a.viewed(r, c, "event", e.ID); err != nil {
-			a.fail(w, r, err)
-			return
+			return 0, nil, err
 		}
 	}
 	if len(ds) == 0 {
 		if view.Unmatched, err = a.whyUnmatched(r, c, e); err != nil {
-			a.fail(w, r, err)
-			return
+			return 0, nil, err
 		}
 	}
-	a.answer(w, r, http.StatusOK, view)
+	return http.StatusOK, view, nil
 }
 
 func (a *API) whyUnmatched(r *http.Request, c access.Caller, e *search.Event) ([]unmatchedView, error) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
@@ -29,59 +30,90 @@ const (
 // store is read page by page, as fast as the client takes them. An export that
 // fails half way is cut off, so that it cannot be taken for a whole one.
 func (a *API) ExportDeliveries(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
-	q, err := query(r, append(deliveryFilters, "format")...)
+	e, err := a.openExport(r, c)
 	if err != nil {
 		a.fail(w, r, err)
-		return
-	}
-	f, err := a.deliveryPicks(r, c, q)
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	rows, err := exportOf(q.Get("format"))
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	limit := a.limits(c).Exports
-	if !a.exports.Take(c.Tenant, limit) {
-		a.fail(w, r, tooMany(limit, "exports"))
 		return
 	}
 	defer a.exports.Give(c.Tenant)
-	f.Limit = exportRows
-	page, next, err := a.Search.FindDeliveries(r.Context(), f)
-	if err == nil {
-		err = a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: audit.DeliveryExport, Object: "deliveries", After: given(q)})
-	}
-	if err != nil {
-		a.fail(w, r, err)
-		return
-	}
-	name := "deliveries-" + c.CompanyID + a.now().UTC().Format("-20060102T150405Z.") + rows.ending()
-	w.Header().Set("Content-Type", rows.contentType())
+
+	name := "deliveries-" + c.CompanyID + a.now().UTC().Format("-20060102T150405Z.") + e.rows.ending()
+	w.Header().Set("Content-Type", e.rows.contentType())
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	w.Header().Set("Cache-Control", "no-store")
 	out := stream.NewWriter(w, exportWrite)
 	defer out.Release()
-	for {
-		part, err := rows.encode(page)
-		if err == nil {
-			err = out.Send(part)
+
+	if err := a.sendExport(r.Context(), out, e); err != nil {
+		if r.Context().Err() == nil {
+			a.log().ErrorContext(r.Context(), "export cut off", "request", w.Header().Get("X-Request-Id"), "err", err)
 		}
-		if err == nil && next == nil {
-			return
-		}
-		if err == nil {
-			f.After = next
-			page, next, err = a.Search.FindDeliveries(r.Context(), f)
-		}
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// export is an export that has been admitted, with its first page.
+type export struct {
+	filter search.DeliveryFilter
+	rows   exporter
+	page   []search.Delivery
+	next   *search.DeliveryCursor // nil: page is the last one
+}
+
+// openExport reads what is asked for and its first page, and notes the export in
+// the audit log. Without an error the caller has a place among the tenant's exports,
+// which it must give back.
+func (a *API) openExport(r *http.Request, c access.Caller) (e *export, err error) {
+	q, err := query(r, append(deliveryFilters, "format")...)
+	if err != nil {
+		return nil, err
+	}
+	e = &export{}
+	if e.filter, err = a.deliveryPicks(r, c, q); err != nil {
+		return nil, err
+	}
+	if e.rows, err = exportOf(q.Get("format")); err != nil {
+		return nil, err
+	}
+
+	limit := a.limits(c).Exports
+	if !a.exports.Take(c.Tenant, limit) {
+		return nil, tooMany(limit, "exports")
+	}
+	defer func() {
 		if err != nil {
-			if r.Context().Err() == nil {
-				a.log().ErrorContext(r.Context(), "export cut off", "request", w.Header().Get("X-Request-Id"), "err", err)
-			}
-			panic(http.ErrAbortHandler)
+			a.exports.Give(c.Tenant)
+		}
+	}()
+
+	e.filter.Limit = exportRows
+	if e.page, e.next, err = a.Search.FindDeliveries(r.Context(), e.filter); err != nil {
+		return nil, err
+	}
+	deed := audit.Deed{Tenant: c.Tenant, Action: audit.DeliveryExport, Object: "deliveries", After: given(q)}
+	if err := a.Audit.Note(r.Context(), c, deed); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// sendExport sends all pages, reading each when the one before it was taken.
+func (a *API) sendExport(ctx context.Context, out *stream.Writer, e *export) error {
+	for {
+		part, err := e.rows.encode(e.page)
+		if err != nil {
+			return err
+		}
+		if err := out.Send(part); err != nil {
+			return err
+		}
+		if e.next == nil {
+			return nil
+		}
+
+		e.filter.After = e.next
+		if e.page, e.next, err = a.Search.FindDeliveries(ctx, e.filter); err != nil {
+			return err
 		}
 	}
 }

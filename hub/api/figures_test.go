@@ -251,11 +251,11 @@ func FuzzStatsQuery(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		api := &api.API{Figures: askedFigures{t: t}, Book: &access.Book{}}
+		a := &api.API{Figures: askedFigures{t: t}, Book: &access.Book{}}
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/stats", nil)
 		r.URL.RawQuery = query
 		w := httptest.NewRecorder()
-		api.Stats(w, r, access.Caller{Tenant: 7, Role: access.Owner}, nil)
+		a.Respond(a.Stats)(w, r, access.Caller{Tenant: 7, Role: access.Owner}, nil)
 		require.Equal(t, http.StatusBadRequest, w.Code, w.Body)
 		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 	})

@@ -79,24 +79,18 @@ func viewLatency(t *search.Tried) *latencyView {
 }
 
 // SubscriptionHealth is GET /v1/subscriptions/{id}/health.
-func (a *API) SubscriptionHealth(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) SubscriptionHealth(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	if _, err := query(r); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	s, err := a.Subscriptions.FindSubscription(r.Context(), c.Tenant, ps.ByName("id"))
-	if err == nil && s.DeletedAt != nil {
-		err = ErrNotFound
-	}
+	s, err := a.subscription(r, c, ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	now := a.now()
 	h, err := a.Figures.FindHealth(r.Context(), s.No, now)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	shown := viewSubscription(s)
 	v := healthView{
@@ -110,5 +104,5 @@ func (a *API) SubscriptionHealth(w http.ResponseWriter, r *http.Request, c acces
 	if e := h.LastError; e != nil {
 		v.LastError = &lastErrorView{At: timeOf(e.At), Delivery: e.Delivery, Class: e.Class.String(), Status: e.Status, Detail: e.Detail}
 	}
-	a.answer(w, r, http.StatusOK, v)
+	return http.StatusOK, v, nil
 }

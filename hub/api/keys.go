@@ -47,7 +47,7 @@ type keyView struct {
 	LastUsedAt *Time       `json:"lastUsedAt,omitempty"`
 }
 
-func viewKey(k access.Key) keyView {
+func viewKey(k *access.Key) keyView {
 	return keyView{
 		ID: k.ID, CompanyID: k.CompanyID, Role: k.Role, PII: k.PII, Name: k.Name, CreatedBy: k.CreatedBy,
 		CreatedAt: Time(k.CreatedAt), ExpiresAt: timePtr(k.ExpiresAt), RevokedAt: timePtr(k.RevokedAt), LastUsedAt: timePtr(k.LastUsed),
@@ -79,11 +79,10 @@ func (a *API) keyHolder(ctx context.Context, c access.Caller, ps httprouter.Para
 }
 
 // CreateKey is POST /v1/tenants/{id}/keys.
-func (a *API) CreateKey(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) CreateKey(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	t, err := a.keyHolder(r.Context(), c, ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	var in struct {
 		Role      access.Role `json:"role"`
@@ -91,25 +90,22 @@ func (a *API) CreateKey(w http.ResponseWriter, r *http.Request, c access.Caller,
 		PII       bool        `json:"pii"`
 		ExpiresAt moment      `json:"expiresAt"`
 	}
-	if err := decode(w, r, &in); err != nil {
-		a.fail(w, r, err)
-		return
+	if err := decode(r, &in); err != nil {
+		return 0, nil, err
 	}
 	k := access.Key{Tenant: t.No, Role: in.Role, Name: in.Name, PII: in.PII, CreatedBy: c.KeyID, CreatedAt: a.now().UTC()}
 	if !in.ExpiresAt.IsZero() {
 		k.ExpiresAt = &in.ExpiresAt.Time
 	}
 	if err := checkKey(k); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	if t.No != 0 {
 		k.CompanyID = t.CompanyID
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		a.fail(w, r, fmt.Errorf("id of a key: %w", err))
-		return
+		return 0, nil, fmt.Errorf("id of a key: %w", err)
 	}
 	text := access.NewKey(t.CompanyID)
 	k.ID, k.Hash = id.String(), access.HashKey(text)
@@ -118,13 +114,12 @@ func (a *API) CreateKey(w http.ResponseWriter, r *http.Request, c access.Caller,
 	a.changes.Lock()
 	defer a.changes.Unlock()
 	if err := a.Keys.CreateKey(ctx, c, k, t.Limits.Effective().Keys); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	a.Book.PutKey(k)
-	v := viewKey(k)
+	v := viewKey(&k)
 	v.Key = text
-	a.answer(w, r, http.StatusCreated, v)
+	return http.StatusCreated, v, nil
 }
 
 func checkKey(k access.Key) error {
@@ -155,50 +150,37 @@ func roleNames(tenant int64) string {
 }
 
 // ListKeys is GET /v1/tenants/{id}/keys.
-func (a *API) ListKeys(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) ListKeys(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	t, err := a.keyHolder(r.Context(), c, ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	list, before := "keys/"+t.CompanyID, ""
 	limit, err := a.readPage(r, list, &before)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	keys, err := a.Keys.FindKeys(r.Context(), t.No, before, limit+1)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	next := ""
-	if len(keys) > limit {
-		keys = keys[:limit]
-		next = a.Cursors.Make(list, keys[limit-1].ID)
-	}
-	views := make([]keyView, len(keys))
-	for i, k := range keys {
-		views[i] = viewKey(k)
-	}
-	answerList(a, w, r, views, next)
+	keys, next := cutPage(a.Cursors, list, keys, limit, func(k *access.Key) any { return k.ID })
+	return http.StatusOK, pageOf(viewsOf(keys, viewKey), next), nil
 }
 
 // RevokeKey is DELETE /v1/tenants/{id}/keys/{keyId}.
-func (a *API) RevokeKey(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) RevokeKey(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	t, err := a.keyHolder(r.Context(), c, ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	id := ps.ByName("keyId")
 	ctx := context.WithoutCancel(r.Context())
 	a.changes.Lock()
 	defer a.changes.Unlock()
 	if err := a.Keys.RevokeKey(ctx, c, t.No, id, a.now()); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	a.Book.RemoveKey(id)
-	w.WriteHeader(http.StatusNoContent)
+	return http.StatusNoContent, nil, nil
 }

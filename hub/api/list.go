@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/problem"
 )
 
@@ -27,12 +28,47 @@ type page[T any] struct {
 	NextCursor string `json:"nextCursor,omitempty"`
 }
 
-// answerList writes one page; next is "" on the last.
-func answerList[T any](a *API, w http.ResponseWriter, r *http.Request, data []T, next string) {
-	if data == nil {
-		data = []T{} // a list is never null
+// pageOf returns one page of views; next is "" on the last.
+func pageOf[T any](views []T, next string) page[T] {
+	if views == nil {
+		views = []T{} // a list is never null
 	}
-	a.answer(w, r, http.StatusOK, page[T]{data, next})
+	return page[T]{views, next}
+}
+
+// viewsOf makes a view of each row.
+func viewsOf[R, V any](rows []R, view func(*R) V) []V {
+	views := make([]V, len(rows))
+	for i := range rows {
+		views[i] = view(&rows[i])
+	}
+	return views
+}
+
+// cutPage cuts rows, of which one more than limit was asked for, to a page of at
+// most limit. next is the cursor of the page behind it, made of the place of its
+// last row, and "" if there is no such page.
+func cutPage[R any](cursors Cursors, list string, rows []R, limit int, place func(*R) any) (cut []R, next string) {
+	if len(rows) <= limit {
+		return rows, ""
+	}
+	rows = rows[:limit]
+	return rows, cursors.Make(list, place(&rows[limit-1]))
+}
+
+// readPage reads limit and cursor, the only parameters of the request besides
+// those named.
+func (a *API) readPage(r *http.Request, list string, place any, names ...string) (limit int, err error) {
+	q, err := query(r, append(names, "limit", "cursor")...)
+	if err != nil {
+		return 0, err
+	}
+	if s := q.Get("cursor"); s != "" {
+		if err := a.Cursors.Read(list, s, place); err != nil {
+			return 0, err
+		}
+	}
+	return limitOf(q)
 }
 
 // Cursors makes and reads the cursors of lists. They are sealed against
@@ -108,6 +144,48 @@ func limitOf(q url.Values) (int, error) {
 	return n, nil
 }
 
+// typesOf reads type: names with wildcards, separated by commas; 0: not given.
+func typesOf(q url.Values) (event.Mask, error) {
+	if q.Get("type") == "" {
+		return 0, nil
+	}
+	types, unknown := event.ParseMask(strings.Split(q.Get("type"), ","))
+	if unknown != "" || types == 0 {
+		return 0, problem.Field(http.StatusBadRequest, "type", strconv.Quote(unknown)+" matches no type of event")
+	}
+	return types, nil
+}
+
+// timesOf reads from and to, Unix ms; 0: not given.
+func timesOf(q url.Values) (from, to int64, err error) {
+	for name, ms := range map[string]*int64{"from": &from, "to": &to} {
+		if s := q.Get(name); s != "" {
+			t, err := parseTime(name, s)
+			if err != nil {
+				return 0, 0, err
+			}
+			*ms = t.UnixMilli()
+		}
+	}
+	if from > 0 && to > 0 && from > to {
+		return 0, 0, problem.Field(http.StatusBadRequest, "from", "must not be after to")
+	}
+	return from, to, nil
+}
+
+// boolOf reads a parameter that is true or false; nil: not given.
+func boolOf(q url.Values, name string) (*bool, error) {
+	switch q.Get(name) {
+	case "":
+		return nil, nil
+	case "true":
+		return new(true), nil
+	case "false":
+		return new(false), nil
+	}
+	return nil, problem.Field(http.StatusBadRequest, name, "must be true or false")
+}
+
 // parseTime reads a time as RFC 3339 or Unix ms; field names it in the problem.
 func parseTime(field, s string) (time.Time, error) {
 	ms, err := strconv.ParseInt(s, 10, 64)
@@ -151,4 +229,16 @@ func timePtr(t *time.Time) *Time {
 	}
 	out := Time(*t)
 	return &out
+}
+
+// timeOf Unix ms.
+func timeOf(ms int64) Time { return Time(time.UnixMilli(ms)) }
+
+// timeOrNone is nil for 0.
+func timeOrNone(ms int64) *Time {
+	if ms == 0 {
+		return nil
+	}
+	t := timeOf(ms)
+	return &t
 }

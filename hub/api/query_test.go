@@ -49,7 +49,7 @@ func FuzzLogQuery(f *testing.F) {
 			r := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/x", nil)
 			r.URL.RawQuery = query
 			w := httptest.NewRecorder()
-			h(w, r, access.Caller{Tenant: 7, Role: access.Owner}, nil)
+			a.Respond(h)(w, r, access.Caller{Tenant: 7, Role: access.Owner}, nil)
 			require.Contains(t, []int{http.StatusOK, http.StatusBadRequest}, w.Code, w.Body)
 		}
 	})

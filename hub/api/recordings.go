@@ -70,7 +70,7 @@ func (a *API) PutRecording(w http.ResponseWriter, r *http.Request, c access.Call
 		var in struct {
 			SourceURL string `json:"sourceUrl"`
 		}
-		if err = decode(w, r, &in); err != nil {
+		if err = decode(r, &in); err != nil {
 			break
 		}
 		if in.SourceURL == "" {
@@ -141,10 +141,9 @@ func (a *API) Listen(w http.ResponseWriter, r *http.Request, c access.Caller, id
 }
 
 // DeleteRecording is DELETE /v1/recordings/{id}.
-func (a *API) DeleteRecording(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) DeleteRecording(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	if err := a.Recordings.Delete(r.Context(), c, ps.ByName("id")); err != nil {
-		a.fail(w, r, recordingProblem(err))
-		return
+		return 0, nil, recordingProblem(err)
 	}
-	w.WriteHeader(http.StatusNoContent)
+	return http.StatusNoContent, nil, nil
 }

@@ -19,21 +19,19 @@ import (
 // a new appKey, shown this once; until the overlap is over the old one makes
 // X-Log-Sign and seals, and both sign webhook-signature. {"finish": true} ends
 // the overlap now. 409 while another rotation is under way, or none is.
-func (a *API) RotateKey(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) RotateKey(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	var in struct {
 		Overlap *string `json:"overlap"`
 		Finish  bool    `json:"finish"`
 	}
-	if err := decode(w, r, &in); err != nil {
-		a.fail(w, r, err)
-		return
+	if err := decode(r, &in); err != nil {
+		return 0, nil, err
 	}
 	overlap, err := overlapOf(in.Overlap, in.Finish)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	a.update(w, r, c, ps, func(s *subscriptions.Subscription) (next *subscriptions.Subscription, err error) {
+	return a.update(r, c, ps, func(s *subscriptions.Subscription) (next *subscriptions.Subscription, err error) {
 		if in.Finish {
 			next, err = s.FinishRotation(a.now())
 		} else {
@@ -66,50 +64,41 @@ func overlapOf(text *string, finish bool) (time.Duration, error) {
 // body of {"type"} (default hub.test) to this one subscription, whatever types
 // it wants, as an event of type hub.test: signed, sealed, retried and logged as
 // any other, and counted in no record, board or report. 202 with the ids.
-func (a *API) TestSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) TestSubscription(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	var in struct {
 		Type *string `json:"type"`
 	}
 	// Without a body it means the default.
 	if r.ContentLength != 0 {
-		if err := decode(w, r, &in); err != nil {
-			a.fail(w, r, err)
-			return
+		if err := decode(r, &in); err != nil {
+			return 0, nil, err
 		}
 	}
 	typ := event.Test
 	if in.Type != nil {
 		var ok bool
 		if typ, ok = event.ParseType(*in.Type); !ok {
-			a.fail(w, r, problem.Field(http.StatusUnprocessableEntity, "type", "is not a type of event; GET /v1/types lists them"))
-			return
+			return 0, nil, problem.Field(http.StatusUnprocessableEntity, "type", "is not a type of event; GET /v1/types lists them")
 		}
 	}
-	s, err := a.Subscriptions.FindSubscription(r.Context(), c.Tenant, ps.ByName("id"))
-	if err == nil && s.DeletedAt != nil {
-		err = ErrNotFound
-	}
+	s, err := a.subscription(r, c, ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	e, bad := event.Gate{CompanyID: c.CompanyID, Internal: true, Now: a.Now}.Bare(typ, event.Sample(typ))
 	if bad != nil {
-		a.fail(w, r, bad) // our own sample: its test would have failed
-		return
+		return 0, nil, bad // our own sample: its test would have failed
 	}
 	e.Tenant, e.CompanyID, e.KeyID, e.Source = c.Tenant, c.CompanyID, c.KeyID, "test"
 	e.Type, e.OrderKey, e.Test, e.Target = event.Test, "", true, s.No
 	if err := a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: audit.SubscriptionTest, Object: "subscription/" + s.ID}); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	if _, err := a.Events.Accept(r.Context(), []*event.Event{e}); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	a.answer(w, r, http.StatusAccepted, struct {
+	return http.StatusAccepted, struct {
 		Event    string `json:"event"`
 		Delivery string `json:"delivery"`
-	}{e.ID, delivery.PublicID(s.No, e.Seq, e.AcceptedAt)})
+	}{e.ID, delivery.PublicID(s.No, e.Seq, e.AcceptedAt)}, nil
 }

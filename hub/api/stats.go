@@ -62,19 +62,17 @@ func viewStats(r *search.StatsRow) statsRow {
 var groupings = map[string]search.Grouping{"": search.ByNone, "none": search.ByNone, "subscription": search.BySubscription, "class": search.ByClass}
 
 // Stats is GET /v1/stats: sums by hour or day of the tenant's time zone.
-func (a *API) Stats(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+func (a *API) Stats(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
 	f, err := a.statsFilter(r, c)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	rows, err := a.Figures.FindStats(r.Context(), f)
 	if errors.Is(err, search.ErrTooManyRows) {
 		err = problem.Field(http.StatusBadRequest, "to", fmt.Sprintf("is so late that there are more than %d rows; ask for a shorter time, for days, or for fewer groups", maxStatsRows))
 	}
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	v := statsView{From: timeOf(f.From * hour), To: timeOf(f.To * hour), Bucket: "hour", By: "none", Timezone: a.zone(c).String(), Data: make([]statsRow, len(rows))}
 	if f.Days != nil {
@@ -93,7 +91,7 @@ func (a *API) Stats(w http.ResponseWriter, r *http.Request, c access.Caller, _ h
 	if by := r.URL.Query().Get("by"); by != "" {
 		v.By = by
 	}
-	a.answer(w, r, http.StatusOK, v)
+	return http.StatusOK, v, nil
 }
 
 // zone of the caller's tenant.

@@ -68,13 +68,14 @@ func viewSubscription(s *Subscription) subscriptions.View {
 	return v
 }
 
-func (a *API) answerSubscription(w http.ResponseWriter, r *http.Request, status int, s *Subscription, secrets bool) {
+// answerSubscription is the view of s with its version, and with its secrets if
+// the request made them.
+func answerSubscription(s *Subscription, secrets bool) viewWithHeader {
 	v := viewSubscription(s)
 	if secrets {
 		v.ShowSecrets(s.Subscription)
 	}
-	setETag(w, s.Version)
-	a.answer(w, r, status, v)
+	return versioned(v, s.Version)
 }
 
 // rules for the caller's subscriptions.
@@ -104,106 +105,78 @@ func refuse(ps []event.Problem) error {
 
 // CreateSubscription is POST /v1/subscriptions: 201 with the secrets, this
 // once; 200 without them for a name that is there already.
-func (a *API) CreateSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+func (a *API) CreateSubscription(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
 	if _, err := query(r); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	raw, err := body(w, r)
+	raw, err := body(r)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	s, problems := subscriptions.Create(raw, a.rules(c))
 	if len(problems) > 0 {
-		a.fail(w, r, refuse(problems))
-		return
+		return 0, nil, refuse(problems)
 	}
 	s.Tenant, s.CompanyID = c.Tenant, c.CompanyID
-	limit := access.DefaultLimits.Subscriptions
-	if t := a.Book.Tenant(c.Tenant); t != nil {
-		limit = t.Limits.Effective().Subscriptions
-	}
-	sub, made, err := a.Subscriptions.CreateSubscription(r.Context(), s, limit, c)
+	sub, made, err := a.Subscriptions.CreateSubscription(r.Context(), s, a.limits(c).Subscriptions, c)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	status := http.StatusOK
-	if made {
-		status = http.StatusCreated
-		w.Header().Set("Location", "/v1/subscriptions/"+sub.ID)
+	view := answerSubscription(sub, made)
+	if !made {
+		return http.StatusOK, view, nil
 	}
-	a.answerSubscription(w, r, status, sub, made)
+	return http.StatusCreated, view.at("/v1/subscriptions/" + sub.ID), nil
 }
 
 // ListSubscriptions is GET /v1/subscriptions.
-func (a *API) ListSubscriptions(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+func (a *API) ListSubscriptions(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
 	var before int64
 	limit, err := a.readPage(r, "subscriptions", &before)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	subs, err := a.Subscriptions.FindSubscriptions(r.Context(), c.Tenant, before, limit+1)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	next := ""
-	if len(subs) > limit {
-		subs = subs[:limit]
-		next = a.Cursors.Make("subscriptions", subs[limit-1].No)
-	}
-	views := make([]subscriptions.View, len(subs))
-	for i := range subs {
-		views[i] = viewSubscription(&subs[i])
-	}
-	answerList(a, w, r, views, next)
+	subs, next := cutPage(a.Cursors, "subscriptions", subs, limit, func(s *Subscription) any { return s.No })
+	return http.StatusOK, pageOf(viewsOf(subs, viewSubscription), next), nil
 }
 
-// readPage reads limit and cursor, the only parameters of the request besides
-// those named.
-func (a *API) readPage(r *http.Request, list string, place any, names ...string) (limit int, err error) {
-	q, err := query(r, append(names, "limit", "cursor")...)
+// subscription finds the one that the path names; ErrNotFound for a deleted one.
+func (a *API) subscription(r *http.Request, c access.Caller, ps httprouter.Params) (*Subscription, error) {
+	s, err := a.Subscriptions.FindSubscription(r.Context(), c.Tenant, ps.ByName("id"))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	if s := q.Get("cursor"); s != "" {
-		if err := a.Cursors.Read(list, s, place); err != nil {
-			return 0, err
-		}
+	if s.DeletedAt != nil {
+		return nil, ErrNotFound
 	}
-	return limitOf(q)
+	return s, nil
 }
 
 // GetSubscription is GET /v1/subscriptions/{id}.
-func (a *API) GetSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) GetSubscription(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	if _, err := query(r); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	s, err := a.Subscriptions.FindSubscription(r.Context(), c.Tenant, ps.ByName("id"))
-	if err == nil && s.DeletedAt != nil {
-		err = ErrNotFound
-	}
+	s, err := a.subscription(r, c, ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	a.answerSubscription(w, r, http.StatusOK, s, false)
+	return http.StatusOK, answerSubscription(s, false), nil
 }
 
 // PatchSubscription is PATCH /v1/subscriptions/{id}: a JSON merge patch. A key
 // that it makes is in the answer, this once.
-func (a *API) PatchSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
-	raw, err := body(w, r)
+func (a *API) PatchSubscription(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
+	raw, err := body(r)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	keys := 0
-	a.update(w, r, c, ps, func(current *subscriptions.Subscription) (*subscriptions.Subscription, error) {
+	return a.update(r, c, ps, func(current *subscriptions.Subscription) (*subscriptions.Subscription, error) {
 		next, problems := subscriptions.Patch(current, raw, a.rules(c))
 		if len(problems) > 0 {
 			return nil, refuse(problems)
@@ -215,36 +188,34 @@ func (a *API) PatchSubscription(w http.ResponseWriter, r *http.Request, c access
 
 // PauseSubscription is POST /v1/subscriptions/{id}/pause: the backlog is kept
 // until it is resumed. Safe to repeat.
-func (a *API) PauseSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
-	a.update(w, r, c, ps, func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
+func (a *API) PauseSubscription(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
+	return a.update(r, c, ps, func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
 		return s.Pause(subscriptions.ByAdmin, a.now()), nil
 	}, noSecrets)
 }
 
 // ResumeSubscription is POST /v1/subscriptions/{id}/resume: the backlog drains,
 // and a hold ends. Safe to repeat.
-func (a *API) ResumeSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
-	a.update(w, r, c, ps, func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
+func (a *API) ResumeSubscription(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
+	return a.update(r, c, ps, func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
 		return s.Resume(a.now()), nil
 	}, noSecrets)
 }
 
 func noSecrets(*Subscription) bool { return false }
 
-func (a *API) update(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params,
+func (a *API) update(r *http.Request, c access.Caller, ps httprouter.Params,
 	change func(*subscriptions.Subscription) (*subscriptions.Subscription, error), secrets func(*Subscription) bool,
-) {
+) (int, any, error) {
 	version, err := expected(r)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	s, err := a.Subscriptions.UpdateSubscription(r.Context(), c.Tenant, ps.ByName("id"), version, c, change)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	a.answerSubscription(w, r, http.StatusOK, s, secrets(s))
+	return http.StatusOK, answerSubscription(s, secrets(s)), nil
 }
 
 // expected version of a request without parameters.
@@ -256,45 +227,34 @@ func expected(r *http.Request) (int64, error) {
 }
 
 // DeleteSubscription is DELETE /v1/subscriptions/{id}. Its log stays readable.
-func (a *API) DeleteSubscription(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) DeleteSubscription(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	version, err := expected(r)
 	if err == nil {
 		err = a.Subscriptions.DeleteSubscription(r.Context(), c.Tenant, ps.ByName("id"), version, c)
 	}
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	w.WriteHeader(http.StatusNoContent)
+	return http.StatusNoContent, nil, nil
 }
 
 // ListVersions is GET /v1/subscriptions/{id}/versions: who made it what, newest
 // first; of a deleted one too, whose last version is the deletion.
-func (a *API) ListVersions(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) ListVersions(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	var before int64
 	limit, err := a.readPage(r, "versions", &before)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	versions, err := a.Subscriptions.FindVersions(r.Context(), c.Tenant, ps.ByName("id"), before, limit+1)
 	if err == nil && len(versions) == 0 && before == 0 {
 		err = ErrNotFound
 	}
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	next := ""
-	if len(versions) > limit {
-		versions = versions[:limit]
-		next = a.Cursors.Make("versions", versions[limit-1].Version)
-	}
-	views := make([]versionView, len(versions))
-	for i, v := range versions {
-		views[i] = versionView{Version: v.Version, ChangedBy: v.ChangedBy, ChangedAt: Time(v.UpdatedAt), Settings: v.Settings()}
-	}
-	answerList(a, w, r, views, next)
+	versions, next := cutPage(a.Cursors, "versions", versions, limit, func(v *Version) any { return v.Version })
+	return http.StatusOK, pageOf(viewsOf(versions, viewVersion), next), nil
 }
 
 // versionView is what an admin set, without what the lane keeps beside it.
@@ -303,4 +263,8 @@ type versionView struct {
 	ChangedBy string `json:"changedBy"`
 	ChangedAt Time   `json:"changedAt"`
 	subscriptions.Settings
+}
+
+func viewVersion(v *Version) versionView {
+	return versionView{Version: v.Version, ChangedBy: v.ChangedBy, ChangedAt: Time(v.UpdatedAt), Settings: v.Settings()}
 }

@@ -120,69 +120,51 @@ func viewTenant(t *access.Tenant) tenantView {
 }
 
 // CreateTenant is POST /v1/tenants.
-func (a *API) CreateTenant(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
+func (a *API) CreateTenant(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
 	var in tenantBody
-	if err := decode(w, r, &in); err != nil {
-		a.fail(w, r, err)
-		return
+	if err := decode(r, &in); err != nil {
+		return 0, nil, err
 	}
 	t := &access.Tenant{CompanyID: in.CompanyID}
 	if err := checkCompanyID(in.CompanyID); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	if err := in.apply(t, a.now()); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	// Once begun a change is finished, and known here, even if the caller goes away.
 	ctx := context.WithoutCancel(r.Context())
 	a.changes.Lock()
 	defer a.changes.Unlock()
 	if err := a.Tenants.CreateTenant(ctx, c, t); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	a.Book.PutTenant(*t)
-	setETag(w, t.Version)
-	w.Header().Set("Location", "/v1/tenants/"+t.CompanyID)
-	a.answer(w, r, http.StatusCreated, viewTenant(t))
+	return http.StatusCreated, versioned(viewTenant(t), t.Version).at("/v1/tenants/" + t.CompanyID), nil
 }
 
 // ListTenants is GET /v1/tenants.
-func (a *API) ListTenants(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) {
+func (a *API) ListTenants(r *http.Request, _ access.Caller, _ httprouter.Params) (int, any, error) {
 	var before int64
 	limit, err := a.readPage(r, "tenants", &before)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	tenants, err := a.Tenants.FindTenants(r.Context(), before, limit+1)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	next := ""
-	if len(tenants) > limit {
-		tenants = tenants[:limit]
-		next = a.Cursors.Make("tenants", tenants[limit-1].No)
-	}
-	views := make([]tenantView, len(tenants))
-	for i := range tenants {
-		views[i] = viewTenant(&tenants[i])
-	}
-	answerList(a, w, r, views, next)
+	tenants, next := cutPage(a.Cursors, "tenants", tenants, limit, func(t *access.Tenant) any { return t.No })
+	return http.StatusOK, pageOf(viewsOf(tenants, viewTenant), next), nil
 }
 
 // GetTenant is GET /v1/tenants/{id}.
-func (a *API) GetTenant(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
+func (a *API) GetTenant(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	t, err := a.tenant(r.Context(), c, ps)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
-	setETag(w, t.Version)
-	a.answer(w, r, http.StatusOK, viewTenant(t))
+	return http.StatusOK, versioned(viewTenant(t), t.Version), nil
 }
 
 // tenant that the path names, if the caller may know of it.
@@ -195,32 +177,27 @@ func (a *API) tenant(ctx context.Context, c access.Caller, ps httprouter.Params)
 }
 
 // PatchTenant is PATCH /v1/tenants/{id}: a JSON merge patch.
-func (a *API) PatchTenant(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
-	raw, err := body(w, r)
+func (a *API) PatchTenant(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
+	raw, err := body(r)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	patch, err := readPatch(raw)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	version, err := ifMatch(r)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	id := ps.ByName("id")
 	if c.Role != access.Platform {
 		if id != c.CompanyID {
-			a.fail(w, r, ErrNotFound)
-			return
+			return 0, nil, ErrNotFound
 		}
 		for _, field := range []string{"limits", "allowNetworks", "suspended"} {
 			if _, ok := patch[field]; ok {
-				a.fail(w, r, problem.Field(http.StatusForbidden, field, "is changed by the platform only"))
-				return
+				return 0, nil, problem.Field(http.StatusForbidden, field, "is changed by the platform only")
 			}
 		}
 	}
@@ -231,12 +208,10 @@ func (a *API) PatchTenant(w http.ResponseWriter, r *http.Request, c access.Calle
 		return applyPatch(t, patch, a.now())
 	})
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	a.Book.PutTenant(*t)
-	setETag(w, t.Version)
-	a.answer(w, r, http.StatusOK, viewTenant(t))
+	return http.StatusOK, versioned(viewTenant(t), t.Version), nil
 }
 
 // readPatch reads a merge patch of a tenant. Its values are judged when it has

@@ -51,7 +51,7 @@ func (o *office) call(c access.Caller, method, path, body string, header ...stri
 	o.t.Helper()
 	m := httprouter.New()
 	as := func(h api.Handler) httprouter.Handle {
-		return func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) { h(w, r, c, ps) }
+		return func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) { o.api.Respond(h)(w, r, c, ps) }
 	}
 	m.POST("/v1/tenants", as(o.api.CreateTenant))
 	m.GET("/v1/tenants", as(o.api.ListTenants))

@@ -20,10 +20,9 @@ type typeView struct {
 }
 
 // ListTypes is GET /v1/types: every type of event, with a sample body.
-func (a *API) ListTypes(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) {
+func (a *API) ListTypes(r *http.Request, _ access.Caller, _ httprouter.Params) (int, any, error) {
 	if _, err := query(r); err != nil {
-		a.fail(w, r, err)
-		return
+		return 0, nil, err
 	}
 	views := make([]typeView, 0, len(event.Types()))
 	for _, t := range event.Types() {
@@ -32,5 +31,5 @@ func (a *API) ListTypes(w http.ResponseWriter, r *http.Request, _ access.Caller,
 			Internal: t.Internal(), Sample: event.Sample(t),
 		})
 	}
-	answerList(a, w, r, views, "")
+	return http.StatusOK, pageOf(views, ""), nil
 }

@@ -20,8 +20,3 @@ func ifMatch(r *http.Request) (int64, error) {
 	}
 	return v, nil
 }
-
-// setETag tells the version of the object that is answered.
-func setETag(w http.ResponseWriter, version int64) {
-	w.Header().Set("ETag", `"`+strconv.FormatInt(version, 10)+`"`)
-}
