@@ -428,7 +428,7 @@ func TestWhoChangesWithoutARow(t *testing.T) {
 	allowed := []string{
 		"admin",           // is adminThen
 		"actThen", "Note", // they write the rows
-		"RecordKeyUse", "SetHold", "transact", // what happened, and what folds make of it, not what somebody set
+		"RecordKeyUse", "SetHold", "Change", // what happened, and what folds make of it, not what somebody set
 		"UseSign", "NoteBlob", "ForgetBlobs", "FetchedRecording", // what the hub itself must remember
 		"runDelete", "chunk", "dropDay", // chunks of a deletion that has its row; retention, which follows from settings that have theirs
 	}
