@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/hookline/hookline/hub/fair"
 )
 
 // An address may fail 10 times at once and then once every 6 s.
@@ -25,7 +27,7 @@ type failures struct {
 
 // count one failure of ip; above 0 it is past its limit and must wait so long.
 func (f *failures) count(ip netip.Addr, now time.Time) (wait time.Duration) {
-	ip = network(ip)
+	ip = fair.Network(ip)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	full, ok := f.cur[ip]
@@ -44,16 +46,4 @@ func (f *failures) count(ip netip.Addr, now time.Time) (wait time.Duration) {
 	}
 	f.cur[ip] = full
 	return 0
-}
-
-// network is what one client can hold: an IPv4 address, or a /64 of IPv6.
-func network(ip netip.Addr) netip.Addr {
-	if !ip.Is6() {
-		return ip
-	}
-	p, err := ip.Prefix(64)
-	if err != nil {
-		return ip // the zero Addr: all without an address share a bucket
-	}
-	return p.Addr()
 }
