@@ -11,6 +11,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/problem"
 )
@@ -79,9 +80,12 @@ func (v viewWithHeader) at(path string) viewWithHeader {
 // anything else as 500 with its reason in the log only.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var d *problem.Details
+	var full *fair.Full
 	switch {
 	case errors.As(err, &d):
 		problem.Write(w, *d)
+	case errors.As(err, &full):
+		problem.Write(w, problem.Details{Status: full.Status(), Detail: full.Error(), RetryAfter: full.After})
 	case errors.Is(err, ErrNotFound):
 		problem.Write(w, problem.Details{Status: http.StatusNotFound, Detail: "no such object in this tenant"})
 	case errors.Is(err, ErrExists), errors.Is(err, ErrLastKey):

@@ -16,9 +16,6 @@ import (
 	"github.com/hookline/hookline/hub/recording"
 )
 
-// transferTime is how long one recording may take to come in or go out.
-const transferTime = 15 * time.Minute
-
 // RecordingPath is where clients of the vendor find a recording, below the
 // hub's public URL.
 const RecordingPath = "/callservice/v6/cc-audios/recordings/"
@@ -83,7 +80,6 @@ func (a *API) PutRecording(w http.ResponseWriter, r *http.Request, c access.Call
 			err = recording.ErrTooLarge
 			break
 		}
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(transferTime)) // without one it takes longer, that is all
 		rec, err = a.Recordings.Put(r.Context(), c, id, r.Body)
 	default:
 		err = problem.New(http.StatusUnsupportedMediaType, "the body must be audio/mpeg, or application/json with sourceUrl")
@@ -136,7 +132,6 @@ func (a *API) Listen(w http.ResponseWriter, r *http.Request, c access.Caller, id
 			return err
 		}
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(transferTime)) // without one a slow client holds the file longer
 	return a.Recordings.Serve(w, r, rec)
 }
 

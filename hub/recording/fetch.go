@@ -19,22 +19,23 @@ type fetching struct {
 
 // fetchOnce gives r with its bytes, which are fetched once however many ask.
 func (l *Library) fetchOnce(ctx context.Context, r *Recording) (*Recording, error) {
+	waits, err := l.firsts.Take(ctx, r.Tenant, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer waits.Free()
+
 	name := fmt.Sprintf("%d/%s/%d", r.Tenant, r.ID, r.UpdatedAt.UnixMilli())
 	l.mu.Lock()
 	f := l.fetching[name]
 	if f == nil {
-		if !l.slots.TryAcquire(1) {
-			l.mu.Unlock()
-			return nil, ErrBusy
-		}
 		f = &fetching{done: make(chan struct{})}
 		l.fetching[name] = f
 		go func() {
 			// Whoever asked first may leave: the others still want it.
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTime)
 			defer cancel()
-			f.r, f.err = l.fetch(ctx, *r)
-			l.slots.Release(1)
+			f.r, f.err = l.fetchInTurn(ctx, r)
 			l.mu.Lock()
 			delete(l.fetching, name)
 			l.mu.Unlock()
@@ -48,6 +49,16 @@ func (l *Library) fetchOnce(ctx context.Context, r *Recording) (*Recording, erro
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// fetchInTurn is fetch when there is a place for it.
+func (l *Library) fetchInTurn(ctx context.Context, r *Recording) (*Recording, error) {
+	place, err := l.fetches.Take(ctx, r.Tenant, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer place.Free()
+	return l.fetch(ctx, *r)
 }
 
 // fetch the bytes of r from its source, at most MaxSize.

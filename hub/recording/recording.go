@@ -26,9 +26,9 @@ import (
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/fair"
 )
 
 // Bounds of recordings.
@@ -36,21 +36,35 @@ const (
 	MaxSize = 256 << 20 // bytes of one
 	MaxURL  = 2048      // bytes of a source's URL
 
-	transfers = 16 // uploads and fetches at a time in this process
-	fetchTime = 2 * time.Minute
-	sweepAge  = time.Hour // of a loose blob; longer than any transfer takes
-	sweepMost = 100       // blobs at a time
+	// In this process, of all tenants and of one. Uploads, fetches and those who hear
+	// something have places apart: none of them can stop the others.
+	uploadsTotal, uploadsEach = 16, 4
+	fetchesTotal, fetchesEach = 16, 4
+	playsTotal, playsEach     = 256, 32 // being sent
+	firstsTotal, firstsEach   = 256, 32 // who wait for a fetch
+
+	waitingEach = 16               // of a tenant, for a place of one kind
+	patience    = 10 * time.Second // for which they wait
+	fetchTime   = 2 * time.Minute
+	sweepAge    = time.Hour // of a loose blob; longer than any transfer takes
+	sweepMost   = 100       // blobs at a time
 )
 
-// Errors of the library.
+// Paces of one recording. Players read ahead and then rest.
 var (
-	ErrNotFound = errors.New("there is no such recording")             // 404
-	ErrTooLarge = errors.New("a recording is at most 256 MiB")         // 413
-	ErrEmpty    = errors.New("the recording is empty")                 // 422
-	ErrURL      = errors.New("must be an https URL")                   // 422; with the reason
-	ErrRead     = errors.New("the recording was not sent to its end")  // 400
-	ErrSource   = errors.New("the source of the recording")            // 502; with what it does
-	ErrBusy     = errors.New("too many recordings are being received") // 503
+	uploadPace = fair.Pace{Stall: 10 * time.Second, Rate: 16 << 10, Whole: 15 * time.Minute}
+	playPace   = fair.Pace{Stall: time.Minute, Rate: 1 << 10, Whole: 15 * time.Minute}
+)
+
+// Errors of the library, beside those of fair.
+var (
+	ErrNotFound = errors.New("there is no such recording")            // 404
+	ErrTooLarge = errors.New("a recording is at most 256 MiB")        // 413
+	ErrEmpty    = errors.New("the recording is empty")                // 422
+	ErrURL      = errors.New("must be an https URL")                  // 422; with the reason
+	ErrRead     = errors.New("the recording was not sent to its end") // 400
+	ErrSource   = errors.New("the source of the recording")           // 502; with what it does
+	ErrBusy     = errors.New("the recording was changed meanwhile")   // 503
 )
 
 // Recording is what its row says.
@@ -111,7 +125,7 @@ type Config struct {
 // Library is where recordings are put and found. Make it with New.
 type Library struct {
 	Config
-	slots *semaphore.Weighted
+	uploads, fetches, plays, firsts fair.Slots[int64]
 
 	mu       sync.Mutex
 	fetching map[string]*fetching
@@ -120,7 +134,15 @@ type Library struct {
 // New makes a library.
 func New(c Config) *Library {
 	c.Log, c.MaxBytes = cmp.Or(c.Log, slog.Default()), cmp.Or(c.MaxBytes, MaxSize)
-	return &Library{Config: c, slots: semaphore.NewWeighted(transfers), fetching: map[string]*fetching{}}
+	return &Library{
+		Config: c, fetching: map[string]*fetching{},
+		uploads: places("uploads", uploadsTotal, uploadsEach), fetches: places("recordings being fetched", fetchesTotal, fetchesEach),
+		plays: places("recordings being sent", playsTotal, playsEach), firsts: places("recordings waited for", firstsTotal, firstsEach),
+	}
+}
+
+func places(what string, total, each int) fair.Slots[int64] {
+	return fair.Slots[int64]{What: what, Total: total, Each: each, Waiting: waitingEach, Patience: patience}
 }
 
 // ValidID says whether id can be that of a recording: 1..128 of [A-Za-z0-9._:-].
@@ -135,12 +157,15 @@ func ValidID(id string) bool {
 }
 
 // Put stores what body holds as the recording of that id, in place of an earlier
-// one. ErrTooLarge, ErrEmpty, ErrRead, ErrBusy.
+// one. ctx is that of the request whose body it is. ErrTooLarge, ErrEmpty, ErrRead,
+// *fair.Full.
 func (l *Library) Put(ctx context.Context, by access.Caller, id string, body io.Reader) (*Recording, error) {
-	if !l.slots.TryAcquire(1) {
-		return nil, ErrBusy
+	place, err := l.uploads.Take(ctx, by.Tenant, 0)
+	if err != nil {
+		return nil, err
 	}
-	defer l.slots.Release(1)
+	defer place.Free()
+	fair.Of(ctx).Pace(uploadPace, fair.Pace{})
 	r := &Recording{Tenant: by.Tenant, ID: id}
 	if err := l.write(ctx, r, body); err != nil {
 		return nil, err

@@ -8,10 +8,12 @@ import (
 	"net/http"
 
 	"gocloud.dev/blob"
+
+	"github.com/hookline/hookline/hub/fair"
 )
 
 // Find a recording of a tenant with its bytes; one that stands elsewhere is
-// fetched first. ErrNotFound, ErrSource, ErrBusy.
+// fetched first. ErrNotFound, ErrSource, ErrBusy, *fair.Full.
 func (l *Library) Find(ctx context.Context, tenant int64, id string) (*Recording, error) {
 	if !ValidID(id) {
 		return nil, ErrNotFound
@@ -24,8 +26,16 @@ func (l *Library) Find(ctx context.Context, tenant int64, id string) (*Recording
 }
 
 // Serve answers a GET or HEAD with the bytes of r: Range, If-None-Match and the
-// like as RFC 9110 says. After an error nothing has been answered.
+// like as RFC 9110 says. After an error, which may be a *fair.Full, nothing has been
+// answered.
 func (l *Library) Serve(w http.ResponseWriter, req *http.Request, r *Recording) error {
+	place, err := l.plays.Take(req.Context(), r.Tenant, 0)
+	if err != nil {
+		return err
+	}
+	defer place.Free()
+	fair.Of(req.Context()).Pace(fair.Pace{}, playPace)
+
 	c := &content{ctx: req.Context(), bucket: l.Bucket, key: r.Blob, size: r.Size}
 	defer c.Close()
 	if req.Method != http.MethodHead && req.Header.Get("Range") == "" && req.Header.Get("If-None-Match") == "" {
