@@ -18,11 +18,30 @@ import (
 
 // dialects are the vendors' APIs.
 func (h *Hub) dialects(auth *access.Authenticator, api *api.API) []dialect.Dialect {
+	// Whoever is known waits for the place that his request needs.
+	admit := func(r *http.Request, c access.Caller, err error) (access.Caller, error) {
+		if err == nil {
+			err = h.bounds.admit(r, c)
+		}
+		return c, err
+	}
+	byKey := func(r *http.Request, key string) (access.Caller, error) {
+		c, err := auth.AuthenticateKey(r, key)
+		return admit(r, c, err)
+	}
+	byVendor := func(inURL bool) func(*http.Request) (access.Caller, error) {
+		return func(r *http.Request) (access.Caller, error) {
+			c, err := auth.AuthenticateVendor(r, inURL)
+			return admit(r, c, err)
+		}
+	}
+	byOAuth := func(r *http.Request) (access.Caller, error) {
+		c, err := auth.AuthenticateOAuth(r)
+		return admit(r, c, err)
+	}
 	return []dialect.Dialect{
 		&sobot.API{
-			Caller:       func(r *http.Request) (access.Caller, error) { return auth.AuthenticateVendor(r, false) },
-			StreamCaller: func(r *http.Request) (access.Caller, error) { return auth.AuthenticateVendor(r, true) },
-			Tokens:       auth.Tokens, Wrong: auth.Wrong,
+			Caller: byVendor(false), StreamCaller: byVendor(true), Tokens: auth.Tokens, Wrong: auth.Wrong,
 			Records: h.folds, History: h.folds, Boards: h.boards, Reports: h.folds, Listen: api.Listen,
 			Watches: &h.watches, Holds: func(c access.Caller) bool { return h.book.Holds(c, time.Now()) },
 			Now: h.now, Zone: h.zone, Directory: h.db.Directory().Of,
@@ -38,10 +57,10 @@ func (h *Hub) dialects(auth *access.Authenticator, api *api.API) []dialect.Diale
 			},
 			Log: h.log,
 		},
-		&deepcall.API{Caller: auth.AuthenticateKey, Tenant: h.book.TenantOf, Now: h.now, Zone: h.zone, Boards: h.boards, Log: h.log},
-		&liveperson.API{Caller: auth.AuthenticateOAuth, Now: h.now, Boards: h.boards, Log: h.log},
+		&deepcall.API{Caller: byKey, Tenant: h.book.TenantOf, Now: h.now, Zone: h.zone, Boards: h.boards, Log: h.log},
+		&liveperson.API{Caller: byOAuth, Now: h.now, Boards: h.boards, Log: h.log},
 		&comm100.API{
-			Caller:  auth.AuthenticateKey,
+			Caller:  byKey,
 			Address: func(r *http.Request) string { return access.ClientIP(r, auth.Trusted).String() },
 			Now:     h.now, Zone: h.zone, Boards: h.boards, Settings: h.comm100Settings, Log: h.log,
 		},

@@ -23,6 +23,7 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/config"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/openapi"
@@ -55,6 +56,7 @@ type Hub struct {
 	metrics *metrics
 	ops     *operations
 	tail    tail.Feed
+	bounds  *bounds
 	streams access.Quota // of server-sent events
 	watches live.Watches
 	ingest  *ingest.Handler
@@ -81,7 +83,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (*Hub, error)
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: s, log: log, book: &access.Book{}, process: config.ProcessName()}
+	h := &Hub{cfg: s, log: log, book: &access.Book{}, process: config.ProcessName(), bounds: newBounds()}
 	if err := h.open(ctx); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -200,7 +202,7 @@ func (h *Hub) routes() http.Handler {
 		OAuth:  &access.OAuth1{Book: h.book, Signs: h.db, PublicURL: h.cfg.PublicBase()},
 	}
 	r := &Routes{
-		Auth: auth,
+		Auth: auth, Admit: h.bounds.admit,
 		API: &api.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db, Events: h.db, Book: h.book, Log: h.log,
 			Audit: h.db, Tail: &h.tail, Streams: &h.streams,
@@ -376,11 +378,12 @@ func (h *Hub) Run(ctx context.Context) error {
 
 // serve answers requests until ctx ends, then lets those under way finish.
 func (h *Hub) serve(ctx context.Context) error {
-	servers := map[*http.Server]net.Listener{h.server(h.routes()): h.listen}
+	open := connections(h.cfg) // of both listeners together
+	servers := map[*http.Server]net.Listener{h.server(h.routes(), open): h.listen}
 	if h.scrape != nil {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", h.scrapeHandler())
-		servers[h.server(mux)] = h.scrape
+		servers[h.server(mux, open)] = h.scrape
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	for srv, l := range servers {
@@ -414,13 +417,23 @@ func (h *Hub) serve(ctx context.Context) error {
 	return g.Wait()
 }
 
-func (h *Hub) server(handler http.Handler) *http.Server {
+// server of a listener. What no handler sees, as headers and the messages of
+// HTTP/2, has its bounds here; the rest has them by the gate.
+func (h *Hub) server(handler http.Handler, open *fair.Connections) *http.Server {
+	address := func(r *http.Request) netip.Addr { return access.ClientIP(r, h.cfg.Trusted) }
 	return &http.Server{
-		Handler:           handler,
+		Handler:           h.bounds.gate(address).Wrap(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
+		ConnState:         open.State,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 64, MaxReceiveBufferPerConnection: 256 << 10, MaxReceiveBufferPerStream: 64 << 10,
+			SendPingTimeout: 30 * time.Second, PingTimeout: 10 * time.Second, WriteByteTimeout: 10 * time.Second,
+		},
+		// net/http would read the body of OPTIONS * without a deadline.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
 	}
 }
 

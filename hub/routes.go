@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
@@ -15,13 +16,16 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/dialect"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/problem"
 )
 
 // Routes is every URL of the hub and who may call it.
 type Routes struct {
 	Auth *access.Authenticator
-	API  *api.API
+	// Admit lets the request of a caller begin, for which it may wait.
+	Admit func(r *http.Request, c access.Caller) error
+	API   *api.API
 	// Ingest takes events; typ is that of the path, "" when each event says its own.
 	Ingest  func(w http.ResponseWriter, r *http.Request, c access.Caller, typ string)
 	Healthz http.Handler
@@ -188,18 +192,27 @@ func (h *Routes) guard(rt route) httprouter.Handle {
 		case !slices.Contains(rt.who.roles, c.Role):
 			problem.Write(w, problem.Details{Status: http.StatusForbidden, Detail: "a key of role " + string(c.Role) + " may not do this"})
 		default:
+			if err := h.Admit(r, c); err != nil {
+				deny(w, err)
+				return
+			}
 			rt.handle(w, r, c, ps)
 		}
 	}
 }
 
-// deny answers an error of Authenticate.
+// deny answers an error of Authenticate or Admit.
 func deny(w http.ResponseWriter, err error) {
 	d := problem.Details{Status: http.StatusUnauthorized, Detail: err.Error()}
 	var slow *access.SlowDown
+	var full *fair.Full
 	switch {
 	case errors.As(err, &slow):
 		d.Status, d.RetryAfter = http.StatusTooManyRequests, slow.After
+	case errors.As(err, &full):
+		d.Status, d.RetryAfter = full.Status(), full.After
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		d.Status, d.Detail = http.StatusServiceUnavailable, "the request was given up"
 	case errors.Is(err, access.ErrSuspended), errors.Is(err, access.ErrQueryRole):
 		d.Status = http.StatusForbidden
 	default:

@@ -25,26 +25,27 @@ import (
 // Config is every setting of a hub. The tags make each an environment variable
 // and a flag of the same name; they mean nothing to this package.
 type Config struct {
-	Addr            string        `env:"HOOKLINE_ADDR" default:"127.0.0.1:8080" help:"Listen address."`
-	TLSCert         string        `name:"tls-cert" env:"HOOKLINE_TLS_CERT" help:"Certificate file (PEM): serve https."`
-	TLSKey          string        `name:"tls-key" env:"HOOKLINE_TLS_KEY" help:"Key file (PEM) of the certificate."`
-	MetricsAddr     string        `env:"HOOKLINE_METRICS_ADDR" help:"Address of /metrics; default: the listen address while that is loopback, else 127.0.0.1:9090."`
-	Data            string        `env:"HOOKLINE_DATA" default:"./data" help:"Folder of the embedded store and the master key."`
-	DatabaseURL     string        `name:"database-url" env:"HOOKLINE_DATABASE_URL" help:"postgres://user:password@host:5432/database?sslmode=…: the store is there, for any number of processes, and HOOKLINE_MASTER_KEY must be given. Better as a variable: others can read a flag."`
-	AMQPURL         string        `name:"amqp-url" env:"HOOKLINE_AMQP_URL" help:"amqp://user:password@host:5672/vhost, or amqps://: events also come through RabbitMQ, and processes nudge each other by it. Better as a variable: others can read a flag."`
-	AMQPTenant      string        `name:"amqp-tenant" env:"HOOKLINE_AMQP_TENANT" enum:"routing-key,user-id" default:"routing-key" help:"Whose a message is: routing-key, what is before the first dot; user-id, the broker's user who published it, and the routing key must agree."`
-	MasterKey       string        `env:"HOOKLINE_MASTER_KEY" help:"32 bytes, base64 or hex, that seal secrets at rest; default: a file in the data folder, made at first start."`
-	PlatformKey     string        `env:"HOOKLINE_PLATFORM_KEY" help:"The platform key, hk_platform_ and 16 to 128 letters, digits and hyphens; default: made and printed once at first start."`
-	AllowNetworks   []string      `env:"HOOKLINE_ALLOW_NETWORKS" help:"CIDRs that pushes may reach although private; 'loopback' for 127.0.0.0/8 and ::1."`
-	RequireHTTPS    bool          `env:"HOOKLINE_REQUIRE_HTTPS" name:"require-https" help:"Refuse callback URLs with http."`
-	PublicURL       string        `name:"public-url" env:"HOOKLINE_PUBLIC_URL" help:"Where others reach the hub, as behind a proxy: https://host[:port][/path]. Callback URLs there are refused."`
-	BlobURL         string        `name:"blob-url" env:"HOOKLINE_BLOB_URL" help:"Where recordings are kept: file:///folder, or s3://bucket?region=…; default: the folder recordings in the data folder."`
-	TrustedProxies  []string      `env:"HOOKLINE_TRUSTED_PROXIES" help:"CIDRs whose X-Forwarded-For is believed."`
-	Log             string        `env:"HOOKLINE_LOG" enum:"text,json," default:"" help:"text or json; default: text on a terminal, else json."`
-	LogLevel        string        `env:"HOOKLINE_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
-	ShutdownTimeout time.Duration `env:"HOOKLINE_SHUTDOWN_TIMEOUT" default:"20s" help:"Bound of the graceful stop."`
-	TestClock       bool          `name:"test-clock" env:"HOOKLINE_TEST_CLOCK" help:"For tests, on loopback only: the header X-Hookline-Now (Unix ms) is the now of a query."`
-	MaxPages        int           `env:"HOOKLINE_MAX_PAGES" hidden:"" help:"Bound of the database in pages, to rehearse a full disk."`
+	Addr                  string        `env:"HOOKLINE_ADDR" default:"127.0.0.1:8080" help:"Listen address."`
+	TLSCert               string        `name:"tls-cert" env:"HOOKLINE_TLS_CERT" help:"Certificate file (PEM): serve https."`
+	TLSKey                string        `name:"tls-key" env:"HOOKLINE_TLS_KEY" help:"Key file (PEM) of the certificate."`
+	MetricsAddr           string        `env:"HOOKLINE_METRICS_ADDR" help:"Address of /metrics; default: the listen address while that is loopback, else 127.0.0.1:9090."`
+	Data                  string        `env:"HOOKLINE_DATA" default:"./data" help:"Folder of the embedded store and the master key."`
+	DatabaseURL           string        `name:"database-url" env:"HOOKLINE_DATABASE_URL" help:"postgres://user:password@host:5432/database?sslmode=…: the store is there, for any number of processes, and HOOKLINE_MASTER_KEY must be given. Better as a variable: others can read a flag."`
+	AMQPURL               string        `name:"amqp-url" env:"HOOKLINE_AMQP_URL" help:"amqp://user:password@host:5672/vhost, or amqps://: events also come through RabbitMQ, and processes nudge each other by it. Better as a variable: others can read a flag."`
+	AMQPTenant            string        `name:"amqp-tenant" env:"HOOKLINE_AMQP_TENANT" enum:"routing-key,user-id" default:"routing-key" help:"Whose a message is: routing-key, what is before the first dot; user-id, the broker's user who published it, and the routing key must agree."`
+	MasterKey             string        `env:"HOOKLINE_MASTER_KEY" help:"32 bytes, base64 or hex, that seal secrets at rest; default: a file in the data folder, made at first start."`
+	PlatformKey           string        `env:"HOOKLINE_PLATFORM_KEY" help:"The platform key, hk_platform_ and 16 to 128 letters, digits and hyphens; default: made and printed once at first start."`
+	AllowNetworks         []string      `env:"HOOKLINE_ALLOW_NETWORKS" help:"CIDRs that pushes may reach although private; 'loopback' for 127.0.0.0/8 and ::1."`
+	RequireHTTPS          bool          `env:"HOOKLINE_REQUIRE_HTTPS" name:"require-https" help:"Refuse callback URLs with http."`
+	PublicURL             string        `name:"public-url" env:"HOOKLINE_PUBLIC_URL" help:"Where others reach the hub, as behind a proxy: https://host[:port][/path]. Callback URLs there are refused."`
+	BlobURL               string        `name:"blob-url" env:"HOOKLINE_BLOB_URL" help:"Where recordings are kept: file:///folder, or s3://bucket?region=…; default: the folder recordings in the data folder."`
+	ConnectionsPerAddress int           `name:"connections-per-address" env:"HOOKLINE_CONNECTIONS_PER_ADDRESS" default:"256" help:"Open connections of one address, or of a /64 of IPv6; further ones are closed. 0: no bound. It does not hold for HOOKLINE_TRUSTED_PROXIES."`
+	TrustedProxies        []string      `env:"HOOKLINE_TRUSTED_PROXIES" help:"CIDRs whose X-Forwarded-For is believed."`
+	Log                   string        `env:"HOOKLINE_LOG" enum:"text,json," default:"" help:"text or json; default: text on a terminal, else json."`
+	LogLevel              string        `env:"HOOKLINE_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	ShutdownTimeout       time.Duration `env:"HOOKLINE_SHUTDOWN_TIMEOUT" default:"20s" help:"Bound of the graceful stop."`
+	TestClock             bool          `name:"test-clock" env:"HOOKLINE_TEST_CLOCK" help:"For tests, on loopback only: the header X-Hookline-Now (Unix ms) is the now of a query."`
+	MaxPages              int           `env:"HOOKLINE_MAX_PAGES" hidden:"" help:"Bound of the database in pages, to rehearse a full disk."`
 }
 
 // Settings is a Config that was read and checked.
@@ -123,6 +124,9 @@ func (c Config) Check() (*Settings, error) {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return nil, errors.New("HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY go together")
 	}
+	if c.ConnectionsPerAddress < 0 {
+		return nil, errors.New("HOOKLINE_CONNECTIONS_PER_ADDRESS must be 0 or more")
+	}
 	if c.ShutdownTimeout <= 0 {
 		return nil, errors.New("HOOKLINE_SHUTDOWN_TIMEOUT must be more than 0")
 	}
@@ -184,12 +188,17 @@ const RecordingsFolder = "recordings"
 
 // MaxRequests returns how many pushes may be in flight: 4,096, or half of the
 // files that this process may open if that is less.
-func MaxRequests() int {
+func MaxRequests() int { return max(16, min(4096, OpenFiles()/2)) }
+
+// OpenFiles returns how many files this process may open: a million if the system
+// does not say or allows more.
+func OpenFiles() int {
+	const most = 1 << 20
 	var lim syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil || lim.Cur/2 > 4096 {
-		return 4096
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil || lim.Cur > most {
+		return most
 	}
-	return max(16, int(lim.Cur/2))
+	return int(lim.Cur)
 }
 
 // ProcessName makes a name for this process: the host's, and something random.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/ingest"
 )
 
@@ -24,7 +25,11 @@ type Fault struct {
 // trouble, which is none of the client's business. nil: the caller went away.
 func FaultOf(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) *Fault {
 	var slow *access.SlowDown
+	var full *fair.Full
 	switch {
+	case errors.As(err, &full):
+		RetryAfter(w, full.After)
+		return &Fault{full.Status(), err.Error()}
 	case errors.As(err, &slow):
 		RetryAfter(w, slow.After)
 		return &Fault{http.StatusTooManyRequests, err.Error()}

@@ -158,7 +158,7 @@ func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *prob
 		return &problem{Code: suspended}
 	case f.Status == http.StatusUnauthorized:
 		return &problem{Code: wrongToken}
-	case f.Status == http.StatusTooManyRequests:
+	case errors.As(err, new(*access.SlowDown)):
 		return &problem{Code: wrongToken, Status: f.Status}
 	}
 	return &problem{Code: internal, Status: f.Status}

@@ -208,7 +208,7 @@ func TestCredentials(t *testing.T) {
 		refused(t, h.Do("POST", path, query, `{}`), 200, 1020, "Token not found")
 		refused(t, try(`[]`), 200, 1047, "Invalid Request Data: body must be a JSON object")
 		refused(t, try(`{"ssid": "`+strings.Repeat("x", 5000)+`"}`), 200, 1000, "Invalid parameter(s): ssid must not be longer than 4096 bytes")
-		refused(t, try(`{"ssid": "`+query+`", "filter": "`+strings.Repeat("x", 1<<20)+`"}`), 200, 1047, "Invalid Request Data: body must not be larger than 1048576 bytes")
+		refused(t, try(`{"ssid": "`+query+`", "filter": "`+strings.Repeat("x", 1<<20)+`"}`), 200, 1047, "Invalid Request Data: body must not be larger than 16384 bytes")
 		refused(t, h.Do("POST", path, "", `{}`, "Content-Encoding", "gzip"), 200, 1047, "Invalid Request Data: body must not be encoded")
 	}
 	// Any content type does, and none.

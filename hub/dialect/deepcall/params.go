@@ -16,12 +16,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/fair"
 )
 
 // Bounds of a request.
 const (
-	maxBody       = 1 << 20 // bytes
-	maxText       = 4096    // bytes of a text
+	maxBody       = fair.StrangerBody // bytes: who asks stands in the body
+	maxText       = 4096              // bytes of a text
 	maxConditions = 100
 	maxValues     = 1000 // of a condition
 )
@@ -43,6 +44,8 @@ func readBody(w http.ResponseWriter, r *http.Request) (*params, error) {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
+	case errors.As(err, new(*fair.Full)):
+		return nil, err
 	case errors.As(err, &tooLarge):
 		return nil, bad(badRequest, "body must not be larger than %d bytes", maxBody)
 	case err != nil:

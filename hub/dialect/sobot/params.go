@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/fair"
 )
 
 // maxBody of a request, in bytes.
@@ -34,6 +35,10 @@ type params struct {
 
 // readBody reads the parameters of a POST.
 func readBody(w http.ResponseWriter, r *http.Request) (*params, error) {
+	return readBodyUpTo(w, r, maxBody)
+}
+
+func readBodyUpTo(w http.ResponseWriter, r *http.Request, most int64) (*params, error) {
 	if ct := r.Header.Get("Content-Type"); ct != "" {
 		mt, _, err := mime.ParseMediaType(ct)
 		if err != nil || mt != "application/json" {
@@ -43,11 +48,13 @@ func readBody(w http.ResponseWriter, r *http.Request) (*params, error) {
 	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
 		return nil, &problem{http.StatusUnsupportedMediaType, "BODY_INVALID", "body: must not be encoded"}
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var tooLarge *http.MaxBytesError
 	switch {
+	case errors.As(err, new(*fair.Full)):
+		return nil, err
 	case errors.As(err, &tooLarge):
-		return nil, &problem{http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", fmt.Sprintf("body: must not be larger than %d bytes", maxBody)}
+		return nil, &problem{http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", fmt.Sprintf("body: must not be larger than %d bytes", most)}
 	case err != nil:
 		return nil, bad("BODY_INVALID", "body", "could not be read to its end")
 	}

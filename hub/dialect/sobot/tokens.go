@@ -11,6 +11,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/fair"
 )
 
 // maxAgent is the most bytes of an agent's id in a token.
@@ -51,7 +52,7 @@ func (a *API) grant(w http.ResponseWriter, r *http.Request, kind access.TokenKin
 }
 
 func (a *API) makeToken(w http.ResponseWriter, r *http.Request, kind access.TokenKind) (string, error) {
-	p, err := readBody(w, r)
+	p, err := readBodyUpTo(w, r, fair.StrangerBody) // who asks stands in it
 	if err != nil {
 		return "", err
 	}

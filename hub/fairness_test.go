@@ -1,0 +1,107 @@
+package hub_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub/hubtest"
+)
+
+// memoryInUse is the memory in use, in MiB, after a collection.
+func memoryInUse() float64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc+m.StackInuse) / (1 << 20)
+}
+
+// callers are connections that each sent the same and then nothing.
+type callers struct {
+	t     *testing.T
+	conns []net.Conn
+}
+
+func connect(t *testing.T, h *hubtest.Hub, n int, sent string) *callers {
+	t.Helper()
+	c := &callers{t: t}
+	t.Cleanup(c.leave)
+	for range n {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(h.URL, "http://"))
+		require.NoError(t, err)
+		c.conns = append(c.conns, conn)
+		_, err = io.WriteString(conn, sent)
+		require.NoError(t, err)
+	}
+	return c
+}
+
+func (c *callers) leave() {
+	for _, conn := range c.conns {
+		_ = conn.Close()
+	}
+}
+
+// wait until the hub has closed all of them. It returns when the last one was.
+func (c *callers) wait(most time.Duration) time.Duration {
+	c.t.Helper()
+	began := time.Now()
+	for i, conn := range c.conns {
+		require.NoError(c.t, conn.SetReadDeadline(began.Add(most)))
+		_, err := io.Copy(io.Discard, conn)
+		if timeout, is := err.(net.Error); is && timeout.Timeout() {
+			c.t.Fatalf("connection %d of %d is open after %s", i, len(c.conns), most)
+		}
+	}
+	return time.Since(began)
+}
+
+// stalled is the head of a request with a body of 1 MiB, and the beginning of it.
+func stalled(sent int, method, path string, headers ...string) string {
+	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", method, path, 1<<20)
+	return head + strings.Join(append(headers, ""), "\r\n") + "\r\n" + `{"ssid": "` + strings.Repeat("x", sent)
+}
+
+// Connections without a key that stall in a body keep neither memory nor themselves,
+// whatever they ask for.
+func TestStalledBodiesWithoutKey(t *testing.T) {
+	h := hubtest.Start(t)
+	const each = 100
+	before := memoryInUse()
+	var crowds []*callers
+	for _, path := range []string{"/tokens/company", "/deepcall/api/v2/liveQueue/count", "/v1/events", "/nowhere"} {
+		crowds = append(crowds, connect(t, h, each/2, stalled(12<<10, "POST", path)), connect(t, h, each/2, stalled(512<<10, "POST", path)))
+	}
+	time.Sleep(time.Second)
+	grown := memoryInUse() - before
+	require.Less(t, grown, 64.0, "MiB for %d connections", 4*each)
+	t.Logf("%d connections: %.1f MiB more than %.1f", 4*each, grown, before)
+	for _, c := range crowds {
+		c.wait(30 * time.Second)
+	}
+}
+
+// Answers that nobody reads are given up, and so is the connection.
+func TestUnreadAnswers(t *testing.T) {
+	t.Parallel()
+	h := hubtest.Start(t)
+	require.Equal(t, http.StatusOK, h.Do("GET", "/openapi.json", "", nil).Status)
+	c := connect(t, h, 40, strings.Repeat("GET /openapi.json HTTP/1.1\r\nHost: hub\r\n\r\n", 200))
+	began := time.Now()
+	time.Sleep(15 * time.Second)
+	for _, conn := range c.conns {
+		// Whoever reads now finds what was on its way, and then the end.
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+		n, err := io.Copy(io.Discard, conn)
+		timeout, is := err.(net.Error)
+		require.False(t, is && timeout.Timeout(), "open after %s", time.Since(began))
+		require.Less(t, n, int64(200*100_000))
+	}
+}
