@@ -23,8 +23,8 @@ demo: build ## a hub, a receiver and a simulated contact centre for a minute
 test: ## everything, with the race detector, under 10 minutes
 	@sh scripts/test.sh
 
-quick: ## the same on SQLite alone, without the race detector, in a minute
-	@sh scripts/quick.sh
+quick: ## what needs no server, without the race detector, in a minute
+	$(GO) test -short ./...
 
 chaos: ## processes on PostgreSQL, and then RabbitMQ, while things break around them, fifteen minutes
 	$(GO) test ./cmd/hookline -run '^TestChaos$$' -chaos -count=1 -v -timeout 30m

@@ -59,9 +59,7 @@ func TestStoryOnPostgres(t *testing.T) {
 // While the database is away events are refused and nothing else breaks; what is
 // under way is recorded when it is back.
 func TestPostgresAway(t *testing.T) {
-	server, err := pgtest.Start()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	server := pgtest.Start(t)
 	t.Setenv(pgtest.Variable, server.URL)
 	h := hubtest.Start(t, hubtest.OnPostgres(t))
 	answer := make(chan struct{})

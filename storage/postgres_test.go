@@ -449,9 +449,7 @@ func TestCommitWithoutAnswer(t *testing.T) {
 // The server stops and comes back, fast and as by a crash, under load: what was
 // accepted is there, what was refused was refused cleanly, outcomes wait.
 func TestServerRestarts(t *testing.T) {
-	server, err := pgtest.Start()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	server := pgtest.Start(t)
 	t.Setenv(pgtest.Variable, server.URL)
 	place, ctx := pgtest.Database(t), t.Context()
 	db := openPastIn(t, place)

@@ -65,6 +65,9 @@ func TestBench(t *testing.T) {
 
 // The same with two hubs on a PostgreSQL of its own.
 func TestBenchPostgres(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what needs PostgreSQL")
+	}
 	t.Setenv(asHookline, "1")
 	code, out, stderr := do(t, "", "bench", "--store", "postgres", "--processes", "2", "--case", "1x1", "--events", "200", "--warmup", "20", "--json", "-")
 	require.Zero(t, code, stderr)

@@ -19,7 +19,7 @@ import (
 
 	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
-	"github.com/hookline/hookline/hub/hubtest/rabbitserver"
+	"github.com/hookline/hookline/hub/hubtest/rabbittest"
 	"github.com/hookline/hookline/hub/rabbit"
 )
 
@@ -168,9 +168,7 @@ var chaos = flag.Bool("chaos", false, "more faults: five restarts, and a broker 
 
 // faults of the broker, one after the other.
 func faults(t *testing.T, what ...string) {
-	s, err := rabbitserver.Start("")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	s := rabbittest.Start(t)
 	database := hubtest.Postgres(t)
 	var hubs []*hubtest.Hub
 	for range 2 {

@@ -31,6 +31,7 @@ func Database(t testing.TB) string { return database(t, "template0") }
 // once for a server, whoever calls: copies cost a fraction of a migration.
 func Copy(t testing.TB, prepare func(url string) error) string {
 	t.Helper()
+	leaveOutIfShort(t)
 	url, err := server()
 	require.NoError(t, err)
 	originals.Lock()
@@ -47,6 +48,7 @@ func Copy(t testing.TB, prepare func(url string) error) string {
 
 func database(t testing.TB, template string) string {
 	t.Helper()
+	leaveOutIfShort(t)
 	name, err := create(template)
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -114,9 +116,26 @@ func onServer(statement string) error {
 // Server is a private server of one test.
 type Server = pgserver.Server
 
-// Start makes a server and starts it; settings are passed as -c.
-func Start(settings ...string) (*Server, error) { return pgserver.Start("", settings...) }
+// Start makes a server of the test's own and starts it. It ends with the test,
+// which may stop and start it as it likes.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	leaveOutIfShort(t)
+	s, err := pgserver.Start("")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	return s
+}
 
 // StartForTests starts a server that many tests share: quick, and it need not
 // survive the machine.
-func StartForTests() (*Server, error) { return Start("fsync=off", "full_page_writes=off") }
+func StartForTests() (*Server, error) { return pgserver.Start("", "fsync=off", "full_page_writes=off") }
+
+// leaveOutIfShort skips the test under -short, which asks for those that run
+// without a server. make test, which runs all, counts a skipped test as failed.
+func leaveOutIfShort(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short leaves out what needs PostgreSQL")
+	}
+}

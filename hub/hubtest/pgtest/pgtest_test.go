@@ -10,9 +10,7 @@ import (
 
 // The server is real, survives a crash, and each test has a database of its own.
 func TestServer(t *testing.T) {
-	s, err := Start()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	s := Start(t)
 	t.Setenv(Variable, s.URL)
 	a, err := sql.Open("postgres", Database(t))
 	require.NoError(t, err)

@@ -11,6 +11,9 @@ import (
 
 // The node is real, and keeps its durable queues through a crash.
 func TestServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what needs RabbitMQ")
+	}
 	s, err := Start("")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })

@@ -36,6 +36,7 @@ func VHost(t testing.TB) string {
 // Shared is the node of VHost, for what does not disturb the tests of others.
 func Shared(t testing.TB) *rabbitserver.Server {
 	t.Helper()
+	leaveOutIfShort(t)
 	shared.once.Do(func() {
 		if at := os.Getenv(Variable); at != "" {
 			shared.server, shared.err = rabbitserver.Parse(at)
@@ -45,6 +46,26 @@ func Shared(t testing.TB) *rabbitserver.Server {
 	})
 	require.NoError(t, shared.err, "RabbitMQ for tests")
 	return shared.server
+}
+
+// Start makes a node of the test's own and starts it. It ends with the test,
+// which may stop and start it as it likes.
+func Start(t testing.TB) *rabbitserver.Server {
+	t.Helper()
+	leaveOutIfShort(t)
+	s, err := rabbitserver.Start("")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	return s
+}
+
+// leaveOutIfShort skips the test under -short, which asks for those that run
+// without a server. make test, which runs all, counts a skipped test as failed.
+func leaveOutIfShort(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short leaves out what needs RabbitMQ")
+	}
 }
 
 var (
