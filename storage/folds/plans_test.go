@@ -16,6 +16,9 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/folds"
+	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
 // noted is SQLite's driver, which notes the statements that go through it.
@@ -102,4 +105,13 @@ func TestFoldPlans(t *testing.T) {
 			}
 		})
 	})
+}
+
+// No question about the present, nor about windows of the past, reads a table from
+// end to end.
+func TestScenePlans(t *testing.T) {
+	db, ctx := withTenants(t), t.Context()
+	e := &storetest.Explainer{DB: db.raw, T: t, Seen: map[string]bool{}, Sorts: true}
+	require.NoError(t, folds.Snapshot{Snapshot: sqldb.Snapshot{Q: e}}.Boards(ctx, 1))
+	require.Len(t, e.Seen, 13)
 }
