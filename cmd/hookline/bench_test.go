@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/cmd/hookline/bench"
+	"github.com/hookline/hookline/hub/hubtest/pgtest"
 )
 
 // asHookline in the environment makes the test binary the program itself, for
@@ -65,9 +66,7 @@ func TestBench(t *testing.T) {
 
 // The same with two hubs on a PostgreSQL of its own.
 func TestBenchPostgres(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short leaves out what needs PostgreSQL")
-	}
+	pgtest.Needed(t)
 	t.Setenv(asHookline, "1")
 	code, out, stderr := do(t, "", "bench", "--store", "postgres", "--processes", "2", "--case", "1x1", "--events", "200", "--warmup", "20", "--json", "-")
 	require.Zero(t, code, stderr)

@@ -232,6 +232,7 @@ func (c *cluster) finish(mayDouble int) {
 // accepted is lost, no order key is out of order, and what comes twice was in
 // flight when something broke.
 func TestChaos(t *testing.T) {
+	pgtest.Needed(t)
 	binary := build(t)
 	if !*long {
 		t.Run("kill -9, and PostgreSQL restarts", func(t *testing.T) { chaosBriefly(t, binary) })

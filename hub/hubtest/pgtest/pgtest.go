@@ -31,7 +31,7 @@ func Database(t testing.TB) string { return database(t, "template0") }
 // once for a server, whoever calls: copies cost a fraction of a migration.
 func Copy(t testing.TB, prepare func(url string) error) string {
 	t.Helper()
-	leaveOutIfShort(t)
+	Needed(t)
 	url, err := server()
 	require.NoError(t, err)
 	originals.Lock()
@@ -48,7 +48,7 @@ func Copy(t testing.TB, prepare func(url string) error) string {
 
 func database(t testing.TB, template string) string {
 	t.Helper()
-	leaveOutIfShort(t)
+	Needed(t)
 	name, err := create(template)
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -120,7 +120,7 @@ type Server = pgserver.Server
 // which may stop and start it as it likes.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	leaveOutIfShort(t)
+	Needed(t)
 	s, err := pgserver.Start("")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
@@ -131,9 +131,10 @@ func Start(t testing.TB) *Server {
 // survive the machine.
 func StartForTests() (*Server, error) { return pgserver.Start("", "fsync=off", "full_page_writes=off") }
 
-// leaveOutIfShort skips the test under -short, which asks for those that run
-// without a server. make test, which runs all, counts a skipped test as failed.
-func leaveOutIfShort(t testing.TB) {
+// Needed skips the test under -short, which asks for those that run without a
+// server. make test, which runs all, counts a skipped test as failed. Call it
+// where a test that needs PostgreSQL would do something costly first.
+func Needed(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short leaves out what needs PostgreSQL")
