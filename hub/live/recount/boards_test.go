@@ -120,7 +120,7 @@ func (c *centre) open() {
 	c.db, err = storage.Open(c.t.Context(), c.cfg)
 	require.NoError(c.t, err)
 	c.folds = storage.NewFolds(c.db)
-	c.boards.Scenes = c.folds
+	c.boards.Facts = c.folds
 }
 
 func (c *centre) close() {
@@ -170,9 +170,9 @@ func (c *centre) checkWaits() {
 	var waits []string
 	last := int64(0)
 	require.NoError(c.t, c.folds.EachWait(c.t.Context(), tenant, noon-40*hour, noon+2*hour, func(w live.Wait) error {
-		require.GreaterOrEqual(c.t, w.EnteredAt, last)
-		last = w.EnteredAt
-		waits = append(waits, fmt.Sprint(w.Media, " ", w.Contact, " ", w.Queue, " ", w.EnteredAt, " ", w.EndedAt, " ", w.Outcome))
+		require.GreaterOrEqual(c.t, w.At, last)
+		last = w.At
+		waits = append(waits, fmt.Sprint(w.Media, " ", w.Contact, " ", w.Queue, " ", w.At, " ", w.EndsAt, " ", w.Outcome))
 		return nil
 	}))
 	slices.Sort(waits)

@@ -13,7 +13,7 @@ import (
 )
 
 // compare holds a board against the recount, figure by figure.
-func (r *recount) compare(t *testing.T, what string, boards *live.Boards, board *live.Present) {
+func (r *recount) compare(t *testing.T, what string, boards *live.Boards, board *live.Board) {
 	t.Helper()
 	rows := r.rows()
 	compareAgents(t, what, board, rows, r.now)
@@ -35,7 +35,7 @@ func (r *recount) compare(t *testing.T, what string, boards *live.Boards, board 
 	}
 }
 
-func compareAgents(t *testing.T, what string, board *live.Present, rows map[string]*agentRow, now int64) {
+func compareAgents(t *testing.T, what string, board *live.Board, rows map[string]*agentRow, now int64) {
 	t.Helper()
 	require.Len(t, board.Rows, len(rows), what)
 	talks := board.Talks(now)
@@ -242,7 +242,7 @@ func (r *recount) queueMedia() map[string]string {
 	return media
 }
 
-func skillsOf(board *live.Present, now int64) map[string]live.Skill {
+func skillsOf(board *live.Board, now int64) map[string]live.Skill {
 	all := map[string]live.Skill{}
 	for id, s := range board.Skills(now) {
 		all[id] = *s
@@ -392,7 +392,7 @@ func (r *recount) visitors() (n int) {
 }
 
 // compareWindow holds what happened within a window against the recount.
-func (r *recount) compareWindow(t *testing.T, what string, boards *live.Boards, board *live.Present,
+func (r *recount) compareWindow(t *testing.T, what string, boards *live.Boards, board *live.Board,
 	rows map[string]*agentRow, w live.Window,
 ) {
 	t.Helper()
