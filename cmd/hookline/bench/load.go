@@ -14,27 +14,30 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// load posts events.
+// load posts events to hubs, or bodies to a sink.
 type load struct {
 	urls        []string // taken in turn
 	key         string
 	connections int
-	run         int  // in the mark of each event
-	ids         bool // events carry the sender's ids
-	bare        bool // bodies as they are pushed, not envelopes
-	typ         string
+	run         int    // in the mark of each event
+	ids         bool   // events carry the sender's ids
+	bare        bool   // it posts bodies as they are pushed, not envelopes
+	typ         string // of the events
 	client      *http.Client
 	pushedBack  atomic.Int64 // requests answered 429 or 503, sent again
 }
 
 func newLoad(urls []string, key string, connections int) *load {
-	return &load{urls: urls, key: key, typ: typeAlive, connections: connections, client: &http.Client{
-		Transport: &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, DisableCompression: true},
-		Timeout:   30 * time.Second,
-	}}
+	transport := &http.Transport{
+		MaxIdleConns: connections, MaxIdleConnsPerHost: connections, DisableCompression: true,
+	}
+	return &load{
+		urls: urls, key: key, typ: typeAlive, connections: connections,
+		client: &http.Client{Transport: transport, Timeout: 30 * time.Second},
+	}
 }
 
-// flood sends all events as fast as they are taken, batch of them a request.
+// flood sends all events as fast as they are taken. A request has batch of them.
 func (l *load) flood(ctx context.Context, events, batch int) error {
 	defer l.client.CloseIdleConnections()
 	g, ctx := errgroup.WithContext(ctx)
@@ -60,8 +63,9 @@ func (l *load) flood(ctx context.Context, events, batch int) error {
 	return g.Wait()
 }
 
-// pace sends one event a request at an even rate. Each leaves on time, however
-// long those before it take: a slow answer must not hide behind a late question.
+// pace sends events at an even rate, each in a request of its own. Each leaves on
+// time, even if earlier ones are still waiting for their answers: otherwise a slow
+// hub would delay the requests that measure how slow it is.
 func (l *load) pace(ctx context.Context, events, rate int) error {
 	defer l.client.CloseIdleConnections()
 	g, ctx := errgroup.WithContext(ctx)
@@ -76,12 +80,14 @@ func (l *load) pace(ctx context.Context, events, rate int) error {
 		case <-ctx.Done():
 			return errors.Join(g.Wait(), ctx.Err())
 		}
-		g.Go(func() error { return l.post(ctx, l.urls[i%len(l.urls)], l.request(nil, i, i+1, time.Now())) })
+		g.Go(func() error {
+			return l.post(ctx, l.urls[i%len(l.urls)], l.request(nil, i, i+1, time.Now()))
+		})
 	}
 	return g.Wait()
 }
 
-// post one request until it is taken.
+// post sends one request, again and again until it is taken.
 func (l *load) post(ctx context.Context, url string, body []byte) error {
 	for {
 		status, answer, err := l.once(ctx, url, body)
@@ -102,6 +108,8 @@ func (l *load) post(ctx context.Context, url string, body []byte) error {
 	}
 }
 
+// once sends one request. It returns the body of the answer only if the status is
+// not a success.
 func (l *load) once(ctx context.Context, url string, body []byte) (int, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -111,13 +119,17 @@ func (l *load) once(ctx context.Context, url string, body []byte) (int, []byte, 
 	if l.key != "" {
 		req.Header.Set("Authorization", "Bearer "+l.key)
 	}
+
 	resp, err := l.client.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	buf := answers.Get().(*bytes.Buffer)
-	defer func() { buf.Reset(); answers.Put(buf) }()
+	buf := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		buf.Reset()
+		buffers.Put(buf)
+	}()
 	if _, err := buf.ReadFrom(resp.Body); err != nil {
 		return 0, nil, err
 	}
@@ -127,7 +139,8 @@ func (l *load) once(ctx context.Context, url string, body []byte) (int, []byte, 
 	return resp.StatusCode, bytes.Clone(buf.Bytes()), nil
 }
 
-var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// buffers are for reading answers and pushes.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // request appends the events from <= n < to as one request body.
 func (l *load) request(b []byte, from, to int, now time.Time) []byte {
@@ -137,6 +150,7 @@ func (l *load) request(b []byte, from, to int, now time.Time) []byte {
 	if to-from > 1 {
 		b = append(b, '[')
 	}
+
 	for n := from; n < to; n++ {
 		if n > from {
 			b = append(b, ',')
@@ -154,14 +168,15 @@ func (l *load) request(b []byte, from, to int, now time.Time) []byte {
 		b = append(b, `","data":`...)
 		b = append(l.body(b, n, now), '}')
 	}
+
 	if to-from > 1 {
 		b = append(b, ']')
 	}
 	return b
 }
 
-// body appends event n: a call record of about 1 KB, as pushed. Each is of a
-// call of its own, so that order holds nothing up.
+// body appends the body of event n, as pushed: a call record of about 1 KB. Each
+// record is of another call, so no event has to wait for another one's delivery.
 func (l *load) body(b []byte, n int, now time.Time) []byte {
 	ms := now.UnixMilli()
 	b = append(b, `{"companyId":"demo","callID":"6bf3cbb1ade54dcd9bf2`...)
@@ -182,15 +197,16 @@ func (l *load) body(b []byte, n int, now time.Time) []byte {
 	return append(b, rest...)
 }
 
+// rest is the part of a body that is the same in every event.
 const rest = `,"callType":2,"mainDialType":"Inbound","screenNumber":"13911110001","customerNumber":"13911110001",` +
-	`"encryptCustomerNumber":"139****0001","areaCode":"010","areaProvince":"Beijing","areaCity":"Beijing","customerId":"c-20418",` +
-	`"gatewayNumber":"01088881234","duration":144,"totalDuration":158,"callResult":8,"hangupDisposition":3,` +
-	`"attachedData":{"customerName":"Li Na","ticket":"T-20211116-118"},"feeSeconds":158,"feeMinutes":3,"firstRouteId":"r-7",` +
-	`"firstRouteName":"Service hotline","belongAgentUUID":"f0a5c1d2e3b44a69a8b7c6d5e4f30201","belongAgentID":"1001",` +
+	`"encryptCustomerNumber":"139****0001","areaCode":"010","areaProvince":"Beijing","areaCity":"Beijing",` +
+	`"customerId":"c-20418","gatewayNumber":"01088881234","duration":144,"totalDuration":158,"callResult":8,` +
+	`"hangupDisposition":3,"attachedData":{"customerName":"Li Na","ticket":"T-20211116-118"},"feeSeconds":158,` +
+	`"feeMinutes":3,"firstRouteId":"r-7","firstRouteName":"Service hotline","belongAgentUUID":"f0a5c1d2e3b44a69a8b7c6d5e4f30201","belongAgentID":"1001",` +
 	`"belongAgentName":"Tom","belongAgentDN":"1001","transferCount":0,"consultCount":0,` +
 	`"firstAgentUUID":"f0a5c1d2e3b44a69a8b7c6d5e4f30201","firstAgentID":"1001","firstAgentName":"Tom","sourceType":0,"fee":0.45}`
 
-// A mark says in a body which event it is and when it was sent:
+// A mark in a body says which event it is and when it was sent:
 // <run>/<number>/<Unix ns>, with leading zeros.
 const (
 	markField = `"benchMark":"`
@@ -222,10 +238,10 @@ func readMark(body []byte) (run, n int, ns int64, ok bool) {
 		return 0, 0, 0, false
 	}
 	m := body[i+len(markField):][:markSize]
-	a, okA := number(m[:4])
-	c, okC := number(m[5:13])
+	runPart, okRun := number(m[:4])
+	nPart, okN := number(m[5:13])
 	ns, okNs := number(m[14:])
-	return int(a), int(c), ns, okA && okC && okNs && m[4] == '/' && m[13] == '/'
+	return int(runPart), int(nPart), ns, okRun && okN && okNs && m[4] == '/' && m[13] == '/'
 }
 
 func number(digits []byte) (n int64, ok bool) {

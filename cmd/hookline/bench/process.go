@@ -24,18 +24,18 @@ const (
 	startWithin = 20 * time.Second
 )
 
-// process is a child, and ours to end.
+// process is a child process, which this one must end.
 type process struct {
 	name string
 	cmd  *exec.Cmd
-	log  string // file of its standard error
-	done chan struct{}
-	err  error // how it ended; once done is closed
+	log  string        // file of its standard error
+	done chan struct{} // closed when it has ended
+	err  error         // how it ended; to be read once done is closed
 }
 
-// start runs the program with its standard error in a file and its standard
-// output read by heard until that returns.
-func start(dir, name, program string, args, env []string, heard func(io.Reader) error) (_ *process, err error) {
+// start runs the program. Its standard error goes to a file. first reads the
+// beginning of its standard output; start returns when first has.
+func start(dir, name, program string, args, env []string, first func(io.Reader) error) (_ *process, err error) {
 	p := &process{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	p.cmd = exec.Command(program, args...) //nolint:noctx // stop ends it, by signals
 	file, err := os.Create(p.log)
@@ -43,8 +43,10 @@ func start(dir, name, program string, args, env []string, heard func(io.Reader) 
 		return nil, err
 	}
 	defer file.Close() // the child has its own
-	p.cmd.Env, p.cmd.Stderr = env, file
-	// A group of its own: a Ctrl-C for us must not end it before we are done with it.
+	p.cmd.Env = env
+	p.cmd.Stderr = file
+	// In a group of its own a Ctrl-C for this process does not reach it: it must not
+	// end before this process has stopped it.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -53,16 +55,17 @@ func start(dir, name, program string, args, env []string, heard func(io.Reader) 
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	said := make(chan error, 1)
+
+	started := make(chan error, 1)
 	go func() {
 		defer close(p.done)
 		r := bufio.NewReader(out)
-		said <- heard(r)
-		_, _ = io.Copy(io.Discard, r) // until its end
+		started <- first(r)
+		_, _ = io.Copy(io.Discard, r) // or it would block when the pipe is full
 		p.err = p.cmd.Wait()
 	}()
 	select {
-	case err = <-said:
+	case err = <-started:
 	case <-time.After(startWithin):
 		err = errors.New("said nothing in time")
 	}
@@ -72,14 +75,15 @@ func start(dir, name, program string, args, env []string, heard func(io.Reader) 
 	return p, nil
 }
 
-// stop asks the child to end, makes it end should it not, and waits for it.
+// stop asks the child to end, kills it if it does not, and waits for it.
 func (p *process) stop() error {
 	select {
 	case <-p.done:
-		return fmt.Errorf("%s ended by itself: %w", p.name, errors.Join(cmp.Or(p.err, errors.New("exit 0")), p.lastWords()))
+		how := cmp.Or(p.err, errors.New("exit 0"))
+		return fmt.Errorf("%s ended by itself: %w", p.name, errors.Join(how, p.lastWords()))
 	default:
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // ended by now: the wait below sees it
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // if it has ended by now, the wait below sees it
 	select {
 	case <-p.done:
 	case <-time.After(stopWithin):
@@ -93,7 +97,7 @@ func (p *process) stop() error {
 	return nil
 }
 
-// lastWords is the end of the child's log.
+// lastWords returns the end of the child's log, as an error to join to others.
 func (p *process) lastWords() error {
 	raw, err := os.ReadFile(p.log)
 	if err != nil {
@@ -102,7 +106,8 @@ func (p *process) lastWords() error {
 	return fmt.Errorf("its log ends: %s", raw[max(0, len(raw)-1000):])
 }
 
-// environment is ours without any setting of a hub.
+// environment returns the environment of this process, without any setting of a
+// hub, and more.
 func environment(more ...string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
@@ -118,7 +123,7 @@ type sinkProcess struct {
 	url string
 }
 
-// withLoad is the CPU time of the sink and of this process.
+// withLoad returns the CPU time of the sink and of this process, which is the load.
 func (s *sinkProcess) withLoad() (time.Duration, error) {
 	sink, _, err := usage(s.cmd.Process.Pid)
 	if err != nil {
@@ -128,10 +133,12 @@ func (s *sinkProcess) withLoad() (time.Duration, error) {
 	return sink + load, err
 }
 
+// startSink starts a sink, which prints its URL.
 func (c *Config) startSink(name, addr string) (*sinkProcess, error) {
 	s := &sinkProcess{}
 	var err error
-	s.process, err = start(c.Dir, name, c.Program, []string{"bench", "sink", "--addr", addr}, environment(), func(r io.Reader) error {
+	args := []string{"bench", "sink", "--addr", addr}
+	s.process, err = start(c.Dir, name, c.Program, args, environment(), func(r io.Reader) error {
 		line, err := bufio.NewReader(r).ReadString('\n')
 		s.url = strings.TrimSpace(line)
 		return err
@@ -139,7 +146,7 @@ func (c *Config) startSink(name, addr string) (*sinkProcess, error) {
 	return s, err
 }
 
-// metric reads one without labels out of a scrape.
+// metric reads a metric that has no labels out of a scrape.
 func metric(scrape []byte, name string) (float64, error) {
 	for line := range bytes.Lines(scrape) {
 		if value, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
@@ -165,7 +172,8 @@ func usage(pid int) (cpu time.Duration, peak int64, err error) {
 	}
 	for line := range strings.Lines(string(status)) {
 		if kb, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			if peak, err = strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(kb), " kB"), 10, 64); err != nil {
+			peak, err = strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(kb), " kB"), 10, 64)
+			if err != nil {
 				return 0, 0, fmt.Errorf("%s: %w", name, err)
 			}
 		}
@@ -173,14 +181,15 @@ func usage(pid int) (cpu time.Duration, peak int64, err error) {
 	return time.Duration(f.user+f.system) * tick, peak << 10, nil
 }
 
-// familyCPU is the CPU time of a process and all its children, those that ended
-// and were waited for too.
+// familyCPU returns the CPU time of a process and of all its children, including
+// those that have ended and were waited for.
 func familyCPU(pid int) (time.Duration, error) {
 	f, err := stat(pid)
 	if err != nil {
 		return 0, err
 	}
 	sum := f.user + f.system + f.endedUser + f.endedSystem
+
 	names, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return 0, err
@@ -190,7 +199,7 @@ func familyCPU(pid int) (time.Duration, error) {
 		if err != nil {
 			continue
 		}
-		// One that ends meanwhile is missed until its parent has waited for it.
+		// A child that has just ended is missed until its parent has waited for it.
 		if g, err := stat(child); err == nil && g.parent == int64(pid) {
 			sum += g.user + g.system
 		}
@@ -198,18 +207,22 @@ func familyCPU(pid int) (time.Duration, error) {
 	return time.Duration(sum) * tick, nil
 }
 
-// stated is what /proc says of a process; times in ticks.
-type stated struct{ parent, user, system, endedUser, endedSystem int64 }
+// procStat is what /proc says of a process. Its times are in ticks.
+type procStat struct{ parent, user, system, endedUser, endedSystem int64 }
 
-func stat(pid int) (s stated, err error) {
+func stat(pid int) (s procStat, err error) {
 	name := fmt.Sprintf("/proc/%d/stat", pid)
 	raw, err := os.ReadFile(name)
 	if err != nil {
 		return s, fmt.Errorf("use of a process (needs Linux): %w", err)
 	}
-	// Behind the name, which may hold anything: fields 3, 4, …
+
+	// The second field is the name, in brackets, which may contain anything. The
+	// fields after the last bracket are 3, 4 and so on.
 	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
-	for at, to := range map[int]*int64{4: &s.parent, 14: &s.user, 15: &s.system, 16: &s.endedUser, 17: &s.endedSystem} {
+	for at, to := range map[int]*int64{
+		4: &s.parent, 14: &s.user, 15: &s.system, 16: &s.endedUser, 17: &s.endedSystem,
+	} {
 		if at-3 >= len(fields) {
 			return s, fmt.Errorf("%s: %d fields", name, len(fields))
 		}
@@ -238,6 +251,7 @@ func call(ctx context.Context, method, url, key string, in any) ([]byte, error) 
 	if key != "" {
 		req.Header.Set("Authorization", "Bearer "+key)
 	}
+
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err

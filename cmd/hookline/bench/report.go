@@ -13,31 +13,31 @@ import (
 	"time"
 )
 
-// Report of a run.
+// Report is what a run measured.
 type Report struct {
 	Machine Machine        `json:"machine"`
-	Raw     []Raw          `json:"raw"` // before and after each of Hub
+	Raw     []Raw          `json:"raw"` // one before each of Hub, and one after the last
 	Hub     []*Measurement `json:"hub"`
 }
 
-// Machine is where it ran.
+// Machine describes where a run was made.
 type Machine struct {
 	Cores   int     `json:"cores"`
 	CPU     string  `json:"cpu"`
 	System  string  `json:"system"`
 	Go      string  `json:"go"`
 	FsyncMs float64 `json:"fsyncMs"` // median of a write of 4 KiB and its fsync, where the hubs store
-	Load    string  `json:"load"`    // load averages at the start: what else was running
+	Load    string  `json:"load"`    // load averages at the start, as a hint of other work
 }
 
-// Raw is what posts straight to the sink reach.
+// Raw is the raw ceiling: what posts straight to the sink reach.
 type Raw struct {
 	PerSecond float64 `json:"perSecond"`
 	AllCPU    float64 `json:"allCPUPerThousand"` // seconds of load and sink per 1,000 posts
 	Latency   Latency `json:"latency"`
 }
 
-// Measurement of one case.
+// Measurement is what one case with one store reached, and what it cost.
 type Measurement struct {
 	Case               Case    `json:"case"`
 	Store              Store   `json:"store"`
@@ -47,7 +47,7 @@ type Measurement struct {
 	DeliveredPerSecond float64 `json:"deliveredPerSecond"` // until the last one came
 	OfRaw              float64 `json:"ofRaw"`              // delivered a second, as a share of the raw ceiling
 	OfRawCPU           float64 `json:"ofRawCPU"`           // CPU time of a raw post, as a share of that of a delivery
-	AllCPU             float64 `json:"allCPUPerThousand"`  // seconds of all processes, load and sink too, per 1,000 deliveries
+	AllCPU             float64 `json:"allCPUPerThousand"`  // seconds of all processes, with load and sink, per 1,000 deliveries
 	Latency            Latency `json:"latency"`
 	CPUPerThousand     float64 `json:"cpuPerThousand"`                  // seconds of the hubs per 1,000 deliveries
 	ServerPerThousand  float64 `json:"serverPerThousand,omitempty"`     // the same of PostgreSQL
@@ -58,7 +58,7 @@ type Measurement struct {
 	PushedBack         int64   `json:"pushedBack"`    // requests answered 429 or 503, sent again
 }
 
-// cost per delivery; of all processes but the load and the sink.
+// cost computes what a delivery cost all processes but the load and the sink.
 func (m *Measurement) cost(before, after use) {
 	n := float64(m.Deliveries)
 	m.CPUPerThousand = (after.cpu - before.cpu).Seconds() / n * 1000
@@ -68,9 +68,9 @@ func (m *Measurement) cost(before, after use) {
 	m.RowsPerCommit = (float64(m.Events) + n) / max(after.commits-before.commits, 1)
 }
 
-// compare fills in what is a share of the ceiling: the mean of those before and after.
-// Where other work takes its part of the machine, now more, now less, what says
-// most is the CPU time.
+// compare computes the shares of the raw ceiling, which is the mean of the one
+// measured before and the one after. On a machine that has other work, the share of
+// the CPU time says more than that of the speed.
 func (r *Report) compare() {
 	for i, m := range r.Hub {
 		before, after := r.Raw[i], r.Raw[i+1]
@@ -79,15 +79,18 @@ func (r *Report) compare() {
 	}
 }
 
-// Print the report as tables for people.
+// Print writes the report as tables for people.
 func (r *Report) Print(w io.Writer) error {
 	k := r.Machine
 	fmt.Fprintf(w, "%d cores (%s), %s, %s, fsync %.2f ms, load %s\n\n", k.Cores, k.CPU, k.System, k.Go, k.FsyncMs, k.Load)
+
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "store\tsubs\tevents a request\taccepted/s\tdelivered/s\tof raw\tby CPU\tp50 ms\tp95 ms\tp99 ms\tmax ms\tCPU s/1000\tservers'\tstatements\tallocs\trows/commit\tpeak MiB\tpushed back\t")
+	fmt.Fprintln(tw, "store\tsubs\tevents a request\taccepted/s\tdelivered/s\tof raw\tby CPU\t"+
+		"p50 ms\tp95 ms\tp99 ms\tmax ms\tCPU s/1000\tservers'\tstatements\tallocs\trows/commit\tpeak MiB\tpushed back\t")
 	for i, raw := range r.Raw {
 		l := raw.Latency
-		fmt.Fprintf(tw, "raw\t-\t-\t-\t%.0f\t\t\t%.2f\t%.2f\t%.2f\t%.1f\t-\t-\t-\t-\t-\t-\t-\t\n", raw.PerSecond, l.P50, l.P95, l.P99, l.Max)
+		fmt.Fprintf(tw, "raw\t-\t-\t-\t%.0f\t\t\t%.2f\t%.2f\t%.2f\t%.1f\t-\t-\t-\t-\t-\t-\t-\t\n",
+			raw.PerSecond, l.P50, l.P95, l.P99, l.Max)
 		if i < len(r.Hub) {
 			r.Hub[i].print(tw)
 		}
@@ -95,26 +98,39 @@ func (r *Report) Print(w io.Writer) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w, "\nEvery event came exactly once to each subscription. Latency: from sending the event until the sink had the head of its push;\nbut for the paced line it holds the wait behind all that was sent faster than delivered. By CPU: the share of raw in\nCPU time of all processes, which other work on the machine changes less. CPU is of all hubs, and of PostgreSQL and RabbitMQ; statements and allocations are per delivery.")
+	_, err := fmt.Fprint(w, legend)
 	return err
 }
 
+const legend = `
+Every event came exactly once to each subscription. Latency: from sending the event until the sink had the head of its push;
+but for the paced line it holds the wait behind all that was sent faster than delivered. By CPU: the share of raw in
+CPU time of all processes, which other work on the machine changes less. CPU is of all hubs, and of PostgreSQL and RabbitMQ; statements and allocations are per delivery.
+`
+
 func (m *Measurement) print(w io.Writer) {
-	l, batch := m.Latency, strconv.Itoa(m.Case.Batch)
+	batch := strconv.Itoa(m.Case.Batch)
 	if m.Case.Paced {
 		batch += " paced"
 	}
 	server, statements := "-", "-"
 	if m.Store.Kind != Embedded {
-		server, statements = fmt.Sprintf("%.3f", m.ServerPerThousand), fmt.Sprintf("%.2f", m.Statements)
+		server = fmt.Sprintf("%.3f", m.ServerPerThousand)
+		statements = fmt.Sprintf("%.2f", m.Statements)
 	}
-	fmt.Fprintf(w, "%s\t%d\t%s\t%.0f\t%.0f\t%.1f %%\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.1f\t%.3f\t%s\t%s\t%.0f\t%.0f\t%d\t%d\t\n", m.Store, m.Case.Subs, batch, m.AcceptedPerSecond,
-		m.DeliveredPerSecond, m.OfRaw*100, m.OfRawCPU*100, l.P50, l.P95, l.P99, l.Max, m.CPUPerThousand, server, statements, m.AllocsPerDelivery, m.RowsPerCommit, m.PeakBytes>>20, m.PushedBack)
+	l := m.Latency
+	fmt.Fprintf(w, "%s\t%d\t%s\t%.0f\t%.0f\t%.1f %%\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.1f\t%.3f\t%s\t%s\t%.0f\t%.0f\t%d\t%d\t\n",
+		m.Store, m.Case.Subs, batch, m.AcceptedPerSecond, m.DeliveredPerSecond, m.OfRaw*100, m.OfRawCPU*100,
+		l.P50, l.P95, l.P99, l.Max, m.CPUPerThousand, server, statements,
+		m.AllocsPerDelivery, m.RowsPerCommit, m.PeakBytes>>20, m.PushedBack)
 }
 
-// examine the machine; dir is where the hubs will store.
+// examine describes this machine. dir is where the hubs will store.
 func examine(dir string) (Machine, error) {
-	m := Machine{Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), CPU: "unknown", Load: "unknown"}
+	m := Machine{
+		Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
+		CPU: "unknown", Load: "unknown",
+	}
 	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(raw)) {
 			if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
@@ -131,6 +147,7 @@ func examine(dir string) (Machine, error) {
 	return m, err
 }
 
+// fsyncTime returns the median time of a write and its fsync.
 func fsyncTime(dir string) (time.Duration, error) {
 	f, err := os.Create(filepath.Join(dir, "fsync"))
 	if err != nil {
@@ -138,7 +155,9 @@ func fsyncTime(dir string) (time.Duration, error) {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	page, took := make([]byte, 4096), make([]time.Duration, 100)
+
+	page := make([]byte, 4096)
+	took := make([]time.Duration, 100)
 	for i := range took {
 		began := time.Now()
 		if _, err := f.Write(page); err != nil {

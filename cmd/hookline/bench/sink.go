@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// Bounds of what a sink is asked to count.
+// Bounds of what a sink can count.
 const (
-	maxEvents = 99_999_999 // the digits of a mark
+	maxEvents = 99_999_999 // a mark has eight digits
 	maxSubs   = 1000
 )
 
-// Counter is a receiver that only counts, as lean as net/http lets it be: it
-// must not be what a measurement measures.
+// Counter is a receiver that only counts. It is as lean as net/http lets it be, or
+// measurements would measure the receiver.
 //
 //	POST /expect?run=1&events=100&subs=5   begin a new count
 //	POST /<subscription>                   a push, or a post of the raw loop
@@ -33,14 +33,14 @@ type Counter struct{ count atomic.Pointer[count] }
 type count struct {
 	run, events, subs int
 	received          atomic.Int64
-	strays            atomic.Int64 // of another run, or with a number or subscription that nobody expects
-	lastNs            atomic.Int64 // Unix
-	times             []atomic.Int32
-	latency           []int64 // ns, of the first arrival
+	strays            atomic.Int64   // pushes of another run, or with an unexpected number or subscription
+	lastNs            atomic.Int64   // when the last push came, Unix
+	times             []atomic.Int32 // how often each delivery came
+	latency           []int64        // ns until it came first
 
 	mu      sync.Mutex
-	waiting map[chan struct{}]int64
-	waiters atomic.Int32
+	waiting map[chan struct{}]int64 // closed when so many deliveries have come
+	waiters atomic.Int32            // len(waiting), to read without the lock
 }
 
 // Tally is what a count found.
@@ -54,7 +54,7 @@ type Tally struct {
 	Subs     int     `json:"subs"`
 }
 
-// check that every event came exactly once to each subscription.
+// check returns an error unless every event came exactly once to each subscription.
 func (t *Tally) check(events int) error {
 	if t.Missing == 0 && t.Doubled == 0 && t.Strays == 0 && t.Received == int64(events*t.Subs) {
 		return nil
@@ -77,8 +77,12 @@ func (c *Counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(c.count.Load().tally()) // the caller went away: it will say so
 		return
 	}
-	buf := answers.Get().(*bytes.Buffer)
-	defer func() { buf.Reset(); answers.Put(buf) }()
+
+	buf := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		buf.Reset()
+		buffers.Put(buf)
+	}()
 	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, 1<<20)); err != nil {
 		return // the sender went away, and sends it again
 	}
@@ -96,12 +100,14 @@ func (c *Counter) expect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.count.Store(&count{
-		run: run, events: events, subs: subs, times: make([]atomic.Int32, events*subs), latency: make([]int64, events*subs),
+		run: run, events: events, subs: subs,
+		times: make([]atomic.Int32, events*subs), latency: make([]int64, events*subs),
 		waiting: map[chan struct{}]int64{},
 	})
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// push counts a push that came at now.
 func (c *count) push(sub string, body []byte, now int64) {
 	s, err := strconv.Atoi(sub)
 	run, n, sent, ok := readMark(body)
@@ -111,6 +117,7 @@ func (c *count) push(sub string, body []byte, now int64) {
 		}
 		return
 	}
+
 	i := s*c.events + n
 	if c.times[i].Add(1) == 1 {
 		c.latency[i] = now - sent
@@ -118,11 +125,12 @@ func (c *count) push(sub string, body []byte, now int64) {
 	for last := c.lastNs.Load(); now > last && !c.lastNs.CompareAndSwap(last, now); last = c.lastNs.Load() {
 	}
 	if received := c.received.Add(1); c.waiters.Load() > 0 {
-		c.tell(received)
+		c.release(received)
 	}
 }
 
-func (c *count) tell(received int64) {
+// release answers those who wait for so many deliveries, or fewer.
+func (c *count) release(received int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for ch, n := range c.waiting {
@@ -141,12 +149,13 @@ func (c *Counter) wait(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "deliveries must be a number, and something be expected", http.StatusBadRequest)
 		return
 	}
+
 	ch := make(chan struct{})
 	k.mu.Lock()
 	k.waiting[ch] = n
 	k.waiters.Add(1)
 	k.mu.Unlock()
-	k.tell(k.received.Load()) // those that came before
+	k.release(k.received.Load()) // they may have come already
 	select {
 	case <-ch:
 		w.WriteHeader(http.StatusNoContent)
@@ -174,8 +183,8 @@ func (c *count) tally() *Tally {
 	return t
 }
 
-// Latency is from the moment an event was sent until the sink had read the head
-// of its push, in ms.
+// Latency is the time from sending an event until the sink had read the head of its
+// push, in ms.
 type Latency struct {
 	P50 float64 `json:"p50"`
 	P95 float64 `json:"p95"`
@@ -183,7 +192,7 @@ type Latency struct {
 	Max float64 `json:"max"`
 }
 
-// latencyOf nanoseconds, which it sorts.
+// latencyOf summarizes nanoseconds, which it sorts.
 func latencyOf(ns []int64) Latency {
 	if len(ns) == 0 {
 		return Latency{}
@@ -195,10 +204,11 @@ func latencyOf(ns []int64) Latency {
 	return Latency{P50: at(.5), P95: at(.95), P99: at(.99), Max: at(1)}
 }
 
-// Ask the sink process.
+// The following ask the sink process.
 
 func (s *sinkProcess) expect(ctx context.Context, run, events, subs int) error {
-	_, err := call(ctx, http.MethodPost, fmt.Sprintf("%s/expect?run=%d&events=%d&subs=%d", s.url, run, events, subs), "", nil)
+	url := fmt.Sprintf("%s/expect?run=%d&events=%d&subs=%d", s.url, run, events, subs)
+	_, err := call(ctx, http.MethodPost, url, "", nil)
 	return err
 }
 
@@ -207,7 +217,8 @@ func (s *sinkProcess) wait(ctx context.Context, deliveries int) error {
 	if err == nil {
 		return nil
 	}
-	// What did come says more than that the time was up.
+
+	// How many came says more than that the time was up.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if t, tallyErr := s.tally(last); tallyErr == nil {

@@ -25,33 +25,37 @@ type Feed struct {
 	URL     string        // of the hub, e.g. http://127.0.0.1:8080
 	Key     string        // API key with the role ingest or owner
 	Batch   int           // items per request at most, 1..1000, default 100
-	Senders int           // requests at a time, default 1: everything in order
-	Gzip    bool          // worth it over a network
-	GiveUp  time.Duration // how long a request is tried again without an answer; default 5m
+	Senders int           // requests at a time; default 1, which keeps everything in order
+	Gzip    bool          // compress requests, which is worth it over a network
+	GiveUp  time.Duration // how long to try again while the hub does not answer; default 5m
 	Client  *http.Client  // default: 30 s per request
 
-	Rejected func(Item, string)     // an item that will never be taken, and why; one call at a time
-	Done     func(items, bytes int) // a request has its answers; one call at a time
+	Rejected func(Item, string)     // called for an item that will never be taken, and why; one call at a time
+	Done     func(items, bytes int) // called when a request has its answers; one call at a time
 }
 
-// Totals of a run.
+// Totals counts what a run did.
 type Totals struct {
-	Accepted, Duplicates, Rejected int64
-	Requests, Retries              int64 // requests answered; tries beyond the first
+	Accepted, Duplicates, Rejected int64 // items
+	Requests                       int64 // that were answered
+	Retries                        int64 // tries beyond the first of a request
 }
 
-// grace is how long requests in flight and queued items may take once the
-// context has ended: what the source has handed over is not thrown away.
+// grace is how long requests in flight and queued items may take once the context
+// has ended: items that the source has handed over are still sent.
 const grace = 10 * time.Second
 
-// maxBytes of a request before it is compressed: half of what a hub takes.
+// maxBytes bounds a request before it is compressed, at half of what a hub takes.
 const maxBytes = 4 << 20
 
-// Run sends what next returns until that is io.EOF, and returns when every item
-// has its answer. Refused items are counted, not an error; an error means that
-// not everything was sent: a wrong key, a hub away for longer than GiveUp, an
-// error of next, or ctx, whose end stops the source and lets the queue drain.
-// The context that next gets ends as soon as nothing more is wanted.
+// Run sends what next returns until that is io.EOF, and returns when every item has
+// its answer. It counts refused items; they are not an error.
+//
+// An error means that not everything was sent. The key was wrong, the hub was away
+// for longer than GiveUp, next failed, or ctx ended. The end of ctx stops the source
+// and lets the queue drain. The context that next gets ends as soon as no more items
+// are wanted.
+//
 // Items without an id may be doubled when a connection breaks: see Identify.
 func (f *Feed) Run(ctx context.Context, next func(context.Context) (Item, error)) (Totals, error) {
 	r := &run{Feed: *f}
@@ -69,6 +73,8 @@ func (f *Feed) Run(ctx context.Context, next func(context.Context) (Item, error)
 		r.Client = &http.Client{Transport: t, Timeout: 30 * time.Second}
 	}
 
+	// Senders go on for a while after ctx has ended. The source stops with ctx, or when
+	// a sender fails.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, stop) })()
@@ -76,11 +82,14 @@ func (f *Feed) Run(ctx context.Context, next func(context.Context) (Item, error)
 	wanted, enough := context.WithCancel(ctx)
 	defer enough()
 	defer context.AfterFunc(work, enough)()
+
 	queues := make([]chan Item, r.Senders)
 	for i := range queues {
 		queues[i] = make(chan Item, r.Batch)
 		g.Go(func() error { return r.send(work, queues[i]) })
 	}
+
+	// The source gives each item to the sender of its key.
 	g.Go(func() error {
 		defer func() {
 			for _, q := range queues {
@@ -102,11 +111,12 @@ func (f *Feed) Run(ctx context.Context, next func(context.Context) (Item, error)
 			select {
 			case queues[it.Key%uint64(len(queues))] <- it:
 			case <-wanted.Done():
-				return nil // a sender's error is the one to tell
+				return nil // a sender's error, if there is one, says why
 			}
 		}
 		return nil
 	})
+
 	err := g.Wait()
 	return r.totals, cmp.Or(err, ctx.Err())
 }
@@ -151,7 +161,10 @@ func (r *run) post(ctx context.Context, batch []Item) error {
 	if err != nil {
 		return err
 	}
-	var away time.Time // since when there is no answer
+
+	// Try until there is an answer that will not change, or the hub is away for too
+	// long.
+	var away time.Time // when the hub began not to answer
 	for try := 0; ; try++ {
 		a, err := r.try(ctx, body)
 		switch {
@@ -162,12 +175,14 @@ func (r *run) post(ctx context.Context, batch []Item) error {
 		case ctx.Err() != nil:
 			return err
 		}
+
 		if away.IsZero() {
 			away = time.Now()
 		}
 		if time.Since(away) > r.GiveUp {
 			return fmt.Errorf("gave up after %v: %w", r.GiveUp, err)
 		}
+
 		r.mu.Lock()
 		r.totals.Retries++
 		r.mu.Unlock()
@@ -181,7 +196,8 @@ func (r *run) post(ctx context.Context, batch []Item) error {
 	}
 }
 
-// wait before another try: what the hub asks for, else 20 ms doubling to 5 s.
+// wait returns how long to wait before another try: what the hub asks for, or from
+// 20 ms, doubling, to 5 s.
 func wait(try int, asked time.Duration) time.Duration {
 	if asked > 0 {
 		return min(asked, time.Minute)
@@ -190,6 +206,8 @@ func wait(try int, asked time.Duration) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
+// encode writes a batch as the body of a request, and returns its size before it was
+// compressed.
 func (r *run) encode(batch []Item) ([]byte, int, error) {
 	var b bytes.Buffer
 	var w io.Writer = &b
@@ -200,6 +218,7 @@ func (r *run) encode(batch []Item) ([]byte, int, error) {
 		z.Reset(&b)
 		w = z
 	}
+
 	size := 0
 	for i := range batch {
 		size += len(batch[i].JSON) + 1
@@ -221,11 +240,11 @@ func (r *run) encode(batch []Item) ([]byte, int, error) {
 var newline = []byte("\n")
 
 var zips = sync.Pool{New: func() any {
-	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is right
+	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails only for a level that does not exist
 	return z
 }}
 
-// reply is what the hub said to one request.
+// reply is the answer of the hub to one request.
 type reply struct {
 	status     int
 	retryAfter time.Duration
@@ -242,7 +261,7 @@ type reply struct {
 	} `json:"errors"`
 }
 
-// later says whether the same request may go better another time.
+// later reports whether the same request may be taken at another time.
 func (a *reply) later() bool {
 	return a.status == http.StatusTooManyRequests || a.status == http.StatusRequestTimeout || a.status >= 500
 }
@@ -256,9 +275,11 @@ func (a *reply) text() string {
 	return b.String()
 }
 
-// maxReply bounds what is read of an answer: 1,000 results with warnings are far below.
+// maxReply bounds what is read of an answer. 1,000 results with warnings are far
+// shorter.
 const maxReply = 16 << 20
 
+// try sends a request once.
 func (r *run) try(ctx context.Context, body []byte) (a reply, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.target, bytes.NewReader(body))
 	if err != nil {
@@ -269,6 +290,7 @@ func (r *run) try(ctx context.Context, body []byte) (a reply, err error) {
 	if r.Gzip {
 		req.Header.Set("Content-Encoding", "gzip")
 	}
+
 	resp, err := r.Client.Do(req)
 	if err != nil {
 		return a, fmt.Errorf("post events: %w", err)
@@ -276,9 +298,11 @@ func (r *run) try(ctx context.Context, body []byte) (a reply, err error) {
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	if err != nil {
-		// The events may be in: sent again with their ids they come back as duplicates.
+		// The hub may have taken the events. Sent again with their ids they come back as
+		// duplicates.
 		return a, fmt.Errorf("post events: read the answer: %w", err)
 	}
+
 	a.status = resp.StatusCode
 	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n > 0 {
 		a.retryAfter = time.Duration(n) * time.Second
@@ -319,8 +343,8 @@ func (r *run) settle(ctx context.Context, batch []Item, size int, a reply) error
 	return nil
 }
 
-// refused: the request as a whole was. If that may be the fault of one item it
-// is found by halves, so that the others get in.
+// refused handles an answer that refuses the request as a whole. If one item may be
+// the reason it is found by halving the batch, so that the others are taken.
 func (r *run) refused(ctx context.Context, batch []Item, size int, a reply) error {
 	switch a.status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusConflict:

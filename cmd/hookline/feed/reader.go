@@ -16,34 +16,34 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// MaxItem is the longest item that is read, in bytes: well above what a hub
-// takes (256 KiB of body), so that the hub says what it refuses.
+// MaxItem is the length of the longest item that is read, in bytes. It is well above
+// what a hub takes (256 KiB of body), so that the hub says what it refuses.
 const MaxItem = 1 << 20
 
 // Item is one event on its way to the hub.
 type Item struct {
-	Line  int    // where it begins in its file, from 1; 0: not from a file
+	Line  int    // where it begins in its file, from 1; 0 if it is not from a file
 	JSON  []byte // on one line
-	Key   uint64 // items of one key are sent in order, never in two requests at once
-	Fault string // why it cannot be sent at all; "": it can
+	Key   uint64 // items with the same key are sent in order, never in two requests at once
+	Fault string // why it cannot be sent; empty if it can
 }
 
-// Reader reads items from NDJSON or from one JSON array, whichever the first
-// character says. Its memory is that of one item, however long the file.
+// Reader reads items from NDJSON, or from one JSON array if the first character is a
+// bracket. It holds one item in memory, however long the file is.
 type Reader struct {
 	r     *bufio.Reader
-	line  int // of the next byte
-	begun bool
-	array bool
-	ended bool // the array is closed
+	line  int  // of the next byte
+	begun bool // the first character was read
+	array bool // it is an array
+	ended bool // the array was closed
 }
 
-// NewReader reads from r.
+// NewReader returns a Reader of r.
 func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, 64<<10), line: 1} }
 
-// Next is the next item; io.EOF after the last. A line, or an element of an
-// array, that is broken by itself comes as an item with a Fault, or is left for
-// the hub to refuse; an array whose end is missing is an error that says where.
+// Next returns the next item, and io.EOF after the last. A line, or an element of an
+// array, that is not JSON comes as an item with a Fault, or is left for the hub to
+// refuse. If the end of an array is missing the error says where.
 func (r *Reader) Next() (Item, error) {
 	if !r.begun {
 		if err := r.begin(); err != nil {
@@ -56,6 +56,7 @@ func (r *Reader) Next() (Item, error) {
 	return r.lineItem()
 }
 
+// begin skips a byte order mark, and finds out whether there is an array.
 func (r *Reader) begin() error {
 	r.begun = true
 	if b, _ := r.r.Peek(3); bytes.Equal(b, []byte("\xef\xbb\xbf")) {
@@ -72,7 +73,7 @@ func (r *Reader) begin() error {
 	return r.r.UnreadByte()
 }
 
-// skipSpace returns the first byte that is no white space.
+// skipSpace returns the next byte that is not white space.
 func (r *Reader) skipSpace() (byte, error) {
 	for {
 		c, err := r.r.ReadByte()
@@ -89,6 +90,7 @@ func (r *Reader) skipSpace() (byte, error) {
 	}
 }
 
+// lineItem reads the next line that is not empty.
 func (r *Reader) lineItem() (Item, error) {
 	for {
 		it := Item{Line: r.line}
@@ -107,6 +109,7 @@ func (r *Reader) lineItem() (Item, error) {
 			}
 		}
 		r.line++
+
 		if it.Fault != "" {
 			it.JSON = nil
 			return it, nil
@@ -119,8 +122,8 @@ func (r *Reader) lineItem() (Item, error) {
 
 var tooLong = fmt.Sprintf("longer than %d bytes", MaxItem)
 
-// element reads up to the comma or bracket that ends it; brackets and commas
-// inside texts and inner values do not count.
+// element reads one element of the array, up to the comma or bracket that ends it.
+// Brackets and commas inside strings and inner values do not end it.
 func (r *Reader) element() (Item, error) {
 	if r.ended {
 		return Item{}, r.trailing()
@@ -129,8 +132,10 @@ func (r *Reader) element() (Item, error) {
 	if err != nil {
 		return Item{}, r.broken(err)
 	}
+
 	it := Item{Line: r.line}
 	var raw []byte
+
 	depth, inText, escaped := 0, false, false
 	for ; ; c, err = r.r.ReadByte() {
 		if err != nil {
@@ -143,7 +148,8 @@ func (r *Reader) element() (Item, error) {
 		case escaped:
 			escaped = false
 		case inText:
-			escaped, inText = c == '\\', c != '"'
+			escaped = c == '\\'
+			inText = c != '"'
 		case c == '"':
 			inText = true
 		case c == '{' || c == '[':
@@ -162,13 +168,14 @@ func (r *Reader) element() (Item, error) {
 	}
 }
 
+// finish makes an item of what was read of an element.
 func (r *Reader) finish(it Item, raw []byte) (Item, error) {
 	raw = bytes.TrimSpace(raw)
 	switch {
 	case it.Fault != "":
 		return it, nil
 	case len(raw) == 0 && r.ended:
-		return Item{}, r.trailing() // an empty array, or a comma too many
+		return Item{}, r.trailing() // the array is empty, or ends in a comma
 	}
 	var b bytes.Buffer
 	if err := json.Compact(&b, raw); err != nil {
@@ -179,7 +186,7 @@ func (r *Reader) finish(it Item, raw []byte) (Item, error) {
 	return it, nil
 }
 
-// trailing is io.EOF when nothing follows the array.
+// trailing returns io.EOF if nothing follows the array.
 func (r *Reader) trailing() error {
 	c, err := r.skipSpace()
 	if err == nil {
@@ -195,9 +202,9 @@ func (r *Reader) broken(err error) error {
 	return err
 }
 
-// Identify gives an envelope without an id one that is made of its bytes and
-// its line, so that the same file sent again doubles nothing. Bare bodies, and
-// what is no object, stay as they are.
+// Identify gives an envelope without an id an id made of its bytes and its line, so
+// that sending the same file again doubles nothing. Bare bodies, and what is not an
+// object, stay as they are.
 func Identify(it *Item) {
 	if !gjson.ValidBytes(it.JSON) {
 		return
@@ -207,8 +214,9 @@ func Identify(it *Item) {
 		return
 	}
 	if got[1].Exists() {
-		return // null: the hub says what it thinks of it
+		return // it is null: the hub says what is wrong
 	}
+
 	h := sha256.New()
 	_, _ = h.Write(strconv.AppendInt(nil, int64(it.Line), 10)) // a hash never fails
 	_, _ = h.Write(it.JSON)
