@@ -9,7 +9,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// What an agent is doing, as far as the story needs it.
+// doing says what an agent is doing, as far as the story needs it.
 type doing uint8
 
 const (
@@ -20,7 +20,7 @@ const (
 	wrapUp
 )
 
-// Codes of agent.status.
+// The codes of agent.status.
 const (
 	loginOffline, loginOnline, loginOccupied = 0, 1, 2
 
@@ -30,15 +30,15 @@ const (
 	reasonSystem                                                         = 98
 )
 
-// Shifts: an agent is on duty 8 h of 12, so that two thirds are there at any time.
+// An agent is on duty 8 h of 12, so two thirds of them are there at any time.
 const (
 	shiftHours = 8
 	cycleHours = 12
 )
 
-// settled is how long, in ms, an agent is ready before anything reaches it: a
-// status never lasts no time at all.
-const settled = 200
+// settleTime is how long, in ms, an agent is ready before anything reaches it, so
+// that every status lasts for some time.
+const settleTime = 200
 
 type agent struct {
 	uuid, id, name, dn, pstn string
@@ -46,17 +46,17 @@ type agent struct {
 	department               string
 	skills                   [len(queues)]bool
 
-	doing    doing
-	since    int64 // of the last status
-	statuses int   // told so far
-	shift    int   // number of the shift: what was planned in an earlier one is void
-	breakDue bool  // as soon as the call is over
-	leaveDue bool
-	missed   int // calls in a row
-	party    *party
+	doing       doing
+	since       int64  // when the last status began
+	statusCount int    // number of statuses so far
+	shift       int    // number of the shift: what was planned in an earlier one is void
+	breakDue    bool   // the agent pauses as soon as the call is over
+	leaveDue    bool   // the agent goes home as soon as the call is over
+	missed      int    // how many calls in a row were missed
+	party       *party // what the agent has in a call; nil without a call
 }
 
-// newAgent makes the i-th agent of a company: the same person in every story.
+// newAgent makes the i-th agent of a company, who is the same person in every story.
 func newAgent(company string, i int) *agent {
 	h := sha256.Sum256(fmt.Appendf(nil, "agent|%s|%d", company, i))
 	a := &agent{
@@ -70,19 +70,19 @@ func newAgent(company string, i int) *agent {
 	if a.phoneType == 3 {
 		a.pstn = fmt.Sprintf("1370%07d", i)
 	}
-	if i%7 == 6 { // some belong to two
+	if i%7 == 6 { // some belong to two departments
 		a.department += "|" + departments[(i+1)%len(departments)]
 	}
 	a.skills[i%len(queues)] = true
 	a.skills[(i+1)%len(queues)] = true
 	if i == 0 {
-		a.skills = [len(queues)]bool{true, true, true} // in the smallest centre nobody waits in vain
+		a.skills = [len(queues)]bool{true, true, true} // so that a centre of one agent serves every queue
 	}
 	return a
 }
 
-// openShifts puts everybody somewhere in the cycle of shifts. Who is on duty
-// logs in within two minutes; the first agent has nearly a whole shift ahead.
+// openShifts puts every agent somewhere in the cycle of shifts. Agents on duty log in
+// within two minutes. The first agent has nearly a whole shift ahead.
 func (c *Centre) openShifts() {
 	for i, a := range c.agents {
 		at := c.between(0, cycleHours*3600)
@@ -97,12 +97,15 @@ func (c *Centre) openShifts() {
 	}
 }
 
+// login begins a shift of some length.
 func (c *Centre) login(a *agent, length int64) {
 	if c.closing {
 		return
 	}
 	a.shift++
-	a.breakDue, a.leaveDue, a.missed = false, false, 0
+	a.breakDue = false
+	a.leaveDue = false
+	a.missed = 0
 	shift := a.shift
 	c.after(length, func() {
 		if a.shift == shift {
@@ -114,6 +117,7 @@ func (c *Centre) login(a *agent, length int64) {
 	c.ready(a)
 }
 
+// planBreak lets a break become due after a while.
 func (c *Centre) planBreak(a *agent) {
 	shift := a.shift
 	c.after(c.between(40*60, 80*60), func() {
@@ -124,8 +128,8 @@ func (c *Centre) planBreak(a *agent) {
 	})
 }
 
-// ready is where an agent comes back to from anything: if it wanted to leave or
-// to pause meanwhile, it does so now.
+// ready makes an agent ready again after anything else. If it is time to leave or to
+// pause, the agent does that instead.
 func (c *Centre) ready(a *agent) {
 	a.party = nil
 	switch {
@@ -137,11 +141,11 @@ func (c *Centre) ready(a *agent) {
 		a.doing = ready
 		c.status(a, loginOnline, reasonNone, workReady)
 		c.site.dispatch()
-		c.after(c.between(0.25, 0.8), func() { c.settle(a) }) // later than settled
+		c.after(c.between(0.25, 0.8), func() { c.settle(a) }) // later than settleTime
 	}
 }
 
-// settle gives a ready agent what waits for it: the end of the shift, a break, a call.
+// settle gives a ready agent what is due: the end of the shift, a break, a call.
 func (c *Centre) settle(a *agent) {
 	switch {
 	case !c.free(a):
@@ -154,10 +158,10 @@ func (c *Centre) settle(a *agent) {
 	}
 }
 
-// free says whether something can reach the agent now.
-func (c *Centre) free(a *agent) bool { return a.doing == ready && c.now-a.since >= settled }
+// free reports whether a call can reach the agent now.
+func (c *Centre) free(a *agent) bool { return a.doing == ready && c.now-a.since >= settleTime }
 
-// wanted says whether somebody waits whom this agent could serve.
+// wanted reports whether a caller waits whom this agent can serve.
 func (c *Centre) wanted(a *agent) bool {
 	for q, w := range c.waiting {
 		if a.skills[q] && len(w) > 0 {
@@ -167,19 +171,22 @@ func (c *Centre) wanted(a *agent) bool {
 	return false
 }
 
+// logout ends a shift, and plans the next one.
 func (c *Centre) logout(a *agent) {
 	a.doing = offDuty
 	a.shift++
 	c.site.leave(a)
 	c.status(a, loginOffline, reasonNone, workUnknown)
 	if !c.closing {
-		c.after((cycleHours-shiftHours)*3_600_000+c.between(-600, 600), func() { c.login(a, shiftHours*3_600_000) })
+		rest := (cycleHours-shiftHours)*3_600_000 + c.between(-600, 600)
+		c.after(rest, func() { c.login(a, shiftHours*3_600_000) })
 	}
 }
 
-// pause is a break: most are short, lunch is not.
+// pause begins a break. Most are short, lunch is not.
 func (c *Centre) pause(a *agent) {
-	a.doing, a.breakDue = away, false
+	a.doing = away
+	a.breakDue = false
 	reason, length := reasonBreak, c.between(4*60, 12*60)
 	switch x := c.rng.Float64(); {
 	case x < 0.15:
@@ -194,23 +201,27 @@ func (c *Centre) pause(a *agent) {
 	c.comeBack(a, length)
 }
 
-// lock takes an agent who missed calls in a row out for a while.
+// lock gives an agent who missed several calls in a row no calls for a while.
 func (c *Centre) lock(a *agent) {
-	a.doing, a.missed, a.party = away, 0, nil
+	a.doing = away
+	a.missed = 0
+	a.party = nil
 	c.status(a, loginOccupied, reasonSystem, workOccupied)
 	c.comeBack(a, c.between(60, 180))
 }
 
+// comeBack makes an agent ready after some time.
 func (c *Centre) comeBack(a *agent, ms int64) { c.after(ms, func() { c.ready(a) }) }
 
-// wrap is after-call work: its status still names the call.
+// wrap begins after-call work. Its status still names the call.
 func (c *Centre) wrap(a *agent, ms int64) {
 	a.doing = wrapUp
 	c.status(a, loginOnline, reasonNone, workSorting)
 	c.comeBack(a, ms)
 }
 
-// colleague is a free agent other than this one, any skill; nil: nobody is.
+// colleague returns a free agent of any skill, other than this one; nil if there is
+// no such agent.
 func (c *Centre) colleague(other *agent) *agent {
 	n := len(c.agents)
 	first := c.rng.IntN(n)
@@ -222,13 +233,14 @@ func (c *Centre) colleague(other *agent) *agent {
 	return nil
 }
 
-// status tells what the agent is doing from now on.
+// status emits what the agent is doing from now on.
 func (c *Centre) status(a *agent, login, reason, work int) {
 	a.since = c.now
-	a.statuses++
+	a.statusCount++
 	b := statusBody{
-		CompanyID: c.company, MessageID: event.AgentStatus.MessageID(), MsgType: "agent_working_status_changed_successfully",
-		CreationTime: c.now, AgentUUID: a.uuid, AgentID: a.id, AgentName: a.name,
+		CompanyID: c.company, MessageID: event.AgentStatus.MessageID(),
+		MsgType: "agent_working_status_changed_successfully", CreationTime: c.now,
+		AgentUUID: a.uuid, AgentID: a.id, AgentName: a.name,
 		LoginStatus: login, NotReadyStatus: reason, WorkStatus: work, StartTime: c.now,
 	}
 	if p := a.party; p != nil {
@@ -236,5 +248,5 @@ func (c *Centre) status(a *agent, login, reason, work int) {
 		b.CallType = strconv.Itoa(p.call.direction())
 		b.AttachedData = p.call.dataText
 	}
-	c.tell(c.run+"-"+a.id+"-"+strconv.Itoa(a.statuses), event.AgentStatus, a.uuid, &b)
+	c.emit(c.run+"-"+a.id+"-"+strconv.Itoa(a.statusCount), event.AgentStatus, a.uuid, &b)
 }

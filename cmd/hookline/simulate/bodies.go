@@ -27,8 +27,8 @@ type statusBody struct {
 	DialType       int    `json:"dialType,omitempty"`
 }
 
-// callBody is a Call Event. A text without a value is "", what belongs to other
-// events is left out.
+// callBody is a Call Event. A text without a value is "". Fields of other events are
+// left out.
 type callBody struct {
 	MessageID    string `json:"messageID"`
 	ReferenceID  int64  `json:"referenceID"`
@@ -86,13 +86,14 @@ type attached struct {
 	Note         string `json:"note,omitempty"`
 }
 
+// attach sets the custom data of the call.
 func (k *call) attach(intent, note string) {
 	k.data = attached{k.who.name, intent, note}
-	b, _ := json.Marshal(k.data) // three texts always marshal
+	b, _ := json.Marshal(k.data) // cannot fail: it is three texts
 	k.dataText = string(b)
 }
 
-// callBody is the body of an event of p, or of the call as a whole when p is nil.
+// callBody makes the body of an event of p, or of the call as a whole if p is nil.
 func (c *Centre) callBody(t event.Type, k *call, p *party) *callBody {
 	b := &callBody{
 		MessageID: t.MessageID(), CallID: k.id, CompanyID: c.company, CreationTime: c.now, CallType: k.word(),
@@ -104,14 +105,18 @@ func (c *Centre) callBody(t event.Type, k *call, p *party) *callBody {
 	if p == nil {
 		return b
 	}
-	b.PartyID, b.PartyRole, b.CallType = p.id, p.partyRole(), p.word
-	b.ThisDN, b.ThisDNRole = p.dn(), p.role
+
+	b.PartyID = p.id
+	b.PartyRole = p.partyRole()
+	b.CallType = p.word
+	b.ThisDN = p.dn()
+	b.ThisDNRole = p.role
 	if p.other != nil {
 		b.OtherDN, b.OtherDNRole = p.other.dn(), opposite(p)
 	} else {
 		b.OtherDN, b.OtherDNRole = k.gateway, "Destination"
 	}
-	if p.word == "Consult" { // between extensions: no number of the outside takes part
+	if p.word == "Consult" { // it is between extensions, without a number of the outside
 		b.ANI, b.DNIS = "", ""
 	}
 	if p.agent != nil {
@@ -120,26 +125,29 @@ func (c *Centre) callBody(t event.Type, k *call, p *party) *callBody {
 	return b
 }
 
-// opposite is the role of the one whom p talks with, as p sees it.
+// opposite returns the role of the party that p talks with, as p sees it.
 func opposite(p *party) string {
 	if p.dialType == dialInquiry {
-		return "Origination" // who asks
+		return "Origination" // the other is the one who inquires
 	}
 	return p.other.role
 }
 
-func (c *Centre) party(t event.Type, p *party) { c.tellCall(t, p.call, c.callBody(t, p.call, p)) }
+// party emits an event of a party.
+func (c *Centre) party(t event.Type, p *party) { c.emitCall(t, p.call, c.callBody(t, p.call, p)) }
 
-func (c *Centre) tellCall(t event.Type, k *call, body any) {
-	k.told++
-	c.tell(k.id+"-"+strconv.Itoa(k.told), t, k.id, body)
+// emitCall emits an event of a call.
+func (c *Centre) emitCall(t event.Type, k *call, body any) {
+	k.eventCount++
+	c.emit(k.id+"-"+strconv.Itoa(k.eventCount), t, k.id, body)
 }
 
 func (c *Centre) queueEvent(t event.Type, k *call, outcome string, a *agent) {
 	q := queues[k.queue]
 	b := &queueBody{
-		MessageID: t.MessageID(), CompanyID: c.company, CreationTime: c.now, ContactID: k.id, Media: "call", QueueID: q.id, QueueName: q.name, GroupID: q.group,
-		EnteredAt: k.entered, Outcome: outcome, GatewayNumber: k.gateway, CustomerNumber: k.who.number, CallType: k.direction(),
+		MessageID: t.MessageID(), CompanyID: c.company, CreationTime: c.now, ContactID: k.id, Media: "call",
+		QueueID: q.id, QueueName: q.name, GroupID: q.group, EnteredAt: k.entered, Outcome: outcome,
+		GatewayNumber: k.gateway, CustomerNumber: k.who.number, CallType: k.direction(),
 	}
 	if t == event.QueueLeft {
 		b.LeftAt = c.now
@@ -147,5 +155,5 @@ func (c *Centre) queueEvent(t event.Type, k *call, outcome string, a *agent) {
 	if a != nil {
 		b.AgentUUID = a.uuid
 	}
-	c.tellCall(t, k, b)
+	c.emitCall(t, k, b)
 }

@@ -9,20 +9,19 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// chatsAtATime of one agent, and which agents chat beside their calls: one of three.
 const (
-	chatsAtATime = 3
-	chatters     = 3
+	chatsAtATime = 3 // of one agent
+	chatters     = 3 // one of so many agents chats beside taking calls
 )
 
 // chatQueue is the queue of all chats.
 const chatQueue = "q-chat"
 
-// site is where visitors come and chat.
+// site is a web site with visitors, some of whom chat.
 type site struct {
 	c        *Centre
 	gap      float64 // mean ms between visitors
-	visitors int     // so far
+	visitors int     // number of visitors so far
 	waiting  []*chat // in the queue, in their order
 	open     []*chat // with an agent
 }
@@ -30,22 +29,22 @@ type site struct {
 // chat is one chat from its request to its end.
 type chat struct {
 	id         string
-	told       int // events so far
+	eventCount int // number of events so far
 	visitor    *visitor
 	department string
-	agent      *agent // nil: nobody yet, or a bot
-	offered    *agent // who may take it
-	passed     []*agent
+	agent      *agent   // who has it; nil if that is a bot, or nobody yet
+	offered    *agent   // who may take it now
+	passed     []*agent // who missed it
 	queued     bool
-	accepted   bool
+	accepted   bool // by an agent or a bot
 	over       bool
-	replies    int64
-	responseMS int64
+	replies    int64 // of agents
+	responseMS int64 // how long the visitor waited for these replies
 }
 
 type visitor struct {
 	id, identity string
-	told         int
+	eventCount   int // number of events so far
 }
 
 type visitorBody struct {
@@ -92,64 +91,78 @@ type chatQueueBody struct {
 	Identity     string `json:"contactIdentityId"`
 }
 
-// openSite lets visitors come; of five, two want to chat.
+// openSite lets visitors come. Two of five want to chat.
 func (c *Centre) openSite(chatsPerHour float64) {
 	c.site = &site{c: c, gap: 3_600_000 / chatsPerHour * 0.4}
 	c.after(c.exp(c.site.gap), c.site.arrive)
 }
 
+// arrive lets a visitor come, and plans the next.
 func (s *site) arrive() {
 	if s.c.closing {
 		return
 	}
 	s.c.after(s.c.exp(s.gap), s.arrive)
 	s.visitors++
-	v := &visitor{id: fmt.Sprintf("v-%s-%d", s.c.run, s.visitors), identity: "ci-" + strconv.Itoa(s.c.rng.IntN(customers))}
-	s.tellVisitor(event.VisitorArrived, v)
+	v := &visitor{
+		id:       fmt.Sprintf("v-%s-%d", s.c.run, s.visitors),
+		identity: "ci-" + strconv.Itoa(s.c.rng.IntN(customers)),
+	}
+	s.emitVisitor(event.VisitorArrived, v)
 	if s.c.chance(0.4) {
 		s.c.after(s.c.between(5, 60), func() { s.request(v) })
 		return
 	}
-	s.c.after(s.c.exp(120_000), func() { s.tellVisitor(event.VisitorLeft, v) })
+	s.c.after(s.c.exp(120_000), func() { s.emitVisitor(event.VisitorLeft, v) })
 }
 
-func (s *site) tellVisitor(t event.Type, v *visitor) {
-	v.told++
-	s.c.tell(v.id+"-"+strconv.Itoa(v.told), t, v.id, &visitorBody{t.MessageID(), s.c.company, v.id, v.identity, s.c.now})
+func (s *site) emitVisitor(t event.Type, v *visitor) {
+	v.eventCount++
+	id := v.id + "-" + strconv.Itoa(v.eventCount)
+	s.c.emit(id, t, v.id, &visitorBody{t.MessageID(), s.c.company, v.id, v.identity, s.c.now})
 }
 
-func (s *site) tell(t event.Type, k *chat, b chatBody) {
-	k.told++
-	b.MessageID, b.CompanyID, b.ChatID, b.At = t.MessageID(), s.c.company, k.id, s.c.now
-	s.c.tell(k.id+"-"+strconv.Itoa(k.told), t, k.id, &b)
+func (s *site) emit(t event.Type, k *chat, b chatBody) {
+	k.eventCount++
+	b.MessageID = t.MessageID()
+	b.CompanyID = s.c.company
+	b.ChatID = k.id
+	b.At = s.c.now
+	s.c.emit(k.id+"-"+strconv.Itoa(k.eventCount), t, k.id, &b)
 }
 
-// request: the visitor wants to chat; a bot takes three of ten.
+// request lets a visitor ask for a chat. A bot takes three of ten, and hands half of
+// these to an agent.
 func (s *site) request(v *visitor) {
 	k := &chat{id: "chat" + v.id[1:], visitor: v, department: departments[s.c.rng.IntN(len(departments))]}
 	invited := s.c.chance(0.25)
-	s.tell(event.ChatRequested, k, chatBody{VisitorID: v.id, Identity: v.identity, DepartmentID: k.department, QueueID: chatQueue, Invited: &invited})
+	s.emit(event.ChatRequested, k, chatBody{
+		VisitorID: v.id, Identity: v.identity, DepartmentID: k.department, QueueID: chatQueue, Invited: &invited,
+	})
 	if !s.c.chance(0.3) {
 		s.enqueue(k)
 		return
 	}
 	s.c.after(s.c.between(0.5, 1.5), func() {
 		k.accepted = true
-		s.tell(event.ChatAccepted, k, chatBody{HandledBy: "bot"})
+		s.emit(event.ChatAccepted, k, chatBody{HandledBy: "bot"})
 		s.c.after(s.c.between(20, 120), func() {
 			if s.c.chance(0.5) {
 				s.end(k, "closed")
 				return
 			}
-			s.tell(event.ChatTransferred, k, chatBody{ToDepartment: k.department})
+			s.emit(event.ChatTransferred, k, chatBody{ToDepartment: k.department})
 			s.enqueue(k)
 		})
 	})
 }
 
-// enqueue: the visitor waits for an agent, for as long as it likes.
+// enqueue lets a visitor wait for an agent, for as long as the visitor has patience.
 func (s *site) enqueue(k *chat) {
-	k.queued, k.agent, k.offered, k.passed = true, nil, nil, nil
+	k.queued = true
+	k.agent = nil
+	k.offered = nil
+	k.passed = nil
 	s.queueEvent(event.QueueEntered, k, "", nil)
 	s.waiting = append(s.waiting, k)
 	s.c.after(min(15_000+s.c.exp(90_000), 600_000), func() {
@@ -162,7 +175,7 @@ func (s *site) enqueue(k *chat) {
 		if s.c.chance(0.4) {
 			outcome, reason = "switched_to_message", "switched_to_message"
 		}
-		if k.accepted { // by somebody before: the reasons of those who were never served are not its
+		if k.accepted { // the other reasons are for visitors who were never served
 			reason = "closed"
 		}
 		s.queueEvent(event.QueueLeft, k, outcome, nil)
@@ -172,9 +185,10 @@ func (s *site) enqueue(k *chat) {
 }
 
 func (s *site) queueEvent(t event.Type, k *chat, outcome string, a *agent) {
-	k.told++
+	k.eventCount++
 	b := &chatQueueBody{
-		MessageID: t.MessageID(), CompanyID: s.c.company, ContactID: k.id, Media: "chat", QueueID: chatQueue, QueueName: "Chat", DepartmentID: k.department,
+		MessageID: t.MessageID(), CompanyID: s.c.company, ContactID: k.id, Media: "chat",
+		QueueID: chatQueue, QueueName: "Chat", DepartmentID: k.department,
 		Outcome: outcome, VisitorID: k.visitor.id, Identity: k.visitor.identity,
 	}
 	if t == event.QueueEntered {
@@ -185,14 +199,15 @@ func (s *site) queueEvent(t event.Type, k *chat, outcome string, a *agent) {
 	if a != nil {
 		b.AgentUUID = a.uuid
 	}
-	s.c.tell(k.id+"-"+strconv.Itoa(k.told), t, k.id, b)
+	s.c.emit(k.id+"-"+strconv.Itoa(k.eventCount), t, k.id, b)
 }
 
-// chats says whether an agent can take one more.
-func (s *site) chats(i int, a *agent) bool {
+// canTake reports whether the i-th agent can take one more chat.
+func (s *site) canTake(i int, a *agent) bool {
 	if i%chatters != 0 || a.doing == offDuty || a.doing == away || a.leaveDue {
 		return false
 	}
+
 	has := 0
 	for _, k := range s.open {
 		if k.agent == a {
@@ -207,8 +222,8 @@ func (s *site) chats(i int, a *agent) bool {
 	return has < chatsAtATime
 }
 
-// dispatch offers waiting chats to agents who have time. Who has just missed one is
-// not asked again for it.
+// dispatch offers waiting chats to agents who can take one. An agent who missed a chat
+// is not offered it again.
 func (s *site) dispatch() {
 	if s == nil {
 		return
@@ -218,7 +233,7 @@ func (s *site) dispatch() {
 			continue
 		}
 		for i, a := range s.c.agents {
-			if s.chats(i, a) && !slices.Contains(k.passed, a) {
+			if s.canTake(i, a) && !slices.Contains(k.passed, a) {
 				s.offer(k, a)
 				break
 			}
@@ -226,12 +241,15 @@ func (s *site) dispatch() {
 	}
 }
 
+// offer lets an agent accept a chat or miss it.
 func (s *site) offer(k *chat, a *agent) {
 	k.offered = a
-	takes, after := s.c.chance(0.92), s.c.between(2, 8)
+	takes := s.c.chance(0.92)
+	after := s.c.between(2, 8)
 	if !takes {
 		after = s.c.between(15, 20)
 	}
+
 	s.c.after(after, func() {
 		if k.over || !k.queued || k.offered != a {
 			return
@@ -239,7 +257,7 @@ func (s *site) offer(k *chat, a *agent) {
 		k.offered = nil
 		if !takes || a.doing == offDuty || a.doing == away {
 			k.passed = append(k.passed, a)
-			s.tell(event.ChatMissed, k, chatBody{AgentUUID: a.uuid})
+			s.emit(event.ChatMissed, k, chatBody{AgentUUID: a.uuid})
 			s.dispatch()
 			return
 		}
@@ -251,15 +269,16 @@ func (s *site) offer(k *chat, a *agent) {
 }
 
 func (s *site) accept(k *chat, a *agent) {
-	k.agent, k.accepted = a, true
+	k.agent = a
+	k.accepted = true
 	s.open = append(s.open, k)
-	s.tell(event.ChatAccepted, k, chatBody{HandledBy: "agent", AgentUUID: a.uuid})
-	s.c.after(s.c.between(90, 600), func() { s.say(k, a) })
+	s.emit(event.ChatAccepted, k, chatBody{HandledBy: "agent", AgentUUID: a.uuid})
+	s.c.after(s.c.between(90, 600), func() { s.talk(k, a) })
 }
 
-// say is what agent and visitor have told each other by now: most are done, some
-// need a colleague.
-func (s *site) say(k *chat, a *agent) {
+// talk counts what agent and visitor have said by now. Most have finished, some
+// visitors are transferred to a colleague.
+func (s *site) talk(k *chat, a *agent) {
 	if k.over || k.agent != a {
 		return
 	}
@@ -269,8 +288,8 @@ func (s *site) say(k *chat, a *agent) {
 	}
 	if s.c.chance(0.08) {
 		for i, b := range s.c.agents {
-			if b != a && s.chats(i, b) {
-				s.tell(event.ChatTransferred, k, chatBody{AgentUUID: a.uuid, ToAgentUUID: b.uuid})
+			if b != a && s.canTake(i, b) {
+				s.emit(event.ChatTransferred, k, chatBody{AgentUUID: a.uuid, ToAgentUUID: b.uuid})
 				s.drop(k)
 				s.accept(k, b)
 				return
@@ -288,7 +307,7 @@ func (s *site) drop(k *chat) {
 	k.agent = nil
 }
 
-// leave: an agent goes home, and its department takes over what it had.
+// leave transfers the chats of an agent who goes home to their departments.
 func (s *site) leave(a *agent) {
 	if s == nil {
 		return
@@ -296,18 +315,19 @@ func (s *site) leave(a *agent) {
 	for _, k := range slices.Clone(s.open) {
 		if k.agent == a {
 			s.drop(k)
-			s.tell(event.ChatTransferred, k, chatBody{AgentUUID: a.uuid, ToDepartment: k.department})
+			s.emit(event.ChatTransferred, k, chatBody{AgentUUID: a.uuid, ToDepartment: k.department})
 			s.enqueue(k)
 		}
 	}
 }
 
+// end closes a chat. Some visitors rate it; all leave the site.
 func (s *site) end(k *chat, reason string) {
 	k.over = true
-	s.tell(event.ChatEnded, k, chatBody{Reason: reason, Replies: &k.replies, ResponseMS: &k.responseMS})
+	s.emit(event.ChatEnded, k, chatBody{Reason: reason, Replies: &k.replies, ResponseMS: &k.responseMS})
 	if k.replies > 0 && s.c.chance(0.3) {
 		score := cmp.Or(5-s.c.rng.IntN(6)*s.c.rng.IntN(2), 1)
-		s.c.after(s.c.between(3, 30), func() { s.tell(event.ChatRated, k, chatBody{Score: score}) })
+		s.c.after(s.c.between(3, 30), func() { s.emit(event.ChatRated, k, chatBody{Score: score}) })
 	}
-	s.c.after(s.c.between(31, 120), func() { s.tellVisitor(event.VisitorLeft, k.visitor) })
+	s.c.after(s.c.between(31, 120), func() { s.emitVisitor(event.VisitorLeft, k.visitor) })
 }

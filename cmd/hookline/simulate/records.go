@@ -88,7 +88,7 @@ type mainBody struct {
 	SourceRecordMainCode      string   `json:"sourceRecordMainCode"`
 }
 
-// partyBody is a Sub Agent Talk List, in the same way.
+// partyBody is a Sub Agent Talk List, also with all of these fields.
 type partyBody struct {
 	MessageID          string  `json:"messageID"`
 	CreationTime       int64   `json:"creationTime"`
@@ -142,13 +142,14 @@ const (
 func (c *Centre) records(k *call) {
 	belongs := k.belongs()
 	for _, p := range k.parties {
-		c.tellCall(event.CDRParty, k, c.partyRecord(p, p == belongs))
+		c.emitCall(event.CDRParty, k, c.partyRecord(p, p == belongs))
 	}
-	c.after(c.between(0.02, 0.2), func() { c.tellCall(event.CDRCall, k, c.mainRecord(k, belongs)) })
+	c.after(c.between(0.02, 0.2), func() { c.emitCall(event.CDRCall, k, c.mainRecord(k, belongs)) })
 }
 
-// belongs is the party whose agent the call is counted for: the last who talked
-// with the customer; of an outbound call nobody answered, who called.
+// belongs returns the party whose agent the call is counted for. That is the last
+// agent who talked with the customer, or, if the customer did not answer, the agent
+// who called. It is nil for an inbound call that no agent answered.
 func (k *call) belongs() *party {
 	if k.answered || !k.inbound {
 		return k.host
@@ -159,12 +160,17 @@ func (k *call) belongs() *party {
 func (c *Centre) partyRecord(p *party, belongs bool) *partyBody {
 	a := p.agent
 	b := &partyBody{
-		MessageID: event.CDRParty.MessageID(), CreationTime: c.now, CallID: p.call.id, PartyID: p.id, CallType: p.call.direction(), DialType: p.dialType,
-		AgentRole: human, AgentType: byUUID, PhoneType: a.phoneType, CallResult: p.result, HangupDisposition: p.hangup, CompanyID: c.company,
-		BelongAgentFlag: belongs, LastAgentFlag: belongs, AgentUUID: a.uuid, AgentID: a.id, AgentName: a.name, AgentDN: a.dn, DNIS: a.pstn,
+		MessageID: event.CDRParty.MessageID(), CreationTime: c.now, CompanyID: c.company, PlatformID: platformID,
+		CallID: p.call.id, PartyID: p.id, CallType: p.call.direction(), DialType: p.dialType,
+		CallResult: p.result, HangupDisposition: p.hangup, EarlyDetectCause: "0",
+
+		AgentRole: human, AgentType: byUUID, AgentUUID: a.uuid, AgentID: a.id, AgentName: a.name, AgentDN: a.dn,
+		PhoneType: a.phoneType, DNIS: a.pstn, NumberType: mobile,
+		DepartmentID: a.department, ChargeDepartmentID: a.department,
+		BelongAgentFlag: belongs, LastAgentFlag: belongs,
+
 		StartTime: p.start, AlertTime: p.alert, AnswerTime: p.answer, BridgeTime: p.answer, EndTime: p.end,
 		TotalDuration: seconds(p.start, p.end), Duration: seconds(p.answer, p.end), FeeSeconds: seconds(p.answer, p.end),
-		NumberType: mobile, PlatformID: platformID, EarlyDetectCause: "0", DepartmentID: a.department, ChargeDepartmentID: a.department,
 	}
 	if a.pstn != "" {
 		b.GatewayNumber = p.call.gateway
@@ -180,15 +186,19 @@ func (c *Centre) mainRecord(k *call, belongs *party) *mainBody {
 	q := queues[k.queue]
 	cust := k.customer
 	b := &mainBody{
-		MessageID: event.CDRCall.MessageID(), CreationTime: c.now, CallID: k.id, CallType: k.direction(), MainDialType: k.dialType,
-		ScreenNumber: k.who.number, CustomerNumber: k.who.number, AreaPrefix: "0", AreaCode: k.who.area, AreaProvince: k.who.province, AreaCity: k.who.city,
-		CustomerID: k.who.id, GatewayNumber: k.gateway, StartTime: k.started, AlertTime: cust.alert, AnswerTime: cust.answer, BridgeTime: cust.answer, EndTime: k.ended,
-		Duration: seconds(cust.answer, k.ended), TotalDuration: seconds(k.started, k.ended), FeeSeconds: seconds(cust.answer, k.ended),
-		CallResult: k.result, EarlyDetectCause: "0", ReasonOfNotAnswer: k.reason, HangupDisposition: k.hangup, HangupCause: k.cause,
-		AttachedData: k.data, PlatformID: platformID, CompanyID: c.company, NumberType: mobile,
-		TransferCount: k.transfers, ConsultCount: k.inquiries,
+		MessageID: event.CDRCall.MessageID(), CreationTime: c.now, CompanyID: c.company, PlatformID: platformID,
+		CallID: k.id, CallType: k.direction(), MainDialType: k.dialType, GatewayNumber: k.gateway, AttachedData: k.data,
+		CallResult: k.result, ReasonOfNotAnswer: k.reason, HangupDisposition: k.hangup, HangupCause: k.cause,
+		EarlyDetectCause: "0", TransferCount: k.transfers, ConsultCount: k.inquiries,
+
+		CustomerID: k.who.id, ScreenNumber: k.who.number, CustomerNumber: k.who.number, NumberType: mobile,
+		AreaPrefix: "0", AreaCode: k.who.area, AreaProvince: k.who.province, AreaCity: k.who.city,
+
+		StartTime: k.started, AlertTime: cust.alert, AnswerTime: cust.answer, BridgeTime: cust.answer, EndTime: k.ended,
+		TotalDuration: seconds(k.started, k.ended), Duration: seconds(cust.answer, k.ended), FeeSeconds: seconds(cust.answer, k.ended),
 	}
 	b.FeeMinutes, b.Fee = fee(b.FeeSeconds)
+
 	switch {
 	case cust.alert == 0:
 	case cust.answer != 0:
@@ -200,7 +210,9 @@ func (c *Centre) mainRecord(k *call, belongs *party) *mainBody {
 	if k.answered {
 		b.RecordURL = "https://recordings.example.com/" + k.id + ".mp3"
 	}
-	var first *agent // to answer
+
+	// Caller and callee. The callee of an inbound call is the first agent who answered.
+	var first *agent
 	for _, p := range k.parties {
 		if p.answer != 0 && p.dialType != dialInquiry {
 			first = p.agent
@@ -215,8 +227,12 @@ func (c *Centre) mainRecord(k *call, belongs *party) *mainBody {
 		}
 	} else {
 		caller := k.parties[0].agent
-		b.CallerNumber, b.CallerAgentUUID, b.CallerDN, b.CalleeNumber = k.gateway, caller.uuid, caller.dn, k.who.number
+		b.CallerNumber, b.CallerAgentUUID, b.CallerDN = k.gateway, caller.uuid, caller.dn
+		b.CalleeNumber = k.who.number
 	}
+
+	// The agents who are named: the first whom it rang, the first who answered, the one
+	// it belongs to, and the last who answered.
 	if len(k.parties) > 0 {
 		a := k.parties[0].agent
 		b.FirstCallAgentUUID, b.FirstCallAgentID, b.FirstCallAgentName = a.uuid, a.id, a.name
@@ -230,7 +246,7 @@ func (c *Centre) mainRecord(k *call, belongs *party) *mainBody {
 		a := belongs.agent
 		b.BelongAgentUUID, b.BelongAgentID, b.BelongAgentName, b.BelongAgentDN = a.uuid, a.id, a.name, a.dn
 		b.BelongAgentPhoneType, b.BelongAgentPSTN = strconv.Itoa(a.phoneType), a.pstn
-		if belongs.answer != 0 { // lastAgent: the last who answered
+		if belongs.answer != 0 {
 			b.LastAgentUUID, b.LastAgentID, b.LastAgentName, b.LastAgentDN = a.uuid, a.id, a.name, a.dn
 			b.LastAgentPhoneType, b.LastAgentPstn = a.phoneType, a.pstn
 		}
@@ -238,12 +254,12 @@ func (c *Centre) mainRecord(k *call, belongs *party) *mainBody {
 	return b
 }
 
-// ringing is how long phones of agents rang for this call, in seconds.
+// ringing returns how long agents' phones rang for this call, in seconds.
 func (k *call) ringing() int64 {
 	var ms int64
 	for _, p := range k.parties {
 		switch {
-		case p.role == "Origination": // it called, nothing rang
+		case p.role == "Origination": // this agent called, so no phone rang
 		case p.answer != 0:
 			ms += p.answer - p.alert
 		default:
@@ -253,8 +269,8 @@ func (k *call) ringing() int64 {
 	return seconds(1, 1+ms)
 }
 
-// seconds between two times in ms, begun ones in full as the platform counts
-// them; 0 when there was no beginning.
+// seconds returns the seconds between two times in ms, rounded up as the platform
+// does; 0 if there was no beginning.
 func seconds(from, to int64) int64 {
 	if from == 0 {
 		return 0
@@ -262,7 +278,7 @@ func seconds(from, to int64) int64 {
 	return (to - from + 999) / 1000
 }
 
-// fee is 12 cents per minute begun.
+// fee returns the minutes begun, and 12 cents for each of them.
 func fee(seconds int64) (minutes int64, amount float64) {
 	minutes = (seconds + 59) / 60
 	return minutes, float64(minutes*12) / 100

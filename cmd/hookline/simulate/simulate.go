@@ -1,7 +1,7 @@
-// Package simulate is a believable contact centre: agents on shifts, callers
-// with patience, holds, transfers, inquiries, and visitors of a site who chat. It tells what happens as the
-// platform would, event by event and then in records whose times agree, and
-// tells the same story for the same seed.
+// Package simulate is a believable contact centre: agents on shifts, callers with
+// patience, holds, transfers, inquiries, and visitors of a site who chat. It emits
+// what happens as the platform would, event by event and then in records whose times
+// agree. The same seed gives the same story.
 package simulate
 
 import (
@@ -20,15 +20,18 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// Config of a centre. The same Config gives the same bytes.
+// Config describes a centre. The same Config gives the same bytes.
 type Config struct {
 	Seed         uint64
-	CompanyID    string        // default "demo"
-	Agents       int           // 1..9000, default 20; two thirds of them are on duty at any time
-	CallsPerHour float64       // 0..10,000,000, of both directions; default 6 per agent
-	ChatsPerHour float64       // 0..10,000,000; default 0: none, and no visitors either
-	Start        time.Time     // of the simulated time, to the millisecond; required
-	Duration     time.Duration // simulated time in which calls come in; then the centre closes: calls end, agents leave. 0: never
+	CompanyID    string    // default "demo"
+	Agents       int       // 1..9000, default 20; two thirds of them are on duty at any time
+	CallsPerHour float64   // 0..10,000,000, of both directions; default 6 per agent
+	ChatsPerHour float64   // 0..10,000,000; default 0, without visitors either
+	Start        time.Time // of the simulated time, to the millisecond; required
+
+	// Duration is the simulated time in which calls come in. Then the centre closes:
+	// calls end, agents leave. If it is 0 the centre never closes.
+	Duration time.Duration
 }
 
 // Envelope is one event as the hub takes it.
@@ -37,7 +40,7 @@ type Envelope struct {
 	Type event.Type
 	Time int64  // Unix ms
 	Data []byte // the body, JSON
-	Key  string // events with the same Key must arrive in order; it is wider than the hub's order key
+	Key  string // events with the same Key must arrive in order; a Key covers one or more order keys of the hub
 }
 
 // AppendJSON appends the envelope as one line of JSON, without the newline.
@@ -49,7 +52,7 @@ func (e *Envelope) AppendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
-// Centre is a contact centre whose clock moves as Next is called. Not for
+// Centre is a contact centre whose clock moves as Next is called. It is not safe for
 // several goroutines.
 type Centre struct {
 	company string
@@ -59,15 +62,15 @@ type Centre struct {
 
 	now     int64
 	tasks   tasks
-	queued  uint64 // tasks so far: those of one moment run in the order in which they were set
+	queued  uint64 // number of tasks so far: tasks of one moment run in the order in which they were queued
 	closing bool
-	out     []Envelope // told and not yet taken
-	taken   int
+	out     []Envelope // of the last moment
+	taken   int        // how many of out Next has returned
 
 	agents  []*agent
-	waiting [len(queues)][]*call
-	site    *site // nil: nobody chats
-	request int64 // requests of agents so far, the referenceID of what they cause
+	waiting [len(queues)][]*call // in the order in which they are answered
+	site    *site                // nil if nobody chats
+	request int64                // number of requests by agents so far: the referenceID of what they cause
 }
 
 // New opens a centre at cfg.Start.
@@ -87,9 +90,11 @@ func New(cfg Config) (*Centre, error) {
 	case cfg.Start.UnixMilli() < 1e11 || cfg.Start.Year() > 9999:
 		return nil, errors.New("start: a time between 1973 and 9999")
 	}
-	// Everything that shapes the story goes into its seed, so that stories that
-	// differ never use one event id for two things.
-	shape := fmt.Appendf(nil, "%d|%s|%d|%g|%d|%d", cfg.Seed, cfg.CompanyID, cfg.Agents, cfg.CallsPerHour, cfg.Start.UnixMilli(), cfg.Duration)
+
+	// Everything that shapes the story goes into its seed, so that different stories
+	// never use the same event id for two things.
+	shape := fmt.Appendf(nil, "%d|%s|%d|%g|%d|%d",
+		cfg.Seed, cfg.CompanyID, cfg.Agents, cfg.CallsPerHour, cfg.Start.UnixMilli(), cfg.Duration)
 	if cfg.ChatsPerHour > 0 {
 		shape = fmt.Appendf(shape, "|%g", cfg.ChatsPerHour)
 	}
@@ -101,6 +106,8 @@ func New(cfg Config) (*Centre, error) {
 		rng:     rand.New(rand.NewChaCha8(seed)),
 		now:     cfg.Start.UnixMilli(),
 	}
+
+	// The first things that happen.
 	for i := range cfg.Agents {
 		c.agents = append(c.agents, newAgent(cfg.CompanyID, i))
 	}
@@ -115,14 +122,15 @@ func New(cfg Config) (*Centre, error) {
 	return c, nil
 }
 
-// Next is the next event in the order of time; false once the centre is closed
-// and its last record is told.
+// Next returns the next event in the order of time. It returns false once the centre
+// is closed and its last record was returned.
 func (c *Centre) Next() (Envelope, bool) {
 	for c.taken == len(c.out) {
 		if len(c.tasks) == 0 {
 			return Envelope{}, false
 		}
-		c.out, c.taken = c.out[:0], 0
+		c.out = c.out[:0]
+		c.taken = 0
 		t := heap.Pop(&c.tasks).(task)
 		c.now = t.at
 		t.do()
@@ -131,11 +139,11 @@ func (c *Centre) Next() (Envelope, bool) {
 	return c.out[c.taken-1], true
 }
 
-// Now is the simulated time of what happened last.
+// Now returns the simulated time of what happened last.
 func (c *Centre) Now() time.Time { return time.UnixMilli(c.now) }
 
-// tell puts an event into the story, now.
-func (c *Centre) tell(id string, t event.Type, key string, body any) {
+// emit puts an event into the story, now.
+func (c *Centre) emit(id string, t event.Type, key string, body any) {
 	data, err := json.Marshal(body)
 	if err != nil {
 		panic(fmt.Sprintf("simulate: %s: %v", t, err)) // bodies are plain structs: a fault of this package
@@ -156,7 +164,7 @@ func (c *Centre) nextCall() {
 	}
 }
 
-// close stops new calls; who is ready and has nobody waiting goes home.
+// close stops new calls. Agents who are ready, and for whom nobody waits, go home.
 func (c *Centre) close() {
 	c.closing = true
 	for _, a := range c.agents {
@@ -171,22 +179,25 @@ func (c *Centre) after(ms int64, do func()) {
 	heap.Push(&c.tasks, task{c.now + max(ms, 1), c.queued, do})
 }
 
-// between is a random length in ms, given in seconds.
+// between returns a random length in ms. Its bounds are in seconds.
 func (c *Centre) between(from, to float64) int64 {
 	return int64(1000 * (from + (to-from)*c.rng.Float64()))
 }
 
-// exp is a random length around mean, most shorter, few much longer.
+// exp returns a random length with a mean: most are shorter, few are much longer.
 func (c *Centre) exp(mean float64) int64 { return int64(math.Ceil(mean * c.rng.ExpFloat64())) }
 
+// chance reports true with the probability p.
 func (c *Centre) chance(p float64) bool { return c.rng.Float64() < p }
 
+// task is something that happens at a time.
 type task struct {
 	at int64
-	n  uint64
+	n  uint64 // its number, which orders the tasks of one moment
 	do func()
 }
 
+// tasks is a heap of tasks, the earliest first.
 type tasks []task
 
 func (t tasks) Len() int { return len(t) }
@@ -198,7 +209,7 @@ func (t *tasks) Push(x any)   { *t = append(*t, x.(task)) }
 func (t *tasks) Pop() any {
 	last := len(*t) - 1
 	x := (*t)[last]
-	(*t)[last] = task{} // the closure holds a call
+	(*t)[last] = task{} // or the array would keep a finished call in memory
 	*t = (*t)[:last]
 	return x
 }

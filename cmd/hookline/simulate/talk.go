@@ -6,18 +6,18 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// talk begins when agent and customer hear each other.
+// talk begins the talk of agent and customer, and decides how long it will be.
 func (c *Centre) talk(k *call) {
 	k.talkEnds = c.now + min(10_000+c.exp(160_000), 1_800_000)
 	c.listen(k)
 }
 
-// listen lets them talk for a while, then comes a turn.
+// listen lets them talk for a while until something happens.
 func (c *Centre) listen(k *call) {
 	c.after(min(c.between(5, 45), max(k.talkEnds-c.now, 1000)), func() { c.turn(k) })
 }
 
-// turn decides how a talk goes on.
+// turn decides what happens next in a talk, which may be its end.
 func (c *Centre) turn(k *call) {
 	if c.now >= k.talkEnds {
 		side := byAgent
@@ -27,6 +27,7 @@ func (c *Centre) turn(k *call) {
 		c.hangUp(k, side, "NORMAL_CLEARING")
 		return
 	}
+
 	switch x := c.rng.Float64(); {
 	case x < 0.12:
 		c.hold(k)
@@ -45,11 +46,12 @@ func (c *Centre) turn(k *call) {
 	}
 }
 
+// hold lets the customer wait for a while. A few hang up.
 func (c *Centre) hold(k *call) {
 	c.held(k.host)
 	c.after(c.between(5, 60), func() {
 		if c.chance(0.03) {
-			c.hangUp(k, byCustomer, "NORMAL_CLEARING") // had enough
+			c.hangUp(k, byCustomer, "NORMAL_CLEARING")
 			return
 		}
 		c.retrieved(k.host)
@@ -57,26 +59,29 @@ func (c *Centre) hold(k *call) {
 	})
 }
 
+// held emits that an agent put the other party on hold.
 func (c *Centre) held(p *party) {
 	b := c.callBody(event.CallHeld, p.call, p)
 	b.ReferenceID = c.asked()
-	c.tellCall(event.CallHeld, p.call, b)
+	c.emitCall(event.CallHeld, p.call, b)
 	c.status(p.agent, loginOnline, reasonNone, workHolding)
 }
 
+// retrieved emits that an agent talks with the other party again.
 func (c *Centre) retrieved(p *party) {
 	b := c.callBody(event.CallRetrieved, p.call, p)
 	b.ReferenceID = c.asked()
-	c.tellCall(event.CallRetrieved, p.call, b)
+	c.emitCall(event.CallRetrieved, p.call, b)
 	c.status(p.agent, loginOnline, reasonNone, workTalking)
 }
 
-// inquire asks a colleague while the customer is held; some of these talks
-// become a conference.
+// inquire lets the agent ask a colleague while the customer is on hold. Some of these
+// talks become a conference.
 func (c *Centre) inquire(k *call) {
 	c.withColleague(k, func(b *agent) {
 		p := c.leg(k, b, dialInquiry, "ConsultBy", k.host)
-		p.word, p.from = "Consult", k.host.agent
+		p.word = "Consult"
+		p.from = k.host.agent
 		c.alert(p)
 		c.answerOr(p, func() {
 			k.inquiries++
@@ -98,7 +103,8 @@ func (c *Centre) inquire(k *call) {
 	})
 }
 
-// transfer hands the customer to a colleague; if nobody answers, it takes the customer back.
+// transfer hands the customer to a colleague. If the colleague does not answer, the
+// agent takes the customer back.
 func (c *Centre) transfer(k *call) {
 	c.withColleague(k, func(b *agent) {
 		k.transfers++
@@ -108,10 +114,11 @@ func (c *Centre) transfer(k *call) {
 		c.alert(p)
 		c.answerOr(p, func() {
 			c.establish(p)
-			k.host, k.customer.other = p, p
+			k.host = p
+			k.customer.other = p
 			changed := c.callBody(event.CallPartyChanged, k, k.customer)
 			changed.ThirdDN, changed.ThirdDNRole = old.dn(), "DeletedParty"
-			c.tellCall(event.CallPartyChanged, k, changed)
+			c.emitCall(event.CallPartyChanged, k, changed)
 			c.release(old, byAgent, "BLIND_TRANSFER")
 			c.wrap(old.agent, c.between(5, 40))
 			c.listen(k)
@@ -122,8 +129,8 @@ func (c *Centre) transfer(k *call) {
 	})
 }
 
-// withColleague holds the customer and goes on with a colleague who is free
-// when the number is dialled, if there is one.
+// withColleague puts the customer on hold, and calls do with a colleague who is free
+// when the number is dialled. Without such a colleague the talk just goes on.
 func (c *Centre) withColleague(k *call, do func(*agent)) {
 	if c.colleague(k.host.agent) == nil {
 		c.listen(k)
@@ -147,7 +154,7 @@ func (c *Centre) conference(k *call, p *party) {
 	c.third(event.CallPartyAdded, k, p, "NewParty")
 	own := c.callBody(event.CallPartyAdded, k, p)
 	own.ThirdDN, own.ThirdDNRole, own.DialType = k.host.dn(), "AddedBy", dialInquiry
-	c.tellCall(event.CallPartyAdded, k, own)
+	c.emitCall(event.CallPartyAdded, k, own)
 	c.after(c.between(15, 90), func() {
 		c.release(p, byAgent, "NORMAL_CLEARING")
 		c.third(event.CallPartyDeleted, k, p, "DeletedParty")
@@ -156,7 +163,7 @@ func (c *Centre) conference(k *call, p *party) {
 	})
 }
 
-// third tells agent and customer of a third who came or went.
+// third emits, for agent and customer, that a third party came or went.
 func (c *Centre) third(t event.Type, k *call, p *party, role string) {
 	for _, other := range []*party{k.host, k.customer} {
 		b := c.callBody(t, k, other)
@@ -164,19 +171,20 @@ func (c *Centre) third(t event.Type, k *call, p *party, role string) {
 		if t == event.CallPartyAdded {
 			b.DialType = dialInquiry
 		}
-		c.tellCall(t, k, b)
+		c.emitCall(t, k, b)
 	}
 }
 
-// changeData: the agent notes what the call is about.
+// changeData lets the agent note what the call is about.
 func (c *Centre) changeData(k *call) {
 	k.attach(intents[c.rng.IntN(len(intents))], notes[c.rng.IntN(len(notes))])
 	b := c.callBody(event.CallAttachedDataChanged, k, nil)
 	b.ReferenceID = c.asked()
 	b.ChangedKeys = []string{"intent", "note"}
-	c.tellCall(event.CallAttachedDataChanged, k, b)
+	c.emitCall(event.CallAttachedDataChanged, k, b)
 }
 
+// digits lets a party press some keys.
 func (c *Centre) digits(p *party) {
 	var s strings.Builder
 	for range 1 + c.rng.IntN(6) {
@@ -184,10 +192,10 @@ func (c *Centre) digits(p *party) {
 	}
 	b := c.callBody(event.CallDTMFSent, p.call, p)
 	b.DTMFDigits = s.String()
-	c.tellCall(event.CallDTMFSent, p.call, b)
+	c.emitCall(event.CallDTMFSent, p.call, b)
 }
 
-// asked numbers what an agent asks the platform to do.
+// asked returns the next number of a request by an agent to the platform.
 func (c *Centre) asked() int64 {
 	c.request++
 	return c.request

@@ -15,23 +15,24 @@ import (
 	"time"
 )
 
-// Behaviour is how the sink answers badly; the zero value answers 200 at once.
-// In a callback URL the same words stand as query parameters
-// (/?status=503&first=2) or as path segments (/status=503/first=2).
+// Behaviour says how the sink answers badly. The zero value answers 200 at once. A
+// callback URL can use the words below as query parameters (/?status=503&first=2) or
+// as path segments (/status=503/first=2).
 type Behaviour struct {
-	Status     int           // status: what to answer, 200..599; 0: 200, or what the rest asks for
-	First      int           // first: misbehave only on the first so many tries of each webhook-id; 0: on all
-	Rate       float64       // rate: misbehave on this share of the tries, 0..1; 0: on all
-	Seed       uint64        // seed: which tries these are; the same seed picks the same ones
-	Delay      time.Duration // delay: wait before anything is answered
+	Status     int           // status: what to answer, 200..599; default 200, or what the other words ask for
+	First      int           // first: misbehave only on the first so many tries of each webhook-id; 0 is all
+	Rate       float64       // rate: misbehave on this share of the tries, 0..1; 0 is all
+	Seed       uint64        // seed: which tries these are; the same seed picks the same tries
+	Delay      time.Duration // delay: wait before answering
 	Hang       bool          // hang: never answer
 	Reset      bool          // reset: cut the connection instead of an answer
 	SlowBody   bool          // slow-body: 200 at once, then one byte every 200 ms without an end
 	Huge       int64         // huge: an answer of so many bytes; in URLs also with KB, MB, GB
-	RetryAfter string        // retry-after: seconds, a date, or "date+7": the date in 7 seconds; without status: 429
-	Redirect   string        // redirect: where to; without status: 302
+	RetryAfter string        // retry-after: seconds, a date, or "date+7", the date in 7 seconds; default status 429
+	Redirect   string        // redirect: where to; default status 302
 }
 
+// check returns an error if a value is out of its range.
 func (b Behaviour) check() error {
 	switch {
 	case b.Status != 0 && (b.Status < 200 || b.Status > 599):
@@ -48,8 +49,8 @@ func (b Behaviour) check() error {
 	return nil
 }
 
-// With is b changed by the words of a callback URL; words it does not know are
-// left to the URL's owner.
+// With returns b, changed by the words of a callback URL. It ignores words that it
+// does not know.
 func (b Behaviour) With(u *url.URL) (Behaviour, error) {
 	words, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -71,6 +72,7 @@ func (b Behaviour) With(u *url.URL) (Behaviour, error) {
 	return b, b.check()
 }
 
+// set changes b by one word and its value.
 func (b *Behaviour) set(word, v string) (err error) {
 	switch word {
 	case "status":
@@ -99,7 +101,7 @@ func (b *Behaviour) set(word, v string) (err error) {
 	return err
 }
 
-// ParseSize reads a number of bytes, also with KB, MB or GB (powers of 1,000).
+// ParseSize reads a number of bytes, which may end in KB, MB or GB (powers of 1,000).
 func ParseSize(s string) (int64, error) {
 	unit := int64(1)
 	for _, u := range []struct {
@@ -107,7 +109,8 @@ func ParseSize(s string) (int64, error) {
 		size   int64
 	}{{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}} {
 		if rest, found := strings.CutSuffix(strings.ToUpper(s), u.suffix); found {
-			s, unit = rest, u.size
+			s = rest
+			unit = u.size
 		}
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
@@ -117,7 +120,7 @@ func ParseSize(s string) (int64, error) {
 	return n * unit, nil
 }
 
-// applies says whether this try is one to misbehave on.
+// applies reports whether to misbehave on this try.
 func (b *Behaviour) applies(p *Push) bool {
 	if *b == (Behaviour{}) || b.First > 0 && p.Try > b.First {
 		return false
@@ -125,17 +128,19 @@ func (b *Behaviour) applies(p *Push) bool {
 	if b.Rate == 0 || b.Rate == 1 {
 		return true
 	}
-	// By id and try and not by chance of arrival: a run can be repeated.
+
+	// It depends on id and try, not on the order of arrival, so a run can be repeated.
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d/%s/%d", b.Seed, p.ID, p.Try) // a hash never fails
-	// FNV leaves its high bits poor on short input; one multiplication mixes them.
+	// On short input FNV leaves its high bits almost the same. One multiplication mixes
+	// them.
 	x := h.Sum64()
 	x = (x ^ x>>32) * 0x9e3779b97f4a7c15
 	return float64(x>>11)/(1<<53) < b.Rate
 }
 
-// act misbehaves. finish is called once with the status: before a plain answer
-// goes out, and after what is slow, with 0 if it came to no end.
+// act misbehaves. It calls finish once with the status: before a plain answer goes
+// out, or after a slow one, and then with 0 if the answer did not end.
 func (b *Behaviour) act(w http.ResponseWriter, r *http.Request, done <-chan struct{}, finish func(int)) {
 	gone := r.Context().Done()
 	if b.Delay > 0 {
@@ -149,6 +154,7 @@ func (b *Behaviour) act(w http.ResponseWriter, r *http.Request, done <-chan stru
 		case <-done:
 		}
 	}
+
 	h := w.Header()
 	switch {
 	case b.Hang:
@@ -186,6 +192,7 @@ func (b *Behaviour) act(w http.ResponseWriter, r *http.Request, done <-chan stru
 	}
 }
 
+// status returns the status that was asked for, or else another one.
 func (b *Behaviour) status(otherwise int) int {
 	if b.Status != 0 {
 		return b.Status
@@ -193,7 +200,7 @@ func (b *Behaviour) status(otherwise int) int {
 	return otherwise
 }
 
-// drip sends a body that never ends; it returns 0 because nobody gets it whole.
+// drip sends a body that never ends. It returns 0, as nobody gets a whole answer.
 func (b *Behaviour) drip(w http.ResponseWriter, gone, done <-chan struct{}) int {
 	w.WriteHeader(b.status(http.StatusOK))
 	out := http.NewResponseController(w)
@@ -224,7 +231,7 @@ func reset(w http.ResponseWriter) {
 		panic(http.ErrAbortHandler) // HTTP/2: the stream is reset instead
 	}
 	if tcp, isTCP := conn.(*net.TCPConn); isTCP {
-		_ = tcp.SetLinger(0) // without it the connection merely closes: a failure too
+		_ = tcp.SetLinger(0) // if it fails the connection merely closes, which is a failure too
 	}
 	_ = conn.Close()
 }
@@ -239,7 +246,7 @@ func retryAfter(v string, now time.Time) string {
 	return v
 }
 
-// filler is an endless reader.
+// filler is a reader without an end.
 type filler struct{}
 
 func (filler) Read(p []byte) (int, error) {
@@ -252,26 +259,27 @@ func (filler) Read(p []byte) (int, error) {
 // behaviours parses each callback URL once.
 type behaviours struct {
 	base  Behaviour
-	known sync.Map // request URI → *Behaviour
+	byURI sync.Map // request URI → *Behaviour
 	n     atomic.Int32
 }
 
-// maxKnown bounds what is kept of URLs; further ones are parsed every time.
-const maxKnown = 10_000
+// maxURIs bounds how many URLs are kept. Further ones are parsed every time.
+const maxURIs = 10_000
 
+// of returns the behaviour for a request.
 func (bs *behaviours) of(r *http.Request) (*Behaviour, error) {
 	if r.URL.RawQuery == "" && !strings.Contains(r.URL.Path, "=") {
 		return &bs.base, nil
 	}
-	if b, found := bs.known.Load(r.RequestURI); found {
+	if b, found := bs.byURI.Load(r.RequestURI); found {
 		return b.(*Behaviour), nil
 	}
 	b, err := bs.base.With(r.URL)
 	if err != nil {
 		return nil, err
 	}
-	if bs.n.Add(1) <= maxKnown {
-		bs.known.Store(r.RequestURI, &b)
+	if bs.n.Add(1) <= maxURIs {
+		bs.byURI.Store(r.RequestURI, &b)
 	}
 	return &b, nil
 }

@@ -2,13 +2,13 @@ package sink
 
 import "hash/maphash"
 
-// memory keeps a value for each of the last n keys that were new, and forgets
-// the oldest key first. The space is taken as it fills.
+// memory keeps a value for each of the last n new keys, and forgets the oldest key
+// first. It takes its space as it fills.
 type memory[V any] struct {
 	n     int
 	index map[uint64]int32
 	slots []slot[V]
-	next  int // the oldest, once full
+	next  int // the slot of the oldest key, once all are taken
 }
 
 type slot[V any] struct {
@@ -20,11 +20,13 @@ func newMemory[V any](n int) *memory[V] {
 	return &memory[V]{n: n, index: map[uint64]int32{}}
 }
 
-// at is the place of the key's value, zero if the key is new; it holds until the next call.
+// at returns where the value of a key is, which is zero if the key is new. The pointer
+// is valid until the next call.
 func (m *memory[V]) at(key uint64) *V {
 	if i, known := m.index[key]; known {
 		return &m.slots[i].value
 	}
+
 	i := m.next
 	if len(m.slots) < m.n {
 		i = len(m.slots)
@@ -40,7 +42,8 @@ func (m *memory[V]) at(key uint64) *V {
 
 var hashSeed = maphash.MakeSeed()
 
-// hash folds texts to 64 bits: two of a million share one with a chance of 3 in 10^8.
+// hash returns 64 bits for some texts. Among a million, the chance that any two share
+// the same bits is 3 in 10^8.
 func hash(parts ...string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(hashSeed)

@@ -11,8 +11,8 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// orderKey is what order holds within, read from the pushed body. The hub has
-// its own way to find it; the sink checks the hub, so it does not ask it.
+// orderKey returns what order holds within, read from the pushed body. The sink checks
+// the hub, so it does not use the hub's way to find the key.
 func orderKey(t event.Type, body []byte) string {
 	switch t {
 	case event.CDRCall:
@@ -33,6 +33,7 @@ func orderKey(t event.Type, body []byte) string {
 	case event.QueueEntered, event.QueueLeft:
 		return join("queue", text(body, "contactId"))
 	}
+
 	switch {
 	case t >= event.CallCreated && t <= event.CallPartyChanged:
 		return join("call", text(body, "callID"))
@@ -41,7 +42,7 @@ func orderKey(t event.Type, body []byte) string {
 	case t == event.VisitorArrived || t == event.VisitorLeft:
 		return join("visitor", text(body, "visitorId"))
 	}
-	return "" // the hub about itself: no order
+	return "" // events of the hub about itself have no order
 }
 
 func agentKey(body []byte) string {
@@ -55,7 +56,7 @@ func text(body []byte, field string) string {
 	return strings.TrimSpace(gjson.GetBytes(body, field).String())
 }
 
-// join is "" when a part is: without its id a body belongs to no order.
+// join returns "" if a part is empty: a body without its id belongs to no order.
 func join(parts ...string) string {
 	if slices.Contains(parts, "") {
 		return ""
@@ -63,14 +64,14 @@ func join(parts ...string) string {
 	return strings.Join(parts, "/")
 }
 
-// typeOf reads the type from messageID, for pushes without our headers.
+// typeOf reads the type from messageID, for pushes without X-Hookline-Event.
 func typeOf(body []byte) (event.Type, bool) {
 	return event.ParseType(text(body, "messageID"))
 }
 
-// stream tells the subscriptions that push to one sink apart: each has its own
-// order. The hub's delivery ids name theirs; of other ids the callback URL must do.
-func stream(id, uri string) string {
+// streamOf names the subscription of a push, because each has its own order. The hub's
+// delivery ids name it. For other ids the callback URL stands for it.
+func streamOf(id, uri string) string {
 	if sub, _, _, err := delivery.ParseID(id); err == nil {
 		return strconv.FormatInt(sub, 36)
 	}

@@ -10,16 +10,16 @@ import (
 	"unicode/utf8"
 )
 
-// Printer shows pushes as they come: one line each for people, or JSON.
+// Printer shows pushes as they come, one line each, for people or as JSON.
 type Printer struct {
 	Out  io.Writer
-	JSON bool // everything, one object per line
-	Body bool // for people: the whole plain body below the line
+	JSON bool // print everything, as one object a line
+	Body bool // print, without JSON, the whole plain body below the line
 
 	mu sync.Mutex
 }
 
-// Print shows one push; any number of goroutines may.
+// Print shows one push. It is safe for several goroutines.
 func (pr *Printer) Print(p *Push) {
 	var b bytes.Buffer
 	if pr.JSON {
@@ -29,14 +29,15 @@ func (pr *Printer) Print(p *Push) {
 	}
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
-	_, _ = b.WriteTo(pr.Out) // a closed pipe: the process ends by it anyway
+	_, _ = b.WriteTo(pr.Out) // a closed pipe ends the process anyway
 }
 
-// shown is how much of a body fits on a line, in bytes.
-const shown = 80
+// lineBody is how much of a body fits on a line, in bytes.
+const lineBody = 80
 
 func (pr *Printer) printLine(b *bytes.Buffer, p *Push) {
-	fmt.Fprintf(b, "%s %-16s seq=%-5d try=%d %s sign=%s", p.At.Format("15:04:05.000"), p.Type, p.Seq, max(p.Attempt, 1), p.ID, p.Verdict)
+	fmt.Fprintf(b, "%s %-16s seq=%-5d try=%d %s sign=%s",
+		p.At.Format("15:04:05.000"), p.Type, p.Seq, max(p.Attempt, 1), p.ID, p.Verdict)
 	if p.Encryption != "" {
 		b.WriteString(" " + p.Encryption)
 	}
@@ -48,6 +49,7 @@ func (pr *Printer) printLine(b *bytes.Buffer, p *Push) {
 			b.WriteString(" " + mark.text)
 		}
 	}
+
 	if p.Status == 0 {
 		b.WriteString(" -> no answer")
 	} else {
@@ -56,9 +58,10 @@ func (pr *Printer) printLine(b *bytes.Buffer, p *Push) {
 	if p.Error != "" {
 		fmt.Fprintf(b, " (%s)", p.Error)
 	}
+
 	if !pr.Body {
 		b.WriteByte(' ')
-		b.Write(printable(p.Body, shown))
+		b.Write(printable(p.Body, lineBody))
 	}
 	b.WriteByte('\n')
 	if pr.Body {
@@ -69,17 +72,18 @@ func (pr *Printer) printLine(b *bytes.Buffer, p *Push) {
 		}
 		b.WriteByte('\n')
 	}
+
 	if p.Inversion {
 		b.WriteString(Shout(p))
 	}
 }
 
-// Shout is the loud line of an inversion.
+// Shout returns the line that reports an inversion.
 func Shout(p *Push) string {
 	return fmt.Sprintf("!!! INVERSION %s: sequence %d came after %d (%s %s)\n", p.OrderKey, p.Seq, p.After, p.Type, p.ID)
 }
 
-// printable is at most n bytes of body, whole characters, without control
+// printable returns at most n bytes of body, in whole characters and without control
 // characters: a body must not be able to move the cursor of a terminal.
 func printable(body []byte, n int) []byte {
 	cut := len(body) > n
@@ -104,11 +108,12 @@ func printable(body []byte, n int) []byte {
 func printJSON(b *bytes.Buffer, p *Push) {
 	body := json.RawMessage(p.Body)
 	if !json.Valid(body) {
-		body, _ = json.Marshal(string(p.Body)) // a string always marshals
+		body, _ = json.Marshal(string(p.Body)) // cannot fail for a string
 	}
+
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(struct { // plain values: always encodes
+	_ = enc.Encode(struct { // cannot fail for plain values
 		Time       time.Time       `json:"time"`
 		ID         string          `json:"id"`
 		EventID    string          `json:"eventId"`

@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// Recorder writes one line of JSON per push, for checkers: id, type, seq,
-// attempt, orderKey, late, replay, duplicate, inversion, atNs (arrival, Unix
-// ns), status (0: no answer). Lines stand in the order in which answers were
-// decided, and reach w at most 100 ms later.
+// Recorder writes one line of JSON per push, for checkers: id, type, seq, attempt,
+// orderKey, late, replay, duplicate, inversion, atNs (arrival, Unix ns), status (0 if
+// there was no answer). Lines are in the order in which answers were decided, and
+// reach the writer at most 100 ms later.
 type Recorder struct {
 	mu    sync.Mutex
 	w     *bufio.Writer
 	line  []byte
-	armed bool // a flush is due
+	armed bool // a flush is planned
 	err   error
 }
 
-// flushAfter is well below the 100 ms that are promised.
+// flushAfter is when a line is flushed, well within the 100 ms that are promised.
 const flushAfter = 50 * time.Millisecond
 
-// NewRecorder writes to w.
+// NewRecorder returns a Recorder that writes to w.
 func NewRecorder(w io.Writer) *Recorder {
 	return &Recorder{w: bufio.NewWriterSize(w, 256<<10)}
 }
 
-// Write notes one push; any number of goroutines may.
+// Write notes one push. It is safe for several goroutines.
 func (r *Recorder) Write(p *Push) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -46,6 +46,7 @@ func (r *Recorder) Write(p *Push) {
 	b = strconv.AppendInt(append(b, `,"atNs":`...), p.At.UnixNano(), 10)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.Status), 10)
 	r.line = append(b, "}\n"...)
+
 	if _, err := r.w.Write(r.line); err != nil && r.err == nil {
 		r.err = err
 	}
@@ -55,7 +56,7 @@ func (r *Recorder) Write(p *Push) {
 	}
 }
 
-// Flush writes out what is buffered; it returns the first error there was.
+// Flush writes out what is buffered. It returns the first error that there ever was.
 func (r *Recorder) Flush() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,12 +67,12 @@ func (r *Recorder) Flush() error {
 	return r.err
 }
 
-// appendText appends s as JSON. What the hub sends needs no escape; the rest
-// is left to the library.
+// appendText appends s as JSON. What the hub sends needs no escapes; anything else is
+// left to the library.
 func appendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			q, _ := json.Marshal(s) // a string always marshals
+			q, _ := json.Marshal(s) // cannot fail for a string
 			return append(b, q...)
 		}
 	}

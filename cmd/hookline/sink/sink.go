@@ -1,6 +1,6 @@
-// Package sink is a receiver of pushes for development, tests and load runs:
-// it verifies, opens, counts, checks the order, tells what it saw, and
-// misbehaves on request.
+// Package sink is a receiver of pushes for development, tests and load runs. It
+// verifies and opens them, counts, checks the order, shows what came, and misbehaves
+// on request.
 package sink
 
 import (
@@ -18,20 +18,35 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// Config of a sink. The zero value takes everything, verifies nothing and prints nothing.
+// Config of a sink. The zero value takes every push, verifies and prints nothing.
 type Config struct {
-	CompanyID     string        // whose pushes come; "": read from plain bodies, sealed ones cannot be verified then
-	AppKeys       []string      // keys that may have signed; none: signatures are not looked at
-	EncryptionKey []byte        // 32 bytes, opens sealed bodies; none: derived from the first app key
-	SkipVerify    bool          // look at no signature; sealed bodies are opened all the same
-	Tolerance     time.Duration // how far the signed time may be from now; default 5m, negative: any
-	Behaviour     Behaviour     // for every push; the callback URL can say otherwise
-	Remember      int           // webhook-ids and order keys kept, the oldest forgotten first, about 60 bytes each; default 1,000,000
-	OnPush        func(*Push)   // called once per push, from several goroutines; the push is the callee's until it returns
-	OnInversion   func(*Push)   // the same, only for pushes that break the order
+	// CompanyID says whose pushes come. If it is empty it is read from plain bodies, and
+	// sealed bodies cannot be verified.
+	CompanyID string
+	// AppKeys may have signed the pushes. Without a key, signatures are not checked.
+	AppKeys []string
+	// EncryptionKey, 32 bytes, opens sealed bodies. Default: derived from the first app key.
+	EncryptionKey []byte
+	// SkipVerify turns off the check of signatures. Sealed bodies are opened all the same.
+	SkipVerify bool
+	// Tolerance is how far the signed time may be from now; default 5m. If it is negative,
+	// any time will do.
+	Tolerance time.Duration
+	// Behaviour is for every push. The callback URL can change it.
+	Behaviour Behaviour
+	// Remember is how many webhook-ids, and how many order keys, are kept, the newest ones,
+	// in about 60 bytes each; default 1,000,000.
+	Remember int
+
+	// OnPush is called once for each push, from several goroutines. The push must not be
+	// used after it has returned.
+	OnPush func(*Push)
+	// OnInversion is called in the same way for pushes that break the order.
+	OnInversion func(*Push)
 }
 
-// MaxBody is the longest body that is read, in bytes; a longer one is answered 413.
+// MaxBody is the length of the longest body that is read, in bytes. A longer one is
+// answered with 413.
 const MaxBody = 16 << 20
 
 // Push is one request as the sink saw it.
@@ -40,62 +55,62 @@ type Push struct {
 	ID         string    // webhook-id
 	EventID    string
 	Type       string // X-Hookline-Event, else messageID
-	Seq        int64  // X-Hookline-Sequence; 0: none
-	Attempt    int    // X-Hookline-Attempt; 0: none
+	Seq        int64  // X-Hookline-Sequence; 0 without one
+	Attempt    int    // X-Hookline-Attempt; 0 without one
 	Late       bool
 	Replay     bool
-	Encryption string // "": plain
+	Encryption string // empty if the body came plain
 
 	Verdict   Verdict
-	Error     string // what is wrong with signature, seal or body; "": nothing
+	Error     string // what is wrong with signature, seal or body; empty if nothing is
 	Duplicate bool   // this id was answered 2xx before
 	Try       int    // how often this id has come, this time included
-	OrderKey  string // "": no order, or a sealed body that could not be opened
-	Inversion bool   // a later one of its order key came first
-	After     int64  // the highest sequence of its order key before this one; 0: none
-	Status    int    // what was answered; 0: nothing (hung, reset)
+	OrderKey  string // empty without an order, or if a sealed body could not be opened
+	Inversion bool   // a later push of its order key came first
+	After     int64  // the highest sequence of its order key before this push; 0 without one
+	Status    int    // what was answered; 0 if nothing was (hang, reset)
 
 	Header http.Header
-	Body   []byte // plain when it could be opened, else as sent
+	Body   []byte // plain if it could be opened, else as sent
 }
 
-// Stats are counts since the start.
+// Stats counts what happened since the start.
 type Stats struct {
 	Received      int64 `json:"received"`      // requests with a push
-	Distinct      int64 `json:"distinct"`      // webhook-ids; one that was forgotten counts again
+	Distinct      int64 `json:"distinct"`      // webhook-ids; an id that was forgotten counts again
 	Taken         int64 `json:"taken"`         // answered 2xx for the first time
 	Retries       int64 `json:"retries"`       // came again after an answer other than 2xx
 	Duplicates    int64 `json:"duplicates"`    // came again although answered 2xx
-	Inversions    int64 `json:"inversions"`    // after a later one of their order key; duplicates, late and replayed ones aside
-	Late          int64 `json:"late"`          // said X-Hookline-Late
-	Replayed      int64 `json:"replayed"`      // said X-Hookline-Replay
+	Inversions    int64 `json:"inversions"`    // came after a later push of their order key; without duplicates, late and replayed ones
+	Late          int64 `json:"late"`          // had X-Hookline-Late
+	Replayed      int64 `json:"replayed"`      // had X-Hookline-Replay
 	BadSignatures int64 `json:"badSignatures"` // wrong, missing, too old, or a seal that does not open
-	Odd           int64 `json:"odd"`           // a body that is no JSON object, or headers that make no sense
+	Odd           int64 `json:"odd"`           // had a body that is not a JSON object, or headers that make no sense
 	OpenRequests  int64 `json:"openRequests"`  // being answered now
 	Bytes         int64 `json:"bytes"`         // of bodies, as sent
 }
 
-// Sink is an http.Handler for pushes; GET /_stats answers its Stats.
+// Sink is an http.Handler for pushes. GET /_stats answers its Stats.
 type Sink struct {
 	cfg  Config
 	plan behaviours
 	open atomic.Int64
-	done chan struct{} // closed by Close: nobody hangs any longer
+	done chan struct{} // closed by Close: no answer hangs any longer
 	once sync.Once
 
 	mu    sync.Mutex
 	stats Stats
-	ids   *memory[delivered]
-	keys  *memory[int64] // highest sequence in order
+	ids   *memory[history]
+	keys  *memory[int64] // the highest sequence of each order key
 }
 
-// delivered is what is remembered of a webhook-id.
-type delivered struct {
+// history is what is remembered of a webhook-id.
+type history struct {
 	tries int32
 	taken bool
 }
 
-// New makes a sink. It returns an error for a behaviour that makes no sense.
+// New returns a sink, or an error for a behaviour that makes no sense.
 func New(cfg Config) (*Sink, error) {
 	if err := cfg.Behaviour.check(); err != nil {
 		return nil, err
@@ -106,15 +121,15 @@ func New(cfg Config) (*Sink, error) {
 		cfg:  cfg,
 		plan: behaviours{base: cfg.Behaviour},
 		done: make(chan struct{}),
-		ids:  newMemory[delivered](n),
+		ids:  newMemory[history](n),
 		keys: newMemory[int64](n),
 	}, nil
 }
 
-// Close lets every answer that hangs or drips go, so that a server can stop.
+// Close ends every answer that hangs or drips, so that a server can stop.
 func (s *Sink) Close() { s.once.Do(func() { close(s.done) }) }
 
-// Stats so far.
+// Stats returns the counts so far.
 func (s *Sink) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,13 +144,14 @@ func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.push(w, r)
 	case r.Method == http.MethodGet && r.URL.Path == "/_stats":
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s.Stats()) // the caller went away: nobody is left to tell
+		_ = json.NewEncoder(w).Encode(s.Stats()) // fails if the caller went away
 	default:
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "pushes come by POST; GET /_stats for the counts", http.StatusMethodNotAllowed)
 	}
 }
 
+// push takes one push, and answers it.
 func (s *Sink) push(w http.ResponseWriter, r *http.Request) {
 	p := &Push{At: time.Now(), Header: r.Header}
 	s.open.Add(1)
@@ -145,15 +161,20 @@ func (s *Sink) push(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "sink: "+err.Error(), http.StatusBadRequest)
 		return
 	}
+
 	buf := buffers.Get().(*bytes.Buffer)
-	defer func() { buf.Reset(); buffers.Put(buf) }()
+	defer func() {
+		buf.Reset()
+		buffers.Put(buf)
+	}()
 	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody)); err != nil {
 		if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
 			http.Error(w, "sink: body too long", http.StatusRequestEntityTooLarge)
 		}
-		return // else the sender went away before it had said everything
+		return // or the sender went away before it had sent everything
 	}
 	p.Body = buf.Bytes()
+
 	s.read(p)
 	s.verify(p)
 	s.arrive(p, r.RequestURI)
@@ -170,21 +191,27 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // read fills in what the headers say.
 func (s *Sink) read(p *Push) {
 	h := p.Header
-	p.ID, p.EventID, p.Type = h.Get("Webhook-Id"), h.Get("X-Hookline-Event-Id"), h.Get("X-Hookline-Event")
-	p.Late, p.Replay = h.Get("X-Hookline-Late") != "", h.Get("X-Hookline-Replay") != ""
+	p.ID = h.Get("Webhook-Id")
+	p.EventID = h.Get("X-Hookline-Event-Id")
+	p.Type = h.Get("X-Hookline-Event")
+	p.Late = h.Get("X-Hookline-Late") != ""
+	p.Replay = h.Get("X-Hookline-Replay") != ""
 	p.Encryption = h.Get("X-Hookline-Encryption")
 	if p.Encryption == "none" {
 		p.Encryption = ""
 	}
+
 	var err error
 	if v := h.Get("X-Hookline-Sequence"); v != "" {
 		if p.Seq, err = strconv.ParseInt(v, 10, 64); err != nil || p.Seq < 1 {
-			p.Seq, p.Error = 0, "X-Hookline-Sequence: not a number above 0"
+			p.Seq = 0
+			p.Error = "X-Hookline-Sequence: not a number above 0"
 		}
 	}
 	if v := h.Get("X-Hookline-Attempt"); v != "" {
 		if p.Attempt, err = strconv.Atoi(v); err != nil || p.Attempt < 1 {
-			p.Attempt, p.Error = 0, "X-Hookline-Attempt: not a number above 0"
+			p.Attempt = 0
+			p.Error = "X-Hookline-Attempt: not a number above 0"
 		}
 	}
 }
@@ -207,6 +234,7 @@ func (s *Sink) arrive(p *Push, uri string) {
 		}
 	}
 
+	// Count it.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := &s.stats
@@ -224,11 +252,14 @@ func (s *Sink) arrive(p *Push, uri string) {
 	case p.Error != "":
 		st.Odd++
 	}
+
+	// Has this id come before?
 	p.Try = 1
 	if p.ID != "" {
 		d := s.ids.at(hash(p.ID))
 		d.tries++
-		p.Try, p.Duplicate = int(d.tries), d.taken
+		p.Try = int(d.tries)
+		p.Duplicate = d.taken
 		switch {
 		case d.taken:
 			st.Duplicates++
@@ -238,11 +269,13 @@ func (s *Sink) arrive(p *Push, uri string) {
 			st.Distinct++
 		}
 	}
-	// Late ones and replays say that they are out of order; they move nothing.
+
+	// Is it in order? Late pushes and replays say themselves that they are not, and do
+	// not count for the order of others.
 	if p.OrderKey == "" || p.Seq == 0 || p.Late || p.Replay {
 		return
 	}
-	highest := s.keys.at(hash(stream(p.ID, uri), p.OrderKey))
+	highest := s.keys.at(hash(streamOf(p.ID, uri), p.OrderKey))
 	p.After = *highest
 	if p.Seq < *highest && !p.Duplicate {
 		p.Inversion = true
@@ -251,8 +284,8 @@ func (s *Sink) arrive(p *Push, uri string) {
 	*highest = max(*highest, p.Seq)
 }
 
-// finish notes the answer, before a plain one goes out: who has the answer
-// finds it counted.
+// finish notes the answer. It is called before a plain answer goes out, so that
+// whoever has the answer finds it counted.
 func (s *Sink) finish(p *Push, status int) {
 	p.Status = status
 	if status >= 200 && status < 300 && !p.Duplicate {
@@ -271,7 +304,8 @@ func (s *Sink) finish(p *Push, status int) {
 	}
 }
 
-// ok is what a receiver of the vendor's pushes answers; strictAck takes it too.
+// ok is what a receiver of the vendor's pushes answers. A subscription with strictAck
+// takes it too.
 const ok = `{"code":0,"msg":"ok"}`
 
 func answer(w http.ResponseWriter, status int) {
@@ -279,11 +313,11 @@ func answer(w http.ResponseWriter, status int) {
 	if status != http.StatusOK {
 		w.WriteHeader(status)
 		if status >= 400 {
-			_, _ = io.WriteString(w, `{"code":`+strconv.Itoa(status)+`,"msg":"as requested"}`) // as below
+			_, _ = io.WriteString(w, `{"code":`+strconv.Itoa(status)+`,"msg":"as requested"}`) // if it fails the hub tries again
 		}
 		return
 	}
-	_, _ = io.WriteString(w, ok) // the hub went away: it will try again
+	_, _ = io.WriteString(w, ok) // if it fails the hub tries again
 }
 
 var contentType = []string{"application/json"}

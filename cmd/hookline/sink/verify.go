@@ -8,13 +8,13 @@ import (
 	"github.com/hookline/hookline/signing"
 )
 
-// Verdict on the signatures of a push.
+// Verdict says what came of checking a push.
 type Verdict string
 
-// Verdicts.
+// The verdicts.
 const (
-	Off      Verdict = "off"      // no key to check with
-	Good     Verdict = "ok"       // both signatures fit, the time is recent
+	Off      Verdict = "off"      // there is no key to check with
+	Good     Verdict = "ok"       // both signatures are right, and the time is recent
 	Bad      Verdict = "BAD"      // missing or wrong
 	Stale    Verdict = "STALE"    // right, but signed too long ago or in the future
 	Unopened Verdict = "UNOPENED" // sealed, and the seal does not open
@@ -22,7 +22,8 @@ const (
 
 func (v Verdict) bad() bool { return v != Off && v != Good }
 
-// verify checks signature, then time, and opens the body; p.Body is plain afterwards.
+// verify checks signature and time, and opens the body. If it can be opened, p.Body is
+// plain afterwards.
 func (s *Sink) verify(p *Push) {
 	p.Verdict = Off
 	company := s.cfg.CompanyID
@@ -30,27 +31,33 @@ func (s *Sink) verify(p *Push) {
 	if check && company == "" && p.Encryption == "" {
 		company = text(p.Body, "companyId")
 	}
+
 	if check {
 		p.Verdict = Good
 		m, err := signing.Verify(p.Header, p.Body, company, s.cfg.AppKeys...)
 		switch age := p.At.Sub(time.UnixMilli(m.At)).Abs(); {
 		case err != nil:
-			p.Verdict, p.Error = Bad, err.Error()
+			p.Verdict = Bad
+			p.Error = err.Error()
 		case s.cfg.Tolerance > 0 && age > s.cfg.Tolerance:
-			p.Verdict, p.Error = Stale, fmt.Sprintf("signed %v away from now", age.Round(time.Second))
+			p.Verdict = Stale
+			p.Error = fmt.Sprintf("signed %v away from now", age.Round(time.Second))
 		}
 	}
+
 	if p.Encryption == "" {
 		return
 	}
 	plain, err := s.unseal(p, company)
 	if err != nil {
-		p.Verdict, p.Error = Unopened, err.Error()
+		p.Verdict = Unopened
+		p.Error = err.Error()
 		return
 	}
 	p.Body = plain
 }
 
+// unseal returns the plain body of a sealed push.
 func (s *Sink) unseal(p *Push, company string) ([]byte, error) {
 	key := s.cfg.EncryptionKey
 	if len(key) == 0 {
