@@ -9,7 +9,7 @@ import (
 	"github.com/hookline/hookline/hub/operate"
 )
 
-// BackupCmd copies the store of a data folder, also one that is being served.
+// BackupCmd copies the store of a data folder, also while a hub serves it.
 type BackupCmd struct {
 	config.Config `embed:""`
 	Dest          string `arg:"" placeholder:"DEST" help:"Folder to make; it must not exist."`
@@ -24,6 +24,7 @@ func (c *BackupCmd) Run(ctx context.Context, s streams) error {
 	if err := operate.Backup(ctx, c.Config, c.Dest, c.WithKey); err != nil {
 		return err
 	}
+
 	key := "The master key is NOT in it: keep it apart, without it the backup is of no use."
 	if c.WithKey {
 		key = "The master key is in it: whoever has the folder can open every secret."

@@ -14,14 +14,14 @@ import (
 	"github.com/hookline/hookline/cmd/hookline/bench"
 )
 
-// BenchCmd measures a hub.
+// BenchCmd holds the commands that measure hubs.
 type BenchCmd struct {
 	Measure BenchMeasureCmd `cmd:"" default:"withargs" help:"Measure hubs of its own on this machine, beside a plain loop of posts."`
 	Backlog BenchBacklogCmd `cmd:"" help:"Measure what many deliveries pending for a dead receiver cost the others, and how they drain."`
 	Sink    BenchSinkCmd    `cmd:"" hidden:"" help:"The receiver of a measurement: counts."`
 }
 
-// benchFlags are those of all measurements.
+// benchFlags are the flags of all measurements.
 type benchFlags struct {
 	Warmup      int           `default:"3000" help:"Events before each measurement."`
 	Connections int           `default:"64" help:"Connections of the load."`
@@ -55,11 +55,20 @@ A delivery that is missing or comes twice fails the run.`
 // Run measures.
 func (c *BenchMeasureCmd) Run(ctx context.Context, s streams) (err error) {
 	stores, err := storesOf(c.Store, c.Processes)
-	if err := errors.Join(err, checkRange("events", c.Events, 10_000_000), checkRange("fan-events", c.FanEvents, 2_000_000), c.check(c.Limit)); err != nil {
+	err = errors.Join(err,
+		checkRange("events", c.Events, 10_000_000),
+		checkRange("fan-events", c.FanEvents, 2_000_000),
+		c.check(c.Limit))
+	if err != nil {
 		return err
 	}
 	return c.run(s, func(cfg bench.Config) (benchReport, error) {
-		cfg.Stores, cfg.Cases, cfg.Events, cfg.FanEvents, cfg.IDs, cfg.Limit = stores, c.Case, c.Events, c.FanEvents, c.IDs, c.Limit
+		cfg.Stores = stores
+		cfg.Cases = c.Case
+		cfg.Events = c.Events
+		cfg.FanEvents = c.FanEvents
+		cfg.IDs = c.IDs
+		cfg.Limit = c.Limit
 		return cfg.Run(ctx)
 	})
 }
@@ -84,15 +93,21 @@ one's subscription takes; then it comes back, and drains while the other's laten
 // Run measures.
 func (c *BenchBacklogCmd) Run(ctx context.Context, s streams) error {
 	stores, err := storesOf([]string{c.Store}, []int{c.Processes})
-	if err := errors.Join(err, checkRange("pending", c.Pending, 10_000_000), checkRange("events", c.Events, 1_000_000), c.check(c.Limit)); err != nil {
+	err = errors.Join(err,
+		checkRange("pending", c.Pending, 10_000_000),
+		checkRange("events", c.Events, 1_000_000),
+		c.check(c.Limit))
+	if err != nil {
 		return err
 	}
 	return c.run(s, func(cfg bench.Config) (benchReport, error) {
-		cfg.Events, cfg.Limit = c.Events, c.Limit
+		cfg.Events = c.Events
+		cfg.Limit = c.Limit
 		return cfg.RunBacklog(ctx, c.Pending, stores[0])
 	})
 }
 
+// checkRange returns an error unless the value of a flag is from 1 to most.
 func checkRange(flag string, value, most int) error {
 	if value < 1 || value > most {
 		return fmt.Errorf("--%s: 1 to %d", flag, most)
@@ -104,13 +119,16 @@ func (c *benchFlags) check(limit time.Duration) error {
 	if c.Paced < time.Second || limit < time.Second {
 		return errors.New("--paced, --limit: 1s or more")
 	}
-	return errors.Join(checkRange("warmup", c.Warmup, 1_000_000), checkRange("connections", c.Connections, 4096), checkRange("rate", c.Rate, 10_000))
+	return errors.Join(
+		checkRange("warmup", c.Warmup, 1_000_000),
+		checkRange("connections", c.Connections, 4096),
+		checkRange("rate", c.Rate, 10_000))
 }
 
-// benchReport is what a measurement says.
+// benchReport is the report of a measurement.
 type benchReport interface{ Print(io.Writer) error }
 
-// run a measurement in a folder of its own.
+// run makes a measurement in a folder of its own, and prints the report.
 func (c *benchFlags) run(s streams, measure func(bench.Config) (benchReport, error)) (err error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -121,7 +139,7 @@ func (c *benchFlags) run(s streams, measure func(bench.Config) (benchReport, err
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.Chmod(dir, 0o711); err != nil { // PostgreSQL runs as another user when we are root
+	if err := os.Chmod(dir, 0o711); err != nil { // run by root, PostgreSQL runs as another user
 		return err
 	}
 	if c.Profiles != "" {
@@ -129,8 +147,10 @@ func (c *benchFlags) run(s streams, measure func(bench.Config) (benchReport, err
 			return err
 		}
 	}
+
 	report, err := measure(bench.Config{
-		Program: program, Dir: dir, Warmup: c.Warmup, Connections: c.Connections, Rate: c.Rate, Paced: c.Paced, Profiles: c.Profiles, Progress: s.err,
+		Program: program, Dir: dir, Profiles: c.Profiles, Progress: s.err,
+		Warmup: c.Warmup, Connections: c.Connections, Rate: c.Rate, Paced: c.Paced,
 	})
 	if err != nil {
 		return err
@@ -138,6 +158,8 @@ func (c *benchFlags) run(s streams, measure func(bench.Config) (benchReport, err
 	return c.print(s.out, report)
 }
 
+// storesOf returns the stores of the flags: the embedded one once, the others once for
+// each number of processes.
 func storesOf(kinds []string, processes []int) (stores []bench.Store, err error) {
 	for _, kind := range kinds {
 		if kind == bench.Embedded {
@@ -154,6 +176,7 @@ func storesOf(kinds []string, processes []int) (stores []bench.Store, err error)
 	return stores, nil
 }
 
+// print writes the report as the flags ask for.
 func (c *benchFlags) print(out io.Writer, report benchReport) error {
 	if c.JSON != "" {
 		raw, err := json.MarshalIndent(report, "", "  ")
@@ -187,7 +210,7 @@ func (c *BenchSinkCmd) Run(ctx context.Context, s streams) error {
 		return errors.Join(err, l.Close())
 	}
 	srv := &http.Server{Handler: &bench.Counter{}, ReadHeaderTimeout: 10 * time.Second}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // Serve says that it ended
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // Serve returns then
 	defer stop()
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -18,7 +18,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Remote is the hub a command talks to, and how it shows the answer.
+// Remote is the hub that a command talks to, and how to show the answer.
 type Remote struct {
 	URL     string        `env:"HOOKLINE_URL" default:"http://127.0.0.1:8080" help:"Address of the hub."`
 	Key     string        `env:"HOOKLINE_KEY" help:"API key."`
@@ -26,7 +26,7 @@ type Remote struct {
 	JSON    bool          `help:"Print the JSON of the API."`
 }
 
-// maxAnswer bounds what is read of one answer.
+// maxAnswer bounds how much of an answer is read, in bytes.
 const maxAnswer = 32 << 20
 
 // refusal is an answer other than 2xx.
@@ -52,8 +52,8 @@ func (r *refusal) Error() string {
 	return b.String()
 }
 
-// call makes one request; in is nil or becomes the JSON body. A version other
-// than 0 goes into If-Match.
+// call makes one request and returns the body of the answer. in becomes the JSON body
+// unless it is nil. A version other than 0 becomes If-Match.
 func (r *Remote) call(ctx context.Context, method, path string, in any, version int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
@@ -65,6 +65,7 @@ func (r *Remote) call(ctx context.Context, method, path string, in any, version 
 		}
 		body = bytes.NewReader(b)
 	}
+
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(r.URL, "/")+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("url %q: %w", r.URL, err)
@@ -78,6 +79,7 @@ func (r *Remote) call(ctx context.Context, method, path string, in any, version 
 	if r.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+r.Key)
 	}
+
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
@@ -89,16 +91,18 @@ func (r *Remote) call(ctx context.Context, method, path string, in any, version 
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		refused := &refusal{Status: resp.StatusCode}
-		_ = json.Unmarshal(raw, refused) // not the hub's JSON: the status must do
+		_ = json.Unmarshal(raw, refused) // if it is not the hub's JSON the status must do
 		return nil, refused
 	}
 	return raw, nil
 }
 
 // client follows no redirect: a key must not travel to where an answer points.
-var client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var client = &http.Client{
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
 
-// list reads all pages.
+// list returns the rows of all pages.
 func (r *Remote) list(ctx context.Context, path string) ([]json.RawMessage, error) {
 	var all []json.RawMessage
 	query := url.Values{"limit": {"500"}}
@@ -114,6 +118,7 @@ func (r *Remote) list(ctx context.Context, path string) ([]json.RawMessage, erro
 		if err := json.Unmarshal(raw, &page); err != nil {
 			return nil, fmt.Errorf("answer of %s: %w", path, err)
 		}
+
 		all = append(all, page.Data...)
 		if page.NextCursor == "" {
 			return all, nil
@@ -125,7 +130,7 @@ func (r *Remote) list(ctx context.Context, path string) ([]json.RawMessage, erro
 	}
 }
 
-// show prints one object: as it is, or a line per field.
+// show prints one object, a line per field, or its JSON.
 func (r *Remote) show(w io.Writer, raw []byte) error {
 	if r.JSON {
 		_, err := w.Write(append(bytes.TrimSpace(raw), '\n'))
@@ -139,7 +144,7 @@ func (r *Remote) show(w io.Writer, raw []byte) error {
 	return tw.Flush()
 }
 
-// table prints a list: {"data": […]}, or a column per field named.
+// table prints a list, with a column for each field named, or as {"data": […]}.
 func (r *Remote) table(w io.Writer, rows []json.RawMessage, columns ...string) error {
 	if r.JSON {
 		return json.NewEncoder(w).Encode(map[string]any{"data": append([]json.RawMessage{}, rows...)})
@@ -156,6 +161,7 @@ func (r *Remote) table(w io.Writer, rows []json.RawMessage, columns ...string) e
 	return tw.Flush()
 }
 
+// cell writes a value for people.
 func cell(v gjson.Result) string {
 	switch {
 	case v.Type == gjson.Null:
@@ -170,7 +176,7 @@ func cell(v gjson.Result) string {
 	return cmp.Or(clean(v.String()), "-")
 }
 
-// clean takes control characters out: names come from other people, and must
+// clean replaces control characters by spaces: names come from other people, and must
 // not be able to move the cursor of a terminal.
 func clean(s string) string {
 	return strings.Map(func(c rune) rune {
@@ -181,17 +187,17 @@ func clean(s string) string {
 	}, s)
 }
 
-// fields is the body of a POST or PATCH: what was given on the command line.
+// fields is the body of a POST or PATCH. It has what was set on the command line.
 type fields map[string]any
 
-// set takes a value that was given; a nil pointer was not.
+// set sets a field, unless value is nil because the flag is missing.
 func set[T any](f fields, name string, value *T) {
 	if value != nil {
 		f[name] = *value
 	}
 }
 
-// setJSON takes a value that is given as JSON.
+// setJSON sets a field to JSON, unless value is nil because the flag is missing.
 func (f fields) setJSON(name string, value *string) error {
 	if value == nil {
 		return nil
@@ -203,7 +209,7 @@ func (f fields) setJSON(name string, value *string) error {
 	return nil
 }
 
-// done tells what was done; with --json the answer, if there is one.
+// done prints what was done, or with --json the answer, if there is one.
 func (r *Remote) done(w io.Writer, raw []byte, what string) error {
 	if r.JSON {
 		raw = bytes.TrimSpace(raw)

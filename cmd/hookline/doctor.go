@@ -18,11 +18,14 @@ type DoctorCmd struct {
 	JSON          bool   `name:"json" help:"Print the findings as JSON."`
 }
 
-// Run prints a line per finding. It fails when one of them did.
+// Run prints a line per finding. It fails if one of the checks did.
 func (c *DoctorCmd) Run(ctx context.Context, s streams) error {
 	findings := operate.Examine(ctx, c.Config, c.URL)
 	if err := checkEnvironment(os.Environ()); err != nil {
-		findings = append(findings, operate.Finding{Check: "environment", Level: operate.Fail, Detail: err.Error(), Advice: "unset or correct it: serve does not start so"})
+		findings = append(findings, operate.Finding{
+			Check: "environment", Level: operate.Fail, Detail: err.Error(),
+			Advice: "unset or correct it: serve does not start so",
+		})
 	}
 	failed := 0
 	for _, f := range findings {
@@ -30,6 +33,7 @@ func (c *DoctorCmd) Run(ctx context.Context, s streams) error {
 			failed++
 		}
 	}
+
 	if c.JSON {
 		if err := json.NewEncoder(s.out).Encode(map[string]any{"findings": findings}); err != nil {
 			return err
@@ -42,6 +46,7 @@ func (c *DoctorCmd) Run(ctx context.Context, s streams) error {
 			}
 		}
 	}
+
 	if failed > 0 {
 		return errors.New(fmt.Sprint(failed, " of ", len(findings), " checks failed"))
 	}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// HealthCmd asks a hub whether it can do its work: a probe for containers that
-// hold nothing but this binary.
+// HealthCmd asks a hub whether it can do its work. It is a probe for containers that
+// contain nothing but this binary.
 type HealthCmd struct {
 	Addr    string        `env:"HOOKLINE_ADDR" default:"127.0.0.1:8080" help:"Listen address of the hub; of 0.0.0.0 and [::] loopback is asked."`
 	TLSCert string        `name:"tls-cert" env:"HOOKLINE_TLS_CERT" help:"The hub has a certificate: ask by https."`
@@ -29,10 +29,10 @@ func (*HealthCmd) Help() string {
 container, nothing needs to be said.`
 }
 
-// maxHealth bounds what is printed of an answer.
+// maxHealth bounds how much of an answer is printed, in bytes.
 const maxHealth = 4 << 10
 
-// Run asks once.
+// Run asks once, and prints the answer.
 func (c *HealthCmd) Run(ctx context.Context, s streams) error {
 	u, err := c.probe()
 	if err != nil {
@@ -44,7 +44,8 @@ func (c *HealthCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	// No proxy, and no redirect: the answer of somebody else says nothing.
+
+	// It uses no proxy and follows no redirect, so that the answer is the hub's.
 	client := &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: probeTLS(u)},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -58,6 +59,7 @@ func (c *HealthCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
+
 	answer := clean(strings.TrimSpace(string(text)))
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return fmt.Errorf("%s: %s", resp.Status, answer)
@@ -66,7 +68,7 @@ func (c *HealthCmd) Run(ctx context.Context, s streams) error {
 	return err
 }
 
-// probe is what is asked.
+// probe returns the URL to ask.
 func (c *HealthCmd) probe() (*url.URL, error) {
 	if c.URL != "" {
 		u, err := url.Parse(c.URL)
@@ -78,6 +80,8 @@ func (c *HealthCmd) probe() (*url.URL, error) {
 		}
 		return u, nil
 	}
+
+	// A hub that listens on all addresses is asked on loopback.
 	host, port, err := net.SplitHostPort(c.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("HOOKLINE_ADDR: %w", err)
@@ -88,6 +92,7 @@ func (c *HealthCmd) probe() (*url.URL, error) {
 			host = "::1"
 		}
 	}
+
 	u := &url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: "/readyz"}
 	if c.TLSCert != "" {
 		u.Scheme = "https"
@@ -95,8 +100,8 @@ func (c *HealthCmd) probe() (*url.URL, error) {
 	return u, nil
 }
 
-// probeTLS takes any certificate of an IP address: certificates are for names,
-// and nothing secret is sent.
+// probeTLS accepts any certificate if the host is an IP address: certificates are for
+// names, and nothing secret is sent.
 func probeTLS(u *url.URL) *tls.Config {
 	_, err := netip.ParseAddr(u.Hostname())
 	return &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: err == nil}

@@ -51,11 +51,12 @@ func main() {
 	os.Exit(code)
 }
 
-// exitCode is how kong ends: after --help, in place of os.Exit.
+// exitCode is the value of the panic by which kong ends the program, as after
+// --help.
 type exitCode int
 
-// run is the whole program: 0 when all went well, 1 when the command failed, 2
-// when it was not understood.
+// run is the whole program. It returns 0 if all went well, 1 if the command failed,
+// and 2 if the arguments were not understood.
 func run(ctx context.Context, args []string, s streams) (code int) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -85,8 +86,9 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 		kong.Bind(s),
 	)
 	if err != nil {
-		panic(err) // a command with tags that contradict each other: no user can cause it
+		panic(err) // a fault in the tags of a command, which no user can cause
 	}
+
 	command, err := parser.Parse(args)
 	if err != nil {
 		fmt.Fprintf(s.err, "hookline: %v\n", err)

@@ -26,7 +26,7 @@ With HOOKLINE_DATABASE_URL hubs may go on serving: queries of a tenant wait unti
 data folder must be stopped.`
 }
 
-// Run rebuilds.
+// Run rebuilds, and prints a line for each tenant.
 func (c *RebuildCmd) Run(ctx context.Context, s streams) error {
 	if err := checkEnvironment(os.Environ()); err != nil {
 		return err

@@ -34,7 +34,9 @@ func (c *SendCmd) Run(ctx context.Context, s streams) error {
 	if c.Batch < 1 || c.Batch > 1000 {
 		return errors.New("--batch: 1 to 1000")
 	}
-	in, size := s.in, int64(-1)
+
+	in := s.in
+	size := int64(-1) // unknown
 	if c.File != "-" {
 		f, err := os.Open(c.File)
 		if err != nil {
@@ -46,6 +48,7 @@ func (c *SendCmd) Run(ctx context.Context, s streams) error {
 		}
 		in = f
 	}
+
 	bar := newBar(s.err, size)
 	f := feed.Feed{
 		URL: c.URL, Key: c.Key, Batch: c.Batch, Gzip: true, GiveUp: c.GiveUp,
@@ -61,8 +64,9 @@ func (c *SendCmd) Run(ctx context.Context, s streams) error {
 	return report(s.err, totals, time.Since(began), err)
 }
 
-// items reads in the background: a terminal or a pipe that says nothing must
-// not hold up a stop. The goroutine ends with its reader.
+// items returns a function that returns the next item of a file. It reads in the
+// background, because a terminal or a pipe without input must not hold up a stop. The
+// goroutine ends with the file, or with the context.
 func items(in io.Reader) func(context.Context) (feed.Item, error) {
 	type read struct {
 		item feed.Item
@@ -70,6 +74,7 @@ func items(in io.Reader) func(context.Context) (feed.Item, error) {
 	}
 	ch := make(chan read)
 	var begun bool
+
 	return func(ctx context.Context) (feed.Item, error) {
 		if !begun {
 			begun = true
@@ -91,6 +96,7 @@ func items(in io.Reader) func(context.Context) (feed.Item, error) {
 				}
 			}()
 		}
+
 		select {
 		case r := <-ch:
 			return r.item, r.err
@@ -118,7 +124,7 @@ func newBar(w io.Writer, size int64) bar {
 
 func (b bar) add(bytes int) {
 	if b.b != nil {
-		_ = b.b.Add(bytes) // a bar that cannot be drawn is no reason to stop
+		_ = b.b.Add(bytes) // if it cannot be drawn the events are sent all the same
 	}
 }
 

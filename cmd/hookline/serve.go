@@ -47,12 +47,13 @@ func (c *ServeCmd) Run(ctx context.Context, s streams) (err error) {
 	if err := checkEnvironment(os.Environ()); err != nil {
 		return err
 	}
+
 	log := newLogger(c.Config, s.err)
 	h, err := hub.New(ctx, c.Config, log)
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" { // else the operator knows better
+	if os.Getenv("GOGC") == "" { // or the operator has decided
 		collectLess()
 	}
 	if first := h.First(); first != nil {
@@ -63,6 +64,7 @@ func (c *ServeCmd) Run(ctx context.Context, s streams) (err error) {
 	return errors.Join(h.Run(ctx), h.Close())
 }
 
+// startProfile writes a CPU profile to a file until stop is called.
 func startProfile(path string) (stop func() error, err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -77,16 +79,17 @@ func startProfile(path string) (stop func() error, err error) {
 	}, nil
 }
 
-// collectLess lets garbage take up to three times what lives, but no more than
-// 128 MiB at rest: with little in memory most of the time would go into
-// collecting; with a hundred thousand subscriptions the memory would.
+// collectLess lets garbage take up to three times the memory that is in use, but no
+// more than 128 MiB after the start. With little in use, Go's default would spend
+// most of the time collecting. With a hundred thousand subscriptions, three times
+// would be too much memory.
 func collectLess() {
 	const garbage = 128 << 20
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	debug.SetGCPercent(int(min(max(garbage*100/(m.HeapAlloc+1), 50), 300)))
-	debug.FreeOSMemory() // what loading took
+	debug.FreeOSMemory() // what loading took, and is free now
 }
 
 // MigrateCmd brings the store to this version's schema, without serving.
@@ -94,7 +97,7 @@ type MigrateCmd struct {
 	config.Config `embed:""`
 }
 
-// Run migrates.
+// Run migrates the store.
 func (c *MigrateCmd) Run(ctx context.Context, s streams) error {
 	if err := checkEnvironment(os.Environ()); err != nil {
 		return err
@@ -102,9 +105,12 @@ func (c *MigrateCmd) Run(ctx context.Context, s streams) error {
 	return operate.Migrate(ctx, c.Config, newLogger(c.Config, s.err))
 }
 
+// printFirst shows the keys of the first start.
 func printFirst(w io.Writer, k *hub.FirstKeys, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(map[string]string{"platformKey": k.Platform, "companyId": k.CompanyID, "ownerKey": k.Owner})
+		return json.NewEncoder(w).Encode(map[string]string{
+			"platformKey": k.Platform, "companyId": k.CompanyID, "ownerKey": k.Owner,
+		})
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nFirst start. These keys are shown this once:\n\n")
@@ -116,9 +122,10 @@ func printFirst(w io.Writer, k *hub.FirstKeys, asJSON bool) error {
 	return err
 }
 
+// newLogger returns the logger that the settings ask for.
 func newLogger(c config.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of four words, checked by the flag
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // cannot fail: the flag takes only four words
 	opts := &slog.HandlerOptions{Level: level}
 	if c.Log == "json" || c.Log == "" && !isTerminal(w) {
 		return slog.New(slog.NewJSONHandler(w, opts))
@@ -135,11 +142,11 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// clientVariables are those of the commands that talk to a hub.
+// clientVariables are the variables of the commands that talk to a hub.
 var clientVariables = []string{"HOOKLINE_URL", "HOOKLINE_KEY"}
 
-// checkEnvironment refuses variables that would be ignored: most likely they
-// are misspelled.
+// checkEnvironment refuses HOOKLINE_ variables that no command knows: most likely
+// they are misspelled.
 func checkEnvironment(environ []string) error {
 	known := slices.Clone(clientVariables)
 	t := reflect.TypeFor[config.Config]()

@@ -32,7 +32,7 @@ type SimulateCmd struct {
 	Senders int    `default:"4" help:"Requests at a time; events of one call stay in order."`
 }
 
-// Run plays until the centre is closed, --events are told, or ctx ends.
+// Run plays until the centre is closed, --events have come, or ctx ends.
 func (c *SimulateCmd) Run(ctx context.Context, s streams) error {
 	switch {
 	case c.Speed < 0 || c.Rate < 0 || c.Events < 0:
@@ -46,34 +46,40 @@ func (c *SimulateCmd) Run(ctx context.Context, s streams) error {
 		c.Start = time.Now()
 	}
 	centre, err := simulate.New(simulate.Config{
-		Seed: c.Seed, CompanyID: c.Company, Agents: c.Agents, CallsPerHour: c.CallsPerHour, ChatsPerHour: c.ChatsPerHour, Start: c.Start, Duration: c.Duration,
+		Seed: c.Seed, CompanyID: c.Company, Agents: c.Agents, CallsPerHour: c.CallsPerHour, ChatsPerHour: c.ChatsPerHour,
+		Start: c.Start, Duration: c.Duration,
 	})
 	if err != nil {
 		return err
 	}
-	told := int64(0)
+
+	// next waits for the time of the next event and returns it, or false once the story
+	// is over.
+	count := int64(0)
 	p := pace{began: time.Now(), from: c.Start, speed: c.Speed, rate: c.Rate}
-	// next is the next event at its time; false: the story is over.
 	next := func(ctx context.Context, idle func() error) (simulate.Envelope, bool, error) {
-		if c.Events > 0 && told == c.Events {
+		if c.Events > 0 && count == c.Events {
 			return simulate.Envelope{}, false, nil
 		}
 		e, more := centre.Next()
 		if !more {
 			return e, false, nil
 		}
-		err := p.wait(ctx, told, time.UnixMilli(e.Time), idle)
-		told++
+		err := p.wait(ctx, count, time.UnixMilli(e.Time), idle)
+		count++
 		return e, err == nil, err
 	}
+
 	if c.URL == "" {
 		return c.print(ctx, s.out, next)
 	}
 	return c.post(ctx, s.err, next)
 }
 
+// nextFunc waits for the next event and returns it, or false once there are no more.
 type nextFunc func(context.Context, func() error) (simulate.Envelope, bool, error)
 
+// print writes the events as lines of JSON.
 func (c *SimulateCmd) print(ctx context.Context, out io.Writer, next nextFunc) error {
 	w := bufio.NewWriterSize(out, 64<<10)
 	var line []byte
@@ -92,6 +98,7 @@ func (c *SimulateCmd) print(ctx context.Context, out io.Writer, next nextFunc) e
 	}
 }
 
+// post sends the events to a hub.
 func (c *SimulateCmd) post(ctx context.Context, errOut io.Writer, next nextFunc) error {
 	f := feed.Feed{
 		URL: c.URL, Key: c.Key, Batch: c.Batch, Senders: c.Senders,
@@ -118,11 +125,12 @@ func (c *SimulateCmd) post(ctx context.Context, errOut io.Writer, next nextFunc)
 // errRejected makes the exit code 1.
 var errRejected = errors.New("some events were rejected")
 
-// report prints the summary and decides how the command ends.
+// report prints the summary, and returns the error by which the command ends.
 func report(w io.Writer, t feed.Totals, took time.Duration, err error) error {
 	n := t.Accepted + t.Duplicates
 	fmt.Fprintf(w, "accepted %d, duplicates %d, rejected %d in %.1f s (%.0f/s, %d requests, %d retries)\n",
 		t.Accepted, t.Duplicates, t.Rejected, took.Seconds(), float64(n)/max(took.Seconds(), 0.001), t.Requests, t.Retries)
+
 	switch {
 	case err != nil && !errors.Is(err, context.Canceled):
 		return err
@@ -132,14 +140,15 @@ func report(w io.Writer, t feed.Totals, took time.Duration, err error) error {
 	return nil
 }
 
-// pace says when an event is due.
+// pace decides when events are due.
 type pace struct {
-	began time.Time // real
-	from  time.Time // simulated
-	speed float64   // simulated seconds per second; 0: everything is due
-	rate  float64   // events per second; above 0: instead of speed
+	began time.Time // when the command began
+	from  time.Time // where the simulated time began
+	speed float64   // simulated seconds per second; if it is 0 everything is due
+	rate  float64   // events per second; if it is above 0 it replaces speed
 }
 
+// due returns when the n-th event is due, which has a simulated time.
 func (p *pace) due(n int64, at time.Time) time.Time {
 	switch {
 	case p.rate > 0:
@@ -150,8 +159,8 @@ func (p *pace) due(n int64, at time.Time) time.Time {
 	return p.began
 }
 
-// wait until the n-th event, simulated at a time, is due. idle, if any, is
-// called before it begins to wait.
+// wait waits until the n-th event is due, which has a simulated time. It calls idle,
+// unless that is nil, before it begins to wait.
 func (p *pace) wait(ctx context.Context, n int64, at time.Time, idle func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -165,6 +174,7 @@ func (p *pace) wait(ctx context.Context, n int64, at time.Time, idle func() erro
 			return err
 		}
 	}
+
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -59,6 +59,7 @@ The callback URL can say how to misbehave, in the words of the flags, as query o
   http://127.0.0.1:9000/delay=2s/status=500`
 }
 
+// config reads the flags.
 func (c *SinkCmd) config() (sink.Config, error) {
 	huge, err := sink.ParseSize(c.Huge)
 	if err != nil {
@@ -75,7 +76,8 @@ func (c *SinkCmd) config() (sink.Config, error) {
 		return cfg, errors.New("--remember: 1 or more")
 	}
 	if c.EncryptionKey != "from-appKey" {
-		if cfg.EncryptionKey, err = base64.StdEncoding.DecodeString(c.EncryptionKey); err != nil || len(cfg.EncryptionKey) != 32 {
+		cfg.EncryptionKey, err = base64.StdEncoding.DecodeString(c.EncryptionKey)
+		if err != nil || len(cfg.EncryptionKey) != 32 {
 			return cfg, errors.New("--encryption-key: base64 of 32 bytes, or from-appKey")
 		}
 	}
@@ -89,6 +91,8 @@ func (c *SinkCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
+
+	// What to do with each push.
 	var show []func(*sink.Push)
 	if !c.Quiet {
 		show = append(show, (&sink.Printer{Out: s.out, JSON: c.JSON, Body: c.Body}).Print)
@@ -113,7 +117,7 @@ func (c *SinkCmd) Run(ctx context.Context, s streams) (err error) {
 	cfg.OnInversion = func(p *sink.Push) {
 		mu.Lock()
 		defer mu.Unlock()
-		_, _ = io.WriteString(s.err, sink.Shout(p)) // nobody reads: it is counted all the same
+		_, _ = io.WriteString(s.err, sink.Shout(p)) // if nobody reads it, it is counted all the same
 	}
 	sk, err := sink.New(cfg)
 	if err != nil {
@@ -135,7 +139,7 @@ func (c *SinkCmd) Run(ctx context.Context, s streams) (err error) {
 	})
 	g.Go(func() error {
 		<-gone.Done()
-		sk.Close() // who hangs is let go
+		sk.Close() // ends the answers that hang
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if err := srv.Shutdown(stop); err != nil {

@@ -12,7 +12,7 @@ import (
 	"os"
 )
 
-// SubscriptionCmd is about the subscriptions of the key's tenant.
+// SubscriptionCmd holds the commands for the subscriptions of the key's tenant.
 type SubscriptionCmd struct {
 	Create SubscriptionCreateCmd `cmd:"" help:"Subscribe a callback URL; its keys are shown this once."`
 	List   SubscriptionListCmd   `cmd:"" help:"List the subscriptions."`
@@ -39,6 +39,7 @@ type subscriptionFlags struct {
 	File          string            `placeholder:"FILE" help:"Take the JSON of this file (- for standard input) first; flags replace its fields."`
 }
 
+// body makes the body of a request from the file, if there is one, and the flags.
 func (c *subscriptionFlags) body(in io.Reader) (fields, error) {
 	f := fields{}
 	if c.File != "" {
@@ -46,6 +47,7 @@ func (c *subscriptionFlags) body(in io.Reader) (fields, error) {
 			return nil, err
 		}
 	}
+
 	set(f, "name", c.Name)
 	set(f, "description", c.Description)
 	set(f, "appKey", c.AppKey)
@@ -63,6 +65,7 @@ func (c *subscriptionFlags) body(in io.Reader) (fields, error) {
 	return f, errors.Join(f.setJSON("retry", c.Retry), f.setJSON("giveUpAfter", c.GiveUpAfter))
 }
 
+// readObject reads a JSON object from a file, or from in if the file is -.
 func readObject(file string, in io.Reader, f *fields) error {
 	raw, err := io.ReadAll(io.LimitReader(in, 1<<20))
 	if file != "-" {
@@ -105,7 +108,7 @@ func (c *SubscriptionCreateCmd) Run(ctx context.Context, s streams) error {
 // SubscriptionListCmd is GET /v1/subscriptions.
 type SubscriptionListCmd struct{ Remote }
 
-// Run lists.
+// Run lists the subscriptions.
 func (c *SubscriptionListCmd) Run(ctx context.Context, s streams) error {
 	rows, err := c.list(ctx, "/v1/subscriptions")
 	if err != nil {

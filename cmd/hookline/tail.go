@@ -32,7 +32,7 @@ what was missed is in the log: GET /v1/deliveries.`
 // tailAgain is the pause before the stream is opened again.
 const tailAgain = time.Second
 
-// Run prints until ctx ends, or the hub refuses.
+// Run prints attempts until ctx ends, or the hub refuses.
 func (c *TailCmd) Run(ctx context.Context, s streams) error {
 	for {
 		err := c.follow(ctx, s)
@@ -52,7 +52,8 @@ func (c *TailCmd) Run(ctx context.Context, s streams) error {
 	}
 }
 
-// follow prints one stream. It always ends with an error: why it ended.
+// follow prints one stream. It always returns an error, which says why the stream
+// ended.
 func (c *TailCmd) follow(ctx context.Context, s streams) error {
 	q := url.Values{}
 	for name, value := range map[string]string{"subscription": c.Subscription, "type": c.Type} {
@@ -69,6 +70,7 @@ func (c *TailCmd) follow(ctx context.Context, s streams) error {
 		return err
 	}
 	defer body.Close()
+
 	return eachEvent(body, func(name, data string) error {
 		if name != "attempt" {
 			return fmt.Errorf("the stream was ended: %s", clean(gjson.Get(data, "reason").String()))
@@ -82,7 +84,7 @@ func (c *TailCmd) follow(ctx context.Context, s streams) error {
 	})
 }
 
-// open starts a stream; Timeout bounds the wait for its beginning only.
+// open starts a stream. Timeout bounds only the wait for its beginning.
 func (r *Remote) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	late := time.AfterFunc(r.Timeout, cancel)
@@ -94,6 +96,7 @@ func (r *Remote) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	if r.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+r.Key)
 	}
+
 	resp, err := client.Do(req)
 	if err != nil {
 		cancel()
@@ -107,13 +110,14 @@ func (r *Remote) open(ctx context.Context, path string) (io.ReadCloser, error) {
 			return nil, fmt.Errorf("read the answer: %w", err)
 		}
 		refused := &refusal{Status: resp.StatusCode}
-		_ = json.Unmarshal(raw, refused) // not the hub's JSON: the status must do
+		_ = json.Unmarshal(raw, refused) // if it is not the hub's JSON the status must do
 		return nil, refused
 	}
 	late.Stop()
 	return streamBody{resp.Body, cancel}, nil
 }
 
+// streamBody is the body of a stream. Close also ends the request.
 type streamBody struct {
 	io.ReadCloser
 	cancel context.CancelFunc
@@ -126,8 +130,8 @@ func (b streamBody) Close() error {
 
 var errStreamEnd = errors.New("the stream broke off")
 
-// eachEvent reads server-sent events, those of a single data line, until fn
-// returns an error or the stream ends: errStreamEnd.
+// eachEvent calls fn for each server-sent event, of which it reads a single data line.
+// It returns the error of fn, or errStreamEnd when the stream ends.
 func eachEvent(r io.Reader, fn func(name, data string) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
@@ -144,7 +148,8 @@ func eachEvent(r io.Reader, fn func(name, data string) error) error {
 			if err := fn(name, data); err != nil {
 				return err
 			}
-			name, data = "", ""
+			name = ""
+			data = ""
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -153,7 +158,7 @@ func eachEvent(r io.Reader, fn func(name, data string) error) error {
 	return errStreamEnd
 }
 
-// tailLine is an attempt for people.
+// tailLine writes an attempt for people.
 func tailLine(data string) string {
 	v := gjson.Parse(data)
 	var b strings.Builder
@@ -162,6 +167,7 @@ func tailLine(data string) string {
 		b.WriteString(at.Local().Format("15:04:05.000"))
 	}
 	fmt.Fprintf(&b, " %-16s seq=%d try=%d -> ", clean(v.Get("type").String()), v.Get("sequence").Int(), v.Get("n").Int())
+
 	if status := v.Get("status").Int(); status != 0 {
 		fmt.Fprintf(&b, "%d", status)
 	} else {
@@ -170,6 +176,7 @@ func tailLine(data string) string {
 	if class := v.Get("error").String(); class != "" && class != "status" {
 		b.WriteString(" " + clean(class))
 	}
+
 	fmt.Fprintf(&b, " %s %.1fms", clean(v.Get("state").String()), v.Get("ms").Float())
 	if due := v.Get("dueAt").String(); due != "" {
 		b.WriteString(" next=" + clean(due))

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TenantCmd is about tenants; all of it needs a platform key, apart from get
-// and update of one's own.
+// TenantCmd holds the commands for tenants. They need a platform key, but for getting
+// and updating the key's own tenant.
 type TenantCmd struct {
 	Create TenantCreateCmd `cmd:"" help:"Make a tenant."`
 	List   TenantListCmd   `cmd:"" help:"List the tenants."`
@@ -25,6 +25,7 @@ type tenantFlags struct {
 	AllowNetwork []string `placeholder:"CIDR" help:"Private networks its pushes may reach. Platform key only."`
 }
 
+// body makes the body of a request from the flags.
 func (t *tenantFlags) body() (fields, error) {
 	f := fields{}
 	set(f, "name", t.Name)
@@ -59,7 +60,7 @@ func (c *TenantCreateCmd) Run(ctx context.Context, s streams) error {
 // TenantListCmd is GET /v1/tenants.
 type TenantListCmd struct{ Remote }
 
-// Run lists.
+// Run lists the tenants.
 func (c *TenantListCmd) Run(ctx context.Context, s streams) error {
 	rows, err := c.list(ctx, "/v1/tenants")
 	if err != nil {
@@ -106,7 +107,8 @@ func (c *TenantUpdateCmd) Run(ctx context.Context, s streams) error {
 
 func tenantPath(company string) string { return "/v1/tenants/" + url.PathEscape(company) }
 
-// KeyCmd is about the keys of a tenant; of "platform": those of the platform.
+// KeyCmd holds the commands for the keys of a tenant. The keys of the platform are
+// those of the tenant "platform".
 type KeyCmd struct {
 	Create KeyCreateCmd `cmd:"" help:"Make a key; it is shown this once."`
 	List   KeyListCmd   `cmd:"" help:"List the keys of a tenant, without their secrets."`
@@ -143,7 +145,7 @@ type KeyListCmd struct {
 	CompanyID string `arg:"" name:"company" help:"companyId of the tenant."`
 }
 
-// Run lists.
+// Run lists the keys.
 func (c *KeyListCmd) Run(ctx context.Context, s streams) error {
 	rows, err := c.list(ctx, tenantPath(c.CompanyID)+"/keys")
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 	"github.com/hookline/hookline/signing"
 )
 
-// VerifyCmd checks what somebody may have changed.
+// VerifyCmd holds the commands that check what somebody may have changed.
 type VerifyCmd struct {
 	Push  VerifyPushCmd  `cmd:"" help:"Check the signatures of a captured push, and open it."`
 	Audit VerifyAuditCmd `cmd:"" help:"Check the audit log of a store, also while hubs serve it."`
@@ -37,9 +37,10 @@ type VerifyAuditCmd struct {
 	MasterKey   string `env:"HOOKLINE_MASTER_KEY" help:"The hub's master key; default: the file in the data folder."`
 }
 
-// Run fails naming the first row that is not as it was written.
+// Run checks the chain. Its error names the first row that is not as it was written.
 func (c *VerifyAuditCmd) Run(ctx context.Context, s streams) error {
-	rows, err := operate.VerifyAudit(ctx, config.Config{Data: c.Data, DatabaseURL: c.DatabaseURL, MasterKey: c.MasterKey})
+	cfg := config.Config{Data: c.Data, DatabaseURL: c.DatabaseURL, MasterKey: c.MasterKey}
+	rows, err := operate.VerifyAudit(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -61,21 +62,21 @@ type VerifyPushCmd struct {
 	JSON          bool          `help:"Print the findings as JSON."`
 }
 
-// findings about one push.
+// findings is what was found out about one push.
 type findings struct {
-	Webhook    string `json:"webhookSignature"` // "holds", or why not
+	Webhook    string `json:"webhookSignature"` // "holds", or why it does not
 	XLog       string `json:"xLogSign"`
 	SignedAt   string `json:"signedAt,omitempty"`
-	Age        string `json:"age,omitempty"` // until it arrived
+	Age        string `json:"age,omitempty"` // from signing to arrival
 	ID         string `json:"id,omitempty"`
 	Encryption string `json:"encryption,omitempty"`
-	Seal       string `json:"seal,omitempty"` // "opened", or why not
+	Seal       string `json:"seal,omitempty"` // "opened", or why it does not open
 	Body       string `json:"body,omitempty"` // plain
 }
 
 const holds = "holds"
 
-// Run says what holds; it fails unless everything does.
+// Run prints what holds, and fails unless everything does.
 func (c *VerifyPushCmd) Run(s streams) error {
 	header, body, err := c.push(s.in)
 	if err != nil {
@@ -94,6 +95,7 @@ func (c *VerifyPushCmd) Run(s streams) error {
 	return err
 }
 
+// push reads the push: from FILE, or from --header and --body.
 func (c *VerifyPushCmd) push(in io.Reader) (http.Header, []byte, error) {
 	if (c.File == "") == (len(c.Header) == 0) {
 		return nil, nil, errors.New("either FILE, or --header and --body")
@@ -113,6 +115,7 @@ func (c *VerifyPushCmd) push(in io.Reader) (http.Header, []byte, error) {
 		body, err := os.ReadFile(c.Body)
 		return h, body, err
 	}
+
 	raw, err := readAll(c.File, in)
 	if err != nil {
 		return nil, nil, err
@@ -131,8 +134,8 @@ func readAll(file string, in io.Reader) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// parsePush reads a captured request: lines may end with or without a carriage
-// return. The body is as long as Content-Length says, else all of the rest.
+// parsePush reads a captured request. Its lines may end with or without a carriage
+// return. The body is as long as Content-Length says, or everything after the headers.
 func parsePush(raw []byte) (http.Header, []byte, error) {
 	r := bufio.NewReader(bytes.NewReader(raw))
 	tp := textproto.NewReader(r)
@@ -143,11 +146,14 @@ func parsePush(raw []byte) (http.Header, []byte, error) {
 	if parts := strings.Split(first, " "); len(parts) != 3 || !strings.HasPrefix(parts[2], "HTTP/") {
 		return nil, nil, fmt.Errorf("its first line %q is not a request line such as POST /path HTTP/1.1", clean(first))
 	}
+
 	mime, err := tp.ReadMIMEHeader()
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, nil, fmt.Errorf("headers: %w", err)
 	}
 	h := http.Header(mime)
+
+	// A chunked body is read by the library.
 	if strings.EqualFold(h.Get("Transfer-Encoding"), "chunked") {
 		req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
 		if err != nil {
@@ -159,6 +165,7 @@ func parsePush(raw []byte) (http.Header, []byte, error) {
 		}
 		return h, body, nil
 	}
+
 	body, err := io.ReadAll(r)
 	if err != nil {
 		return nil, nil, err
@@ -171,12 +178,12 @@ func parsePush(raw []byte) (http.Header, []byte, error) {
 		if len(body) < n {
 			return nil, nil, fmt.Errorf("its body has %d bytes, and Content-Length says %d", len(body), n)
 		}
-		body = body[:n] // editors put a line feed behind it
+		body = body[:n] // editors add a line feed
 	}
 	return h, body, nil
 }
 
-// sealing is the key given; nil: derived from an appKey.
+// sealing returns the key of --encryption-key, or nil if it is derived from an appKey.
 func (c *VerifyPushCmd) sealing() ([]byte, error) {
 	if c.EncryptionKey == "from-appKey" {
 		return nil, nil
@@ -188,7 +195,7 @@ func (c *VerifyPushCmd) sealing() ([]byte, error) {
 	return key, nil
 }
 
-// check a push; the error sums up what does not hold.
+// check returns what holds of a push, and an error that sums up what does not.
 func (c *VerifyPushCmd) check(h http.Header, body, key []byte) (*findings, error) {
 	kind := cmp.Or(c.Encryption, h.Get("X-Hookline-Encryption"))
 	if kind == signing.None {
@@ -201,8 +208,10 @@ func (c *VerifyPushCmd) check(h http.Header, body, key []byte) (*findings, error
 	if company == "" {
 		return nil, errors.New("--company: is needed, the body does not say it")
 	}
+
 	f := &findings{Webhook: holds, XLog: holds, Encryption: kind}
 	var wrong []error
+
 	m, err := signing.VerifyWebhook(h, body, c.AppKey...)
 	if err != nil {
 		f.Webhook = err.Error()
@@ -217,7 +226,8 @@ func (c *VerifyPushCmd) check(h http.Header, body, key []byte) (*findings, error
 		wrong = append(wrong, errors.New("the two signatures are of different seconds"))
 	}
 	f.ID = m.ID
-	// What no signature vouches for is not worth telling.
+
+	// The time is worth showing only if a signature covers it.
 	if at := cmp.Or(x.At, m.At); at != 0 {
 		signed := time.UnixMilli(at)
 		arrived := c.At
@@ -230,6 +240,7 @@ func (c *VerifyPushCmd) check(h http.Header, body, key []byte) (*findings, error
 			wrong = append(wrong, fmt.Errorf("it was signed %v away from its arrival", age))
 		}
 	}
+
 	f.Body = string(body)
 	if kind != "" {
 		plain, err := c.unseal(kind, key, company, h, body)
@@ -243,6 +254,7 @@ func (c *VerifyPushCmd) check(h http.Header, body, key []byte) (*findings, error
 	return f, sumUp(wrong)
 }
 
+// sumUp joins errors on one line; nil if there is no error.
 func sumUp(wrong []error) error {
 	texts := make([]string, len(wrong))
 	for i, err := range wrong {
@@ -254,15 +266,16 @@ func sumUp(wrong []error) error {
 	return errors.New(strings.Join(texts, "; "))
 }
 
-// unseal opens the body with the key given, else with that of the first appKey
+// unseal opens the body with key, or if that is nil with the key of the first appKey
 // that fits.
 func (c *VerifyPushCmd) unseal(kind string, key []byte, company string, h http.Header, body []byte) ([]byte, error) {
-	// Only GCM looks at it; for the others a push without X-Log headers opens, too.
+	// Only GCM needs the time. The other kinds open without X-Log headers.
 	at, _ := strconv.ParseInt(h.Get(signing.HeaderXLogTimeStamp), 10, 64)
 	m := &signing.Message{CompanyID: company, At: at, RandomCode: h.Get(signing.HeaderXLogRandomCode), Body: body}
 	if key != nil {
 		return signing.Open(kind, key, m)
 	}
+
 	var first error
 	for _, appKey := range c.AppKey {
 		plain, err := signing.Open(kind, signing.DeriveKey(kind, appKey), m)
@@ -274,6 +287,7 @@ func (c *VerifyPushCmd) unseal(kind string, key []byte, company string, h http.H
 	return nil, first
 }
 
+// print shows the findings.
 func (c *VerifyPushCmd) print(w io.Writer, f *findings) error {
 	if c.JSON {
 		return json.NewEncoder(w).Encode(f)
