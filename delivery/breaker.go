@@ -77,23 +77,28 @@ func (b *breaker) forceOpen(wait time.Duration) {
 	}
 }
 
-// allow asks whether a request may be made now; the func tells how it went and
-// must be called.
-func (b *breaker) allow() (func(error), bool) {
-	done, err := b.cb.Allow()
-	return done, err == nil
+// permit allows one request. done must be called with how it went.
+type permit struct {
+	from *breaker
+	done func(error)
 }
 
-// report tells how a request went. opened: the breaker has just opened, for wait.
-// closed: it has just closed again.
-func (b *breaker) report(done func(error), ok bool, now time.Time) (opened, closed bool, wait time.Duration) {
+// allow returns a permit for a request, or false if none may be made now.
+func (b *breaker) allow() (*permit, bool) {
+	done, err := b.cb.Allow()
+	return &permit{b, done}, err == nil
+}
+
+// report takes note of how the request of a permit went. opened: the breaker has
+// just opened, for wait. closed: it has just closed again.
+func (b *breaker) report(p *permit, ok bool, now time.Time) (opened, closed bool, wait time.Duration) {
 	before := b.cb.State()
 	if ok {
 		b.inRow = 0
-		done(nil)
+		p.done(nil)
 	} else {
 		b.inRow++
-		done(errFailed)
+		p.done(errFailed)
 	}
 	after := b.cb.State()
 	switch {

@@ -169,6 +169,10 @@ var ErrNotOwner = errors.New("the shard has another owner")
 type Hold struct {
 	Until  int64  // Unix ms; 0: no hold
 	Reason string // "breaker", "retryAfter"
+	// RetryAt is when the receiver wants the next request, as it said by
+	// Retry-After, Unix ms; 0: it did not say. Until then the active clock stands
+	// still. It is an instruction to the store, which does not give it back.
+	RetryAt int64
 	// Breaker survives restarts and take-over.
 	Breaker Breaker
 }
@@ -204,11 +208,14 @@ type Store interface {
 	Record(o *Outcome)
 	// FindHold reads hold and breaker of the subscription's row.
 	FindHold(ctx context.Context, sub int64) (Hold, error)
-	// SetHold writes hold and breaker to the subscription's row, unless the shard
-	// has another epoch: then it does nothing.
-	SetHold(ctx context.Context, sub, epoch int64, h Hold) error
-	// Pause stops a subscription until somebody resumes it.
-	Pause(ctx context.Context, sub int64, reason string) error
+	// SetHold writes hold and breaker to the subscription's row, and stops the
+	// active clock until RetryAt. It does nothing if the shard has another epoch, or
+	// if the subscription was released more often than the caller knows: then the
+	// hold is about a receiver, or a time, that no longer counts.
+	SetHold(ctx context.Context, sub, epoch, releases int64, h Hold) error
+	// Pause stops a subscription until somebody resumes it. Like SetHold it does
+	// nothing if there were other releases meanwhile.
+	Pause(ctx context.Context, sub, releases int64, reason string) error
 	// BacklogOf lists the subscriptions of some shards that have pending runs, each
 	// with a number of them that is never too high; it may stop counting at 1,000.
 	BacklogOf(ctx context.Context, shards []int) (map[int64]int, error)

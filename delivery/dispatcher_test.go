@@ -45,13 +45,15 @@ type world struct {
 
 // logbook is what became of a world.
 type logbook struct {
-	rows   []*stored // by event number
-	hold   Hold
-	holds  []Hold // as they were written
-	pauses []string
-	reads  int // rows that the lane was given
-	pushes []push
-	most   int // requests at once
+	rows  []*stored // by event number
+	hold  Hold
+	holds []Hold // as they were written
+	// releases and mark are those of the subscription's row.
+	releases, mark int64
+	pauses         []string
+	reads          int // rows that the lane was given
+	pushes         []push
+	most           int // requests at once
 }
 
 type stored struct {
@@ -198,11 +200,25 @@ func (w *world) change(f func(*subscriptions.Subscription) *subscriptions.Subscr
 	w.d.Nudge(1, 0)
 }
 
-func (w *world) resume() {
+// resume as the store does: row and version change together.
+func (w *world) resume() { w.release((*subscriptions.Subscription).Resume) }
+
+// move the subscription to another URL, as a PATCH does.
+func (w *world) move(to string) {
+	w.release(func(s *subscriptions.Subscription, _ time.Time) *subscriptions.Subscription {
+		c := *s
+		c.URL = to
+		return &c
+	})
+}
+
+func (w *world) release(f func(*subscriptions.Subscription, time.Time) *subscriptions.Subscription) {
 	w.mu.Lock()
 	w.hold = Hold{}
+	w.releases++
 	w.mu.Unlock()
-	w.change(func(s *subscriptions.Subscription) *subscriptions.Subscription { return s.Resume(time.Now()) })
+	now := time.Now()
+	w.change(func(s *subscriptions.Subscription) *subscriptions.Subscription { return f(s.Release(now), now) })
 }
 
 // after some time, everything that could happen has happened.
@@ -323,15 +339,28 @@ func (w *world) FindHold(context.Context, int64) (Hold, error) {
 	return w.hold, w.broken
 }
 
-func (w *world) SetHold(_ context.Context, _, _ int64, h Hold) error {
+func (w *world) SetHold(_ context.Context, _, _, releases int64, h Hold) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.broken != nil || releases != w.releases {
+		return w.broken
+	}
 	w.hold, w.holds = h, append(w.holds, h)
-	return w.broken
+	if h.RetryAt > 0 {
+		st := w.index.Get(1).StandStill(time.Now(), time.UnixMilli(h.RetryAt)).Standstill
+		w.mark++
+		st.Mark = w.mark
+		w.index.SetStandstill(1, st)
+	}
+	return nil
 }
 
-func (w *world) Pause(_ context.Context, _ int64, reason string) error {
+func (w *world) Pause(_ context.Context, _, releases int64, reason string) error {
 	w.mu.Lock()
+	if releases != w.releases {
+		w.mu.Unlock()
+		return nil
+	}
 	w.pauses = append(w.pauses, reason)
 	w.mu.Unlock()
 	w.change(func(s *subscriptions.Subscription) *subscriptions.Subscription { return s.Pause(reason, time.Now()) })
@@ -574,7 +603,154 @@ func TestDispatcher(t *testing.T) {
 		w.run().after(59 * time.Minute)
 		require.Equal(t, []string{"1/1@0"}, w.sent())
 		require.Equal(t, "retryAfter", w.log().hold.Reason)
-		require.Equal(t, "exhausted", w.states()[3], "giveUpAfter passes while it is held")
+		require.Equal(t, time.Second, time.UnixMilli(w.log().rows[0].DueAt).Sub(w.began).Round(time.Second), "due by the schedule")
+		w.after(2 * time.Minute)
+		require.Equal(t, []string{"1/1@0", "1/2@3600", "2/1@3600", "3/1@3600", "4/1@3600"}, w.sent(), "giveUpAfter stood still")
+	}))
+
+	t.Run("Retry-After of an hour on a live event: the number of tries ends it, not the clock", bubble(func(t *testing.T) {
+		w := newWorld(t, schedule(time.Second, 5*time.Second))
+		w.answer = func(_ push, rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Retry-After", "3600")
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		}
+		w.accept(1)
+		w.run().after(4 * time.Hour)
+		require.Equal(t, []string{"1/1@0", "1/2@3600", "1/3@7200"}, w.sent())
+		require.Equal(t, []string{"exhausted"}, w.states())
+	}))
+
+	t.Run("a Retry-After stops the clock of what comes during it likewise", bubble(func(t *testing.T) {
+		w := newWorld(t, schedule(slices.Repeat([]time.Duration{time.Minute}, 20)...), func(s *subscriptions.Subscription) {
+			s.MaxInFlight = 1
+			s.GiveUpAfter = map[event.Class]time.Duration{event.Live: 10 * time.Minute}
+		})
+		w.answer = func(p push, rw http.ResponseWriter, _ *http.Request) {
+			if p.attempt == "1" && p.seq == 1 {
+				rw.Header().Set("Retry-After", "3000")
+				rw.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			rw.WriteHeader(http.StatusBadRequest) // held no longer, and not taken
+		}
+		w.accept(1)
+		w.run().after(45 * time.Minute)
+		w.accept(2) // its clock begins to run in five minutes
+		w.after(5*time.Minute + 8*time.Minute)
+		require.Equal(t, "pending", w.states()[1])
+		w.after(3 * time.Minute)
+		require.Equal(t, "exhausted", w.states()[1], "not later, either")
+	}))
+
+	t.Run("a breaker's hold does not stop the clock", bubble(func(t *testing.T) {
+		w := newWorld(t, func(s *subscriptions.Subscription) {
+			s.GiveUpAfter = map[event.Class]time.Duration{event.Live: 20 * time.Second}
+		})
+		w.hold = Hold{Until: time.Now().Add(time.Minute).UnixMilli(), Reason: "breaker", Breaker: Breaker{State: "open", Opens: 1}}
+		w.accept(1)
+		w.run().after(35 * time.Second)
+		require.Equal(t, []string{"exhausted"}, w.states())
+	}))
+
+	t.Run("resume ends the hold of a Retry-After, and nothing waits behind it", bubble(func(t *testing.T) {
+		w := newWorld(t, func(s *subscriptions.Subscription) { s.MaxInFlight = 1 })
+		w.answer = func(p push, rw http.ResponseWriter, _ *http.Request) {
+			if p.seq == 1 && p.attempt == "1" {
+				rw.Header().Set("Retry-After", "3600")
+				rw.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}
+		w.accept(7, 7, 8)
+		w.run().after(10 * time.Minute)
+		require.Equal(t, []string{"1/1@0"}, w.sent())
+		w.resume()
+		w.after(time.Second)
+		require.Equal(t, []string{"1/1@0", "1/2@600", "2/1@600", "3/1@600"}, w.sent())
+		require.Equal(t, Hold{}, w.log().hold)
+	}))
+
+	t.Run("resume closes an open breaker", bubble(func(t *testing.T) {
+		w := newWorld(t, schedule(hours(9)...))
+		w.hold = Hold{Until: time.Now().Add(15 * time.Minute).UnixMilli(), Reason: "breaker", Breaker: Breaker{State: "open", Opens: 9, FailingSince: 1}}
+		w.answer = always(http.StatusBadGateway)
+		w.accept(1)
+		w.run().after(time.Minute)
+		require.Empty(t, w.seen())
+		w.resume()
+		w.after(time.Second)
+		require.Equal(t, []string{"1/1@60"}, w.sent())
+		for range 4 {
+			w.accept(0)
+		}
+		w.after(time.Second)
+		require.Len(t, w.seen(), 5)
+		require.Equal(t, 1, w.log().hold.Breaker.Opens, "the openings before are forgotten")
+	}))
+
+	t.Run("another URL ends hold and breaker; what the old receiver still answers counts for nothing", bubble(func(t *testing.T) {
+		w := newWorld(t, unordered, func(s *subscriptions.Subscription) { s.Timeout = 30 * time.Second })
+		old := true
+		w.answer = func(p push, rw http.ResponseWriter, _ *http.Request) {
+			w.mu.Lock()
+			fails := old
+			w.mu.Unlock()
+			if !fails {
+				return
+			}
+			switch time.Sleep(time.Duration(p.seq) * 2 * time.Second); p.seq {
+			case 1:
+				rw.Header().Set("Retry-After", "3600")
+				rw.WriteHeader(http.StatusServiceUnavailable)
+			case 2:
+				rw.WriteHeader(http.StatusGone)
+			case 3:
+				rw.Header().Set("Retry-After", "3000")
+				rw.WriteHeader(http.StatusTooManyRequests)
+			default:
+				rw.WriteHeader(http.StatusBadGateway)
+			}
+		}
+		w.accept(make([]int64, 8)...)
+		w.run().after(3 * time.Second)
+		require.Equal(t, "retryAfter", w.log().hold.Reason)
+		w.mu.Lock()
+		old = false
+		w.mu.Unlock()
+		w.move("http://other.test/")
+		w.accept(0)
+		w.after(30 * time.Second)
+		require.Equal(t, Hold{}, w.log().hold)
+		require.Empty(t, w.log().pauses, "the 410 was the old receiver's")
+		require.NotContains(t, w.states(), "pending")
+	}))
+
+	t.Run("another URL ends no pause", bubble(func(t *testing.T) {
+		w := newWorld(t)
+		w.answer = always(http.StatusGone)
+		w.accept(7)
+		w.run().after(time.Second)
+		w.move("http://other.test/")
+		w.after(time.Hour)
+		require.Equal(t, []string{"1/1@0"}, w.sent())
+		w.answer = always(http.StatusOK)
+		w.resume()
+		w.after(time.Second)
+		require.Equal(t, []string{"delivered"}, w.states())
+	}))
+
+	t.Run("a hold that could not be written is written as soon as it can be", bubble(func(t *testing.T) {
+		w := newWorld(t)
+		w.answer = func(_ push, rw http.ResponseWriter, _ *http.Request) {
+			w.trouble(errors.New("disk on fire"), nil)
+			rw.Header().Set("Retry-After", "600")
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		}
+		w.accept(1)
+		w.run().after(time.Minute)
+		require.Empty(t, w.log().holds)
+		w.trouble(nil, nil)
+		w.after(10*time.Second + time.Second)
+		require.Equal(t, "retryAfter", w.log().hold.Reason)
 	}))
 
 	t.Run("410 pauses; resumed it goes on with the same", bubble(func(t *testing.T) {

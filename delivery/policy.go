@@ -46,26 +46,33 @@ func ResultOf(a *Attempt) Result {
 	return Failed
 }
 
-// decide what becomes of a run after an attempt. active is the subscription's
-// active clock, on which giveUpAfter is measured.
+// decide returns what becomes of a run after an attempt. sub is the subscription
+// as it is now, not as it was when the attempt began: its active clock, by which
+// giveUpAfter is measured, may have been stopped meanwhile.
 func decide(it *Item, a *Attempt, sub *subscriptions.Subscription, now time.Time) Verdict {
 	result := ResultOf(a)
 	if result == Taken {
 		return Verdict{State: Delivered}
 	}
+
 	retry := sub.Retry[it.Type.Class()]
 	tries := it.Tries + 1 // with this one
 	if tries > len(retry.Schedule) {
 		return Verdict{State: Exhausted}
 	}
-	wait := jitter(retry.Schedule[tries-1], retry.Jitter)
-	// An answer that asks to wait holds the subscription; its delivery is due
-	// no sooner.
-	wait = max(wait, a.RetryAfter)
-	if sub.ActiveClock(now)+wait.Milliseconds() >= it.GiveUpAt {
+
+	// The delivery is due by its schedule alone. What the receiver asks for by
+	// Retry-After holds the whole subscription instead, so that whoever ends the
+	// hold need not look at any delivery; and the active clock stands still.
+	if a.RetryAfter > 0 {
+		sub = sub.StandStill(now, now.Add(a.RetryAfter))
+	}
+	due := now.Add(jitter(retry.Schedule[tries-1], retry.Jitter))
+	if sub.ActiveClock(due) >= it.GiveUpAt {
 		return Verdict{State: Exhausted} // no attempt could follow any more
 	}
-	v := Verdict{State: Pending, DueAt: now.Add(wait).UnixMilli(), AsideAt: it.AsideAt}
+
+	v := Verdict{State: Pending, DueAt: due.UnixMilli(), AsideAt: it.AsideAt}
 	if result == Refused && v.AsideAt == 0 {
 		v.AsideAt = now.Add(asideAfter).UnixMilli()
 	}
@@ -77,17 +84,24 @@ func jitter(d time.Duration, share float64) time.Duration {
 	return d + time.Duration((rand.Float64()*2-1)*share*float64(d))
 }
 
-// retryAfter reads the header: seconds, or a date; capped at an hour, 0 when
-// absent or unreadable.
-func retryAfter(value string, now time.Time) time.Duration {
+// retryAfter reads how long an answer asks to wait: seconds, or a date. A date
+// is read against the Date of the same answer, if it has one, because the clocks
+// of receivers are often wrong. It returns 0 for what cannot be read, and an hour
+// at most.
+func retryAfter(answer http.Header, now time.Time) time.Duration {
+	value := answer.Get("Retry-After")
 	if value == "" {
 		return 0
 	}
+
 	var d time.Duration
 	if n, ok := digits(value); ok {
 		d = time.Duration(min(n, int64(maxRetryAfter/time.Second))) * time.Second
-	} else if t, err := http.ParseTime(value); err == nil {
-		d = t.Sub(now)
+	} else if until, err := http.ParseTime(value); err == nil {
+		if said, err := http.ParseTime(answer.Get("Date")); err == nil {
+			now = said
+		}
+		d = until.Sub(now)
 	}
 	return min(max(d, 0), maxRetryAfter)
 }

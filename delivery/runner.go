@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -48,7 +49,9 @@ type runner struct {
 	gone      bool // the subscription was deleted
 	reorder   bool // its ordering changed: once nothing is out, all is read anew
 	breaker   *breaker
+	releases  int64 // of the subscription, as of which breaker and hold are
 	hold      Hold
+	unsaved   bool          // hold could not be written: try again
 	rate      *rate.Limiter // nil: no bound
 	sending   int           // attempts in flight, their outcomes included until committed
 	expiring  int
@@ -61,7 +64,7 @@ type runner struct {
 // ended is a run whose outcome was committed, or lost.
 type ended struct {
 	outcome *Outcome
-	tell    func(error) // the breaker's; nil: no attempt was made
+	permit  *permit // for the attempt; nil: it was to end without one
 	err     error
 }
 
@@ -183,20 +186,25 @@ func (r *runner) refresh() bool {
 	}
 	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
 	defer cancel()
-	hold, err := r.d.cfg.Store.FindHold(ctx, r.sub)
-	if err != nil {
-		r.d.cfg.Log.Error("read hold", "subscription", sub.ID, "err", err)
-		return false
-	}
-	if r.breaker == nil || hold.Until == 0 && r.hold.Until != 0 { // new, or somebody resumed it
+
+	// From here on hold and breaker are this lane's own, until somebody releases
+	// the subscription.
+	if r.breaker == nil || r.releases != sub.Releases {
+		hold, err := r.d.cfg.Store.FindHold(ctx, r.sub)
+		if err != nil {
+			r.d.cfg.Log.Error("read hold", "subscription", sub.ID, "err", err)
+			return false
+		}
+		r.hold, r.unsaved, r.releases = hold, false, sub.Releases
 		r.breaker = restore(hold, r.d.cfg.Now())
 		r.limit, r.timeouts = sub.MaxInFlight, 0
 		if r.breaker.opens > 0 {
 			r.limit = 1
 		}
 	}
+
 	r.reorder = r.reorder || r.cfg != nil && r.cfg.Ordering != sub.Ordering
-	r.cfg, r.target, r.hold = sub, target, hold
+	r.cfg, r.target = sub, target
 	r.setRate(sub.RatePerSecond)
 	if r.lane != nil {
 		r.lane.supersede = sub.Supersede && r.lane.ordered
@@ -235,6 +243,11 @@ func (r *runner) step() time.Duration {
 	}
 	now := r.d.cfg.Now()
 	ms := now.UnixMilli()
+	if r.unsaved && !r.retryRead.After(now) {
+		if r.saveHold(); r.unsaved {
+			r.retryRead = now.Add(time.Second)
+		}
+	}
 	next := r.lane.wake(ms) // Unix ms at which to look again
 	if next == 0 {
 		next = ms + lookEvery.Milliseconds()
@@ -366,8 +379,8 @@ func (r *runner) rateAllows(now time.Time) (bool, time.Duration) {
 	return wait == 0, wait
 }
 
-func (r *runner) record(o *Outcome, tell func(error)) {
-	o.Epoch, o.Done = r.t.epoch, func(err error) { r.ended <- ended{o, tell, err} }
+func (r *runner) record(o *Outcome, p *permit) {
+	o.Epoch, o.Done = r.t.epoch, func(err error) { r.ended <- ended{o, p, err} }
 	r.d.cfg.Store.Record(o)
 }
 
@@ -380,20 +393,20 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 		return 0
 	}
 	items := make([]*Item, 0, room)
-	tells := make([]func(error), 0, room)
+	permits := make([]*permit, 0, room)
 	for len(items) < room {
 		var ok bool
 		if ok, again = r.rateAllows(now); !ok {
 			break
 		}
-		tell, ok := r.breaker.allow()
+		p, ok := r.breaker.allow()
 		if !ok {
 			if r.sending+len(items) == 0 {
 				again = probeSoon
 			}
 			break
 		}
-		items, tells = append(items, r.lane.next()), append(tells, tell)
+		items, permits = append(items, r.lane.next()), append(permits, p)
 	}
 	if len(items) == 0 {
 		return again
@@ -403,38 +416,38 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 	if err := r.d.cfg.Store.Load(ctx, items, r.cfg.Masking); err != nil {
 		r.d.cfg.Log.Error("load events", "subscription", r.cfg.ID, "err", err)
 		r.retryRead = now.Add(time.Second)
-		r.putBack(items, tells)
+		r.putBack(items, permits)
 		return time.Second
 	}
 	if slices.ContainsFunc(items, func(it *Item) bool { return it.Version > r.cfg.Version }) {
-		return r.reload(ctx, items, tells)
+		return r.reload(ctx, items, permits)
 	}
 	for i, it := range items {
 		r.sending++
 		if it.Event == nil { // its bytes are past retention: nothing is left to push
-			r.record(&Outcome{Item: it, Verdict: Verdict{State: Exhausted}}, tells[i])
+			r.record(&Outcome{Item: it, Verdict: Verdict{State: Exhausted}}, permits[i])
 			continue
 		}
 		p := &Push{
 			ID: it.ID, AcceptedAt: it.AcceptedAt, Event: it.Event, Body: it.Body, Sub: r.cfg,
 			N: it.Tries + 1, Late: it.Late, Replay: it.Run > 0,
 		}
-		r.d.wg.Go(func() { r.attempt(it, p, r.target, tells[i]) })
+		r.d.wg.Go(func() { r.attempt(it, p, r.target, permits[i]) })
 	}
 	return again
 }
 
-func (r *runner) putBack(items []*Item, tells []func(error)) {
+func (r *runner) putBack(items []*Item, permits []*permit) {
 	for i, it := range items {
-		tells[i](errNoRequest)
+		permits[i].done(errNoRequest)
 		r.lane.putBack(it)
 	}
 }
 
 // reload waits with the items: they were matched, by another process, with a
 // later version of the subscription than the one that is known here.
-func (r *runner) reload(ctx context.Context, items []*Item, tells []func(error)) time.Duration {
-	r.putBack(items, tells)
+func (r *runner) reload(ctx context.Context, items []*Item, permits []*permit) time.Duration {
+	r.putBack(items, permits)
 	if err := r.d.cfg.Store.CatchUp(ctx); err != nil {
 		r.d.cfg.Log.Error("reload", "subscription", r.cfg.ID, "err", err)
 		return time.Second
@@ -445,14 +458,14 @@ func (r *runner) reload(ctx context.Context, items []*Item, tells []func(error))
 // attempt makes one request and hands its outcome to the writer. The slot stays
 // taken until the outcome is committed, so that a crash repeats at most what
 // was in flight.
-func (r *runner) attempt(it *Item, p *Push, target *url.URL, tell func(error)) {
+func (r *runner) attempt(it *Item, p *Push, target *url.URL, permit *permit) {
 	// ctx ends when the shard is lost, or the lease lapses, not when the process
 	// stops: a stopping process finishes and records; one that may no longer be the
 	// owner must not be heard.
 	ctx, cancel := r.d.lease.during(r.t.held)
 	defer cancel()
 	if err := r.d.slots.Acquire(ctx, 1); err != nil {
-		r.ended <- ended{&Outcome{Item: it}, tell, errLost}
+		r.ended <- ended{&Outcome{Item: it}, permit, errLost}
 		return
 	}
 	var a *Attempt
@@ -462,25 +475,26 @@ func (r *runner) attempt(it *Item, p *Push, target *url.URL, tell func(error)) {
 	}
 	r.d.slots.Release(1)
 	if !heard {
-		r.ended <- ended{&Outcome{Item: it}, tell, errLost}
+		r.ended <- ended{&Outcome{Item: it}, permit, errLost}
 		return
 	}
-	r.record(&Outcome{Item: it, Attempt: a, Verdict: decide(it, a, p.Sub, r.d.cfg.Now())}, tell)
+	sub := cmp.Or(r.d.cfg.Subs.Get(r.sub), p.Sub) // deleted meanwhile: as it was
+	r.record(&Outcome{Item: it, Attempt: a, Verdict: decide(it, a, sub, r.d.cfg.Now())}, permit)
 }
 
 // take learns from an outcome.
 func (r *runner) take(e ended) {
 	now := r.d.cfg.Now()
 	it, a, v := e.outcome.Item, e.outcome.Attempt, e.outcome.Verdict
-	if e.tell == nil {
+	if e.permit == nil {
 		r.expiring--
 	} else {
 		r.sending--
 	}
 	if a != nil {
-		r.learn(a, e.tell, now)
-	} else if e.tell != nil {
-		e.tell(errNoRequest)
+		r.learn(a, e.permit, now)
+	} else if e.permit != nil {
+		e.permit.done(errNoRequest)
 	}
 	if e.err != nil && v.State == Superseded {
 		r.lane.replaceAgain(replaced{it, v.SupersededBy})
@@ -508,18 +522,32 @@ func (r *runner) take(e ended) {
 }
 
 // learn adapts breaker, holds and pace to how an attempt went.
-func (r *runner) learn(a *Attempt, tell func(error), now time.Time) {
+func (r *runner) learn(a *Attempt, p *permit, now time.Time) {
+	if p.from != r.breaker {
+		// It began before somebody released the subscription: what it says is about
+		// another receiver, or about a time that no longer counts.
+		p.done(errNoRequest)
+		return
+	}
+
 	result := ResultOf(a)
-	opened, closed, wait := r.breaker.report(tell, result != Failed, now)
+	opened, closed, wait := r.breaker.report(p, result != Failed, now)
 	r.pace(a, result, closed)
+
+	var retryAt int64
+	if a.RetryAfter > 0 {
+		retryAt = now.Add(a.RetryAfter).UnixMilli()
+	}
 	switch {
 	case opened:
-		r.setHold(Hold{Until: now.Add(max(wait, a.RetryAfter)).UnixMilli(), Reason: "breaker", Breaker: r.breaker.row()}, now)
+		until := max(now.Add(wait).UnixMilli(), retryAt)
+		r.setHold(Hold{Until: until, Reason: "breaker", RetryAt: retryAt, Breaker: r.breaker.row()}, now)
 	case closed:
 		r.setHold(Hold{Breaker: r.breaker.row()}, now)
-	case a.RetryAfter > 0 && now.Add(a.RetryAfter).UnixMilli() > r.hold.Until:
-		r.setHold(Hold{Until: now.Add(a.RetryAfter).UnixMilli(), Reason: "retryAfter", Breaker: r.breaker.row()}, now)
+	case retryAt > r.hold.Until:
+		r.setHold(Hold{Until: retryAt, Reason: "retryAfter", RetryAt: retryAt, Breaker: r.breaker.row()}, now)
 	}
+
 	if result == Gone && r.cfg != nil && !r.cfg.Paused() {
 		r.pause("gone")
 	}
@@ -549,21 +577,29 @@ func (r *runner) pace(a *Attempt, result Result, closed bool) {
 // setHold stops the lane and says so in the subscription's one row.
 func (r *runner) setHold(h Hold, now time.Time) {
 	r.hold = h
-	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
-	defer cancel()
-	if err := r.d.cfg.Store.SetHold(ctx, r.sub, r.t.epoch, h); err != nil {
-		// Held in memory all the same; the row only matters after a restart.
-		r.d.cfg.Log.Error("write hold", "sub", r.sub, "err", err)
-	}
+	r.saveHold()
 	if h.Reason == "breaker" && h.Breaker.FailingSince > 0 && now.UnixMilli()-h.Breaker.FailingSince >= failingFor.Milliseconds() {
 		r.pause("failing")
+	}
+}
+
+// saveHold writes the hold. Should the store have trouble, the lane is held all
+// the same, and step tries again: a restart must find the hold, and until it is
+// written the active clock goes on.
+func (r *runner) saveHold() {
+	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
+	defer cancel()
+	err := r.d.cfg.Store.SetHold(ctx, r.sub, r.t.epoch, r.releases, r.hold)
+	r.unsaved = err != nil
+	if err != nil {
+		r.d.cfg.Log.Error("write hold", "sub", r.sub, "err", err)
 	}
 }
 
 func (r *runner) pause(reason string) {
 	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
 	defer cancel()
-	if err := r.d.cfg.Store.Pause(ctx, r.sub, reason); err != nil {
+	if err := r.d.cfg.Store.Pause(ctx, r.sub, r.releases, reason); err != nil {
 		r.d.cfg.Log.Error("pause", "sub", r.sub, "reason", reason, "err", err)
 	}
 }

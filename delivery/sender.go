@@ -116,7 +116,7 @@ func (s *Sender) read(a *Attempt, resp *http.Response, strictAck bool) {
 		a.Class = Redirect
 	}
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
-		a.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), now)
+		a.RetryAfter = retryAfter(resp.Header, now)
 	}
 	a.Header = headerLines(resp.Header)
 	keepMax := keepBody

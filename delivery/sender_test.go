@@ -187,6 +187,23 @@ func TestSendRetryAfter(t *testing.T) {
 	}
 }
 
+// A date is meant by the receiver's clock, which its Date shows.
+func TestSendRetryAfterByTheReceiversClock(t *testing.T) {
+	wrong := time.Now().Add(-26 * time.Hour)
+	for date, want := range map[string]time.Duration{
+		wrong.UTC().Format(http.TimeFormat): 90 * time.Second,
+		"":                                  0, // by ours it has passed
+		"yesterday":                         0,
+	} {
+		u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Date"] = []string{date}
+			w.Header().Set("Retry-After", wrong.Add(90*time.Second).UTC().Format(http.TimeFormat))
+			w.WriteHeader(http.StatusServiceUnavailable)
+		})
+		require.Equal(t, want, send(t, local(), u).RetryAfter, date)
+	}
+}
+
 func TestSendBlocked(t *testing.T) {
 	closed := &Sender{}
 	for _, u := range []string{
@@ -284,8 +301,15 @@ func TestDecide(t *testing.T) {
 	again.AsideAt = now.UnixMilli() + 10
 	require.Equal(t, now.UnixMilli()+10, decide(again, bad, sub, now).AsideAt, "60 s from the first refusal, not from each")
 
-	v = decide(item(0), &Attempt{StatusCode: 429, Class: Status, RetryAfter: 40 * time.Second}, sub, now)
-	require.Equal(t, now.Add(40*time.Second).UnixMilli(), v.DueAt)
+	asks := &Attempt{StatusCode: 429, Class: Status, RetryAfter: 40 * time.Second}
+	v = decide(item(0), asks, sub, now)
+	require.Equal(t, now.Add(time.Second).UnixMilli(), v.DueAt, "by the schedule: the hold makes it wait")
+	short := item(1)
+	short.GiveUpAt = now.UnixMilli() + 4000
+	require.Equal(t, Exhausted, decide(short, failed, sub, now).State, "due after five seconds")
+	require.Equal(t, Pending, decide(short, asks, sub, now).State, "the clock stands still for longer than that")
+	require.Equal(t, Pending, decide(short, failed, sub.StandStill(now, now.Add(time.Minute)), now).State, "whoever asked")
+	require.Equal(t, Exhausted, decide(item(2), asks, sub, now).State, "it has no try left")
 
 	soon := item(0)
 	soon.GiveUpAt = now.UnixMilli() + 900
@@ -307,11 +331,12 @@ func TestJitterStaysInBounds(t *testing.T) {
 }
 
 func FuzzRetryAfter(f *testing.F) {
-	f.Add("7")
-	f.Add("Wed, 21 Oct 2026 07:28:00 GMT")
-	f.Add("99999999999999999999999999")
-	f.Fuzz(func(t *testing.T, s string) {
-		d := retryAfter(s, time.Now())
+	f.Add("7", "")
+	f.Add("Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:27:00 GMT")
+	f.Add("99999999999999999999999999", "soon")
+	f.Add("Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT")
+	f.Fuzz(func(t *testing.T, value, date string) {
+		d := retryAfter(http.Header{"Retry-After": {value}, "Date": {date}}, time.Now())
 		require.GreaterOrEqual(t, d, time.Duration(0))
 		require.LessOrEqual(t, d, maxRetryAfter)
 	})

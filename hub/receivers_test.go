@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,6 +209,65 @@ func TestRetryAfterHoldsTheSubscription(t *testing.T) {
 				_, list := attempts(t, h, id)
 				require.Len(t, list, map[bool]int{true: 2, false: 1}[i == 0])
 			}
+		})
+	}
+}
+
+// What a receiver's Retry-After or an open breaker holds goes at once when
+// somebody resumes the subscription, although it was never paused, or gives it
+// another URL.
+func TestResumeAndOtherURLEndAHold(t *testing.T) {
+	h := hubtest.Start(t)
+	good := hubtest.NewReceiver(t)
+	for name, tc := range map[string]struct {
+		answer func(w http.ResponseWriter)
+		held   string
+		events int
+	}{
+		"Retry-After": {func(w http.ResponseWriter) { w.Header().Set("Retry-After", "3600"); w.WriteHeader(503) }, "retryAfter", 1},
+		"breaker":     {func(w http.ResponseWriter) { w.WriteHeader(502) }, "breaker", 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var better atomic.Bool
+			r := hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+				if !better.Load() {
+					tc.answer(w)
+				}
+			})
+			sub := h.Subscribe(r.URL, "events", []string{"call.*"}, "retry", soon("10ms"))
+			path := "/v1/subscriptions/" + sub["id"].(string)
+			show := func() gjson.Result { return gjson.ParseBytes(h.Do("GET", path, h.Owner, nil).Body) }
+			ended := func(a hubtest.Answer) {
+				t.Helper()
+				require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
+				for _, s := range []gjson.Result{gjson.ParseBytes(a.Body), show()} {
+					require.Equal(t, gjson.Null, s.Get("hold").Type, s.Raw)
+					require.Equal(t, "closed", s.Get("breaker.state").String())
+				}
+			}
+			sent := 0
+			hold := func() {
+				t.Helper()
+				better.Store(false)
+				for range tc.events {
+					h.Send(hubtest.Ringing(name+strconv.Itoa(sent), sent))
+					sent++
+				}
+				hubtest.Eventually(t, "held", func() bool { return show().Get("hold.reason").String() == tc.held })
+				better.Store(true)
+			}
+
+			hold()
+			ended(h.Do("POST", path+"/resume", h.Owner, nil))
+			version := show().Get("version").Int()
+			hubtest.Eventually(t, "delivered", func() bool { return len(inState(t, h, "pending")) == 0 })
+			ended(h.Do("POST", path+"/resume", h.Owner, nil))
+			require.Equal(t, version, show().Get("version").Int(), "there was nothing to end")
+
+			hold()
+			ended(h.Do("PATCH", path, h.Owner, map[string]any{"url": good.URL}))
+			hubtest.Eventually(t, "delivered", func() bool { return len(inState(t, h, "pending")) == 0 })
+			require.Equal(t, http.StatusNoContent, h.Do("DELETE", path, h.Owner, nil).Status)
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,6 +93,38 @@ func TestPauseElsewhere(t *testing.T) {
 	}
 	hubtest.Eventually(t, "all are delivered", func() bool { return len(inState(t, hubs[0], "pending")) == 0 })
 	require.Equal(t, sent, len(r.Pushes()))
+}
+
+// A hold ends at once whichever process is asked to end it: its owner hears of it.
+func TestResumeAskedElsewhere(t *testing.T) {
+	_, hubs := pair(t)
+	var better atomic.Bool
+	r := hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		if !better.Load() {
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	})
+	for i := range 4 { // of shards of both
+		better.Store(false)
+		id := hubs[0].Subscribe(r.URL, "events", calls, "retry", soon("10ms", "10ms"))["id"].(string)
+		hubs[0].Send(hubtest.Ringing("call", i))
+		held := func() bool {
+			return gjson.GetBytes(do(t, hubs[1], "GET", "/v1/subscriptions/"+id, nil, http.StatusOK).Body, "hold.reason").String() == "retryAfter"
+		}
+		hubtest.Eventually(t, "held", held)
+		better.Store(true)
+		began := time.Now()
+		if i < 2 {
+			do(t, hubs[1], "POST", "/v1/subscriptions/"+id+"/resume", nil, http.StatusOK)
+		} else {
+			do(t, hubs[1], "PATCH", "/v1/subscriptions/"+id, map[string]any{"url": r.URL + "?other"}, http.StatusOK)
+		}
+		hubtest.Eventually(t, "delivered", func() bool { return len(inState(t, hubs[0], "pending")) == 0 })
+		require.Less(t, time.Since(began), 8*time.Second, "its lane looked by itself")
+		require.False(t, held())
+		do(t, hubs[0], "DELETE", "/v1/subscriptions/"+id, nil, http.StatusNoContent)
+	}
 }
 
 // Rows of the audit log that processes write at the same time are one chain.

@@ -55,10 +55,10 @@ func (db *DB) Accept(ctx context.Context, events []*event.Event) ([]ingest.Verdi
 }
 
 // beginAccept is how a transaction begins that stores events; of the lock and of
-// so many events. It answers with the version of the subscriptions, the server's time in
+// so many events. It answers with the heads of the subscriptions, the server's time in
 // Unix ms, which is the same for all processes, and the numbers of the events.
 const beginAccept = `SELECT pg_advisory_xact_lock_shared(%d);
-	SELECT (SELECT COALESCE(max(version), 0) FROM subscription_versions) AS version, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+	SELECT (SELECT COALESCE(max(version), 0) FROM subscription_versions) AS version, (SELECT mark FROM standstill_head) AS mark, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
 		ARRAY(SELECT nextval('event_seq') FROM generate_series(1, %d)) AS seqs`
 
 // begin a transaction that will store a batch: it has the time, numbers for its
@@ -70,7 +70,7 @@ func (k *worker) begin(ctx context.Context, b batch) ([]int64, error) {
 		if _, err := k.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 			return nil, err
 		}
-		k.now, k.version = time.Now().UnixMilli(), k.db.known.get()
+		k.now, k.heads = time.Now().UnixMilli(), k.db.known.get()
 		if n == 0 {
 			return nil, nil
 		}
@@ -97,8 +97,8 @@ func (k *worker) begin(ctx context.Context, b batch) ([]int64, error) {
 			var epoch int64
 			switch {
 			case err != nil:
-			case len(cols) == 3:
-				err = rows.Scan(&k.version, &k.now, &seqs)
+			case len(cols) == 4:
+				err = rows.Scan(&k.heads.Version, &k.heads.Mark, &k.now, &seqs)
 			case len(cols) == 2:
 				err = rows.Scan(&shard, &epoch)
 				k.epochs[shard] = epoch
@@ -143,7 +143,7 @@ func (k *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64
 	if len(ops) == 0 {
 		return nil
 	}
-	if err := k.db.catchUp(ctx, k.version); err != nil {
+	if err := k.db.catchUp(ctx, k.heads); err != nil {
 		return err
 	}
 	s, now := &k.stmt, k.now

@@ -105,11 +105,11 @@ func TestOutcomesAreFenced(t *testing.T) {
 	require.EqualValues(t, 2, db.Stats().Outcomes.Load())
 
 	h := delivery.Hold{Until: 7, Reason: "breaker"}
-	require.NoError(t, db.SetHold(ctx, lost.No, 2, h))
+	require.NoError(t, db.SetHold(ctx, lost.No, 2, 0, h))
 	found, err := db.FindHold(ctx, lost.No)
 	require.NoError(t, err)
 	require.Zero(t, found.Until, "of an epoch that is over")
-	require.NoError(t, db.SetHold(ctx, lost.No, 3, h))
+	require.NoError(t, db.SetHold(ctx, lost.No, 3, 0, h))
 	found, err = db.FindHold(ctx, lost.No)
 	require.NoError(t, err)
 	require.EqualValues(t, 7, found.Until)

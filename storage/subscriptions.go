@@ -39,12 +39,33 @@ type subscriptionRow struct {
 	HoldUntil  int64         `db:"hold_until"`
 	HoldReason string        `db:"hold_reason"`
 	Breaker    []byte        `db:"breaker"`
+	Releases   int64         `db:"releases"`
+	standstillRow
+}
+
+// standstillRow is a subscriptions.Standstill in the subscription's row.
+type standstillRow struct {
+	Past  int64 `db:"still_past"` // ms
+	From  int64 `db:"still_from"` // Unix ms; 0: zero
+	Until int64 `db:"still_until"`
+	Mark  int64 `db:"still_mark"`
+}
+
+const standstillColumns = "still_past, still_from, still_until, still_mark"
+
+func (r *standstillRow) standstill() subscriptions.Standstill {
+	s := subscriptions.Standstill{Past: time.Duration(r.Past) * time.Millisecond, Mark: r.Mark}
+	if r.From > 0 {
+		s.From, s.Until = time.UnixMilli(r.From), time.UnixMilli(r.Until)
+	}
+	return s
 }
 
 // The versions joined on are the current ones; findVersion joins on another.
 const (
 	subscriptionColumns = `s.no, s.id, s.tenant, t.company_id, v.version, s.paused_at, s.paused_for,
-		s.created_at, s.deleted_at, v.at AS updated_at, v.fields, s.hold_until, s.hold_reason, s.breaker`
+		s.created_at, s.deleted_at, v.at AS updated_at, v.fields, s.hold_until, s.hold_reason, s.breaker,
+		s.releases, ` + standstillColumns
 	subscriptionTables = ` FROM subscriptions s CROSS JOIN subscription_versions v ON v.version = s.version
 		CROSS JOIN tenants t ON t.no = s.tenant `
 )
@@ -67,7 +88,7 @@ func encryptionPurpose(id string, n int) string { return "encryption/" + id + "/
 func (db *DB) subscription(r *subscriptionRow) (*subscriptions.Subscription, error) {
 	s := &subscriptions.Subscription{
 		No: r.No, ID: r.ID, Tenant: r.Tenant, CompanyID: r.CompanyID, Version: r.Version,
-		PausedFor: time.Duration(r.PausedFor) * time.Millisecond,
+		PausedFor: time.Duration(r.PausedFor) * time.Millisecond, Releases: r.Releases, Standstill: r.standstill(),
 		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(r.UpdatedAt).UTC(), DeletedAt: timeOrNil(r.DeletedAt),
 	}
 	if r.PausedAt.Valid {
@@ -96,8 +117,8 @@ func (db *DB) key(id string, r *keyRowOf) (subscriptions.Key, error) {
 // LoadSubscriptions fills the matching index. Keys of the past are left out.
 func (db *DB) LoadSubscriptions(ctx context.Context) error {
 	return db.snapshot(ctx, "load subscriptions", func(snap snapshot) error {
-		var head int64
-		if err := sqlx.GetContext(ctx, snap.Q, &head, headVersion); err != nil {
+		var head heads
+		if err := sqlx.GetContext(ctx, snap.Q, &head, readHeads); err != nil {
 			return err
 		}
 		// Read whole before the subscriptions: a connection answers one question at a time.
@@ -308,7 +329,7 @@ func (db *DB) change(ctx context.Context, by access.Caller, what string, fn func
 			return
 		}
 		db.index.Put(after)
-		db.known.set(after.Version)
+		db.known.set(heads{Version: after.Version})
 		if db.cfg.Changed != nil {
 			db.cfg.Changed(before, after)
 		}
@@ -330,7 +351,7 @@ func subscriptionDeed(before, after *subscriptions.Subscription) *audit.Deed {
 		d.Action = audit.SubscriptionRotate
 	case after.Paused() && !before.Paused():
 		d.Action = audit.SubscriptionPause
-	case before.Paused() && !after.Paused():
+	case before.Paused() && !after.Paused(), after.Releases > before.Releases && after.URL == before.URL:
 		d.Action = audit.SubscriptionResume
 	}
 	return d
@@ -436,29 +457,56 @@ func (db *DB) writeVersion(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Su
 // UpdateSubscription implements api.SubscriptionStore.
 func (db *DB) UpdateSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller,
 	change func(*subscriptions.Subscription) (*subscriptions.Subscription, error),
+) (*api.Subscription, error) {
+	return db.updateSubscription(ctx, tenant, id, version, by, func(current *api.Subscription) (_ *subscriptions.Subscription, release bool, _ error) {
+		next, err := change(current.Subscription)
+		if err != nil {
+			return nil, false, err
+		}
+		// Whoever resumes it wants it tried now. What was learned of the receiver at
+		// another URL says nothing of the one at this one.
+		resumed, moved := current.Paused() && !next.Paused(), next.URL != current.URL
+		return next, resumed || moved, nil
+	})
+}
+
+// ResumeSubscription implements api.SubscriptionStore.
+func (db *DB) ResumeSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller, now time.Time) (*api.Subscription, error) {
+	return db.updateSubscription(ctx, tenant, id, version, by, func(current *api.Subscription) (_ *subscriptions.Subscription, release bool, _ error) {
+		hold := current.Hold
+		held := hold.Until > now.UnixMilli() || hold.Breaker.State != "" && hold.Breaker.State != "closed"
+		return current.Resume(now), held || current.Paused(), nil
+	})
+}
+
+// updateSubscription commits what change makes of a subscription, and, if it
+// says so, ends its holds and closes its breaker. If it gives back the same
+// pointer and releases nothing, nothing is written.
+func (db *DB) updateSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller,
+	change func(current *api.Subscription) (next *subscriptions.Subscription, release bool, err error),
 ) (updated *api.Subscription, err error) {
 	err = db.change(ctx, by, "update subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
 		current, err := db.findLive(ctx, tx, tenant, id, version)
 		if err != nil {
 			return nil, nil, err
 		}
-		next, err := change(current.Subscription)
+		next, release, err := change(current)
 		if err != nil {
 			return nil, nil, err
 		}
-		if next == current.Subscription { // nothing to change, no new version
+		if next == current.Subscription && !release {
 			updated = current
 			return nil, nil, nil
 		}
-		n := *next
+
+		n, now := *next, time.Now()
 		updated = &api.Subscription{Subscription: &n, Hold: current.Hold}
-		if err := db.writeVersion(ctx, tx, &n, by.KeyID, time.Now()); err != nil {
+		if err := db.writeVersion(ctx, tx, &n, by.KeyID, now); err != nil {
 			return nil, nil, err
 		}
-		if current.Paused() && !n.Paused() {
-			// Whoever resumes it wants it tried now.
+		if release {
 			updated.Hold = delivery.Hold{}
-			if err := writeHold(ctx, tx, n.No, delivery.Hold{}); err != nil {
+			if err := db.release(ctx, tx, current.Subscription, &n, now); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -471,6 +519,34 @@ func (db *DB) UpdateSubscription(ctx context.Context, tenant int64, id string, v
 	return updated, nil
 }
 
+// release ends the holds of a subscription, closes its breaker and lets its
+// active clock go on, in its row and in n, the version that is being written.
+// before is the version before it, whose pause, if any, counts till now.
+func (db *DB) release(ctx context.Context, tx *sqlx.Tx, before, n *subscriptions.Subscription, now time.Time) error {
+	// The row is locked by writeVersion, and may have changed before that: holds
+	// are written without the lock of those who change subscriptions.
+	var r struct {
+		Releases int64 `db:"releases"`
+		standstillRow
+	}
+	if err := tx.GetContext(ctx, &r, "SELECT releases, "+standstillColumns+" FROM subscriptions WHERE no = ?", n.No); err != nil {
+		return fmt.Errorf("release subscription %d: %w", n.No, err)
+	}
+	was := *before
+	was.Releases, was.Standstill = r.Releases, r.standstill()
+	released := was.Release(now)
+	n.Releases, n.Standstill = released.Releases, released.Standstill
+
+	if _, err := tx.ExecContext(ctx, "UPDATE subscriptions SET releases = ?, hold_until = 0, hold_reason = '', breaker = '{}' WHERE no = ?",
+		n.Releases, n.No); err != nil {
+		return fmt.Errorf("release subscription %d: %w", n.No, err)
+	}
+	if n.Standstill == was.Standstill {
+		return nil
+	}
+	return writeStandstill(ctx, tx, n)
+}
+
 // findLive reads a subscription that is not deleted, at the version expected; 0: any.
 func (db *DB) findLive(ctx context.Context, tx *sqlx.Tx, tenant int64, id string, version int64) (*api.Subscription, error) {
 	s, err := db.findSubscription(ctx, tx, 0, "s.id = ? AND s.tenant = ? AND s.deleted_at IS NULL", id, tenant)
@@ -481,7 +557,7 @@ func (db *DB) findLive(ctx context.Context, tx *sqlx.Tx, tenant int64, id string
 }
 
 // Pause implements delivery.Store: the hub itself stops a subscription.
-func (db *DB) Pause(ctx context.Context, sub int64, reason string) error {
+func (db *DB) Pause(ctx context.Context, sub, releases int64, reason string) error {
 	err := db.change(ctx, itself, "pause subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
 		s, err := db.findSubscription(ctx, tx, 0, "s.no = ? AND s.deleted_at IS NULL", sub)
 		if errors.Is(err, api.ErrNotFound) {
@@ -490,6 +566,10 @@ func (db *DB) Pause(ctx context.Context, sub int64, reason string) error {
 		if err != nil {
 			return nil, nil, err
 		}
+		if s.Releases != releases { // the reason is about another receiver
+			return nil, nil, nil
+		}
+
 		now := time.Now()
 		paused := s.Subscription.Pause(reason, now)
 		if paused == s.Subscription {
@@ -513,8 +593,9 @@ func (db *DB) FindHold(ctx context.Context, sub int64) (delivery.Hold, error) {
 }
 
 // SetHold implements delivery.Store.
-func (db *DB) SetHold(ctx context.Context, sub, epoch int64, h delivery.Hold) error {
-	return db.admin(ctx, "hold subscription", func(tx *sqlx.Tx) error {
+func (db *DB) SetHold(ctx context.Context, sub, epoch, releases int64, h delivery.Hold) error {
+	var stands *subscriptions.Subscription
+	return db.adminThen(ctx, "hold subscription", func(tx *sqlx.Tx) error {
 		if db.in == sqldb.Postgres {
 			var owner bool
 			if err := tx.GetContext(ctx, &owner, "SELECT count(*) = 1 FROM (SELECT FROM shards WHERE shard = ? AND epoch = ? AND owner = ? FOR KEY SHARE) mine",
@@ -522,18 +603,55 @@ func (db *DB) SetHold(ctx context.Context, sub, epoch int64, h delivery.Hold) er
 				return err
 			}
 		}
-		return writeHold(ctx, tx, sub, h)
+		written, err := writeHold(ctx, tx, sub, releases, h)
+		if err != nil || !written || h.RetryAt == 0 {
+			return err
+		}
+
+		// The row is locked now: what is read of it is what holds.
+		s, err := db.findSubscription(ctx, tx, 0, "s.no = ?", sub)
+		if err != nil {
+			return err
+		}
+		stands = s.StandStill(time.Now(), time.UnixMilli(h.RetryAt))
+		return writeStandstill(ctx, tx, stands)
+	}, func() {
+		if stands != nil {
+			db.index.SetStandstill(sub, stands.Standstill)
+		}
 	})
 }
 
-func writeHold(ctx context.Context, tx *sqlx.Tx, sub int64, h delivery.Hold) error {
+// writeHold writes hold and breaker, unless the subscription was released more
+// often than the caller knows; then it returns false.
+func writeHold(ctx context.Context, tx *sqlx.Tx, sub, releases int64, h delivery.Hold) (bool, error) {
 	breaker, err := json.Marshal(h.Breaker)
 	if err != nil {
-		return fmt.Errorf("breaker of subscription %d: %w", sub, err)
+		return false, fmt.Errorf("breaker of subscription %d: %w", sub, err)
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE subscriptions SET hold_until = ?, hold_reason = ?, breaker = ? WHERE no = ?",
-		h.Until, h.Reason, breaker, sub); err != nil {
-		return fmt.Errorf("hold subscription %d: %w", sub, err)
+	done, err := tx.ExecContext(ctx, "UPDATE subscriptions SET hold_until = ?, hold_reason = ?, breaker = ? WHERE no = ? AND releases = ?",
+		h.Until, h.Reason, breaker, sub, releases)
+	if err != nil {
+		return false, fmt.Errorf("hold subscription %d: %w", sub, err)
+	}
+	rows, err := done.RowsAffected()
+	return rows > 0, err
+}
+
+// writeStandstill writes the standstill of a subscription under the next mark,
+// which it gets.
+func writeStandstill(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription) error {
+	still := &s.Standstill
+	if err := tx.GetContext(ctx, &still.Mark, "UPDATE standstill_head SET mark = mark + 1 WHERE one = 1 RETURNING mark"); err != nil {
+		return fmt.Errorf("mark of subscription %d: %w", s.No, err)
+	}
+	var from, until int64
+	if !still.From.IsZero() {
+		from, until = still.From.UnixMilli(), still.Until.UnixMilli()
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE subscriptions SET still_past = ?, still_from = ?, still_until = ?, still_mark = ? WHERE no = ?",
+		still.Past.Milliseconds(), from, until, still.Mark, s.No); err != nil {
+		return fmt.Errorf("standstill of subscription %d: %w", s.No, err)
 	}
 	return nil
 }

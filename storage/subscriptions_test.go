@@ -242,13 +242,13 @@ func TestPauseAndResume(t *testing.T) { eachStore(t, testPauseAndResume) }
 func testPauseAndResume(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	s := db.subscribe(t, 1, "")
-	require.NoError(t, db.Pause(ctx, s.No, subscriptions.ByGone))
-	require.NoError(t, db.Pause(ctx, s.No, subscriptions.ByFailing), "twice is no error")
+	require.NoError(t, db.Pause(ctx, s.No, 0, subscriptions.ByGone))
+	require.NoError(t, db.Pause(ctx, s.No, 0, subscriptions.ByFailing), "twice is no error")
 	paused, err := db.FindSubscription(ctx, 1, s.ID)
 	require.NoError(t, err)
 	require.Equal(t, subscriptions.ByGone, paused.PausedReason, "the first reason stays")
 	require.True(t, db.index.Get(s.No).Paused())
-	require.NoError(t, db.SetHold(ctx, s.No, 1, delivery.Hold{Until: 99, Reason: "breaker", Breaker: delivery.Breaker{State: "open", Opens: 2, Since: 5, FailingSince: 3}}))
+	require.NoError(t, db.SetHold(ctx, s.No, 1, 0, delivery.Hold{Until: 99, Reason: "breaker", Breaker: delivery.Breaker{State: "open", Opens: 2, Since: 5, FailingSince: 3}}))
 	held, err := db.FindHold(ctx, s.No)
 	require.NoError(t, err)
 	require.Equal(t, delivery.Hold{Until: 99, Reason: "breaker", Breaker: delivery.Breaker{State: "open", Opens: 2, Since: 5, FailingSince: 3}}, held)
@@ -269,7 +269,7 @@ func testPauseAndResume(t *testing.T) {
 	require.Equal(t, resumed.Version, index.Get(s.No).Version)
 
 	require.NoError(t, db.DeleteSubscription(ctx, 1, s.ID, 0, someone))
-	require.NoError(t, db.Pause(ctx, s.No, subscriptions.ByGone), "of one deleted meanwhile")
+	require.NoError(t, db.Pause(ctx, s.No, 0, subscriptions.ByGone), "of one deleted meanwhile")
 	require.Nil(t, index.Get(s.No))
 }
 

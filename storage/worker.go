@@ -33,11 +33,11 @@ type worker struct {
 	until time.Time // give up then what is not committed; zero: never
 
 	// of the transaction under way
-	now     int64 // Unix ms
-	delta   pendingDelta
-	hours   hourDeltas
-	version int64         // of the subscriptions, as the transaction sees them
-	epochs  map[int]int64 // of the shards that this process owns, likewise
+	now    int64 // Unix ms
+	delta  pendingDelta
+	hours  hourDeltas
+	heads  heads         // of the subscriptions, as the transaction sees them
+	epochs map[int]int64 // of the shards that this process owns, likewise
 }
 
 // Pauses of a worker: it has nothing better to do.

@@ -49,6 +49,30 @@ func (x *Index) Put(s *Subscription) {
 		x.remove(old)
 		return
 	}
+	if old != nil && old.Standstill.Mark > s.Standstill.Mark {
+		// The row was read before its hold changed.
+		c := *s
+		c.Standstill = old.Standstill
+		s = &c
+	}
+	x.put(s)
+}
+
+// SetStandstill gives a subscription a later standstill. An earlier one than the
+// one there, and one of a subscription that is not there, is ignored.
+func (x *Index) SetStandstill(no int64, st Standstill) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	old := x.byNo[no]
+	if old == nil || old.Standstill.Mark >= st.Mark {
+		return
+	}
+	c := *old
+	c.Standstill = st
+	x.put(&c)
+}
+
+func (x *Index) put(s *Subscription) {
 	x.byNo[s.No] = s
 	of, e := x.tenants[s.Tenant], entry{s.Types, s}
 	at, found := place(of, s.No)

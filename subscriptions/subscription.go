@@ -43,9 +43,13 @@ type Subscription struct {
 	PausedReason string // why it is paused: "admin", "gone", "failing"
 	PausedAt     time.Time
 	PausedFor    time.Duration // sum of the pauses that ended; time in pause does not count for giveUpAfter
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
-	DeletedAt    *time.Time
+	Standstill   Standstill    // nor does the time that the receiver asked for by Retry-After
+	// Releases counts how often a person ended the holds and closed the breaker: by
+	// resuming the subscription, or by giving it another URL.
+	Releases  int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	DeletedAt *time.Time
 
 	Keys []Key // signing and sealing keys, newest last
 }
@@ -152,15 +156,4 @@ func (s *Subscription) Resume(now time.Time) *Subscription {
 	a.PausedFor += max(0, now.Sub(s.PausedAt))
 	a.State, a.PausedReason, a.PausedAt = Active, "", time.Time{}
 	return &a
-}
-
-// ActiveClock is the time at which giveUpAfter is measured: now less all the
-// time in pause, in Unix ms. Deadlines stored on this clock need no rewriting
-// when a pause ends.
-func (s *Subscription) ActiveClock(now time.Time) int64 {
-	paused := s.PausedFor
-	if s.Paused() {
-		paused += now.Sub(s.PausedAt)
-	}
-	return now.Add(-paused).UnixMilli()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -42,11 +43,15 @@ type SubscriptionStore interface {
 	FindSubscriptions(ctx context.Context, tenant, before int64, limit int) ([]Subscription, error)
 	// UpdateSubscription commits what change makes of the current version as the
 	// next one, in one transaction; if that is the same pointer, nothing happens.
-	// An error of change leaves all as it was. Resuming ends a hold. ErrVersion if
-	// version is not 0 and not the current one; ErrExists for a name that is
-	// taken; ErrNotFound, also for a deleted one.
+	// An error of change leaves all as it was. Another URL, or the end of a pause,
+	// ends every hold and closes the breaker. ErrVersion if version is not 0 and not
+	// the current one; ErrExists for a name that is taken; ErrNotFound, also for a
+	// deleted one.
 	UpdateSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller,
 		change func(*subscriptions.Subscription) (*subscriptions.Subscription, error)) (*Subscription, error)
+	// ResumeSubscription ends pause and hold and closes the breaker, as UpdateSubscription
+	// does. If there is nothing to end, nothing happens.
+	ResumeSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller, now time.Time) (*Subscription, error)
 	// DeleteSubscription commits that it gets no event any more; what is pending
 	// is cancelled in the background. ErrVersion, ErrNotFound as above.
 	DeleteSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller) error
@@ -194,12 +199,19 @@ func (a *API) PauseSubscription(r *http.Request, c access.Caller, ps httprouter.
 	}, noSecrets)
 }
 
-// ResumeSubscription is POST /v1/subscriptions/{id}/resume: the backlog drains,
-// and a hold ends. Safe to repeat.
+// ResumeSubscription is POST /v1/subscriptions/{id}/resume: the backlog drains.
+// Whatever held it ends: a pause, a receiver's Retry-After, an open breaker. Safe
+// to repeat.
 func (a *API) ResumeSubscription(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
-	return a.update(r, c, ps, func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
-		return s.Resume(a.now()), nil
-	}, noSecrets)
+	version, err := expected(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	s, err := a.Subscriptions.ResumeSubscription(r.Context(), c.Tenant, ps.ByName("id"), version, c, a.now())
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, answerSubscription(s, false), nil
 }
 
 func noSecrets(*Subscription) bool { return false }
