@@ -179,7 +179,7 @@ func (r *runner) refresh() bool {
 	if sub == r.cfg && !r.reorder {
 		return true
 	}
-	target, err := url.Parse(sub.URL)
+	target, err := subscriptions.Target(sub.URL)
 	if err != nil { // checked when it was made
 		r.d.cfg.Log.Error("callback URL", "subscription", sub.ID, "err", err)
 		return false

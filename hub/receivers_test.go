@@ -213,6 +213,22 @@ func TestRetryAfterHoldsTheSubscription(t *testing.T) {
 	}
 }
 
+// What stands raw in the query of a callback URL is sent encoded, and shown so.
+func TestRawQueryIsSentEncoded(t *testing.T) {
+	h := hubtest.Start(t)
+	seen := make(chan string, 1)
+	r := hubtest.NewReceiverFunc(t, func(_ int, _ http.ResponseWriter, r *http.Request) { seen <- r.RequestURI })
+	sub := h.Subscribe(r.URL+"/päth?name=Müller&q={a|b}&x=a b&done=%C3%BC&share=100%", "events", []string{"call.*"})
+	require.Equal(t, r.URL+"/päth?name=Müller&q={a|b}&x=a b&done=%C3%BC&share=100%", sub["url"], "shown as given")
+	id := h.Send(hubtest.Ringing("c", 0))[0]
+	const want = "/p%C3%A4th?name=M%C3%BCller&q=%7Ba%7Cb%7D&x=a%20b&done=%C3%BC&share=100%25"
+	require.Equal(t, want, <-seen)
+	hubtest.Eventually(t, "recorded", func() bool { state, _ := attempts(t, h, id); return state == "delivered" })
+	delivery := gjson.GetBytes(h.Do("GET", "/v1/events/"+id, h.Owner, nil).Body, "deliveries.0.id").String()
+	made := h.Do("GET", "/v1/deliveries/"+delivery+"/attempts", h.Owner, nil)
+	require.Equal(t, r.URL+want, gjson.GetBytes(made.Body, "data.0.request.url").String(), "%s", made.Body)
+}
+
 // What a receiver's Retry-After or an open breaker holds goes at once when
 // somebody resumes the subscription, although it was never paused, or gives it
 // another URL.

@@ -6,17 +6,21 @@ import (
 	"unicode"
 )
 
-// ParseURL reads a callback URL; the second result says what is wrong with its
-// form, if anything. Where it leads is for the network guard to judge.
+// ParseURL reads a callback URL and returns where its pushes go, as Target does.
+// The second result says what is wrong with its form, if anything. Where it leads
+// is for the network guard to judge.
 func ParseURL(s string) (*url.URL, string) {
 	if len(s) > maxURL {
 		return nil, "is longer than 2048 bytes"
 	}
-	// Programs disagree on where a host ends at a backslash, and some drop white space.
-	if strings.ContainsFunc(s, func(r rune) bool { return r == '\\' || unicode.IsSpace(r) || !unicode.IsGraphic(r) }) {
+	// Programs disagree on where a host ends at a backslash, and some drop white
+	// space. Within the query a blank is only a character that must be encoded.
+	_, query, _ := strings.Cut(s, "?")
+	if strings.ContainsFunc(strings.TrimSuffix(s, query), unicode.IsSpace) || strings.HasSuffix(s, " ") ||
+		strings.ContainsFunc(s, func(r rune) bool { return r == '\\' || r != ' ' && unicode.IsSpace(r) || !unicode.IsGraphic(r) }) {
 		return nil, "must not have white space, backslashes or invisible characters"
 	}
-	u, err := url.Parse(s)
+	u, err := Target(s)
 	switch {
 	case err != nil:
 		return nil, "is not a URL"
@@ -34,6 +38,50 @@ func ParseURL(s string) (*url.URL, string) {
 		return nil, "names a host with characters that hosts do not have"
 	}
 	return u, ""
+}
+
+// Target returns where pushes to a callback URL go. Its query is encoded as its
+// path is: what RFC 3986 does not allow there, many servers refuse with 400. What
+// is encoded already stays as it is, also in the URLs of subscriptions that were
+// made when nobody looked at it.
+func Target(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, err
+	}
+	u.RawQuery = encodeQuery(u.RawQuery)
+	return u, nil
+}
+
+// encodeQuery percent-encodes what may not stand in a query, and percent signs
+// that encode nothing.
+func encodeQuery(query string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(query) {
+		c := query[i]
+		if mayStandInQuery(c) || c == '%' && i+2 < len(query) && isHex(query[i+1]) && isHex(query[i+2]) {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(hex[c>>4])
+		b.WriteByte(hex[c&15])
+	}
+	return b.String()
+}
+
+// mayStandInQuery reports whether RFC 3986 allows a byte in a query.
+func mayStandInQuery(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	}
+	return strings.IndexByte("-._~!$&'()*+,;=:@/?", c) >= 0
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
 // isHost says whether the host is an address in brackets, or a name of letters,

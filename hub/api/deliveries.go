@@ -144,7 +144,7 @@ func (a *API) deliveryPicks(r *http.Request, c access.Caller, q url.Values) (f s
 	if s := q.Get("error"); s != "" {
 		class, ok := delivery.ParseErrorClass(s)
 		if !ok {
-			return f, problem.Field(http.StatusBadRequest, "error", "is not an error class (dns, connect, tls, timeout, reset, blocked, redirect, status, ack, tooLarge, gaveUp)")
+			return f, problem.Field(http.StatusBadRequest, "error", "is not an error class (dns, connect, tls, timeout, reset, malformed, blocked, redirect, status, ack, tooLarge, gaveUp)")
 		}
 		f.Error = class
 	}
@@ -352,9 +352,9 @@ func (s *sent) view(ctx context.Context, a *search.Attempt) (attemptView, error)
 }
 
 func (s *sent) request(ctx context.Context, a *search.Attempt, sub *subscriptions.Subscription) (requestView, error) {
-	v := requestView{Method: http.MethodPost, URL: sub.URL}
+	v := requestView{Method: http.MethodPost, URL: search.SentTo(sub)}
 	if s.caller.Role == access.Auditor {
-		v.URL = search.HideQuery(sub.URL)
+		v.URL = search.HideQuery(v.URL)
 	}
 	if s.event == nil || s.event.Body == nil {
 		v.Note = pastRetention + ": the request cannot be rebuilt"

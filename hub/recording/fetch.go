@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/hookline/hookline/subscriptions"
 )
 
 // fetching is a fetch under way, for which all wait who want the recording.
@@ -63,10 +65,11 @@ func (l *Library) fetchInTurn(ctx context.Context, r *Recording) (*Recording, er
 
 // fetch the bytes of r from its source, at most MaxSize.
 func (l *Library) fetch(ctx context.Context, r Recording) (*Recording, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Source, nil)
+	source, err := subscriptions.Target(r.Source)
 	if err != nil { // it was checked when it was given
 		return nil, fmt.Errorf("source of recording %s is no URL", r.ID)
 	}
+	req := (&http.Request{Method: http.MethodGet, URL: source, Host: source.Host, Header: http.Header{}}).WithContext(ctx)
 	// RoundTrip, not Do: a redirect is an answer like any other, and not followed.
 	resp, err := l.Fetch(r.Tenant).RoundTrip(req)
 	if err != nil {

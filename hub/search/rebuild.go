@@ -27,7 +27,7 @@ func Rebuild(d *Delivery, a *Attempt, e *event.Event, body []byte, sub *subscrip
 	if keys := sub.KeysAt(time.UnixMilli(a.SignedAt)); len(keys) == 0 || keys[0].N != a.KeyN {
 		return nil, fmt.Errorf("rebuild attempt %d of %s: key %d of the subscription is not there", a.N, d.PublicID(), a.KeyN)
 	}
-	target, err := url.Parse(sub.URL)
+	target, err := subscriptions.Target(sub.URL)
 	if err != nil {
 		return nil, fmt.Errorf("rebuild attempt %d of %s: callback URL is malformed", a.N, d.PublicID())
 	}
@@ -42,7 +42,17 @@ func Rebuild(d *Delivery, a *Attempt, e *event.Event, body []byte, sub *subscrip
 	// These two are written by the HTTP client.
 	header["Host"] = []string{target.Host}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	return &Request{Method: http.MethodPost, URL: sub.URL, Header: header, Body: body}, nil
+	return &Request{Method: http.MethodPost, URL: target.String(), Header: header, Body: body}, nil
+}
+
+// SentTo returns the URL to which pushes of a subscription go, encoded as they
+// are sent.
+func SentTo(sub *subscriptions.Subscription) string {
+	target, err := subscriptions.Target(sub.URL)
+	if err != nil { // checked when it was made
+		return sub.URL
+	}
+	return target.String()
 }
 
 // Hide replaces the values of the subscription's own headers, which may hold secrets.
