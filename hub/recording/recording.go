@@ -114,7 +114,7 @@ type Config struct {
 	Store  Store
 	Bucket *blob.Bucket
 	// Fetch gives a tenant's way to the outside, which refuses what the tenant may
-	// not reach.
+	// not reach, and takes content codings off the answers.
 	Fetch func(tenant int64) http.RoundTripper
 	// CheckURL says what is wrong with a source, as far as its URL tells.
 	CheckURL func(tenant int64, u *url.URL) error

@@ -2,11 +2,13 @@ package recording_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -18,6 +20,7 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
 
+	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/recording"
 	"github.com/hookline/hookline/signing"
@@ -191,6 +194,79 @@ func TestSourcesThatMisbehave(t *testing.T) {
 	got, err := a.hear("r")
 	require.NoError(t, err)
 	require.Len(t, got, most, "as large as may be")
+}
+
+// plainly takes a tenant's real way out, but to a source without TLS.
+type plainly struct{ http.RoundTripper }
+
+func (p plainly) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Scheme = "http"
+	return p.RoundTripper.RoundTrip(r)
+}
+
+// A recording is stored as it sounds, whatever content coding its source sends
+// it in, and no larger than may be; its query is sent encoded.
+func TestSourceInAContentCoding(t *testing.T) {
+	sound := bytes.Repeat([]byte("sound"), 10_000)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.RequestURI != "/r.mp3?name=M%C3%BCller" || r.Header.Get("Accept-Encoding") != "identity" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "audio/mpeg")
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = z.Write(sound)
+		_ = z.Close()
+	}))
+	defer srv.Close()
+	sender := &delivery.Sender{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	defer sender.CloseIdle()
+	a := newArchive(t, nil)
+	a.Fetch = func(tenant int64) http.RoundTripper { return plainly{sender.Transport(tenant)} }
+	a.source = strings.Replace(srv.URL, "http:", "https:", 1) + "/r.mp3?name=Müller"
+	a.register("r")
+	got, err := a.hear("r")
+	require.NoError(t, err)
+	require.Equal(t, string(sound), got)
+
+	sound = bytes.Repeat([]byte("sound"), 1<<20) // a few KB as they come
+	a.register("r")
+	_, err = a.hear("r")
+	require.ErrorIs(t, err, recording.ErrSource)
+	require.ErrorContains(t, err, "at most")
+	require.Empty(t, a.blobs())
+}
+
+// A Range whose unit is not known is as good as none; the unit is known in
+// capitals, too.
+func TestServeIgnoresUnknownRangeUnits(t *testing.T) {
+	a := newArchive(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "sound") })
+	a.register("r")
+	r, err := a.Find(t.Context(), 1, "r")
+	require.NoError(t, err)
+	for value, want := range map[string]struct {
+		status int
+		body   string
+	}{
+		"bytes=1-2":   {http.StatusPartialContent, "ou"},
+		"Bytes=1-2":   {http.StatusPartialContent, "ou"},
+		"seconds=1-2": {http.StatusOK, "sound"},
+		"items=0-":    {http.StatusOK, "sound"},
+		"nonsense":    {http.StatusOK, "sound"},
+		"bytes=9-":    {http.StatusRequestedRangeNotSatisfiable, ""},
+	} {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		req.Header.Set("Range", value)
+		w := httptest.NewRecorder()
+		require.NoError(t, a.Serve(w, req, r))
+		require.Equal(t, want.status, w.Code, value)
+		if want.body != "" {
+			require.Equal(t, want.body, w.Body.String(), value)
+		}
+		require.Equal(t, value, req.Header.Get("Range"), "a request is its owner's")
+	}
 }
 
 // What is put while the source is being fetched is what counts.

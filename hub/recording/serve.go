@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"gocloud.dev/blob"
 
@@ -38,6 +39,7 @@ func (l *Library) Serve(w http.ResponseWriter, req *http.Request, r *Recording) 
 
 	c := &content{ctx: req.Context(), bucket: l.Bucket, key: r.Blob, size: r.Size}
 	defer c.Close()
+	req = inBytes(req)
 	if req.Method != http.MethodHead && req.Header.Get("Range") == "" && req.Header.Get("If-None-Match") == "" {
 		// All of it is wanted: open it while there is still a status to say that
 		// it is not there.
@@ -52,6 +54,24 @@ func (l *Library) Serve(w http.ResponseWriter, req *http.Request, r *Recording) 
 	h.Set("ETag", r.ETag())
 	http.ServeContent(w, req, "", r.UpdatedAt, c)
 	return nil
+}
+
+// inBytes returns the request without a Range whose unit is not known here, as
+// RFC 9110 14.2 demands: all of it is the answer then. http.ServeContent would
+// refuse it, and knows the one unit in small letters only.
+func inBytes(req *http.Request) *http.Request {
+	value := req.Header.Get("Range")
+	unit, ranges, _ := strings.Cut(value, "=")
+	if value == "" || unit == "bytes" {
+		return req
+	}
+	req = req.Clone(req.Context())
+	if strings.EqualFold(strings.TrimSpace(unit), "bytes") {
+		req.Header.Set("Range", "bytes="+ranges)
+	} else {
+		req.Header.Del("Range")
+	}
+	return req
 }
 
 // content is a blob to http.ServeContent. It is opened where the next read
