@@ -99,10 +99,11 @@ const (
 	Status
 	Ack
 	TooLarge
-	GaveUp // no attempt: giveUpAfter passed first
+	GaveUp    // no attempt: giveUpAfter passed first
+	Malformed // an answer that is no HTTP
 )
 
-var classNames = [...]string{"", "dns", "connect", "tls", "timeout", "reset", "blocked", "redirect", "status", "ack", "tooLarge", "gaveUp"}
+var classNames = [...]string{"", "dns", "connect", "tls", "timeout", "reset", "blocked", "redirect", "status", "ack", "tooLarge", "gaveUp", "malformed"}
 
 func (c ErrorClass) String() string { return classNames[c] }
 

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -170,10 +169,21 @@ func TestParseNetworks(t *testing.T) {
 
 // rebinder is a DNS server that answers a public address at first and loopback ever after.
 func rebinder(t *testing.T) (addr string, asked *atomic.Int32) {
+	asked = new(atomic.Int32)
+	return nameServer(t, func() [][4]byte {
+		if asked.Add(1) > 1 {
+			return [][4]byte{{127, 0, 0, 1}}
+		}
+		return [][4]byte{{93, 184, 216, 34}}
+	}), asked
+}
+
+// nameServer is a DNS server by which every name has the IPv4 addresses that
+// answer returns, in that order, and no others.
+func nameServer(t *testing.T, answer func() [][4]byte) (addr string) {
 	t.Helper()
 	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp4", "127.0.0.1:0")
 	require.NoError(t, err)
-	asked = new(atomic.Int32)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -191,19 +201,17 @@ func rebinder(t *testing.T) (addr string, asked *atomic.Int32) {
 			kind := binary.BigEndian.Uint16(question[len(question)-4:])
 			reply := append([]byte{buf[0], buf[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, question...)
 			if kind == 1 { // A; nothing for AAAA
-				ip := []byte{93, 184, 216, 34}
-				if asked.Add(1) > 1 {
-					ip = []byte{127, 0, 0, 1}
+				for _, ip := range answer() {
+					reply[7]++
+					reply = append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4)
+					reply = append(reply, ip[:]...)
 				}
-				reply[7] = 1
-				reply = append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4)
-				reply = append(reply, ip...)
 			}
 			_, _ = conn.WriteTo(reply, from)
 		}
 	}()
 	t.Cleanup(func() { _ = conn.Close(); <-done })
-	return conn.LocalAddr().String(), asked
+	return conn.LocalAddr().String()
 }
 
 // A name that was public when it was checked and is loopback when it is dialled
@@ -226,8 +234,8 @@ func TestRebindingIsBlockedAtDial(t *testing.T) {
 		require.Equal(t, "93.184.216.34", ips[0].String(), "public when it was checked")
 		require.NoError(t, check(t, g, target))
 
-		dialer := &net.Dialer{Timeout: 5 * time.Second, Resolver: resolver, Control: g.Control}
-		client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+		dialer := &dialer{resolver: resolver, control: g.Control}
+		client := &http.Client{Transport: &http.Transport{DialContext: dialer.dialContext, DisableKeepAlives: true}}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target, nil)
 		require.NoError(t, err)
 		res, err := client.Do(req)

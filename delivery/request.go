@@ -59,6 +59,7 @@ func (p *Push) Request() (http.Header, []byte, error) {
 	keys := p.keys()
 	h := make(http.Header, 16+len(p.Sub.Headers))
 	h["User-Agent"] = userAgent
+	h["Accept-Encoding"] = identity
 	for name, value := range p.Sub.Headers {
 		h[http.CanonicalHeaderKey(name)] = []string{value}
 	}

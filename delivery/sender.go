@@ -32,7 +32,6 @@ const (
 	keepBody      = 4 << 10
 	keepHeader    = 8 << 10
 	maxHeader     = 32 << 10 // bytes of response headers; past them the attempt fails
-	connectMax    = 3 * time.Second
 	maxIdlePerKey = 64
 )
 
@@ -46,6 +45,8 @@ type Sender struct {
 	Self *Self
 	// Resolver of names; nil: the default one.
 	Resolver *net.Resolver
+
+	roots *x509.CertPool // nil: the system's
 
 	mu         sync.Mutex
 	transports map[string]*http.Transport // by the tenants' own networks; "": none
@@ -75,7 +76,7 @@ func (s *Sender) Send(ctx context.Context, p *Push, target *url.URL) (*Attempt, 
 		// closed before a byte was written. Once one was, the receiver may have
 		// heard it, and a second request is an attempt of ours, on the record.
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
-	}).WithContext(httptrace.WithClientTrace(limited, t.hooks(began)))
+	}).WithContext(httptrace.WithClientTrace(withDialDeadline(limited), t.hooks(began)))
 	resp, err := s.transport(p.Sub.Tenant).RoundTrip(req)
 	if err == nil {
 		s.read(a, resp, p.Sub.StrictAck)
@@ -119,8 +120,9 @@ func (s *Sender) read(a *Attempt, resp *http.Response, strictAck bool) {
 		a.RetryAfter = retryAfter(resp.Header, now)
 	}
 	a.Header = headerLines(resp.Header)
+	codings := codingsOf(resp.Header)
 	keepMax := keepBody
-	if strictAck {
+	if strictAck || len(codings) > 0 {
 		keepMax = readMax // all of it says whether the push was taken
 	}
 	if resp.ContentLength != 0 {
@@ -137,8 +139,20 @@ func (s *Sender) read(a *Attempt, resp *http.Response, strictAck bool) {
 		a.Body = keep
 	}
 	_ = resp.Body.Close() // read to its end, the connection is used again; past the bound it is dropped
+
+	var unreadable error
+	if len(codings) > 0 && len(a.Body) > 0 {
+		var plain []byte
+		if plain, unreadable = decoded(codings, a.Body, readMax); len(plain) > 0 {
+			a.Body = plain
+		}
+	}
 	if strictAck && a.Class == None {
-		if reason := ackOf(a.Body); reason != "" {
+		reason := ackOf(a.Body)
+		if reason != "" && unreadable != nil {
+			reason = unreadable.Error()
+		}
+		if reason != "" {
 			a.Class, a.Err = Ack, reason
 		}
 	}
@@ -180,7 +194,7 @@ func headerLines(h http.Header) string {
 	return b.String()
 }
 
-// classify says in one word why there was no answer.
+// classify returns in one word why there was no answer.
 func classify(err error, t *trace) ErrorClass {
 	var dns *net.DNSError
 	var op *net.OpError
@@ -203,8 +217,17 @@ func classify(err error, t *trace) ErrorClass {
 		return Connect
 	case strings.Contains(err.Error(), "response headers exceeded"):
 		return TooLarge
+	case t.first.Load() != 0 && !isBroken(err):
+		return Malformed // something came, and the connection is not to blame
 	}
 	return Reset
+}
+
+// isBroken reports whether a connection ended, or failed, before the end of an
+// answer's head.
+func isBroken(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &op)
 }
 
 func isTimeout(err error) bool {
@@ -217,11 +240,12 @@ func scrub(err error, target *url.URL) string {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	msg := err.Error()
+	msg := strings.TrimPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: ")
 	if target.RawQuery != "" {
 		msg = strings.ReplaceAll(msg, target.RawQuery, "…")
 	}
-	return msg[:min(len(msg), 500)]
+	// What is malformed may be quoted in it.
+	return strings.ToValidUTF8(msg[:min(len(msg), 500)], string(utf8.RuneError))
 }
 
 // transport of a tenant: the common one, or, when it has networks of its own,
@@ -254,29 +278,30 @@ func (s *Sender) transport(tenant int64) *http.Transport {
 	return t
 }
 
-// Transport is the guarded way to the outside that a tenant's pushes take, for
-// what else is asked there on the tenant's behalf. It follows no redirects.
-func (s *Sender) Transport(tenant int64) http.RoundTripper { return s.transport(tenant) }
+// Transport returns the guarded way to the outside that a tenant's pushes take,
+// for what else is asked there on the tenant's behalf. It follows no redirects,
+// and gives answers without their content coding.
+func (s *Sender) Transport(tenant int64) http.RoundTripper { return outside{s.transport(tenant)} }
 
 func (s *Sender) newTransport(own []netip.Prefix) *http.Transport {
 	guard := NewGuard(append(append([]netip.Prefix(nil), s.Allow...), own...))
 	guard.Self = s.Self
-	dialer := &net.Dialer{
-		Timeout:   connectMax,
-		KeepAlive: 30 * time.Second,
-		Resolver:  s.Resolver,
-		Control:   guard.Control,
+	dialer := &dialer{
+		resolver: s.Resolver, control: guard.Control,
+		tls: &tls.Config{
+			MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, RootCAs: s.roots,
+			ClientSessionCache: tls.NewLRUClientSessionCache(1024),
+		},
 	}
 	return &http.Transport{
 		Proxy:                  nil, // with one, the guard would see the proxy's address
-		DialContext:            dialer.DialContext,
+		DialContext:            dialer.dialContext,
+		DialTLSContext:         dialer.dialTLSContext,
 		MaxIdleConns:           10_000,
 		MaxIdleConnsPerHost:    maxIdlePerKey,
 		IdleConnTimeout:        60 * time.Second,
-		TLSHandshakeTimeout:    5 * time.Second,
 		MaxResponseHeaderBytes: maxHeader,
-		DisableCompression:     true, // we keep what was sent, and need no gzip bombs
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(1024)},
+		DisableCompression:     true, // what comes in a coding is decoded here, within bounds
 		// HTTP/1.1 only: one slow answer must not stall its siblings on a shared connection.
 		Protocols: http1(),
 	}
@@ -300,17 +325,25 @@ func (s *Sender) CloseIdle() {
 // trace measures the steps of a request. Its hooks may run on other
 // goroutines, even after the request has ended.
 type trace struct {
-	dnsStart, dnsDone, connStart, connDone, tlsStart, tlsDone, first atomic.Int64 // ns since began
-	remote                                                           atomic.Pointer[net.TCPAddr]
+	// All in ns since began; 0: it did not happen.
+	dnsStart, dnsDone, connStart, connDone, connFailed, tlsStart, tlsDone, first atomic.Int64
+
+	remote atomic.Pointer[net.TCPAddr]
 }
 
 func (t *trace) hooks(began time.Time) *httptrace.ClientTrace {
 	mark := func(m *atomic.Int64) { m.CompareAndSwap(0, max(int64(time.Since(began)), 1)) }
 	return &httptrace.ClientTrace{
-		DNSStart:          func(httptrace.DNSStartInfo) { mark(&t.dnsStart) },
-		DNSDone:           func(httptrace.DNSDoneInfo) { mark(&t.dnsDone) },
-		ConnectStart:      func(string, string) { mark(&t.connStart) },
-		ConnectDone:       func(string, string, error) { mark(&t.connDone) },
+		DNSStart:     func(httptrace.DNSStartInfo) { mark(&t.dnsStart) },
+		DNSDone:      func(httptrace.DNSDoneInfo) { mark(&t.dnsDone) },
+		ConnectStart: func(string, string) { mark(&t.connStart) },
+		ConnectDone: func(_, _ string, err error) {
+			if err == nil { // of several addresses the first that answers counts
+				mark(&t.connDone)
+			} else {
+				t.connFailed.Store(int64(time.Since(began)))
+			}
+		},
 		TLSHandshakeStart: func() { mark(&t.tlsStart) },
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
 			if err == nil {
@@ -318,6 +351,7 @@ func (t *trace) hooks(began time.Time) *httptrace.ClientTrace {
 			}
 		},
 		GotConn: func(i httptrace.GotConnInfo) {
+			begin(i.Conn)
 			if addr, ok := i.Conn.RemoteAddr().(*net.TCPAddr); ok {
 				t.remote.Store(addr)
 			}
@@ -332,6 +366,9 @@ func (t *trace) fill(a *Attempt) {
 			return 0
 		}
 		return time.Duration(to.Load() - from.Load())
+	}
+	if t.connDone.Load() == 0 {
+		t.connDone.Store(t.connFailed.Load())
 	}
 	a.DNS, a.Connect, a.TLS = span(&t.dnsStart, &t.dnsDone), span(&t.connStart, &t.connDone), span(&t.tlsStart, &t.tlsDone)
 	a.First = time.Duration(t.first.Load())

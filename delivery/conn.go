@@ -1,0 +1,66 @@
+package delivery
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
+)
+
+// conn is a connection to a receiver, with two habits that the transport above
+// it lacks.
+//
+// An answer counts once it came. A receiver may answer before it has read all of
+// a large push, and close the connection: then the rest of the push cannot be
+// written, and the transport would drop the answer in favour of that error,
+// depending on which of its goroutines is faster. So once something of a request
+// was written, a connection that the receiver cut takes the rest as if it were
+// written, and what can still be read decides.
+//
+// Answers are acknowledged at once, see quickAck.
+type conn struct {
+	net.Conn
+	ack     func()
+	written atomic.Bool // something of the request under way
+	cut     atomic.Bool // by the receiver: nothing can be written any more
+}
+
+func newConn(c net.Conn) *conn { return &conn{Conn: c, ack: quickAck(c)} }
+
+// begin says that a request is about to use the connection.
+func begin(c net.Conn) {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	if c, ok := c.(*conn); ok {
+		c.written.Store(false)
+	}
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	if c.cut.Load() {
+		return c.lost(p, net.ErrClosed)
+	}
+	n, err := c.Conn.Write(p)
+	if err == nil {
+		c.written.Store(true)
+		c.ack()
+		return n, nil
+	}
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		c.cut.Store(true)
+		return c.lost(p, err)
+	}
+	return n, err
+}
+
+// lost pretends that p was written, unless it is the first of a request: then
+// the receiver cannot have heard of that, and the transport may take another
+// connection.
+func (c *conn) lost(p []byte, err error) (int, error) {
+	if c.written.Load() {
+		return len(p), nil
+	}
+	return 0, err
+}
