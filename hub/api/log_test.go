@@ -323,7 +323,7 @@ func TestSubscriptionsByAPI(t *testing.T) {
 	}
 
 	// Shown once; the same POST again gives the one that is there.
-	again := h.Do("POST", "/v1/subscriptions", h.Owner, `{"name":"crm","url":"https://other.example/"}`)
+	again := h.Do("POST", "/v1/subscriptions", h.Owner, `{"name":"crm","url":"https://crm.example/push"}`)
 	require.Equal(t, 200, again.Status)
 	require.Equal(t, s["id"], again.JSON(t)["id"])
 	for _, a := range []hubtest.Answer{again, h.Do("GET", path, h.Owner, nil), h.Do("GET", "/v1/subscriptions", h.Owner, nil), h.Do("GET", path+"/versions", h.Owner, nil)} {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -109,7 +110,9 @@ func refuse(ps []event.Problem) error {
 }
 
 // CreateSubscription is POST /v1/subscriptions: 201 with the secrets, this
-// once; 200 without them for a name that is there already.
+// once. For a name that the tenant has already it changes nothing: 200 without
+// secrets if all settings that are given are those of the subscription with that
+// name, else 409 with its id.
 func (a *API) CreateSubscription(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
 	if _, err := query(r); err != nil {
 		return 0, nil, err
@@ -127,11 +130,26 @@ func (a *API) CreateSubscription(r *http.Request, c access.Caller, _ httprouter.
 	if err != nil {
 		return 0, nil, err
 	}
-	view := answerSubscription(sub, made)
 	if !made {
-		return http.StatusOK, view, nil
+		if differing := subscriptions.Differences(raw, s, sub.Subscription); len(differing) > 0 {
+			return 0, nil, nameTaken(sub, differing)
+		}
+		return http.StatusOK, answerSubscription(sub, false), nil
 	}
+	view := answerSubscription(sub, true)
 	return http.StatusCreated, view.at("/v1/subscriptions/" + sub.ID), nil
+}
+
+// nameTaken is the problem of a request whose name is that of a subscription with
+// other values in the fields that differ.
+func nameTaken(sub *Subscription, differing []string) error {
+	p := problem.New(http.StatusConflict, fmt.Sprintf("subscription %s is named %q and has other settings: %s",
+		sub.ID, sub.Name, strings.Join(differing, ", ")))
+	p.Errors = append(p.Errors, problem.Error{Field: "id", Message: sub.ID})
+	for _, field := range differing {
+		p.Errors = append(p.Errors, problem.Error{Field: field, Message: "is not that of the subscription with this name"})
+	}
+	return p
 }
 
 // ListSubscriptions is GET /v1/subscriptions.
