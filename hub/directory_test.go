@@ -131,7 +131,7 @@ func TestDirectoryBadInput(t *testing.T) {
 		{"/v1/directory/agents/u", ``, 400, ""},
 		{"/v1/directory/queues/q", `{"media":"fax"}`, 422, "media"},
 		{"/v1/directory/departments/d", `{"siteId":"x"}`, 422, "siteId"},
-		{"/v1/directory/groups/" + strings.Repeat("g", 129), `{}`, 422, "groupId"},
+		{"/v1/directory/groups/" + strings.Repeat("g", 257), `{}`, 422, "groupId"},
 		{"/v1/directory/teams/u", `{}`, 404, ""},
 		{"/v1/directory", `{"teams":[]}`, 422, "teams"},
 		{"/v1/directory", `{"agents":{}}`, 422, "agents"},

@@ -126,9 +126,9 @@ func TestRecordingBadInput(t *testing.T) {
 		status          int
 		field           string
 	}{
-		{"a%20b", "audio/mpeg", "x", 422, "id"},
-		{"a%00b", "audio/mpeg", "x", 422, "id"},
-		{strings.Repeat("x", 129), "audio/mpeg", "x", 422, "id"},
+		{"a%09b", "audio/mpeg", "x", 422, "id"},
+		{"a%00b", "audio/mpeg", "x", 400, ""},
+		{strings.Repeat("x", 257), "audio/mpeg", "x", 422, "id"},
 		{"r", "audio/mpeg", "", 422, ""},
 		{"r", "text/html", "<p>", 415, ""},
 		{"r", "audio/;;", "x", 415, ""},

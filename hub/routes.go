@@ -122,7 +122,7 @@ func (h *Routes) table() []route {
 		{"GET", "/v1/directory/:kind/:id", only(owner), v1(h.API.GetObject)},
 		{"DELETE", "/v1/directory/:kind/:id", only(owner), v1(h.API.DeleteObject)},
 
-		{"PUT", "/v1/recordings/:id", only(owner), h.API.PutRecording},
+		{"PUT", "/v1/recordings/:id", only(owner), v1(h.API.PutRecording)},
 		{"GET", "/v1/recordings/:id", only(owner, access.Query), h.API.GetRecording},
 		{"HEAD", "/v1/recordings/:id", only(owner, access.Query), h.API.GetRecording},
 		{"DELETE", "/v1/recordings/:id", only(owner), v1(h.API.DeleteRecording)},
@@ -156,7 +156,7 @@ func (h *Routes) Handler() http.Handler {
 			m.Handle(rt.Method, rt.Path, rt.Handle)
 		}
 	}
-	return h.outermost(m)
+	return h.outermost(h.byEscapedPath(m))
 }
 
 func (h *Routes) refusal(status int, detail string) http.Handler {

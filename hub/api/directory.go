@@ -12,6 +12,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/directory"
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/problem"
 )
 
@@ -44,6 +45,16 @@ func kindOf(ps httprouter.Params) (directory.Kind, error) {
 		return "", problem.New(http.StatusNotFound, fmt.Sprintf("the directory has %v", directory.Kinds))
 	}
 	return k, nil
+}
+
+// objectID is the key that the path names, read as events read their ids.
+// ErrNotFound when no object can have it.
+func objectID(ps httprouter.Params) (string, error) {
+	id, ok := event.Identity(ps.ByName("id"))
+	if !ok {
+		return "", ErrNotFound
+	}
+	return id, nil
 }
 
 // readObject reads one object of a kind; path names it in problems, id is the
@@ -171,7 +182,11 @@ func (a *API) GetObject(r *http.Request, c access.Caller, ps httprouter.Params) 
 	if err != nil {
 		return 0, nil, err
 	}
-	o, err := a.Directory.FindObject(r.Context(), c.Tenant, k, ps.ByName("id"))
+	id, err := objectID(ps)
+	if err != nil {
+		return 0, nil, err
+	}
+	o, err := a.Directory.FindObject(r.Context(), c.Tenant, k, id)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -200,10 +215,14 @@ func (a *API) ListObjects(r *http.Request, c access.Caller, ps httprouter.Params
 // DeleteObject is DELETE /v1/directory/{kind}/{id}.
 func (a *API) DeleteObject(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	k, err := kindOf(ps)
-	if err == nil {
-		err = a.Directory.DeleteObject(r.Context(), c, c.Tenant, k, ps.ByName("id"))
-	}
 	if err != nil {
+		return 0, nil, err
+	}
+	id, err := objectID(ps)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := a.Directory.DeleteObject(r.Context(), c, c.Tenant, k, id); err != nil {
 		return 0, nil, err
 	}
 	return http.StatusNoContent, nil, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/audit"
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/recording"
 )
@@ -47,11 +48,18 @@ func (a *API) viewRecording(r *recording.Recording) recordingView {
 
 // PutRecording is PUT /v1/recordings/{id}: the MP3 itself, or as JSON the https
 // URL where it stands.
-func (a *API) PutRecording(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
-	id := ps.ByName("id")
-	if !recording.ValidID(id) {
-		a.fail(w, r, problem.Field(http.StatusUnprocessableEntity, "id", "must be 1 to 128 letters, digits and . _ : -"))
-		return
+func (a *API) PutRecording(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
+	rec, err := a.takeRecording(r, c, ps.ByName("id"))
+	if err != nil {
+		return 0, nil, recordingProblem(err)
+	}
+	return http.StatusOK, a.viewRecording(rec), nil
+}
+
+func (a *API) takeRecording(r *http.Request, c access.Caller, id string) (*recording.Recording, error) {
+	id, ok := event.Identity(id)
+	if !ok {
+		return nil, problem.Field(http.StatusUnprocessableEntity, "id", "must be at most 256 bytes of text without control characters")
 	}
 	media := ""
 	if ct := r.Header.Get("Content-Type"); ct != "" {
@@ -60,35 +68,27 @@ func (a *API) PutRecording(w http.ResponseWriter, r *http.Request, c access.Call
 			media = "unreadable"
 		}
 	}
-	var rec *recording.Recording
-	var err error
+
 	switch media {
 	case "application/json":
 		var in struct {
 			SourceURL string `json:"sourceUrl"`
 		}
-		if err = decode(r, &in); err != nil {
-			break
+		if err := decode(r, &in); err != nil {
+			return nil, err
 		}
 		if in.SourceURL == "" {
-			err = problem.Field(http.StatusUnprocessableEntity, "sourceUrl", "is required")
-			break
+			return nil, problem.Field(http.StatusUnprocessableEntity, "sourceUrl", "is required")
 		}
-		rec, err = a.Recordings.Register(r.Context(), c, id, in.SourceURL)
+		return a.Recordings.Register(r.Context(), c, id, in.SourceURL)
+
 	case "", "audio/mpeg", "audio/mp3", "audio/mpeg3", "application/octet-stream":
 		if r.ContentLength > recording.MaxSize {
-			err = recording.ErrTooLarge
-			break
+			return nil, recording.ErrTooLarge
 		}
-		rec, err = a.Recordings.Put(r.Context(), c, id, r.Body)
-	default:
-		err = problem.New(http.StatusUnsupportedMediaType, "the body must be audio/mpeg, or application/json with sourceUrl")
+		return a.Recordings.Put(r.Context(), c, id, r.Body)
 	}
-	if err != nil {
-		a.fail(w, r, recordingProblem(err))
-		return
-	}
-	a.answer(w, r, http.StatusOK, a.viewRecording(rec))
+	return nil, problem.New(http.StatusUnsupportedMediaType, "the body must be audio/mpeg, or application/json with sourceUrl")
 }
 
 // recordingProblem says what an error of the library is to the caller.
@@ -128,7 +128,7 @@ func (a *API) Listen(w http.ResponseWriter, r *http.Request, c access.Caller, id
 		return err
 	}
 	if r.Method != http.MethodHead {
-		if err := a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: audit.RecordingView, Object: "recording/" + id}); err != nil {
+		if err := a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: audit.RecordingView, Object: "recording/" + rec.ID}); err != nil {
 			return err
 		}
 	}
@@ -137,7 +137,11 @@ func (a *API) Listen(w http.ResponseWriter, r *http.Request, c access.Caller, id
 
 // DeleteRecording is DELETE /v1/recordings/{id}.
 func (a *API) DeleteRecording(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
-	if err := a.Recordings.Delete(r.Context(), c, ps.ByName("id")); err != nil {
+	id, ok := event.Identity(ps.ByName("id"))
+	if !ok {
+		return 0, nil, ErrNotFound
+	}
+	if err := a.Recordings.Delete(r.Context(), c, id); err != nil {
 		return 0, nil, recordingProblem(err)
 	}
 	return http.StatusNoContent, nil, nil

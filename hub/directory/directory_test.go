@@ -35,8 +35,13 @@ func TestCheckAgent(t *testing.T) {
 		"key only in itself":    {func(a *directory.Agent) { a.AgentUUID = "u-1" }, "", nil},
 		"no key":                {func(a *directory.Agent) {}, "", []string{"agentUUID"}},
 		"another key":           {func(a *directory.Agent) { a.AgentUUID = "u-2" }, "u-1", []string{"agentUUID"}},
-		"long key":              {func(a *directory.Agent) {}, strings.Repeat("u", 129), []string{"agentUUID"}},
-		"key with a slash":      {func(a *directory.Agent) { a.AgentUUID = "a/b" }, "", []string{"agentUUID"}},
+		"longest key":           {func(a *directory.Agent) {}, strings.Repeat("é", 128), nil},
+		"long key":              {func(a *directory.Agent) {}, strings.Repeat("u", 257), []string{"agentUUID"}},
+		"key with a slash":      {func(a *directory.Agent) { a.AgentUUID = "PJSIP/1001" }, "", nil},
+		"key with other signs":  {func(a *directory.Agent) { a.AgentUUID = "sip:a b@c|100%" }, "", nil},
+		"key that is no text":   {func(a *directory.Agent) {}, "a\xff", []string{"agentUUID"}},
+		"blanks in the path":    {func(a *directory.Agent) { a.AgentUUID = "u-1" }, " u-1\t", nil},
+		"only blanks":           {func(a *directory.Agent) { a.AgentUUID = "\t" }, " ", []string{"agentUUID"}},
 		"key with a tab":        {func(a *directory.Agent) { a.AgentUUID = "a\tb" }, "", []string{"agentUUID"}},
 		"longest text":          {func(a *directory.Agent) { a.AgentName = long }, "u", nil},
 		"texts too long":        {func(a *directory.Agent) { a.AgentName, a.Email = long+"x", long+"x" }, "u", []string{"agentName", "email"}},
@@ -72,6 +77,8 @@ func TestCheckOthers(t *testing.T) {
 	require.Equal(t, "siteId", directory.Check(&directory.Department{DepartmentID: "d", SiteID: -1}, "")[0].Field)
 	require.Equal(t, "description", directory.Check(&directory.Department{DepartmentID: "d", Description: strings.Repeat("x", 2001)}, "")[0].Field)
 	require.Equal(t, "departmentId", directory.Check(&directory.Department{}, "")[0].Field)
+	require.Equal(t, "departmentId", directory.Check(&directory.Department{DepartmentID: "a|b"}, "")[0].Field, "events would name two")
+	require.Empty(t, directory.Check(&directory.Department{DepartmentID: "a/b"}, ""))
 	require.Equal(t, "groupId", directory.Check(&directory.Group{}, "")[0].Field)
 	require.Equal(t, "queueId", directory.Check(&directory.Queue{}, "")[0].Field)
 	require.Equal(t, "media", directory.Check(&directory.Queue{QueueID: "q", Media: "fax"}, "")[0].Field)

@@ -1,14 +1,15 @@
 // Package directory holds what events do not say: names, departments, groups,
-// skills and capacity of a tenant's agents and queues, kept through the API. It
-// imports nothing of ours.
+// skills and capacity of a tenant's agents and queues, kept through the API. Its
+// keys are ids of events.
 package directory
 
 import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/hookline/hookline/hub/event"
 )
 
 // Kind of an object, as it is called in URLs.
@@ -137,22 +138,31 @@ type Problem struct{ Field, Message string }
 // ids that come twice. nil: nothing is wrong.
 func Check(o Object, id string) []Problem {
 	c := &checker{}
-	field := o.Kind().KeyField()
-	switch key := strings.TrimSpace(o.Key()); {
-	case key == "" && id == "":
-		c.bad(field, "is required")
-	case key == "":
-		o.setKey(id)
-	case id != "" && key != id:
-		c.bad(field, fmt.Sprintf("is %q, and the path says %q", cut(key), cut(id)))
-	default:
-		o.setKey(key)
-	}
-	if key := o.Key(); len(c.problems) == 0 && (utf8.RuneCountInString(key) > 128 || strings.ContainsFunc(key, unicode.IsControl) || strings.ContainsAny(key, "/|")) {
-		c.bad(field, "must be at most 128 characters, without / and | and control characters")
-	}
+	c.key(o, id)
 	o.check(c)
 	return c.problems
+}
+
+// key checks the key of an object, which its path may give, too: what events may
+// name is a key. They separate departments by a bar, so none can have one.
+func (c *checker) key(o Object, inPath string) {
+	field := o.Kind().KeyField()
+	inPath, pathOK := event.Identity(inPath)
+	key, ok := event.Identity(o.Key())
+	if key == "" {
+		key, ok = inPath, pathOK
+	}
+	switch {
+	case key == "":
+		c.bad(field, "is required")
+	case inPath != "" && key != inPath:
+		c.bad(field, fmt.Sprintf("is %q, and the path says %q", cut(key), cut(inPath)))
+	case !ok:
+		c.bad(field, "must be at most 256 bytes of text without control characters")
+	case o.Kind() == Departments && strings.Contains(key, "|"):
+		c.bad(field, "must be without |, which separates departments in events")
+	}
+	o.setKey(key)
 }
 
 func cut(s string) string {
@@ -175,6 +185,14 @@ func (c *checker) text(field string, s *string, most int) {
 	}
 }
 
+// id trims an id as events trim it, and bounds it.
+func (c *checker) id(field string, s *string) {
+	*s, _ = event.Identity(*s)
+	if utf8.RuneCountInString(*s) > MaxText || strings.ContainsRune(*s, 0) {
+		c.bad(field, fmt.Sprintf("must be at most %d characters, and none of them NUL", MaxText))
+	}
+}
+
 func (c *checker) list(field string, ids *[]string) {
 	if len(*ids) > MaxList {
 		c.bad(field, fmt.Sprintf("must be at most %d ids", MaxList))
@@ -183,7 +201,7 @@ func (c *checker) list(field string, ids *[]string) {
 	seen := make(map[string]bool, len(*ids))
 	tidy := []string{} // never null
 	for i, id := range *ids {
-		c.text(fmt.Sprintf("%s[%d]", field, i), &id, MaxText)
+		c.id(fmt.Sprintf("%s[%d]", field, i), &id)
 		switch {
 		case id == "":
 			c.bad(fmt.Sprintf("%s[%d]", field, i), "must not be empty")
@@ -208,7 +226,7 @@ func (c *checker) oneOf(field, s string, words ...string) {
 }
 
 func (a *Agent) check(c *checker) {
-	c.text("agentID", &a.AgentID, MaxText)
+	c.id("agentID", &a.AgentID)
 	c.text("agentName", &a.AgentName, MaxText)
 	c.text("email", &a.Email, MaxText)
 	c.list("departmentIds", &a.DepartmentIDs)
@@ -216,16 +234,16 @@ func (a *Agent) check(c *checker) {
 	c.list("queueIds", &a.QueueIDs)
 	c.number("maxConcurrentChats", a.MaxConcurrentChats, -1, MaxChats)
 	c.number("phoneType", a.PhoneType, 0, 5)
-	c.text("thisDN", &a.ThisDN, MaxText)
+	c.id("thisDN", &a.ThisDN)
 	c.oneOf("clientType", a.ClientType, "Web", "Android", "IOS", "Unknown")
 	c.oneOf("sipStatus", a.SIPStatus, "online", "offline")
-	c.text("chatAgentId", &a.ChatAgentID, MaxText)
+	c.id("chatAgentId", &a.ChatAgentID)
 }
 
 func (d *Department) check(c *checker) {
 	c.text("name", &d.Name, MaxText)
 	c.text("description", &d.Description, MaxDescription)
-	c.text("guid", &d.GUID, MaxText)
+	c.id("guid", &d.GUID)
 	c.number("siteId", d.SiteID, 0, 1<<31-1)
 }
 
@@ -234,7 +252,7 @@ func (g *Group) check(c *checker) { c.text("name", &g.Name, MaxText) }
 func (q *Queue) check(c *checker) {
 	c.text("name", &q.Name, MaxText)
 	c.oneOf("media", q.Media, "", "call", "chat")
-	c.text("departmentId", &q.DepartmentID, MaxText)
-	c.text("groupId", &q.GroupID, MaxText)
+	c.id("departmentId", &q.DepartmentID)
+	c.id("groupId", &q.GroupID)
 	c.text("strategy", &q.Strategy, MaxText)
 }

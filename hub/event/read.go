@@ -224,7 +224,7 @@ func (p *pass) text(f *field, tok []byte) reading {
 			p.warn("unknown_code", f.name, f.name+" has a value that is not known")
 		}
 	}
-	if identities&(1<<f.slot) != 0 {
+	if identities&(1<<f.slot) != 0 { // the rule of Identity, with the reason
 		switch {
 		case len(s) > maxIdentity:
 			p.refuse("too_long", f.name, f.name+" has more than "+strconv.Itoa(maxIdentity)+" bytes")

@@ -145,17 +145,6 @@ func places(what string, total, each int) fair.Slots[int64] {
 	return fair.Slots[int64]{What: what, Total: total, Each: each, Waiting: waitingEach, Patience: patience}
 }
 
-// ValidID says whether id can be that of a recording: 1..128 of [A-Za-z0-9._:-].
-func ValidID(id string) bool {
-	for i := range len(id) {
-		c := id[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' && c != ':' {
-			return false
-		}
-	}
-	return id != "" && len(id) <= 128
-}
-
 // Put stores what body holds as the recording of that id, in place of an earlier
 // one. ctx is that of the request whose body it is. ErrTooLarge, ErrEmpty, ErrRead,
 // *fair.Full.

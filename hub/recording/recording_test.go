@@ -351,12 +351,3 @@ func TestServeWithoutBytes(t *testing.T) {
 	require.Empty(t, w.Header())
 	require.Empty(t, w.Body.Bytes())
 }
-
-func TestValidID(t *testing.T) {
-	for id, want := range map[string]bool{
-		"6bf3cbb1": true, "a-b_c.d:e": true, strings.Repeat("x", 128): true, ".": true,
-		"": false, strings.Repeat("x", 129): false, "a/b": false, "a b": false, "é": false, "a\x00": false,
-	} {
-		require.Equal(t, want, recording.ValidID(id), "%q", id)
-	}
-}

@@ -10,13 +10,15 @@ import (
 
 	"gocloud.dev/blob"
 
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/fair"
 )
 
 // Find a recording of a tenant with its bytes; one that stands elsewhere is
 // fetched first. ErrNotFound, ErrSource, ErrBusy, *fair.Full.
 func (l *Library) Find(ctx context.Context, tenant int64, id string) (*Recording, error) {
-	if !ValidID(id) {
+	id, ok := event.Identity(id)
+	if !ok {
 		return nil, ErrNotFound
 	}
 	r, err := l.Store.FindRecording(ctx, tenant, id)

@@ -11,7 +11,8 @@ import (
 	"github.com/hookline/hookline/hub/dialect"
 )
 
-const prefix = "/v4/livechat/realtime/"
+// prefix of the paths below /v4, in small letters.
+const prefix = "/livechat/realtime/"
 
 // query is one request of one who may make it.
 type query struct {
@@ -42,10 +43,11 @@ func (a *API) Owns(path string) bool {
 	return len(path) > 3 && strings.EqualFold(path[:4], "/v4/")
 }
 
-func (a *API) serve(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
-	path := strings.ToLower(strings.TrimSuffix(r.URL.Path, "/"))
-	handle := a.handlers()[strings.TrimPrefix(path, prefix)]
-	if !strings.HasPrefix(path, prefix) || handle == nil {
+func (a *API) serve(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
+	path := strings.ToLower(strings.TrimSuffix(ps.ByName("path"), "/"))
+	name, is := strings.CutPrefix(path, prefix)
+	handle := a.handlers()[name]
+	if !is || handle == nil {
 		a.Refuse(w, r, http.StatusNotFound, "there is nothing at this path")
 		return
 	}
