@@ -37,6 +37,7 @@ type bounds struct {
 	strangers fair.Budget[netip.Addr]
 	queries   fair.Slots[int64] // requests that are worked on
 	reports   fair.Slots[int64] // those that look at much
+	parsers   fair.Slots[int64] // large bodies of events that are taken apart
 	answers   fair.Slots[int64] // large answers on their way
 }
 
@@ -52,6 +53,10 @@ func newBounds() *bounds {
 		},
 		reports: fair.Slots[int64]{
 			What: "reports", Total: max(2, processors), Each: max(1, min(processors/2, queriesEach)),
+			Waiting: queriesWait, Patience: queryPatient,
+		},
+		parsers: fair.Slots[int64]{
+			What: "large requests", Total: max(2, processors), Each: max(1, min(processors/2, queriesEach)),
 			Waiting: queriesWait, Patience: queryPatient,
 		},
 		answers: fair.Slots[int64]{What: "large answers", Total: answersTotal, Each: answersEach},

@@ -153,7 +153,7 @@ func (h *Hub) wire() {
 		Store: h.db, Sender: h.sender, Subs: h.db.Index(), Requests: config.MaxRequests(), Observe: h.observe, Log: h.log,
 	})
 	h.ingest = &ingest.Handler{
-		Store: h.db, Metrics: ingest.NewMetrics(h.metrics.registry),
+		Store: h.db, Metrics: ingest.NewMetrics(h.metrics.registry), Bodies: &h.bounds.bodies, Parsers: &h.bounds.parsers,
 		Limit: func(tenant int64) int { return h.limits(tenant).EventsPerSecond },
 		Full: func(tenant int64) bool {
 			return h.db.PendingOf(tenant) >= h.limits(tenant).Effective().PendingDeliveries

@@ -3,25 +3,10 @@ package ingest
 import (
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
 )
-
-// budget bounds the bytes that all requests together hold.
-type budget struct{ held atomic.Int64 }
-
-// take n more bytes, unless that makes more than most.
-func (b *budget) take(n, most int64) bool {
-	if b.held.Add(n) > most {
-		b.held.Add(-n)
-		return false
-	}
-	return true
-}
-
-func (b *budget) give(n int64) { b.held.Add(-n) }
 
 // buckets holds one token bucket a tenant.
 type buckets struct {

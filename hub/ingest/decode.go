@@ -102,7 +102,7 @@ func (s *source) Read(p []byte) (int, error) {
 }
 
 // read the body of r into q, decompressed.
-func (h *Handler) read(q *request, r *http.Request) *problem.Details {
+func (h *Handler) read(q *request, r *http.Request, tenant int64) *problem.Details {
 	size := int64(firstChunk)
 	src := &source{r: r.Body}
 	if r.ContentLength > MaxRequest {
@@ -125,7 +125,7 @@ func (h *Handler) read(q *request, r *http.Request) *problem.Details {
 	}
 	for {
 		if int64(len(q.body)) == q.held {
-			if !h.grow(q, size) {
+			if !h.grow(q, tenant, size) {
 				return explain(errFull, src)
 			}
 			size = q.held // double from now on
@@ -143,10 +143,10 @@ func (h *Handler) read(q *request, r *http.Request) *problem.Details {
 	}
 }
 
-// grow charges n bytes more, and makes room for them.
-func (h *Handler) grow(q *request, n int64) bool {
+// grow charges n bytes more to the tenant, and makes room for them.
+func (h *Handler) grow(q *request, tenant, n int64) bool {
 	n = min(n, MaxRequest+1-q.held)
-	if !h.inFlight.take(n, h.maxInFlight()) {
+	if h.Bodies != nil && !h.Bodies.Take(tenant, n) {
 		return false
 	}
 	q.held += n

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/problem"
 )
 
@@ -27,20 +28,17 @@ const MaxHops = 8
 // Handler is POST /v1/events and POST /v1/events/{type}. Set its fields before
 // the first request; zero values mean the defaults.
 type Handler struct {
-	Store       Store
-	Limit       func(tenant int64) int  // events a second of a tenant; default, also for 0: 1,000
-	Full        func(tenant int64) bool // a tenant has as many pending deliveries as it may; nil: never
-	MaxInFlight int64                   // bytes of bodies being read or waiting for their commit, all requests together; default 64 MiB
-	ReadTimeout time.Duration           // for a body to come in; default 30 s
-	Now         func() time.Time        // default time.Now
-	Metrics     *Metrics                // nil: none
-	Log         *slog.Logger            // default slog.Default()
+	Store   Store
+	Limit   func(tenant int64) int  // events a second of a tenant; default, also for 0: 1,000
+	Full    func(tenant int64) bool // a tenant has as many pending deliveries as it may; nil: never
+	Bodies  *fair.Budget[int64]     // of bodies, decompressed, from their first byte to their commit; nil: no bound
+	Parsers *fair.Slots[int64]      // of large bodies being taken apart; nil: no bound
+	Now     func() time.Time        // default time.Now
+	Metrics *Metrics                // nil: none
+	Log     *slog.Logger            // default slog.Default()
 
-	inFlight budget
-	buckets  buckets
+	buckets buckets
 }
-
-func (h *Handler) maxInFlight() int64 { return cmp.Or(h.MaxInFlight, 64<<20) }
 
 func (h *Handler) now() time.Time {
 	if h.Now != nil {
@@ -66,10 +64,12 @@ func (h *Handler) perSecond(tenant int64) int {
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, c access.Caller, typ string) {
 	q := requests.Get().(*request)
 	defer func() { // also when something panics
-		h.inFlight.give(q.held)
+		if h.Bodies != nil {
+			h.Bodies.Give(c.Tenant, q.held)
+		}
 		q.free()
 	}()
-	if refused := h.take(q, w, r, c, typ); refused != nil {
+	if refused := h.take(q, r, c, typ); refused != nil {
 		h.Metrics.refusal(strconv.Itoa(refused.Status))
 		problem.Write(w, *refused)
 		return
@@ -78,7 +78,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, c access.Caller,
 }
 
 // take does all but the answer. It returns why nothing was taken.
-func (h *Handler) take(q *request, w http.ResponseWriter, r *http.Request, c access.Caller, typ string) *problem.Details {
+func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string) *problem.Details {
 	if c.Tenant == 0 {
 		return problem.New(http.StatusForbidden, "a key of the platform belongs to no tenant; events need a tenant's key")
 	}
@@ -97,22 +97,23 @@ func (h *Handler) take(q *request, w http.ResponseWriter, r *http.Request, c acc
 	if h.Full != nil && h.Full(c.Tenant) {
 		return backlogged()
 	}
-	// Whoever is past the limit already is not worth reading.
+	// Whoever is past the limit already is not worth reading. A request counts as one
+	// event at least, also if it brings none: reading and refusing it is work, too.
 	limiter := h.buckets.find(c.Tenant, h.perSecond(c.Tenant), h.now())
-	if limiter.TokensAt(h.now()) < 1 {
-		return tooMany(wait(limiter, 1, h.now()))
+	if now := h.now(); !limiter.AllowN(now, 1) {
+		return tooMany(wait(limiter, 1, now))
 	}
 
-	if refused := h.receive(q, w, r); refused != nil {
+	if refused := h.read(q, r, c.Tenant); refused != nil {
 		return refused
 	}
 	h.Metrics.request(len(q.body))
 	gate := event.Gate{CompanyID: c.CompanyID, Strict: c.Strict, Now: h.Now}
-	if refused := q.split(gate, t, f); refused != nil {
+	if refused := h.parse(q, r, c.Tenant, gate, t, f); refused != nil {
 		return refused
 	}
-	if now := h.now(); !limiter.AllowN(now, len(q.items)) {
-		return tooMany(wait(limiter, len(q.items), now))
+	if now, more := h.now(), len(q.items)-1; !limiter.AllowN(now, more) {
+		return tooMany(wait(limiter, more, now))
 	}
 
 	events := make([]*event.Event, 0, len(q.items))
@@ -126,16 +127,25 @@ func (h *Handler) take(q *request, w http.ResponseWriter, r *http.Request, c acc
 	return h.commit(q, r, events)
 }
 
-// receive reads the body within its time.
-func (h *Handler) receive(q *request, w http.ResponseWriter, r *http.Request) *problem.Details {
-	conn := http.NewResponseController(w)
-	timed := conn.SetReadDeadline(time.Now().Add(cmp.Or(h.ReadTimeout, 30*time.Second))) == nil // not in tests with a recorder
-	refused := h.read(q, r)
-	if timed && refused == nil {
-		// Else the deadline would end the request's context during a long commit.
-		_ = conn.SetReadDeadline(time.Time{})
+// parseAlone is the most bytes of a body that is taken apart without a place: that
+// takes less than a millisecond.
+const parseAlone = 64 << 10
+
+// parse splits the body into items. Large bodies keep a processor busy, so that a
+// tenant may have only some of them taken apart at a time.
+func (h *Handler) parse(q *request, r *http.Request, tenant int64, g event.Gate, t event.Type, f format) *problem.Details {
+	if len(q.body) > parseAlone && h.Parsers != nil {
+		place, err := h.Parsers.Take(r.Context(), tenant, 0)
+		var full *fair.Full
+		switch {
+		case errors.As(err, &full):
+			return &problem.Details{Status: full.Status(), Detail: full.Error() + "; nothing was taken", RetryAfter: full.After}
+		case err != nil:
+			return problem.New(http.StatusServiceUnavailable, "the request was given up")
+		}
+		defer place.Free()
 	}
-	return refused
+	return q.split(g, t, f)
 }
 
 // commit stores the events and notes a result for each item.

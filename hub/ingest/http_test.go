@@ -21,6 +21,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/fair"
 )
 
 // shelf is a store: a slice with a method.
@@ -226,7 +227,7 @@ func TestRefusedRequests(t *testing.T) {
 		"platform":           {sent{body: held("a", "1"), caller: access.Caller{Role: access.Platform}}, 403},
 	} {
 		store := &shelf{}
-		h := &Handler{Store: store}
+		h := &Handler{Store: store, Bodies: roomy()}
 		w := h.post(c.sent)
 		require.Equal(t, c.status, w.Code, "%s: %s", name, w.Body)
 		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"), name)
@@ -239,7 +240,7 @@ func TestRefusedRequests(t *testing.T) {
 		require.NotEmpty(t, p.Title)
 		require.NotEmpty(t, p.Detail)
 		require.Empty(t, store.events, "%s: nothing is taken", name)
-		require.Zero(t, h.inFlight.held.Load(), name)
+		require.Zero(t, h.Bodies.Held(), name)
 	}
 }
 
@@ -302,11 +303,11 @@ func TestTenantPastItsLimit(t *testing.T) {
 	require.Equal(t, 429, w.Code)
 	require.Equal(t, "1", w.Header().Get("Retry-After"), "300 are missing: 429 ms")
 	require.Len(t, store.events, MaxEvents, "nothing is taken of what is refused")
-	require.Equal(t, 202, h.post(sent{body: item}).Code, "and no token spent")
+	require.Equal(t, 202, h.post(sent{body: item}).Code, "it cost one token, not 1,000")
 	require.Equal(t, 202, h.post(sent{body: item, caller: access.Caller{Tenant: 8, CompanyID: "other"}}).Code, "others are not affected")
 	h.Limit = nil
 	now = now.Add(time.Second)
-	require.Equal(t, 202, h.post(sent{body: batch}).Code, "a new limit holds at once: 699 and 1,000 more, at most 1,000")
+	require.Equal(t, 202, h.post(sent{body: batch}).Code, "a new limit holds at once: 698 and 1,000 more, at most 1,000")
 }
 
 func TestBucketsOfIdleTenantsAreDropped(t *testing.T) {
@@ -321,9 +322,12 @@ func TestBucketsOfIdleTenantsAreDropped(t *testing.T) {
 	require.Less(t, b.find(-1, 10, now).TokensAt(now), 200.0, "one that is not full stays")
 }
 
+// roomy is a budget in which every body has room.
+func roomy() *fair.Budget[int64] { return &fair.Budget[int64]{Total: 64 << 20} }
+
 func TestBytesInFlightAreBounded(t *testing.T) {
 	store := &shelf{gate: make(chan struct{}), asked: make(chan struct{})}
-	h := &Handler{Store: store, MaxInFlight: firstMost + firstChunk}
+	h := &Handler{Store: store, Bodies: &fair.Budget[int64]{Total: 2*firstMost + firstChunk}}
 	body := held("a", "1") + strings.Repeat(" ", firstMost-200)
 	first := make(chan *httptest.ResponseRecorder)
 	go func() { first <- h.post(sent{body: body}) }()
@@ -332,11 +336,16 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 	w := h.post(sent{body: body})
 	require.Equal(t, 503, w.Code)
 	require.Equal(t, "1", w.Header().Get("Retry-After"))
+	other := sent{body: held("a", "1"), caller: access.Caller{Tenant: 8, CompanyID: "other"}}
+	others := make(chan *httptest.ResponseRecorder)
+	go func() { others <- h.post(other) }()
+	<-store.asked // there is room for what another tenant sends
 	close(store.gate)
+	require.Equal(t, 202, (<-others).Code)
 	require.Equal(t, 202, (<-first).Code)
 	store.asked = nil
 	require.Equal(t, 202, h.post(sent{body: body}).Code)
-	require.Zero(t, h.inFlight.held.Load())
+	require.Zero(t, h.Bodies.Held())
 }
 
 func TestPooledMemoryStaysOutOfEvents(t *testing.T) {
@@ -356,8 +365,9 @@ func TestPooledMemoryStaysOutOfEvents(t *testing.T) {
 
 // On a real connection: no Content-Length, and a sender that stops half way.
 func TestBodiesThatComeInPieces(t *testing.T) {
-	h := &Handler{Store: &shelf{}, ReadTimeout: 50 * time.Millisecond}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.Serve(w, r, caller, "") }))
+	h := &Handler{Store: &shelf{}}
+	gate := fair.Gate{Body: fair.Pace{Stall: 50 * time.Millisecond}}
+	srv := httptest.NewServer(gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.Serve(w, r, caller, "") })))
 	t.Cleanup(srv.Close)
 
 	post := func(body io.Reader) int {
@@ -413,14 +423,14 @@ func FuzzServe(f *testing.F) {
 	allowed := []int{202, 207, 400, 409, 413, 415, 422}
 	f.Fuzz(func(t *testing.T, body []byte, contentType, encoding, typ string) {
 		store := &shelf{}
-		h := &Handler{Store: store}
+		h := &Handler{Store: store, Bodies: roomy()}
 		r := httptest.NewRequest("POST", "/v1/events", bytes.NewReader(body))
 		r.Header["Content-Type"], r.Header["Content-Encoding"] = []string{contentType}, []string{encoding}
 		w := httptest.NewRecorder()
 		h.Serve(w, r, caller, typ)
 		require.Contains(t, allowed, w.Code)
 		require.True(t, json.Valid(w.Body.Bytes()), "%s", w.Body)
-		require.Zero(t, h.inFlight.held.Load())
+		require.Zero(t, h.Bodies.Held())
 		if w.Code >= 400 {
 			require.Empty(t, store.events)
 		}
