@@ -1,6 +1,8 @@
 package hub_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net"
@@ -104,4 +106,60 @@ func TestUnreadAnswers(t *testing.T) {
 		require.False(t, is && timeout.Timeout(), "open after %s", time.Since(began))
 		require.Less(t, n, int64(200*100_000))
 	}
+}
+
+// tenant makes another tenant, and returns an owner's key of it.
+func tenant(t *testing.T, h *hubtest.Hub, companyID string) string {
+	t.Helper()
+	made := h.Do("POST", "/v1/tenants", hubtest.PlatformKey, map[string]any{"companyId": companyID, "name": companyID})
+	require.Equal(t, http.StatusCreated, made.Status, "%s", made.Body)
+	key := h.Do("POST", "/v1/tenants/"+companyID+"/keys", hubtest.PlatformKey, map[string]any{"role": "owner", "name": "test"})
+	require.Equal(t, http.StatusCreated, key.Status, "%s", key.Body)
+	return key.JSON(t)["key"].(string)
+}
+
+// squeezed is the head of a request whose body is gzip of 7 MiB, of which all comes
+// but the last byte.
+func squeezed(t *testing.T, key string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := z.Write(bytes.Repeat([]byte(" "), 7<<20))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return fmt.Sprintf("POST /v1/events HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer %s\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s",
+		key, b.Len(), b.Bytes()[:b.Len()-1])
+}
+
+// Bodies of gzip that stall after they have grown hold a part of the budget, not all
+// of it, and only until they are cut off: others' events are taken meanwhile.
+func TestStalledGzip(t *testing.T) {
+	t.Parallel()
+	h := hubtest.Start(t)
+	flood := tenant(t, h, "flood")
+	c := connect(t, h, 64, squeezed(t, flood))
+	time.Sleep(2 * time.Second) // all have grown as far as they can
+	for n := range 50 {
+		a := h.Do("POST", "/v1/events", h.Owner, "["+hubtest.Ringing(fmt.Sprint("c", n), n)+strings.Repeat(" ", 1<<20)+"]")
+		require.Equal(t, http.StatusAccepted, a.Status, "%s", a.Body)
+	}
+	c.wait(30 * time.Second)
+	require.Equal(t, http.StatusAccepted, h.Do("POST", "/v1/events", flood, hubtest.Ringing("c", 1)).Status, "it may go on itself")
+}
+
+// Uploads that stall keep the places of their tenant, and only until they are cut
+// off: others put and hear recordings meanwhile.
+func TestStalledUploads(t *testing.T) {
+	t.Parallel()
+	h := hubtest.Start(t)
+	flood := tenant(t, h, "flood")
+	c := connect(t, h, 64, fmt.Sprintf("PUT /v1/recordings/r HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer %s\r\nContent-Type: audio/mpeg\r\nContent-Length: %d\r\n\r\nsound", flood, 1<<20))
+	time.Sleep(time.Second)
+	for range 5 {
+		a := h.Do("PUT", "/v1/recordings/mine", h.Owner, "sound", "Content-Type", "audio/mpeg")
+		require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
+		a = h.Do("GET", "/v1/recordings/mine", h.Owner, nil)
+		require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
+	}
+	c.wait(60 * time.Second)
 }
