@@ -12,21 +12,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Cable is the way from a process to its database, or to a broker.
+// Cable is a connection that tests can cut, from a process to its database or to a
+// broker.
 type Cable struct {
-	URL string // of the server, by this way
+	URL string // of the server, through the cable
 
 	t     testing.TB
 	proxy *toxiproxy.Proxy
 }
 
-// NewCable to the server of a URL. It goes with the test.
+// NewCable returns a cable to the server of a URL. It is removed at the end of the
+// test.
 func NewCable(t testing.TB, server string) *Cable {
 	t.Helper()
 	u, err := url.Parse(server)
 	require.NoError(t, err)
-	none := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()) // it serves nothing
-	c := &Cable{t: t, proxy: toxiproxy.NewProxy(none, t.Name(), "127.0.0.1:0", u.Host)}
+	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()) // a proxy needs it; it does not run
+	c := &Cable{t: t, proxy: toxiproxy.NewProxy(api, t.Name(), "127.0.0.1:0", u.Host)}
 	require.NoError(t, c.proxy.Start())
 	u.Host = c.proxy.Listen
 	c.URL = u.String()
@@ -37,16 +39,16 @@ func NewCable(t testing.TB, server string) *Cable {
 	return c
 }
 
-// Cut the cable: it carries nothing, and neither end hears why. After Mend what was
-// asked arrives, late; answers are lost, and the connections end.
+// Cut cuts the cable: it carries nothing, and neither end notices. After Mend, requests
+// arrive late, answers are lost, and the connections end.
 func (c *Cable) Cut() {
 	c.t.Helper()
 	c.Mend()
 	c.add("latency", "upstream", "latency", (24 * time.Hour).Milliseconds())
-	c.add("timeout", "downstream", "timeout", 0) // for ever
+	c.add("timeout", "downstream", "timeout", 0) // without an end
 }
 
-// Slow lets everything take so much longer, each way.
+// Slow delays everything by some time, in each direction.
 func (c *Cable) Slow(by time.Duration) {
 	c.t.Helper()
 	c.Mend()
@@ -54,16 +56,18 @@ func (c *Cable) Slow(by time.Duration) {
 	c.add("latency", "downstream", "latency", by.Milliseconds())
 }
 
+// add adds one of toxiproxy's faults, with one attribute, to a direction.
 func (c *Cable) add(toxic, way, attribute string, value int64) {
 	c.t.Helper()
-	_, err := c.proxy.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(`{"type":%q,"stream":%q,"attributes":{%q:%d}}`, toxic, way, attribute, value)))
+	text := fmt.Sprintf(`{"type":%q,"stream":%q,"attributes":{%q:%d}}`, toxic, way, attribute, value)
+	_, err := c.proxy.Toxics.AddToxicJson(strings.NewReader(text))
 	require.NoError(c.t, err)
 }
 
-// Mend the cable: it is as good as new.
+// Mend repairs the cable.
 func (c *Cable) Mend() { c.proxy.Toxics.ResetToxics(c.t.Context()) }
 
-// Drop all connections: both ends hear that they ended. New ones can be made.
+// Drop ends all connections, and both ends notice. New ones can be made.
 func (c *Cable) Drop() {
 	c.t.Helper()
 	c.proxy.Stop()

@@ -12,18 +12,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Event is one server-sent event; a comment has no name and no id.
+// Event is one server-sent event. A comment has only Data.
 type Event struct{ Name, Data, ID string }
 
-// Stream is an answer of server-sent events.
+// Stream is an answer with server-sent events.
 type Stream struct {
-	Answer // Body only of a refusal
+	Answer // it has a Body only if the hub refused
 	events chan Event
 	Close  context.CancelFunc // hangs up
 }
 
-// Stream makes a GET request with a key. Headers come in pairs. The test's end
-// hangs up.
+// Stream makes a GET request with a key. Headers come in pairs. The stream is closed at
+// the end of the test.
 func (h *Hub) Stream(path, key string, headers ...string) *Stream {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -36,9 +36,14 @@ func (h *Hub) Stream(path, key string, headers ...string) *Stream {
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
+
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(h.t, err)
-	s := &Stream{Answer: Answer{Status: resp.StatusCode, Header: resp.Header}, events: make(chan Event, 1000), Close: cancel}
+	s := &Stream{
+		Answer: Answer{Status: resp.StatusCode, Header: resp.Header},
+		events: make(chan Event, 1000),
+		Close:  cancel,
+	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
 		s.Body, err = io.ReadAll(resp.Body)
@@ -49,6 +54,7 @@ func (h *Hub) Stream(path, key string, headers ...string) *Stream {
 	return s
 }
 
+// read reads events until the stream ends.
 func (s *Stream) read(body io.ReadCloser) {
 	defer body.Close()
 	defer close(s.events)
@@ -71,7 +77,8 @@ func (s *Stream) read(body io.ReadCloser) {
 	}
 }
 
-// Next event, at most 20 s from now; false: the stream has ended.
+// Next waits for the next event, at most 20 s. It returns false if the stream has
+// ended.
 func (s *Stream) Next(t testing.TB) (Event, bool) {
 	t.Helper()
 	select {
@@ -83,7 +90,7 @@ func (s *Stream) Next(t testing.TB) (Event, bool) {
 	}
 }
 
-// Poll is Next that waits only so long; false: nothing came.
+// Poll is Next with a shorter wait. It also returns false if no event came.
 func (s *Stream) Poll(wait time.Duration) (Event, bool) {
 	select {
 	case e, ok := <-s.events:

@@ -21,20 +21,21 @@ import (
 	_ "github.com/lib/pq" // the driver "postgres"
 )
 
-// Server is a private server on a free loopback port. It ends with the
-// process that started it, however that ends.
+// Server is a private server on a free loopback port. It ends with the process that
+// started it, even if that is killed.
 type Server struct {
 	URL  string // of the database postgres
 	Dir  string
 	Port int
 	bin  string
 	cmd  *exec.Cmd
-	hold io.WriteCloser // the server's keeper reads it: closed, the server stops
+	hold io.WriteCloser // input of the server's keeper, which stops the server when it is closed
 }
 
-// Start makes a cluster in a new folder below one that is there, "" for that of
-// temporary files, and starts it. The folder must be open to the user postgres,
-// or nobody, when we are root. settings are passed as -c.
+// Start makes a cluster in a new folder and starts it. The new folder is below an
+// existing one, or below that for temporary files if below is empty. If this process
+// runs as root the user postgres, or nobody, must have access to the folder. settings
+// are passed as -c.
 func Start(below string, settings ...string) (*Server, error) {
 	bin, err := postgresBin()
 	if err != nil {
@@ -51,7 +52,10 @@ func Start(below string, settings ...string) (*Server, error) {
 	if s.Port, err = freeTCP(); err != nil {
 		return nil, err
 	}
-	out, err := s.command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync").CombinedOutput()
+
+	initdb := s.command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"),
+		"-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	out, err := initdb.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
@@ -63,16 +67,19 @@ func Start(below string, settings ...string) (*Server, error) {
 func (s *Server) Start(settings ...string) error {
 	args := []string{
 		"-D", filepath.Join(s.Dir, "data"), "-h", "127.0.0.1", "-p", strconv.Itoa(s.Port),
-		"-c", "unix_socket_directories=", "-c", "max_connections=300", "-c", "shared_buffers=128MB", "-c", "logging_collector=off",
+		"-c", "unix_socket_directories=", "-c", "max_connections=300", "-c", "shared_buffers=128MB",
+		"-c", "logging_collector=off",
 	}
 	for _, c := range settings {
 		args = append(args, "-c", c)
 	}
-	// The keeper ends the server and cleans up when its own input ends, which it
-	// does when this process goes, also by kill -9.
+
+	// The keeper is a shell that ends the server and cleans up when its own input ends,
+	// as it does when this process ends, even by kill -9.
 	script := `"$0" "$@" </dev/null & pid=$!; echo $pid; read -r how
 		if [ "$how" = keep ]; then wait $pid; else kill -INT $pid 2>/dev/null; wait $pid; rm -rf "$PWD"; fi`
 	s.cmd = s.command("/bin/sh", append([]string{"-c", script, filepath.Join(s.bin, "postgres")}, args...)...)
+
 	log, err := os.OpenFile(filepath.Join(s.Dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -89,6 +96,8 @@ func (s *Server) Start(settings ...string) error {
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
+
+	// The first thing that the keeper prints is the server's process id.
 	var pid int
 	if _, err := fmt.Fscanln(stdout, &pid); err != nil {
 		return fmt.Errorf("start postgres: %w", err)
@@ -99,6 +108,7 @@ func (s *Server) Start(settings ...string) error {
 	return s.ready()
 }
 
+// ready waits until the server answers.
 func (s *Server) ready() error {
 	db, err := sql.Open("postgres", s.URL)
 	if err != nil {
@@ -120,7 +130,7 @@ func (s *Server) ready() error {
 	}
 }
 
-// PID of the server's main process.
+// PID returns the id of the server's main process.
 func (s *Server) PID() (int, error) {
 	b, err := os.ReadFile(filepath.Join(s.Dir, "pid"))
 	if err != nil {
@@ -129,8 +139,8 @@ func (s *Server) PID() (int, error) {
 	return strconv.Atoi(string(b))
 }
 
-// Signal the server and wait until it has ended: SIGINT stops it fast (clients
-// are cut off), SIGQUIT at once, as a crash does.
+// Signal sends a signal to the server and waits until it has ended. SIGINT stops it
+// fast, which cuts clients off; SIGQUIT stops it at once, as a crash does.
 func (s *Server) Signal(sig syscall.Signal) error {
 	pid, err := s.PID()
 	if err != nil {
@@ -141,7 +151,7 @@ func (s *Server) Signal(sig syscall.Signal) error {
 	}
 	_, _ = io.WriteString(s.hold, "keep\n")
 	_ = s.hold.Close()
-	_ = s.cmd.Wait() // its status says how it was ended, which we know
+	_ = s.cmd.Wait() // an error only says that a signal ended it
 	return nil
 }
 
@@ -150,7 +160,7 @@ func (s *Server) Stop() error {
 	return errors.Join(s.Signal(syscall.SIGINT), os.RemoveAll(s.Dir))
 }
 
-// postgresBin finds the folder of the server's programs.
+// postgresBin returns the folder of the server's programs.
 func postgresBin() (string, error) {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is well-formed
 	if len(found) > 0 {
@@ -159,18 +169,22 @@ func postgresBin() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		return filepath.Dir(path), nil
 	}
-	return "", errors.New("PostgreSQL's server programs are not installed: on Debian, apt-get install postgresql; make test does so as root")
+	return "", errors.New("PostgreSQL's server programs are not installed: " +
+		"on Debian, apt-get install postgresql; make test does so as root")
 }
 
-// command runs as user postgres, or nobody, when we are root: PostgreSQL refuses root.
+// command returns a command that runs as the user postgres, or nobody, if this process
+// runs as root, because PostgreSQL refuses to run as root.
 func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = s.Dir
-	// A group of its own: a Ctrl-C for us must not end it before we are done with it.
+	// In a group of its own a Ctrl-C for this process does not reach it: it must not
+	// end before this process has stopped it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: unprivileged()}
 	return cmd
 }
 
+// own gives a folder to the user that the server runs as.
 func (s *Server) own(dir string) error {
 	cred := unprivileged()
 	if cred == nil {
@@ -179,6 +193,8 @@ func (s *Server) own(dir string) error {
 	return os.Chown(dir, int(cred.Uid), int(cred.Gid))
 }
 
+// unprivileged returns the user to run the server as, or nil if this process does not
+// run as root.
 func unprivileged() *syscall.Credential {
 	if os.Geteuid() != 0 {
 		return nil
@@ -210,27 +226,29 @@ func (s *Server) CreateDatabase(ctx context.Context, name string) (string, error
 	return strings.Replace(s.URL, "/postgres?", "/"+name+"?", 1), nil
 }
 
-// CountStatements are the settings with which Statements knows what ran.
+// CountStatements are the settings that Statements and RowsChanged need.
 var CountStatements = []string{"shared_preload_libraries=pg_stat_statements", "pg_stat_statements.max=10000"}
 
-// Statements that a database ran for clients so far, BEGIN and COMMIT among them.
-// The server was started with CountStatements.
+// Statements returns how many statements a database has run for clients, including
+// BEGIN and COMMIT. The server must have been started with CountStatements.
 func Statements(ctx context.Context, url string) (n int64, err error) {
-	return counted(ctx, url, "calls", "%")
+	return sumOf(ctx, url, "calls", "%")
 }
 
-// RowsChanged are the rows of a table that UPDATE and DELETE changed so far, as
-// Statements counts.
+// RowsChanged returns how many rows of a table UPDATE and DELETE have changed. The
+// server must have been started with CountStatements.
 func RowsChanged(ctx context.Context, url, table string) (n int64, err error) {
-	updated, err := counted(ctx, url, "rows", "UPDATE "+table+" %")
+	updated, err := sumOf(ctx, url, "rows", "UPDATE "+table+" %")
 	if err != nil {
 		return 0, err
 	}
-	deleted, err := counted(ctx, url, "rows", "DELETE FROM "+table+" %")
+	deleted, err := sumOf(ctx, url, "rows", "DELETE FROM "+table+" %")
 	return updated + deleted, err
 }
 
-func counted(ctx context.Context, url, what, statements string) (n int64, err error) {
+// sumOf adds up a column of pg_stat_statements, over the statements that are like a
+// pattern.
+func sumOf(ctx context.Context, url, column, pattern string) (n int64, err error) {
 	db, err := sql.Open("postgres", url)
 	if err != nil {
 		return 0, err
@@ -239,15 +257,18 @@ func counted(ctx context.Context, url, what, statements string) (n int64, err er
 	if _, err := db.ExecContext(ctx, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"); err != nil {
 		return 0, fmt.Errorf("count statements: %w", err)
 	}
-	// What counts must not be counted.
-	err = db.QueryRowContext(ctx, "SELECT COALESCE(sum("+what+`), 0) FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%'
-		AND query LIKE $1 AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`, statements).Scan(&n)
+
+	// It leaves out the statements that only count.
+	err = db.QueryRowContext(ctx, "SELECT COALESCE(sum("+column+`), 0) FROM pg_stat_statements
+		WHERE query NOT LIKE '%pg_stat_statements%' AND query LIKE $1
+		AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`, pattern).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count statements: %w", err)
 	}
 	return n, nil
 }
 
+// freeTCP returns a free port.
 func freeTCP() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -20,23 +20,23 @@ import (
 	"time"
 )
 
-// Server is a private node on free loopback ports. It ends with the process
-// that started it, however that ends.
+// Server is a private node on free loopback ports. It ends with the process that
+// started it, even if that is killed.
 type Server struct {
-	URL   string // amqp://…/: of the virtual host "/", or with the name of another behind it
+	URL   string // amqp://…/, of the virtual host "/"; append the name of another one for its URL
 	Admin string // http://…: the management API
 
 	dir  string
 	env  []string
 	pid  int
 	cmd  *exec.Cmd
-	hold io.WriteCloser // the node's keeper reads it: closed, the node stops
+	hold io.WriteCloser // input of the node's keeper, which stops the node when it is closed
 }
 
-// String is what Parse reads.
+// String returns the text that Parse reads.
 func (s *Server) String() string { return s.URL + " " + s.Admin }
 
-// Parse a node that another process started, as String gave it. It cannot be
+// Parse returns a node that another process started, from its String. It cannot be
 // stopped or started.
 func Parse(at string) (*Server, error) {
 	amqp, admin, ok := strings.Cut(at, " ")
@@ -46,19 +46,21 @@ func Parse(at string) (*Server, error) {
 	return &Server{URL: amqp, Admin: admin}, nil
 }
 
-const bin = "/usr/lib/rabbitmq/bin/" // not Debian's wrapper, which changes to a user of its own
+const bin = "/usr/lib/rabbitmq/bin/" // not Debian's wrapper, which switches to another user
 
-// Installed says whether the programs are there.
+// Installed reports whether the programs are there.
 func Installed() bool {
 	_, err := os.Stat(bin + "rabbitmq-server")
 	return err == nil
 }
 
-// Start makes a node in a new folder below one that is there, "" for that of
-// temporary files, and starts it. settings are lines of rabbitmq.conf.
+// Start makes a node in a new folder and starts it. The new folder is below an
+// existing one, or below that for temporary files if below is empty. settings are
+// lines of rabbitmq.conf.
 func Start(below string, settings ...string) (*Server, error) {
 	if !Installed() {
-		return nil, errors.New("RabbitMQ is not installed: on Debian, apt-get install rabbitmq-server; make test does so as root")
+		return nil, errors.New("RabbitMQ is not installed: " +
+			"on Debian, apt-get install rabbitmq-server; make test does so as root")
 	}
 	dir, err := os.MkdirTemp(below, "private-rabbit-")
 	if err != nil {
@@ -68,18 +70,23 @@ func Start(below string, settings ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	// The node gets ports, files and a name server of its own, and two threads.
 	s := &Server{
 		dir: dir, URL: "amqp://guest:guest@127.0.0.1:" + ports[0] + "/", Admin: "http://127.0.0.1:" + ports[1],
 		env: append(os.Environ(),
-			"HOME="+dir,               // where the cookie is
-			"RUNNING_UNDER_SYSTEMD=1", // the script becomes the node, which so keeps its id
+			"HOME="+dir,               // for the cookie
+			"RUNNING_UNDER_SYSTEMD=1", // the script execs the node, which so has the script's id
 			"ERL_EPMD_PORT="+ports[3], "ERL_EPMD_ADDRESS=127.0.0.1",
 			"RABBITMQ_NODENAME=hubtest@localhost", "RABBITMQ_NODE_PORT="+ports[0], "RABBITMQ_DIST_PORT="+ports[2],
 			"RABBITMQ_MNESIA_BASE="+filepath.Join(dir, "mnesia"), "RABBITMQ_LOG_BASE="+filepath.Join(dir, "log"),
-			"RABBITMQ_CONFIG_FILE="+filepath.Join(dir, "rabbitmq.conf"), "RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(dir, "plugins"),
+			"RABBITMQ_CONFIG_FILE="+filepath.Join(dir, "rabbitmq.conf"),
+			"RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(dir, "plugins"),
 			"RABBITMQ_CONF_ENV_FILE="+filepath.Join(dir, "env"),
-			"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-start_epmd false +S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"),
+			"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-start_epmd false +S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none "+
+				"-kernel inet_dist_use_interface {127,0,0,1}"),
 	}
+
 	conf := append([]string{
 		"listeners.tcp.1 = 127.0.0.1:" + ports[0],
 		"management.tcp.ip = 127.0.0.1",
@@ -100,17 +107,21 @@ func Start(below string, settings ...string) (*Server, error) {
 
 // Start starts the node again after Signal.
 func (s *Server) Start() error {
-	// The keeper ends the node and its name server, by their ids, and cleans up
-	// when its own input ends, which it does when this process goes, also by kill -9.
+	// The keeper is a shell that ends the node and its name server, by their ids, and
+	// cleans up when its own input ends, as it does when this process ends, even by
+	// kill -9.
 	script := `epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 </dev/null >/dev/null 2>&1 & names=$!
 		until epmd -names >/dev/null 2>&1 || ! kill -0 $names; do sleep 0.05; done
 		"$0" </dev/null >>"$HOME/out" 2>&1 & pid=$!; echo $pid; read -r how
 		if [ "$how" = keep ]; then wait $pid; kill $names; wait $names
 		else kill -9 $pid; kill $names; wait; cd /; rm -rf "$HOME"; fi 2>/dev/null`
 	s.cmd = exec.Command("/bin/sh", "-c", script, bin+"rabbitmq-server")
-	s.cmd.Dir, s.cmd.Env = s.dir, s.env
-	// A Ctrl-C in the terminal reaches the tests, which end the keeper's input.
+	s.cmd.Dir = s.dir
+	s.cmd.Env = s.env
+	// In a group of its own a Ctrl-C in the terminal does not reach the keeper. It
+	// reaches the tests, which then end the keeper's input.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+
 	var err error
 	if s.hold, err = s.cmd.StdinPipe(); err != nil {
 		return err
@@ -122,13 +133,15 @@ func (s *Server) Start() error {
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
+
+	// The first thing that the keeper prints is the node's process id.
 	if _, err := fmt.Fscanln(stdout, &s.pid); err != nil {
 		return fmt.Errorf("start RabbitMQ: %w", err)
 	}
 	return s.ready()
 }
 
-// ready once clients of both kinds can connect.
+// ready waits until both AMQP and the management API answer.
 func (s *Server) ready() error {
 	var err error
 	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
@@ -146,6 +159,7 @@ func (s *Server) ready() error {
 	return fmt.Errorf("RabbitMQ does not answer: %w\n%s", err, out)
 }
 
+// dial connects to the AMQP port.
 func (s *Server) dial() error {
 	at, err := url.Parse(s.URL)
 	if err != nil {
@@ -158,18 +172,18 @@ func (s *Server) dial() error {
 	return conn.Close()
 }
 
-// PID of the node.
+// PID returns the process id of the node.
 func (s *Server) PID() int { return s.pid }
 
-// Signal the node and wait until it has ended: SIGTERM stops it as its operator
-// does, SIGKILL as a crash does.
+// Signal sends a signal to the node and waits until it has ended. SIGTERM stops it as
+// an operator does, SIGKILL as a crash does.
 func (s *Server) Signal(sig syscall.Signal) error {
 	if err := syscall.Kill(s.pid, sig); err != nil {
 		return err
 	}
 	_, _ = io.WriteString(s.hold, "keep\n")
 	_ = s.hold.Close()
-	_ = s.cmd.Wait() // its status says how it was ended, which we know
+	_ = s.cmd.Wait() // an error only says that a signal ended it
 	return nil
 }
 
@@ -185,7 +199,8 @@ func (s *Server) Ctl(args ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin+"rabbitmqctl", args...)
-	cmd.Dir, cmd.Env = s.dir, s.env
+	cmd.Dir = s.dir
+	cmd.Env = s.env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("rabbitmqctl %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
@@ -194,7 +209,7 @@ func (s *Server) Ctl(args ...string) error {
 
 var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-// Manage asks the management API; body is JSON, or "".
+// Manage makes a request to the management API. body is JSON, or empty.
 func (s *Server) Manage(method, path, body string) error {
 	at, err := url.Parse(s.Admin + path)
 	if err != nil {
@@ -204,6 +219,7 @@ func (s *Server) Manage(method, path, body string) error {
 	if err != nil {
 		return err
 	}
+
 	req.SetBasicAuth("guest", "guest")
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := client.Do(req)
@@ -218,8 +234,8 @@ func (s *Server) Manage(method, path, body string) error {
 	return err
 }
 
-// freePorts below those that the system gives to clients, so that nobody takes
-// them while the node is down.
+// freePorts returns free ports below those that the system gives to clients, so that
+// no client takes them while the node is down.
 func freePorts(n int) (ports []string, err error) {
 	for range 1000 {
 		if len(ports) == n {

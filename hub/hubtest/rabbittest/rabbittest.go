@@ -14,12 +14,12 @@ import (
 	"github.com/hookline/hookline/hub/hubtest/rabbitserver"
 )
 
-// Variable names a node for tests, as rabbitserve prints it. make test starts
-// one for all packages; without it, a test binary starts its own.
+// Variable is the environment variable with a node for tests, as rabbitserve prints
+// it. make test starts one for all packages. Without it, a test binary starts its own.
 const Variable = "HUBTEST_RABBITMQ"
 
-// VHost makes an empty virtual host for the test and returns its URL. It goes
-// with the test.
+// VHost makes an empty virtual host for the test and returns its URL. It is deleted at
+// the end of the test.
 func VHost(t testing.TB) string {
 	t.Helper()
 	s := Shared(t)
@@ -33,7 +33,7 @@ func VHost(t testing.TB) string {
 	return s.URL + name
 }
 
-// Shared is the node of VHost, for what does not disturb the tests of others.
+// Shared returns the node that VHost uses, for tests that do not disturb other tests.
 func Shared(t testing.TB) *rabbitserver.Server {
 	t.Helper()
 	leaveOutIfShort(t)
