@@ -16,8 +16,8 @@ import (
 	"github.com/hookline/hookline/hub/recording"
 )
 
-// openBlobs opens the blob store of the settings. Whether an S3 bucket answers
-// shows at its first use: without recordings the hub still works.
+// openBlobs opens the blob store of the settings. It does not find out whether an S3
+// bucket answers, because without recordings the hub still works.
 func openBlobs(ctx context.Context, s *config.Settings) (*blob.Bucket, error) {
 	folder := filepath.Join(s.Data, config.RecordingsFolder)
 	if s.BlobURL != "" {
@@ -34,9 +34,10 @@ func openBlobs(ctx context.Context, s *config.Settings) (*blob.Bucket, error) {
 		}
 		folder = u.Path
 	}
+
 	b, err := fileblob.OpenBucket(folder, &fileblob.Options{
 		CreateDir: true, DirFileMode: 0o700, Metadata: fileblob.MetadataDontWrite,
-		NoTempDir: true, // a rename from elsewhere may cross file systems
+		NoTempDir: true, // or it would rename a file from another folder, which may be on another file system
 	})
 	if err != nil {
 		return nil, fmt.Errorf("folder of recordings: %w", err)
@@ -44,7 +45,8 @@ func openBlobs(ctx context.Context, s *config.Settings) (*blob.Bucket, error) {
 	return b, nil
 }
 
-// library of recordings, whose sources are asked through the guard of pushes.
+// library returns the library of recordings. What it fetches goes through the network
+// guard of pushes.
 func (h *Hub) library() *recording.Library {
 	return recording.New(recording.Config{
 		Store: h.db, Bucket: h.blobs, Log: h.log,
@@ -53,7 +55,7 @@ func (h *Hub) library() *recording.Library {
 	})
 }
 
-// guard of a tenant's way to the outside.
+// guard returns the network guard of what the hub sends for a tenant.
 func (h *Hub) guard(tenant int64) *delivery.Guard {
 	allow := append([]netip.Prefix(nil), h.cfg.Allow...)
 	g := delivery.NewGuard(append(allow, h.tenantAllow(tenant)...))

@@ -11,23 +11,24 @@ import (
 	"github.com/hookline/hookline/hub/config"
 )
 
-// certificate of the listener, read again when its files change: they are
-// renewed every few weeks, and a restart would be a gap.
+// certificate is the certificate of the listener. It is read again when its files
+// change: they are renewed every few weeks, and a restart would be a gap.
 type certificate struct {
 	cert, key string
 	log       *slog.Logger
 
 	mu     sync.Mutex
 	loaded *tls.Certificate
-	stamps [2]stamp // of the files as last tried
+	stamps [2]stamp // of the files when they were read last
 }
 
+// stamp tells versions of a file apart.
 type stamp struct {
 	modified time.Time
 	size     int64
 }
 
-// newCertificate reads the files, PEM, for the first time.
+// newCertificate reads the files, which are PEM, for the first time.
 func newCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
 	c := &certificate{cert: cert, key: key, log: log}
 	stamps, err := c.look()
@@ -40,6 +41,7 @@ func newCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
 	return c, err
 }
 
+// look returns the stamps of the files as they are now.
 func (c *certificate) look() (s [2]stamp, err error) {
 	for i, path := range []string{c.cert, c.key} {
 		info, err := os.Stat(path)
@@ -51,8 +53,8 @@ func (c *certificate) look() (s [2]stamp, err error) {
 	return s, nil
 }
 
-// get is the certificate for a handshake. Files that cannot be read, or do not
-// fit each other because only one was replaced yet, leave the one in use.
+// get returns the certificate for a handshake. If the files cannot be read, or do not
+// fit each other because only one of them is new, the certificate in use stays.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,6 +62,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if err != nil || stamps == c.stamps {
 		return c.loaded, nil
 	}
+
 	c.stamps = stamps
 	loaded, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
@@ -71,7 +74,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.loaded, nil
 }
 
-// serverTLS is the configuration of the listener; nil without a certificate.
+// serverTLS returns the configuration of the listener; nil without a certificate.
 func serverTLS(s *config.Settings, log *slog.Logger) (*tls.Config, error) {
 	if s.TLSCert == "" {
 		return nil, nil

@@ -16,9 +16,9 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-// dialects are the vendors' APIs.
+// dialects returns the vendors' APIs.
 func (h *Hub) dialects(auth *access.Authenticator, api *api.API) []dialect.Dialect {
-	// Whoever is known waits for the place that his request needs.
+	// A caller who was recognized waits until there is room for the request.
 	admit := func(r *http.Request, c access.Caller, err error) (access.Caller, error) {
 		if err == nil {
 			err = h.bounds.admit(r, c)
@@ -39,6 +39,7 @@ func (h *Hub) dialects(auth *access.Authenticator, api *api.API) []dialect.Diale
 		c, err := auth.AuthenticateOAuth(r)
 		return admit(r, c, err)
 	}
+
 	return []dialect.Dialect{
 		&sobot.API{
 			Caller: byVendor(false), StreamCaller: byVendor(true), Tokens: auth.Tokens, Wrong: auth.Wrong,
@@ -67,14 +68,17 @@ func (h *Hub) dialects(auth *access.Authenticator, api *api.API) []dialect.Diale
 	}
 }
 
-// comm100Settings of a tenant, checked when they were set.
+// comm100Settings returns the settings of a tenant, which were checked when they were
+// set.
 func (h *Hub) comm100Settings(tenant int64) (s comm100.Settings) {
 	t := h.book.Tenant(tenant)
 	if t == nil {
 		return s
 	}
+
 	calls, _ := t.Settings["comm100.rateLimit"].(float64)
 	s.RateLimit = int(calls)
+
 	ids, _ := t.Settings["comm100.statusIds"].(map[string]any)
 	if len(ids) > 0 {
 		s.StatusIDs = map[int64]string{}
@@ -87,7 +91,8 @@ func (h *Hub) comm100Settings(tenant int64) (s comm100.Settings) {
 	return s
 }
 
-// boardSettings of a tenant: after how long without an event calls and chats are over.
+// boardSettings returns after how long without an event a tenant's calls and chats
+// count as over.
 func (h *Hub) boardSettings(tenant int64) live.Settings {
 	t := h.book.Tenant(tenant)
 	if t == nil {
@@ -100,14 +105,14 @@ func (h *Hub) boardSettings(tenant int64) live.Settings {
 	return live.Settings{StaleCall: ms("staleCallHours"), StaleChat: ms("staleChatHours")}
 }
 
-// now is Unix ms: the moment that a query is about. Tests may set it.
+// now returns the moment that a query is about, in Unix ms. Tests may set it.
 func (h *Hub) now(r *http.Request) (int64, error) {
-	given := r.Header.Values(dialect.NowHeader)
-	if !h.cfg.TestClock || len(given) == 0 {
+	values := r.Header.Values(dialect.NowHeader)
+	if !h.cfg.TestClock || len(values) == 0 {
 		return time.Now().UnixMilli(), nil
 	}
-	ms, err := strconv.ParseInt(given[0], 10, 64)
-	if err != nil || len(given) > 1 || ms < 0 || ms > lastInstant {
+	ms, err := strconv.ParseInt(values[0], 10, 64)
+	if err != nil || len(values) > 1 || ms < 0 || ms > lastInstant {
 		return 0, errors.New(dialect.NowHeader + ": must be a time in Unix milliseconds")
 	}
 	return ms, nil
@@ -116,14 +121,14 @@ func (h *Hub) now(r *http.Request) (int64, error) {
 // lastInstant is the end of the year 9999.
 const lastInstant = 253_402_300_799_999
 
-// zone of a tenant; nil: it has none.
+// zone returns the time zone of a tenant; nil if it has no zone.
 func (h *Hub) zone(tenant int64) *time.Location {
 	t := h.book.Tenant(tenant)
 	if t == nil || t.Timezone == "" {
 		return nil
 	}
 	loc, err := time.LoadLocation(t.Timezone)
-	if err != nil { // checked when it was set
+	if err != nil { // cannot happen: it was checked when it was set
 		h.log.Error("time zone of tenant", "tenant", t.CompanyID, "err", err)
 		return nil
 	}

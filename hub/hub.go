@@ -41,7 +41,7 @@ import (
 type Hub struct {
 	cfg     *config.Settings
 	log     *slog.Logger
-	process string // name of this one
+	process string // name of this process
 	db      *storage.DB
 	folds   *folds.Folds
 	boards  *live.Boards
@@ -49,9 +49,9 @@ type Hub struct {
 	lanes   *delivery.Dispatcher
 	sender  *delivery.Sender
 	pipe    *peers.Pipeline
-	notices *storage.Notices // of other processes; nil: there are none
-	broker  *rabbit.Broker   // nil: there is none
-	nudges  *rabbit.Nudges   // between processes, by the broker; nil: one of the two is missing
+	notices *storage.Notices // between processes, by PostgreSQL; nil on the embedded store
+	broker  *rabbit.Broker   // nil without HOOKLINE_AMQP_URL
+	nudges  *rabbit.Nudges   // between processes, by the broker; nil if notices or broker is
 	refresh *peers.Refresh
 	metrics *metrics
 	ops     *operations
@@ -64,15 +64,15 @@ type Hub struct {
 	blobs   *blob.Bucket
 	records *recording.Library
 	listen  net.Listener
-	scrape  net.Listener // of /metrics; nil: on the same listener
-	tls     *tls.Config  // of listen; nil: plain http
+	scrape  net.Listener // of /metrics; nil if that is on listen too
+	tls     *tls.Config  // of listen; nil for plain http
 	self    *delivery.Self
 	first   *FirstKeys
 }
 
 // FirstKeys are the credentials that the first start makes. They are shown once.
 type FirstKeys struct {
-	Platform  string // "" when the operator set it
+	Platform  string // empty if the operator set it
 	CompanyID string
 	Owner     string
 }
@@ -90,25 +90,30 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (*Hub, error)
 	return h, nil
 }
 
+// open opens the store, the listeners and the blob store, and plugs everything
+// together.
 func (h *Hub) open(ctx context.Context) (err error) {
 	if h.api, err = openapi.Load(); err != nil {
 		return err
 	}
-	h.metrics, h.ops = newMetrics(h.log), newOperations(h.log)
+	h.metrics = newMetrics(h.log)
+	h.ops = newOperations(h.log)
 	if h.pipe, err = peers.NewPipeline(h.log); err != nil {
 		return err
 	}
+
 	h.db, err = storage.Open(ctx, storage.Config{
-		Dir: h.cfg.Data, URL: h.cfg.DatabaseURL, Process: h.process, Box: h.cfg.Box, MaxPages: h.cfg.MaxPages, Nudge: h.pipe.Nudge, Log: h.log,
-		Committed: h.metrics.committed, Changed: h.ops.Changed, Acted: h.pipe.Changed, Stored: h.stored,
+		Dir: h.cfg.Data, URL: h.cfg.DatabaseURL, Process: h.process, Box: h.cfg.Box, MaxPages: h.cfg.MaxPages, Log: h.log,
+		Nudge: h.pipe.Nudge, Committed: h.metrics.committed, Changed: h.ops.Changed, Acted: h.pipe.Changed, Stored: h.stored,
 	})
 	if err != nil {
 		return err
 	}
-	// Of several processes that start on an empty store one makes the first keys.
+	// If several processes start on an empty store, one of them makes the first keys.
 	if err := h.db.Alone(ctx, func() error { return h.bootstrap(ctx) }); err != nil {
 		return err
 	}
+
 	if err := h.bind(ctx); err != nil {
 		return err
 	}
@@ -118,17 +123,19 @@ func (h *Hub) open(ctx context.Context) (err error) {
 	if h.blobs, err = openBlobs(ctx, h.cfg); err != nil {
 		return err
 	}
+
 	h.wire()
 	return h.joinOthers()
 }
 
-// joinOthers connects this process with those that serve the same store.
+// joinOthers connects this process with the others that serve the same store.
 func (h *Hub) joinOthers() (err error) {
 	if !h.db.Shared() {
 		h.pipe.Connect(h.lanes, nil)
 		h.lanes.OwnAll()
 		return nil
 	}
+
 	if h.notices, err = h.db.Notices(); err != nil {
 		return err
 	}
@@ -147,11 +154,16 @@ func (h *Hub) wire() {
 	h.ops.store = h.db
 	h.folds = storage.NewFolds(h.db)
 	h.boards = &live.Boards{Facts: h.folds, Directory: h.db.Directory().Of, Settings: h.boardSettings}
+
+	// Out: recordings that are fetched, and pushes.
 	h.sender = &delivery.Sender{Allow: h.cfg.Allow, TenantAllow: h.tenantAllow, Self: h.self}
 	h.records = h.library()
 	h.lanes = delivery.NewDispatcher(delivery.Config{
-		Store: h.db, Sender: h.sender, Subs: h.db.Index(), Requests: config.MaxRequests(), Observe: h.observe, Log: h.log,
+		Store: h.db, Sender: h.sender, Subs: h.db.Index(), Requests: config.MaxRequests(),
+		Observe: h.observe, Log: h.log,
 	})
+
+	// In: events by HTTP, and by the broker.
 	h.ingest = &ingest.Handler{
 		Store: h.db, Metrics: ingest.NewMetrics(h.metrics.registry), Bodies: &h.bounds.bodies, Parsers: &h.bounds.parsers,
 		Limit: func(tenant int64) int { return h.limits(tenant).EventsPerSecond },
@@ -159,21 +171,24 @@ func (h *Hub) wire() {
 			return h.db.PendingOf(tenant) >= h.limits(tenant).Effective().PendingDeliveries
 		},
 	}
-	h.watches = live.Watches{
-		Log: h.log, Streams: &h.streams, Limit: func(tenant int64) int { return h.limits(tenant).Effective().SSEStreams },
-		Opened: h.pipe.Opened,
-	}
 	if h.cfg.AMQPURL != "" {
 		h.broker = &rabbit.Broker{URL: h.cfg.AMQPURL, Process: h.process, Metrics: h.metrics.rabbit, Log: h.log}
+	}
+
+	// What streams watch, and what other processes change.
+	h.watches = live.Watches{
+		Log: h.log, Streams: &h.streams, Opened: h.pipe.Opened,
+		Limit: func(tenant int64) int { return h.limits(tenant).Effective().SSEStreams },
 	}
 	h.refresh = &peers.Refresh{Store: h.db, Book: h.book, Changes: h.pipe.Changes(), Log: h.log}
 	h.metrics.watch(h.db, h.lanes)
 }
 
-// feed takes events from the broker.
+// feed returns what takes events from the broker.
 func (h *Hub) feed() *rabbit.Feed {
 	m := &ingest.Messages{
-		Store: h.db, Tenants: h.book, FromUser: h.cfg.AMQPTenant == "user-id", Full: h.ingest.Full, Metrics: h.ingest.Metrics, Log: h.log,
+		Store: h.db, Tenants: h.book, FromUser: h.cfg.AMQPTenant == "user-id", Full: h.ingest.Full,
+		Metrics: h.ingest.Metrics, Log: h.log,
 	}
 	if h.db.Shared() {
 		m.Refresh = h.refresh.Read
@@ -181,13 +196,13 @@ func (h *Hub) feed() *rabbit.Feed {
 	return &rabbit.Feed{Broker: h.broker, Taker: m}
 }
 
-// stored hears of every tenant of which events were committed.
+// stored is called after each commit for every tenant that has new events.
 func (h *Hub) stored(tenant int64) {
 	h.watches.Changed(tenant)
 	h.pipe.Stored(tenant)
 }
 
-// observe hears of every outcome after its commit.
+// observe is called for every outcome after its commit.
 func (h *Hub) observe(r delivery.Report) {
 	h.metrics.observe(r)
 	h.ops.Ended(r)
@@ -195,21 +210,22 @@ func (h *Hub) observe(r delivery.Report) {
 	h.pipe.Attempted(r)
 }
 
+// routes returns the handler of all URLs.
 func (h *Hub) routes() http.Handler {
 	auth := &access.Authenticator{
 		Book: h.book, Trusted: h.cfg.Trusted,
 		Tokens: &access.Tokens{Key: h.cfg.Box.Subkey(signing.LabelToken), Book: h.book, Signs: h.db},
 		OAuth:  &access.OAuth1{Book: h.book, Signs: h.db, PublicURL: h.cfg.PublicBase()},
 	}
+
 	r := &Routes{
 		Auth: auth, Admit: h.bounds.admit,
 		API: &api.API{
-			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db, Events: h.db, Book: h.book, Log: h.log,
-			Audit: h.db, Tail: &h.tail, Streams: &h.streams,
-			Apps: h.db, Directory: h.db, Recordings: h.records, PublicURL: h.cfg.PublicBase(),
-			Rules:   h.rules,
-			Facets:  h.db.Index().Facets,
-			Cursors: api.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},
+			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db,
+			Events: h.db, Audit: h.db, Apps: h.db, Directory: h.db, Recordings: h.records,
+			Book: h.book, Tail: &h.tail, Streams: &h.streams, Rules: h.rules, Facets: h.db.Index().Facets,
+			Cursors:   api.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},
+			PublicURL: h.cfg.PublicBase(), Log: h.log,
 		},
 		Ingest:  h.ingest.Serve,
 		Healthz: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }),
@@ -218,6 +234,7 @@ func (h *Hub) routes() http.Handler {
 		Docs:    http.HandlerFunc(h.api.ServePage),
 		Log:     h.log,
 	}
+
 	r.Dialects = h.dialects(auth, r.API)
 	if h.scrape == nil {
 		r.Metrics = h.scrapeHandler()
@@ -229,7 +246,7 @@ func (h *Hub) scrapeHandler() http.Handler {
 	return promhttp.HandlerFor(h.metrics.registry, promhttp.HandlerOpts{})
 }
 
-// rules by which a tenant's subscriptions are checked.
+// rules returns the rules by which a tenant's subscriptions are checked.
 func (h *Hub) rules(tenant int64) subscriptions.Rules {
 	guard := h.guard(tenant)
 	allowECB := false
@@ -242,19 +259,21 @@ func (h *Hub) rules(tenant int64) subscriptions.Rules {
 	}
 }
 
+// tenantAllow returns the private networks that the pushes of a tenant may reach.
 func (h *Hub) tenantAllow(tenant int64) []netip.Prefix {
 	t := h.book.Tenant(tenant)
 	if t == nil || len(t.AllowNetworks) == 0 {
 		return nil
 	}
 	nets, err := delivery.ParseNetworks(t.AllowNetworks)
-	if err != nil { // checked when they were set
+	if err != nil { // cannot happen: they were checked when they were set
 		h.log.Error("networks of tenant", "tenant", t.CompanyID, "err", err)
 		return nil
 	}
 	return nets
 }
 
+// limits returns the limits of a tenant.
 func (h *Hub) limits(tenant int64) access.Limits {
 	if t := h.book.Tenant(tenant); t != nil {
 		return t.Limits
@@ -262,7 +281,8 @@ func (h *Hub) limits(tenant int64) access.Limits {
 	return access.Limits{}
 }
 
-// ready says whether the hub can do its work: the store answers and takes more.
+// ready answers whether the hub can do its work: whether the store answers and takes
+// more.
 func (h *Hub) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
@@ -274,13 +294,15 @@ func (h *Hub) ready(w http.ResponseWriter, r *http.Request) {
 	say(w, http.StatusOK, "ready")
 }
 
+// say answers with a line of text.
 func say(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+"\n") // the caller went away: nobody is left to tell
+	_, _ = io.WriteString(w, text+"\n") // fails if the caller went away
 }
 
+// bind opens the listeners.
 func (h *Hub) bind(ctx context.Context) (err error) {
 	var lc net.ListenConfig
 	if h.listen, err = lc.Listen(ctx, "tcp", h.cfg.Addr); err != nil {
@@ -289,6 +311,8 @@ func (h *Hub) bind(ctx context.Context) (err error) {
 	if h.cfg.TestClock && !isLoopback(h.listen.Addr()) {
 		return errors.New("HOOKLINE_TEST_CLOCK is for tests: it needs HOOKLINE_ADDR on loopback")
 	}
+
+	// Beyond loopback /metrics is on a listener of its own, as it asks for no key.
 	addr := h.cfg.MetricsAddr
 	if addr == "" && !isLoopback(h.listen.Addr()) {
 		addr = "127.0.0.1:9090"
@@ -301,6 +325,8 @@ func (h *Hub) bind(ctx context.Context) (err error) {
 	if h.tls, err = serverTLS(h.cfg, h.log); err != nil {
 		return err
 	}
+
+	// Pushes must not go to these listeners.
 	h.self = &delivery.Self{Public: h.cfg.Public}
 	for _, l := range []net.Listener{h.listen, h.scrape} {
 		if l == nil {
@@ -318,24 +344,25 @@ func isLoopback(a net.Addr) bool {
 	return ok && t.IP.IsLoopback()
 }
 
-// Addr is where the hub listens.
+// Addr returns the address where the hub listens.
 func (h *Hub) Addr() string { return h.listen.Addr().String() }
 
-// First are the keys that this start made; nil after the first start.
+// First returns the keys that this start made; nil if it was not the first start.
 func (h *Hub) First() *FirstKeys { return h.first }
 
 // Run serves until ctx ends, then stops in order: intake, attempts in flight,
 // their outcomes, the nudges. It returns nil after a clean stop.
 func (h *Hub) Run(ctx context.Context) error {
 	if !isLoopback(h.listen.Addr()) && h.tls == nil {
-		h.log.Warn("SERVING PLAIN HTTP BEYOND LOOPBACK: keys and phone numbers travel readable; set HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY, or put a TLS proxy in front",
-			"addr", h.Addr())
+		h.log.Warn("SERVING PLAIN HTTP BEYOND LOOPBACK: keys and phone numbers travel readable; "+
+			"set HOOKLINE_TLS_CERT and HOOKLINE_TLS_KEY, or put a TLS proxy in front", "addr", h.Addr())
 	}
 	if len(h.cfg.Allow) > 0 {
 		h.log.Warn("pushes may reach private addresses", "networks", fmt.Sprint(h.cfg.Allow))
 	}
-	// Each part outlives the one before it: lanes end after intake, nudges and
-	// ownership after lanes.
+
+	// Intake ends with ctx. Lanes have a context of their own and end after intake;
+	// nudges and ownership end after lanes.
 	lanesCtx, stopLanes := context.WithCancel(context.Background())
 	pipeCtx, stopPipe := context.WithCancel(context.Background())
 	defer stopLanes()
@@ -360,6 +387,8 @@ func (h *Hub) Run(ctx context.Context) error {
 	if h.broker != nil {
 		g.Go(func() error { return h.feed().Run(gctx) })
 	}
+
+	// What goes on beside, and may end at once.
 	g.Go(func() error { return h.db.RunJobs(gctx) })
 	g.Go(func() error { return h.db.RunRetention(gctx) })
 	g.Go(func() error { return h.db.RunUpkeep(gctx) })
@@ -368,6 +397,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.watches.Run(gctx) })
 	g.Go(func() error { return h.records.Run(gctx) })
 	g.Go(func() error { return h.housekeeping(gctx) })
+
 	err := g.Wait()
 	h.sender.CloseIdle()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -376,7 +406,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	return err
 }
 
-// serve answers requests until ctx ends, then lets those under way finish.
+// serve answers requests until ctx ends. Then it lets the requests under way finish.
 func (h *Hub) serve(ctx context.Context) error {
 	open := connections(h.cfg) // of both listeners together
 	servers := map[*http.Server]net.Listener{h.server(h.routes(), open): h.listen}
@@ -385,6 +415,7 @@ func (h *Hub) serve(ctx context.Context) error {
 		mux.Handle("GET /metrics", h.scrapeHandler())
 		servers[h.server(mux, open)] = h.scrape
 	}
+
 	g, gctx := errgroup.WithContext(ctx)
 	for srv, l := range servers {
 		g.Go(func() error {
@@ -402,7 +433,8 @@ func (h *Hub) serve(ctx context.Context) error {
 		})
 		g.Go(func() error {
 			<-gctx.Done()
-			h.tail.Close() // streams would never end by themselves
+			// Streams would never end by themselves.
+			h.tail.Close()
 			h.watches.Close()
 			stop, cancel := context.WithTimeout(context.Background(), h.cfg.ShutdownTimeout/2)
 			defer cancel()
@@ -413,12 +445,13 @@ func (h *Hub) serve(ctx context.Context) error {
 			return nil
 		})
 	}
+
 	h.log.Info("serving", "addr", h.Addr())
 	return g.Wait()
 }
 
-// server of a listener. What no handler sees, as headers and the messages of
-// HTTP/2, has its bounds here; the rest has them by the gate.
+// server returns the server of a listener. It bounds what no handler sees, such as
+// headers and the messages of HTTP/2. The gate bounds everything else.
 func (h *Hub) server(handler http.Handler, open *fair.Connections) *http.Server {
 	address := func(r *http.Request) netip.Addr { return access.ClientIP(r, h.cfg.Trusted) }
 	return &http.Server{
@@ -428,7 +461,8 @@ func (h *Hub) server(handler http.Handler, open *fair.Connections) *http.Server 
 		MaxHeaderBytes:    32 << 10,
 		ConnState:         open.State,
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: 64, MaxReceiveBufferPerConnection: 256 << 10, MaxReceiveBufferPerStream: 64 << 10,
+			MaxConcurrentStreams:          64,
+			MaxReceiveBufferPerConnection: 256 << 10, MaxReceiveBufferPerStream: 64 << 10,
 			SendPingTimeout: 30 * time.Second, PingTimeout: 10 * time.Second, WriteByteTimeout: 10 * time.Second,
 		},
 		// net/http would read the body of OPTIONS * without a deadline.
@@ -437,7 +471,7 @@ func (h *Hub) server(handler http.Handler, open *fair.Connections) *http.Server 
 	}
 }
 
-// housekeeping writes what may be written late.
+// housekeeping writes what may be written late: when keys were last used.
 func (h *Hub) housekeeping(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()

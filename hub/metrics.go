@@ -13,8 +13,8 @@ import (
 	"github.com/hookline/hookline/storage"
 )
 
-// metrics of delivery and storage; those of ingest and the broker are kept there. None has a
-// label that grows with tenants or subscriptions.
+// metrics holds the metrics of delivery and storage. Ingest and the broker have their
+// own. No metric has a label that grows with tenants or subscriptions.
 type metrics struct {
 	registry *prometheus.Registry
 	attempts *prometheus.CounterVec   // by result
@@ -57,13 +57,14 @@ func newMetrics(log *slog.Logger) *metrics {
 		}),
 		log: log,
 	}
+
 	m.registry.MustRegister(m.attempts, m.outcomes, m.request, m.lag, m.batch, m.commit,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.rabbit = rabbit.NewMetrics(m.registry)
 	return m
 }
 
-// watch adds what is read when somebody asks.
+// watch adds the metrics whose values are read when somebody asks.
 func (m *metrics) watch(db *storage.DB, d *delivery.Dispatcher) {
 	gauge := func(name, help string, f func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
@@ -94,6 +95,7 @@ func (m *metrics) watch(db *storage.DB, d *delivery.Dispatcher) {
 		return time.Since(time.UnixMilli(at)).Seconds()
 	})
 	gauge("hookline_lanes", "Subscriptions with work at hand.", func() float64 { return float64(d.Lanes()) })
+
 	counter := func(name, help string, f func() int64) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
 			func() float64 { return float64(f()) }))
@@ -101,11 +103,14 @@ func (m *metrics) watch(db *storage.DB, d *delivery.Dispatcher) {
 	st := db.Stats()
 	counter("hookline_store_commits_total", "Commits.", st.Commits.Load)
 	counter("hookline_store_events_total", "Events stored.", st.Events.Load)
-	counter("hookline_store_conflicts_total", "Transactions made anew because another process got in their way.", st.Conflicts.Load)
-	counter("hookline_store_fenced_total", "Outcomes not recorded because another process owns their shard by now.", st.Fenced.Load)
+	counter("hookline_store_conflicts_total",
+		"Transactions made anew because another process got in their way.", st.Conflicts.Load)
+	counter("hookline_store_fenced_total",
+		"Outcomes not recorded because another process owns their shard by now.", st.Fenced.Load)
 	counter("hookline_store_failures_total", "Commits that failed and were tried again or refused.", st.Failures.Load)
 }
 
+// committed counts a commit.
 func (m *metrics) committed(events, outcomes int, took time.Duration) {
 	if events > 0 {
 		m.batch.WithLabelValues("events").Observe(float64(events))
@@ -116,7 +121,7 @@ func (m *metrics) committed(events, outcomes int, took time.Duration) {
 	m.commit.Observe(took.Seconds())
 }
 
-// observe counts an outcome and writes its one wide line.
+// observe counts an outcome, and writes its line of the log.
 func (m *metrics) observe(r delivery.Report) {
 	a, it := r.Attempt, r.Item
 	if r.Verdict.State != delivery.Pending {
@@ -124,9 +129,12 @@ func (m *metrics) observe(r delivery.Report) {
 	}
 	if a == nil {
 		m.log.LogAttrs(context.Background(), slog.LevelWarn, "ended without attempt",
-			slog.String("delivery", delivery.PublicID(it.Sub, it.Seq, it.AcceptedAt)), slog.String("state", r.Verdict.State.String()))
+			slog.String("delivery", delivery.PublicID(it.Sub, it.Seq, it.AcceptedAt)),
+			slog.String("state", r.Verdict.State.String()))
 		return
 	}
+
+	// Count the attempt.
 	result := "ok"
 	if a.Class != delivery.None {
 		result = a.Class.String()
@@ -134,8 +142,11 @@ func (m *metrics) observe(r delivery.Report) {
 	m.attempts.WithLabelValues(result).Inc()
 	m.request.Observe(a.Total.Seconds())
 	if r.Verdict.State == delivery.Delivered {
-		m.lag.WithLabelValues(it.Type.Class().String()).Observe(float64(a.At-it.AcceptedAt)/1000 + a.Total.Seconds())
+		lag := float64(a.At-it.AcceptedAt)/1000 + a.Total.Seconds()
+		m.lag.WithLabelValues(it.Type.Class().String()).Observe(lag)
 	}
+
+	// Write its line, unless the level of the log leaves it out.
 	level := slog.LevelInfo
 	if a.Class != delivery.None {
 		level = slog.LevelWarn

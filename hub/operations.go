@@ -13,21 +13,22 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// operations makes the events that the hub sends about itself:
-// subscription.paused, subscription.resumed, delivery.exhausted. At most one of
-// a type per subscription and minute, and never about the push of such an
-// event, so that they cannot feed themselves. They are news, not records: when
-// the hub is too busy to take one, it is logged and dropped.
+// operations makes the events that the hub sends about itself: subscription.paused,
+// subscription.resumed, delivery.exhausted. It makes at most one of a type per
+// subscription and minute, and never one about the push of such an event, so that
+// they cannot cause each other. They are news, not records: if the hub is too busy to
+// take one, it is logged and dropped.
 type operations struct {
 	store ingest.Store // set before Run
 	log   *slog.Logger
 	queue chan *event.Event
 
 	mu   sync.Mutex
-	last map[about]time.Time // bounded: forgotten after a minute
+	last map[subject]time.Time // when there was one; forgotten after a minute
 }
 
-type about struct {
+// subject is what at most one event a minute is about.
+type subject struct {
 	sub int64
 	typ event.Type
 }
@@ -38,10 +39,10 @@ const (
 )
 
 func newOperations(log *slog.Logger) *operations {
-	return &operations{log: log, queue: make(chan *event.Event, operationsQueue), last: map[about]time.Time{}}
+	return &operations{log: log, queue: make(chan *event.Event, operationsQueue), last: map[subject]time.Time{}}
 }
 
-// Run stores what was said until ctx ends.
+// Run stores the events until ctx ends.
 func (o *operations) Run(ctx context.Context) error {
 	tick := time.NewTicker(operationsEvery)
 	defer tick.Stop()
@@ -59,6 +60,7 @@ func (o *operations) Run(ctx context.Context) error {
 	}
 }
 
+// forget drops what is older than a minute.
 func (o *operations) forget(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -69,7 +71,7 @@ func (o *operations) forget(now time.Time) {
 	}
 }
 
-// Ended tells of a delivery that is not tried any more.
+// Ended makes an event if a delivery is not tried any more.
 func (o *operations) Ended(r delivery.Report) {
 	it := r.Item
 	if r.Verdict.State != delivery.Exhausted || it.Type.Internal() {
@@ -79,34 +81,39 @@ func (o *operations) Ended(r delivery.Report) {
 		"delivery": delivery.PublicID(it.Sub, it.Seq, it.AcceptedAt), "type": it.Type.String(), "attempts": it.Tries,
 	}
 	if r.Attempt != nil {
-		body["lastStatus"], body["lastError"] = r.Attempt.StatusCode, r.Attempt.Class.String()
+		body["lastStatus"] = r.Attempt.StatusCode
+		body["lastError"] = r.Attempt.Class.String()
 	}
-	o.say(event.DeliveryExhausted, r.Sub, body)
+	o.add(event.DeliveryExhausted, r.Sub, body)
 }
 
-// Changed tells of a subscription that was paused or resumed.
+// Changed makes an event if a subscription was paused or resumed.
 func (o *operations) Changed(before, after *subscriptions.Subscription) {
 	if before == nil || after.DeletedAt != nil || before.Paused() == after.Paused() {
 		return
 	}
 	if after.Paused() {
-		o.say(event.SubscriptionPaused, after, map[string]any{"reason": after.PausedReason})
+		o.add(event.SubscriptionPaused, after, map[string]any{"reason": after.PausedReason})
 		return
 	}
-	o.say(event.SubscriptionResumed, after, map[string]any{})
+	o.add(event.SubscriptionResumed, after, map[string]any{})
 }
 
-func (o *operations) say(t event.Type, s *subscriptions.Subscription, body map[string]any) {
+// add queues an event, unless there was one of its type and subscription a moment
+// ago.
+func (o *operations) add(t event.Type, s *subscriptions.Subscription, body map[string]any) {
 	now := time.Now()
 	o.mu.Lock()
-	if at, said := o.last[about{s.No, t}]; said && now.Sub(at) < operationsEvery {
+	if at, found := o.last[subject{s.No, t}]; found && now.Sub(at) < operationsEvery {
 		o.mu.Unlock()
 		return
 	}
-	o.last[about{s.No, t}] = now
+	o.last[subject{s.No, t}] = now
 	o.mu.Unlock()
 
-	body["subscription"], body["subscriptionName"], body["creationTime"] = s.ID, s.Name, now.UnixMilli()
+	body["subscription"] = s.ID
+	body["subscriptionName"] = s.Name
+	body["creationTime"] = now.UnixMilli()
 	raw, err := json.Marshal(body)
 	if err != nil {
 		o.log.Error("operational event", "type", t.String(), "err", err)
@@ -117,7 +124,10 @@ func (o *operations) say(t event.Type, s *subscriptions.Subscription, body map[s
 		o.log.Error("operational event", "type", t.String(), "err", bad)
 		return
 	}
-	e.Tenant, e.CompanyID, e.Source = s.Tenant, s.CompanyID, "hub"
+	e.Tenant = s.Tenant
+	e.CompanyID = s.CompanyID
+	e.Source = "hub"
+
 	select {
 	case o.queue <- e:
 	default:

@@ -20,20 +20,21 @@ import (
 	"github.com/hookline/hookline/hub/problem"
 )
 
-// Routes is every URL of the hub and who may call it.
+// Routes holds every URL of the hub and who may call it.
 type Routes struct {
 	Auth *access.Authenticator
 	// Admit lets the request of a caller begin, for which it may wait.
 	Admit func(r *http.Request, c access.Caller) error
 	API   *api.API
-	// Ingest takes events; typ is that of the path, "" when each event says its own.
+	// Ingest takes events. typ is the type in the path; it is empty if each event names
+	// its own.
 	Ingest  func(w http.ResponseWriter, r *http.Request, c access.Caller, typ string)
 	Healthz http.Handler
 	Readyz  http.Handler
 	OpenAPI http.Handler // the document of this API
-	Docs    http.Handler // the same to read
-	Metrics http.Handler // nil: served on an address of its own
-	// Dialects are the vendors' APIs; each knows its own callers and errors.
+	Docs    http.Handler // the same as a page
+	Metrics http.Handler // nil if it is served on an address of its own
+	// Dialects are the vendors' APIs. Each knows its own callers and errors.
 	Dialects []dialect.Dialect
 	Log      *slog.Logger // default slog.Default()
 }
@@ -45,17 +46,18 @@ type route struct {
 	handle       api.Responder
 }
 
-// audience of a route. The zero audience is a mistake, not an open door.
+// audience says who may call a route. The zero audience is a mistake, not an open
+// door.
 type audience struct {
 	public bool          // anyone, without a credential
-	roles  []access.Role // those who hold a key of one of these roles
+	roles  []access.Role // callers with a key of one of these roles
 	inURL  bool          // the key may come as ?key=
 }
 
 func only(roles ...access.Role) audience { return audience{roles: roles} }
 
-// table of all routes. One parameter name per position, and no static sibling
-// of a parameter: httprouter would refuse them.
+// table returns all routes. httprouter wants one parameter name per position, and no
+// static sibling of a parameter.
 func (h *Routes) table() []route {
 	const (
 		platform = access.Platform
@@ -137,6 +139,7 @@ func (h *Routes) ingest(w http.ResponseWriter, r *http.Request, c access.Caller,
 	h.Ingest(w, r, c, ps.ByName("id"))
 }
 
+// plain lets an ordinary handler serve a route.
 func plain(h http.Handler) api.Responder {
 	return func(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) { h.ServeHTTP(w, r) }
 }
@@ -144,10 +147,13 @@ func plain(h http.Handler) api.Responder {
 // Handler serves the table. It panics if a route does not say who may call it.
 func (h *Routes) Handler() http.Handler {
 	m := httprouter.New()
-	m.RedirectTrailingSlash, m.RedirectFixedPath = false, false
-	m.HandleMethodNotAllowed, m.HandleOPTIONS = true, true // both set Allow
+	m.RedirectTrailingSlash = false
+	m.RedirectFixedPath = false
+	m.HandleMethodNotAllowed = true // sets Allow
+	m.HandleOPTIONS = true          // sets Allow
 	m.NotFound = h.refusal(http.StatusNotFound, "there is nothing at this path")
 	m.MethodNotAllowed = h.refusal(http.StatusMethodNotAllowed, "this path has no such method; see the header Allow")
+
 	for _, rt := range h.table() {
 		m.Handle(rt.method, rt.path, h.guard(rt))
 	}
@@ -159,11 +165,13 @@ func (h *Routes) Handler() http.Handler {
 	return h.outermost(h.byEscapedPath(m))
 }
 
+// refusal returns a handler that only refuses.
 func (h *Routes) refusal(status int, detail string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.refuse(w, r, status, detail) })
 }
 
-// refuse answers what no handler does, in the shape of whose path it is.
+// refuse answers in place of a handler. Below the path of a dialect the answer has that
+// vendor's shape.
 func (h *Routes) refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	for _, d := range h.Dialects {
 		if d.Owns(r.URL.Path) {
@@ -174,11 +182,13 @@ func (h *Routes) refuse(w http.ResponseWriter, r *http.Request, status int, deta
 	problem.Write(w, problem.Details{Status: status, Detail: detail})
 }
 
-// guard lets through to a route those whom it is for.
+// guard returns a handler that lets the callers of a route through, and refuses
+// others.
 func (h *Routes) guard(rt route) httprouter.Handle {
 	if rt.who.public == (len(rt.who.roles) > 0) {
 		panic("hub: route " + rt.method + " " + rt.path + " must be either public or for some roles")
 	}
+
 	if rt.who.public {
 		return func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
 			rt.handle(w, r, access.Caller{}, ps)
@@ -190,7 +200,8 @@ func (h *Routes) guard(rt route) httprouter.Handle {
 		case err != nil:
 			deny(w, err)
 		case !slices.Contains(rt.who.roles, c.Role):
-			problem.Write(w, problem.Details{Status: http.StatusForbidden, Detail: "a key of role " + string(c.Role) + " may not do this"})
+			detail := "a key of role " + string(c.Role) + " may not do this"
+			problem.Write(w, problem.Details{Status: http.StatusForbidden, Detail: detail})
 		default:
 			if err := h.Admit(r, c); err != nil {
 				deny(w, err)
@@ -208,11 +219,14 @@ func deny(w http.ResponseWriter, err error) {
 	var full *fair.Full
 	switch {
 	case errors.As(err, &slow):
-		d.Status, d.RetryAfter = http.StatusTooManyRequests, slow.After
+		d.Status = http.StatusTooManyRequests
+		d.RetryAfter = slow.After
 	case errors.As(err, &full):
-		d.Status, d.RetryAfter = full.Status(), full.After
+		d.Status = full.Status()
+		d.RetryAfter = full.After
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		d.Status, d.Detail = http.StatusServiceUnavailable, "the request was given up"
+		d.Status = http.StatusServiceUnavailable
+		d.Detail = "the request was given up"
 	case errors.Is(err, access.ErrSuspended), errors.Is(err, access.ErrQueryRole):
 		d.Status = http.StatusForbidden
 	default:
@@ -224,7 +238,7 @@ func deny(w http.ResponseWriter, err error) {
 // RequestID is the header that names a request, in its answer and in the log.
 const RequestID = "X-Request-Id"
 
-// outermost gives every request its id and turns a panic into a 500.
+// outermost gives every request its id, and turns a panic into a 500.
 func (h *Routes) outermost(next http.Handler) http.Handler {
 	log := h.Log
 	if log == nil {
@@ -238,22 +252,26 @@ func (h *Routes) outermost(next http.Handler) http.Handler {
 		}
 		w := &answer{ResponseWriter: rw}
 		w.Header()[RequestID] = []string{id}
+
+		// A panic is logged and answered, unless the answer has begun.
 		defer func() {
 			what := recover()
 			if what == nil {
 				return
 			}
 			if what == http.ErrAbortHandler { //nolint:errorlint // a panic's value, never wrapped
-				panic(what) // somebody wants the connection cut
+				panic(what) // the handler wants the connection to be cut
 			}
-			log.Error("panic in a handler", "method", r.Method, "path", r.URL.Path, "request", id, "panic", what, "stack", string(debug.Stack()))
+			log.Error("panic in a handler", "method", r.Method, "path", r.URL.Path, "request", id,
+				"panic", what, "stack", string(debug.Stack()))
 			if w.began {
 				panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 			}
 			h.refuse(w, r, http.StatusInternalServerError, "the hub could not do this; its log says why under request "+id)
 		}()
+
 		if length, there := r.Header["Content-Length"]; there && length[0] == "" {
-			// Nobody says where the body ends: nothing behind it may be read as a
+			// It is unknown where the body ends, so nothing after it may be read as another
 			// request. (Samples in DeepCall's documents send this.)
 			w.Header().Set("Connection", "close")
 		}
@@ -268,7 +286,7 @@ type answer struct {
 }
 
 func (a *answer) WriteHeader(status int) {
-	a.began = a.began || status >= 200 // 1xx announce, they do not answer
+	a.began = a.began || status >= 200 // 1xx are not answers
 	a.ResponseWriter.WriteHeader(status)
 }
 
@@ -277,9 +295,10 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-// Unwrap lets http.ResponseController through: deadlines, Flush.
+// Unwrap gives http.ResponseController access to deadlines and Flush.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
+// validRequestID reports whether a client's request id is short and harmless.
 func validRequestID(s string) bool {
 	if s == "" || len(s) > 64 {
 		return false
@@ -293,7 +312,8 @@ func validRequestID(s string) bool {
 	return true
 }
 
-// requestIDs are a prefix of this process and a number: no random bytes per request.
+// requestIDs makes ids of a prefix of this process and a number, which needs no random
+// bytes per request.
 type requestIDs struct {
 	prefix string
 	n      atomic.Uint64
