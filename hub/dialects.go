@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -40,12 +41,14 @@ func (h *Hub) dialects(auth *access.Authenticator, api *api.API) []dialect.Diale
 		return admit(r, c, err)
 	}
 
+	kit := dialect.Kit{Clock: h.now, TenantZone: h.zone, Boards: h.boards, Logger: h.log}
 	return []dialect.Dialect{
 		&sobot.API{
+			Kit:    kit,
 			Caller: byVendor(false), StreamCaller: byVendor(true), Tokens: auth.Tokens, Wrong: auth.Wrong,
-			Records: h.folds, History: h.folds, Boards: h.boards, Reports: h.folds, Listen: api.Listen,
+			Records: h.folds, History: h.folds, Reports: h.folds, Listen: api.Listen,
 			Watches: &h.watches, Holds: func(c access.Caller) bool { return h.book.Holds(c, time.Now()) },
-			Now: h.now, Zone: h.zone, Directory: h.db.Directory().Of,
+			Directory:  h.db.Directory().Of,
 			SealNumber: func(companyID, number string) string { return h.cfg.Box.Numbers(companyID).Seal(number) },
 			DepartmentAgents: func(tenant int64, department string) []string {
 				return h.db.Directory().Of(tenant).InDepartment(department)
@@ -56,14 +59,12 @@ func (h *Hub) dialects(auth *access.Authenticator, api *api.API) []dialect.Diale
 				}
 				return nil
 			},
-			Log: h.log,
 		},
-		&deepcall.API{Caller: byKey, Tenant: h.book.TenantOf, Now: h.now, Zone: h.zone, Boards: h.boards, Log: h.log},
-		&liveperson.API{Caller: byOAuth, Now: h.now, Boards: h.boards, Log: h.log},
+		&deepcall.API{Kit: kit, Caller: byKey, Tenant: h.book.TenantOf},
+		&liveperson.API{Kit: kit, Caller: byOAuth},
 		&comm100.API{
-			Caller:  byKey,
+			Kit: kit, Caller: byKey, Settings: h.comm100Settings,
 			Address: func(r *http.Request) string { return access.ClientIP(r, auth.Trusted).String() },
-			Now:     h.now, Zone: h.zone, Boards: h.boards, Settings: h.comm100Settings, Log: h.log,
 		},
 	}
 }
@@ -121,16 +122,16 @@ func (h *Hub) now(r *http.Request) (int64, error) {
 // lastInstant is the end of the year 9999.
 const lastInstant = 253_402_300_799_999
 
-// zone returns the time zone of a tenant; nil if it has no zone.
-func (h *Hub) zone(tenant int64) *time.Location {
+// zone returns the time zone that a tenant has set; nil when it has set none. It
+// was checked when it was set, but by a program that may have known more zones.
+func (h *Hub) zone(tenant int64) (*time.Location, error) {
 	t := h.book.Tenant(tenant)
 	if t == nil || t.Timezone == "" {
-		return nil
+		return nil, nil //nolint:nilnil // no zone is no error
 	}
 	loc, err := time.LoadLocation(t.Timezone)
-	if err != nil { // cannot happen: it was checked when it was set
-		h.log.Error("time zone of tenant", "tenant", t.CompanyID, "err", err)
-		return nil
+	if err != nil {
+		return nil, fmt.Errorf("time zone of tenant %s: %w", t.CompanyID, err)
 	}
-	return loc
+	return loc, nil
 }

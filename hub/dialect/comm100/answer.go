@@ -82,7 +82,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // nobody is left to hear it
 	}
 	if err := write(w, p.Status, failure{p.Status, p.Text}); err != nil {
-		a.log().Error("answer", "err", err)
+		a.Log().Error("answer", "err", err)
 	}
 }
 
@@ -98,7 +98,7 @@ func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *prob
 		dialect.RetryAfter(w, many.after)
 		return &problem{http.StatusTooManyRequests, err.Error()}
 	}
-	f := dialect.FaultOf(w, r, a.log(), err)
+	f := dialect.FaultOf(w, r, a.Log(), err)
 	if f == nil {
 		return nil
 	}

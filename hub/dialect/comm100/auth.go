@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
 )
 
 // caller is who makes a request, if he may query: "Bearer <key>", or "Basic" with
@@ -19,10 +20,7 @@ func (a *API) caller(r *http.Request) (access.Caller, error) {
 	if err != nil {
 		return c, err
 	}
-	if c.Role != access.Query && c.Role != access.Owner {
-		return c, &problem{http.StatusForbidden, "a key of role " + string(c.Role) + " may not query"}
-	}
-	return c, nil
+	return c, dialect.MayQuery(c)
 }
 
 // readKey is "" when there is none.

@@ -51,8 +51,8 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, ps httprouter.Params
 		a.Refuse(w, r, http.StatusNotFound, "there is nothing at this path")
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-	defer cancel()
+	ctx, stop := dialect.Bound(r)
+	defer stop()
 	q, err := a.query(r)
 	if err == nil {
 		var answer any
@@ -74,9 +74,13 @@ func (a *API) query(r *http.Request) (*query, error) {
 	if wait := a.calls.take(c.Tenant, a.Address(r), q.settings.RateLimit); wait > 0 {
 		return nil, &tooMany{wait}
 	}
-	if q.now, err = a.now(r); err != nil {
+	if q.now, err = a.Now(r); err != nil {
 		return nil, err
 	}
-	q.params, err = readParams(r.URL.RawQuery, a.zone(c.Tenant))
+	zone, err := a.Zone(c.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	q.params, err = readParams(r.URL.RawQuery, zone)
 	return q, err
 }

@@ -2,13 +2,13 @@ package deepcall
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/live"
 )
 
@@ -133,16 +133,16 @@ func (a *API) listAgents(r *http.Request, c access.Caller, p *params) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	now, err := a.now(r)
+	now, err := a.Now(r)
 	if err != nil {
 		return nil, err
 	}
-	loc, err := a.zone(c)
+	loc, err := a.Zone(c.Tenant)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-	defer cancel()
+	ctx, stop := dialect.Bound(r)
+	defer stop()
 	board, err := a.Boards.At(ctx, c.Tenant, now, loc)
 	if err != nil {
 		return nil, err

@@ -150,12 +150,18 @@ func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *prob
 	if p, is := errors.AsType[*problem](err); is {
 		return p
 	}
-	f := dialect.FaultOf(w, r, a.log(), err)
+	f := dialect.FaultOf(w, r, a.Log(), err)
 	switch {
 	case f == nil:
 		return nil
+	case f.Body:
+		return bad(badRequest, "body %s", f.Text)
+	case f.Status == http.StatusBadRequest:
+		return bad(badParameter, "%s", f.Text)
 	case errors.Is(err, access.ErrSuspended):
 		return &problem{Code: suspended}
+	case f.Status == http.StatusForbidden:
+		return &problem{Code: forbidden}
 	case f.Status == http.StatusUnauthorized:
 		return &problem{Code: wrongToken}
 	case errors.As(err, new(*access.SlowDown)):

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
 )
 
 // caller is who makes a request, if he may query. The credential stands in the
@@ -25,10 +26,7 @@ func (a *API) caller(r *http.Request, p *params) (access.Caller, error) {
 	if err != nil {
 		return c, err
 	}
-	if c.Role != access.Query && c.Role != access.Owner {
-		return c, &problem{Code: forbidden}
-	}
-	return c, nil
+	return c, dialect.MayQuery(c)
 }
 
 // statusErrors says whether the tenant of the key that p has, right or wrong,

@@ -1,20 +1,16 @@
 package deepcall
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones must not depend on the machine
-	"unicode/utf8"
 
+	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/fair"
 )
@@ -38,40 +34,19 @@ type params struct {
 // readBody reads a body as JSON whatever its content type says: the document's
 // own samples send it as text/plain, as a form, or as nothing.
 func readBody(w http.ResponseWriter, r *http.Request) (*params, error) {
-	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
-		return nil, bad(badRequest, "body must not be encoded")
-	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, new(*fair.Full)):
+	raw, err := dialect.ReadBody(w, r, maxBody)
+	if err != nil {
 		return nil, err
-	case errors.As(err, &tooLarge):
-		return nil, bad(badRequest, "body must not be larger than %d bytes", maxBody)
-	case err != nil:
-		return nil, bad(badRequest, "body could not be read to its end")
 	}
 	return parseBody(raw)
 }
 
 func parseBody(raw []byte) (*params, error) {
-	p := &params{values: object(raw)}
-	if p.values == nil {
+	values, ok := dialect.ReadObject(raw)
+	if !ok {
 		return nil, bad(badRequest, "body must be a JSON object")
 	}
-	return p, nil
-}
-
-// object reads a JSON object; nil: it is none.
-func object(raw []byte) map[string]event.Value {
-	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' || !json.Valid(raw) || !utf8.Valid(raw) {
-		return nil
-	}
-	values := map[string]event.Value{}
-	for name, v := range event.Members(raw) {
-		values[string(name)] = v
-	}
-	return values
+	return &params{values: values}, nil
 }
 
 // known refuses members other than these.
@@ -160,8 +135,8 @@ func (p *params) array(name string) []json.RawMessage {
 func (p *params) pairs(name string, names map[string]string) (all []condition) {
 	for i, raw := range p.array(name) {
 		at := fmt.Sprintf("%s[%d]", name, i)
-		members := object(raw)
-		if members == nil {
+		members, ok := dialect.ReadObject(raw)
+		if !ok {
 			p.refuse(badFilter, "%s must be an object", at)
 			return nil
 		}
@@ -292,13 +267,7 @@ func parseZone(name string) *time.Location {
 	if rest, is := strings.CutPrefix(name, "UTC"); is {
 		return offset(rest)
 	}
-	if name == "" || name == "Local" || len(name) > 64 { // Go takes these for UTC and for the machine's
-		return nil
-	}
-	loc, err := time.LoadLocation(name)
-	if err != nil {
-		return nil
-	}
+	loc, _ := dialect.ZoneNamed(name)
 	return loc
 }
 

@@ -1,13 +1,13 @@
 package deepcall
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/live"
 )
 
@@ -137,17 +137,17 @@ func (a *API) countQueue(r *http.Request, c access.Caller, p *params) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	now, err := a.now(r)
+	now, err := a.Now(r)
 	if err != nil {
 		return nil, err
 	}
 	if q.zone == nil {
-		if q.zone, err = a.zone(c); err != nil {
+		if q.zone, err = a.Zone(c.Tenant); err != nil {
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-	defer cancel()
+	ctx, stop := dialect.Bound(r)
+	defer stop()
 	board, err := a.Boards.At(ctx, c.Tenant, now, q.zone)
 	if err != nil {
 		return nil, err

@@ -60,7 +60,7 @@ func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int, text st
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var p *problem
 	if !errors.As(err, &p) {
-		f := dialect.FaultOf(w, r, a.log(), err)
+		f := dialect.FaultOf(w, r, a.Log(), err)
 		if f == nil {
 			return // nobody is left to hear it
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
 )
 
 // caller is who makes a request, if he may query the account: his own tenant's.
@@ -14,8 +15,6 @@ func (a *API) caller(r *http.Request, account string) (access.Caller, error) {
 		return c, err
 	case c.CompanyID != account: // "Bad Authentication (invalid site or agent)"
 		return c, &problem{http.StatusUnauthorized, "the credential is not of this account"}
-	case c.Role != access.Query && c.Role != access.Owner:
-		return c, &problem{http.StatusForbidden, "a key of role " + string(c.Role) + " may not query"}
 	}
-	return c, nil
+	return c, dialect.MayQuery(c)
 }

@@ -3,7 +3,6 @@ package liveperson
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -13,9 +12,6 @@ import (
 	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/live"
 )
-
-// queryTime bounds a query.
-const queryTime = 30 * time.Second
 
 // figures of a skill, or of all; -1 each for a skill without data.
 type figures struct {
@@ -63,31 +59,36 @@ func (s skills) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// most requests of a tenant that are answered at a time: "the maximum number of
-// concurrent requests is limited on the server side".
-const most = 16
+// maxAnswering is how many requests of a tenant are answered at a time: "the
+// maximum number of concurrent requests is limited on the server side".
+const maxAnswering = 16
 
 // queueState is the one method.
 func (a *API) queueState(w http.ResponseWriter, r *http.Request, c access.Caller) error {
-	leave, ok := a.Busy.Enter(c.Tenant, most)
-	if !ok {
+	if !a.answering.Take(c.Tenant, maxAnswering) {
 		dialect.RetryAfter(w, time.Second) // "a window of at least 1 second"
 		return &problem{http.StatusTooManyRequests, "too many requests at a time, wait a second"}
 	}
-	defer leave()
+	defer a.answering.Give(c.Tenant)
+
 	q, err := readQuery(r)
 	if err != nil {
 		return err
 	}
-	now := time.Now().UnixMilli()
-	if a.Now != nil {
-		if now, err = a.Now(r); err != nil {
-			return &problem{http.StatusBadRequest, err.Error()}
-		}
+	now, err := a.Now(r)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-	defer cancel()
-	board, err := a.Boards.At(ctx, c.Tenant, now, time.UTC) // no figure here depends on the day
+	// No figure here depends on the day. The board is that of the tenant's zone, as the
+	// other dialects' is, so that there is one for all of them.
+	zone, err := a.Zone(c.Tenant)
+	if err != nil {
+		return err
+	}
+
+	ctx, stop := dialect.Bound(r)
+	defer stop()
+	board, err := a.Boards.At(ctx, c.Tenant, now, zone)
 	if err != nil {
 		return err
 	}

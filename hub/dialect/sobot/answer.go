@@ -107,7 +107,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // nobody is left to hear it
 	}
 	if err := write(w, p.Status, failure{apiVersion, "Fail", p.Status, p.Text, p.Reason, "Error", nil}); err != nil {
-		a.log().Error("answer", "err", err)
+		a.Log().Error("answer", "err", err)
 	}
 }
 
@@ -128,15 +128,29 @@ func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *prob
 		dialect.RetryAfter(w, time.Second)
 		return &problem{http.StatusServiceUnavailable, "UNAVAILABLE", err.Error()}
 	}
-	f := dialect.FaultOf(w, r, a.log(), err)
+	f := dialect.FaultOf(w, r, a.Log(), err)
 	if f == nil {
 		return nil
 	}
 	if f.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	return &problem{f.Status, map[int]string{
-		http.StatusUnauthorized: "UNAUTHORIZED", http.StatusForbidden: "FORBIDDEN", http.StatusTooManyRequests: "TOO_MANY_REQUESTS",
-		http.StatusInternalServerError: "INTERNAL", http.StatusServiceUnavailable: "UNAVAILABLE",
-	}[f.Status], f.Text}
+	if f.Body {
+		reason := "BODY_INVALID"
+		if f.Status == http.StatusRequestEntityTooLarge {
+			reason = "BODY_TOO_LARGE"
+		}
+		return &problem{f.Status, reason, "body: " + f.Text}
+	}
+	return &problem{f.Status, faultReasons[f.Status], f.Text}
+}
+
+// faultReasons are the reasons of faults that all dialects share, by HTTP status.
+var faultReasons = map[int]string{
+	http.StatusBadRequest:          "PARAM_VALUE",
+	http.StatusUnauthorized:        "UNAUTHORIZED",
+	http.StatusForbidden:           "FORBIDDEN",
+	http.StatusTooManyRequests:     "TOO_MANY_REQUESTS",
+	http.StatusInternalServerError: "INTERNAL",
+	http.StatusServiceUnavailable:  "UNAVAILABLE",
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
 )
 
 // caller is who makes a request, if he may query.
@@ -18,8 +19,5 @@ func mayQuery(c access.Caller, err error) (access.Caller, error) {
 	if err != nil {
 		return c, err
 	}
-	if c.Role != access.Query && c.Role != access.Owner {
-		return c, &problem{Status: http.StatusForbidden, Reason: "FORBIDDEN", Text: "a key of role " + string(c.Role) + " may not query"}
-	}
-	return c, nil
+	return c, dialect.MayQuery(c)
 }

@@ -10,9 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/julienschmidt/httprouter"
-
-	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/directory"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
@@ -56,44 +53,40 @@ type historyPage struct {
 
 // searchHistory is S9, "Query Agent Work Status Logs": the longest times of one
 // state that overlap a range of whole minutes.
-func (a *API) searchHistory(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
-	loc, err := a.zone(r, c)
-	if err != nil {
-		return err
-	}
-	now, err := a.now(r)
-	if err != nil {
-		return err
-	}
+func (a *API) searchHistory(ctx context.Context, w http.ResponseWriter, r *http.Request, at moment) error {
 	p, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
-	q, err := readHistory(p, loc)
+	q, err := readHistory(p, at.zone)
 	if err != nil {
 		return err
 	}
-	dir := a.directory(c.Tenant)
-	q.filter.Tenant, q.filter.Now = c.Tenant, now
+
+	// Agents are picked by what is shown of them, which the directory says.
+	dir := a.directory(at.Tenant)
+	q.filter.Tenant = at.Tenant
+	q.filter.Now = at.now
 	if q.departments != nil || q.agents != nil {
 		q.filter.Agents = func(all []live.Agent) []string { return q.pick(all, dir) }
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-	defer cancel()
 	found, total, err := a.History.FindStretches(ctx, q.filter)
 	if err != nil {
 		return err
 	}
+
 	rows := make([]statusLog, len(found))
 	for i, s := range found {
 		who := s.Agent.With(dir)
 		rows[i] = statusLog{
-			ID: s.ID, CompanyID: c.CompanyID, AgentUUID: who.UUID, AgentID: who.AgentID, AgentName: who.Name, AgentType: q.agentType, ThisDN: who.DN,
-			StartTime: minute(s.Start, loc), StartTimeMS: s.Start, Duration: (s.Length(now) + 999) / 1000,
+			ID: s.ID, CompanyID: at.CompanyID,
+			AgentUUID: who.UUID, AgentID: who.AgentID, AgentName: who.Name, AgentType: q.agentType, ThisDN: who.DN,
+			StartTime: minute(s.Start, at.zone), StartTimeMS: s.Start, Duration: (s.Length(at.now) + 999) / 1000,
 			LoginStatus: s.Login, NoReadyStatus: s.Reason, NotReadyStatus: s.Reason, WorkStatus: s.Work,
 		}
 		if s.End != live.Open {
-			rows[i].EndTime, rows[i].EndTimeMS = minute(s.End, loc), s.End
+			rows[i].EndTime = minute(s.End, at.zone)
+			rows[i].EndTimeMS = s.End
 		}
 	}
 	return succeed(w, "AgentHistory", historyPage{q.pageNum, q.pageSize, total, rows})

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/julienschmidt/httprouter"
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/live"
@@ -102,35 +101,25 @@ type watched struct {
 
 // getMetrics is S11, "View Agent Indicator". Its Idempotency-Key changes nothing:
 // each request is answered anew.
-func (a *API) getMetrics(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
-	loc, err := a.zone(r, c)
+func (a *API) getMetrics(ctx context.Context, w http.ResponseWriter, r *http.Request, at moment) error {
+	q, err := readMetrics(r, at.Caller)
 	if err != nil {
 		return err
 	}
-	now, err := a.now(r)
+	shown, err := a.metrics(ctx, &q, at)
 	if err != nil {
 		return err
 	}
-	q, err := readMetrics(r, c)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-	defer cancel()
-	shown, err := a.metrics(ctx, c, &q, now, loc)
-	if err != nil {
-		return err
-	}
-	return write(w, http.StatusOK, shown.full(now))
+	return write(w, http.StatusOK, shown.full(at.now))
 }
 
-// metrics is what a query shows at a moment, from all that was accepted before.
-func (a *API) metrics(ctx context.Context, c access.Caller, q *watched, now int64, loc *time.Location) (*metricsState, error) {
-	present, err := a.Boards.At(ctx, c.Tenant, now, loc)
+// metrics returns what a query shows at a moment, from all that was accepted before.
+func (a *API) metrics(ctx context.Context, q *watched, at moment) (*metricsState, error) {
+	present, err := a.Boards.At(ctx, at.Tenant, at.now, at.zone)
 	if err != nil {
 		return nil, err
 	}
-	return q.show(&present.AgentBoard, c.CompanyID), nil
+	return q.show(&present.AgentBoard, at.CompanyID), nil
 }
 
 func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {

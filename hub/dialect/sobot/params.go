@@ -1,26 +1,17 @@
 package sobot
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones must not depend on the machine
-	"unicode/utf8"
 
+	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/event"
-	"github.com/hookline/hookline/hub/fair"
 )
-
-// maxBody of a request, in bytes.
-const maxBody = 1 << 20
 
 // params of a request: those of its JSON body by name. Methods read one each,
 // in the order of the document's table, and the first that cannot be taken is
@@ -35,7 +26,7 @@ type params struct {
 
 // readBody reads the parameters of a POST.
 func readBody(w http.ResponseWriter, r *http.Request) (*params, error) {
-	return readBodyUpTo(w, r, maxBody)
+	return readBodyUpTo(w, r, dialect.MaxBody)
 }
 
 func readBodyUpTo(w http.ResponseWriter, r *http.Request, most int64) (*params, error) {
@@ -45,31 +36,19 @@ func readBodyUpTo(w http.ResponseWriter, r *http.Request, most int64) (*params, 
 			return nil, &problem{http.StatusUnsupportedMediaType, "BODY_INVALID", "body: must be application/json"}
 		}
 	}
-	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
-		return nil, &problem{http.StatusUnsupportedMediaType, "BODY_INVALID", "body: must not be encoded"}
-	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, new(*fair.Full)):
+	raw, err := dialect.ReadBody(w, r, most)
+	if err != nil {
 		return nil, err
-	case errors.As(err, &tooLarge):
-		return nil, &problem{http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", fmt.Sprintf("body: must not be larger than %d bytes", most)}
-	case err != nil:
-		return nil, bad("BODY_INVALID", "body", "could not be read to its end")
 	}
 	return parseBody(raw)
 }
 
 func parseBody(raw []byte) (*params, error) {
-	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' || !json.Valid(raw) || !utf8.Valid(raw) {
+	values, ok := dialect.ReadObject(raw)
+	if !ok {
 		return nil, bad("BODY_INVALID", "body", "must be a JSON object")
 	}
-	p := &params{values: map[string]event.Value{}}
-	for name, v := range event.Members(raw) {
-		p.values[string(name)] = v
-	}
-	return p, nil
+	return &params{values: values}, nil
 }
 
 // zone reads the header timezoneid; nil: it is not given.
@@ -80,18 +59,10 @@ func zoneNamed(name string) (*time.Location, error) {
 	if name == "" {
 		return nil, nil //nolint:nilnil // not given is no error
 	}
-	if loc, ok := loadZone(name); ok {
+	if loc, ok := dialect.ZoneNamed(name); ok {
 		return loc, nil
 	}
 	return nil, bad("PARAM_VALUE", "timezoneid", "must be a name of the IANA time zone database, such as Asia/Singapore")
-}
-
-func loadZone(name string) (*time.Location, bool) {
-	if name == "" || name == "Local" || len(name) > 64 { // Go takes these for UTC and for the machine's
-		return nil, false
-	}
-	loc, err := time.LoadLocation(name)
-	return loc, err == nil
 }
 
 // given finds the value of the first of the names that has one.

@@ -1,7 +1,6 @@
 package sobot
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
 )
@@ -48,8 +48,8 @@ func (a *API) searchCalls(w http.ResponseWriter, r *http.Request, c access.Calle
 	if q.filter.Department != "" && a.DepartmentAgents != nil {
 		q.filter.DepartmentAgents = a.DepartmentAgents(c.Tenant, q.filter.Department)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-	defer cancel()
+	ctx, stop := dialect.Bound(r)
+	defer stop()
 	records, total, err := a.Records.FindCalls(ctx, q.filter)
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (a *API) listParties(w http.ResponseWriter, r *http.Request, c access.Calle
 	if _, err := zone(r); err != nil {
 		return err
 	}
-	call, parties, err := a.find(r.Context(), c, strings.Trim(ps.ByName("callID"), " \t\r\n"))
+	call, parties, err := a.find(r, c, strings.Trim(ps.ByName("callID"), " \t\r\n"))
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (a *API) findCall(w http.ResponseWriter, r *http.Request, c access.Caller, 
 	if p.err != nil {
 		return p.err
 	}
-	call, parties, err := a.find(r.Context(), c, callID)
+	call, parties, err := a.find(r, c, callID)
 	if err != nil {
 		return err
 	}
@@ -192,9 +192,9 @@ func (a *API) findCall(w http.ResponseWriter, r *http.Request, c access.Caller, 
 
 var unknownCall = &problem{http.StatusNotFound, "NOT_FOUND", "callID: there is no such call"}
 
-func (a *API) find(ctx context.Context, c access.Caller, callID string) (*search.Record, []search.Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTime)
-	defer cancel()
+func (a *API) find(r *http.Request, c access.Caller, callID string) (*search.Record, []search.Record, error) {
+	ctx, stop := dialect.Bound(r)
+	defer stop()
 	call, parties, err := a.Records.FindCall(ctx, c.Tenant, search.Telemarketing, callID)
 	if errors.Is(err, search.ErrNotFound) {
 		return nil, nil, unknownCall

@@ -12,9 +12,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/julienschmidt/httprouter"
-
-	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/report"
 )
@@ -63,13 +60,9 @@ func dimensions(key, timeKey, keyTime int64) map[int64]dimension {
 // maxRange of a report, in days of 24 hours of wall clock.
 const maxRange = 366
 
-// searchReport is S13, S14 or S15.
-func (a *API) searchReport(k *reportKind) handler {
-	return func(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
-		loc, err := a.zone(r, c)
-		if err != nil {
-			return err
-		}
+// searchReport answers S13, S14 or S15.
+func (a *API) searchReport(k *reportKind) momentHandler {
+	return func(ctx context.Context, w http.ResponseWriter, r *http.Request, at moment) error {
 		p, err := readBody(w, r)
 		if err != nil {
 			return err
@@ -78,15 +71,13 @@ func (a *API) searchReport(k *reportKind) handler {
 		if err != nil {
 			return err
 		}
-		if q.Now, err = a.now(r); err != nil {
+		if q.Settings, err = a.reportSettings(at.Tenant); err != nil {
 			return err
 		}
-		if q.Settings, err = a.reportSettings(c.Tenant); err != nil {
-			return err
-		}
-		q.Tenant, q.Zone = c.Tenant, loc
-		ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-		defer cancel()
+		q.Tenant = at.Tenant
+		q.Zone = at.zone
+		q.Now = at.now
+
 		t, err := report.Run(ctx, a.Reports, &q.Query)
 		if err != nil {
 			return err

@@ -1,8 +1,10 @@
 package sobot
 
 import (
+	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -17,6 +19,36 @@ var prefixes = []string{"/callservice/tm/tm-reports", "/callservice/v6/cc-report
 // handler answers a caller that may query.
 type handler func(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) error
 
+// moment is who asks a query about one moment, which moment that is, and the time
+// zone of its days.
+type moment struct {
+	access.Caller
+
+	now  int64 // Unix ms
+	zone *time.Location
+}
+
+// momentHandler answers a caller that asks about a moment. ctx ends when the query
+// has taken too long.
+type momentHandler func(ctx context.Context, w http.ResponseWriter, r *http.Request, at moment) error
+
+// at reads what all queries about a moment begin with.
+func (a *API) at(h momentHandler) handler {
+	return func(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
+		zone, err := a.zoneOf(r.Header.Get("timezoneid"), c.Tenant)
+		if err != nil {
+			return err
+		}
+		now, err := a.Now(r)
+		if err != nil {
+			return err
+		}
+		ctx, stop := dialect.Bound(r)
+		defer stop()
+		return h(ctx, w, r, moment{c, now, zone})
+	}
+}
+
 // Routes implements dialect.Dialect.
 func (a *API) Routes() (routes []dialect.Route) {
 	for _, p := range prefixes {
@@ -27,19 +59,19 @@ func (a *API) Routes() (routes []dialect.Route) {
 			{"POST", "/maincdrs/_search", a.searchCalls},
 			{"GET", "/maincdrs/:callID/partycdrs", a.listParties},
 			{"POST", "/cdrs/_search", a.findCall},
-			{"POST", "/agent-histories/_search", a.searchHistory},
+			{"POST", "/agent-histories/_search", a.at(a.searchHistory)},
 			{"GET", "/gateway_number/check_plan", a.checkPlan},
-			{"POST", "/gateway-number-table/_search", a.searchReport(&relayReport)},
-			{"POST", "/agent-table/_search", a.searchReport(&agentReport)},
-			{"POST", "/depart-table/_search", a.searchReport(&departmentReport)},
+			{"POST", "/gateway-number-table/_search", a.at(a.searchReport(&relayReport))},
+			{"POST", "/agent-table/_search", a.at(a.searchReport(&agentReport))},
+			{"POST", "/depart-table/_search", a.at(a.searchReport(&departmentReport))},
 		} {
 			routes = append(routes, dialect.Route{Method: rt.method, Path: p + rt.path, Handle: a.guard(rt.handle)})
 		}
 	}
 	return append(routes,
-		dialect.Route{Method: "GET", Path: metricsPath, Handle: forPages(a.guard(a.getMetrics))},
+		dialect.Route{Method: "GET", Path: metricsPath, Handle: forPages(a.guard(a.at(a.getMetrics)))},
 		dialect.Route{Method: "OPTIONS", Path: metricsPath, Handle: forPages(preflight)},
-		dialect.Route{Method: "GET", Path: watchPath, Handle: forPages(a.answer(a.streamCaller, a.watchMetrics))},
+		dialect.Route{Method: "GET", Path: watchPath, Handle: forPages(a.answer(a.streamCaller, a.at(a.watchMetrics)))},
 		dialect.Route{Method: "OPTIONS", Path: watchPath, Handle: forPages(preflight)},
 		dialect.Route{Method: "GET", Path: recordingPath, Handle: a.guard(a.getRecording)},
 		dialect.Route{Method: "HEAD", Path: recordingPath, Handle: a.guard(a.getRecording)},

@@ -5,7 +5,6 @@
 package sobot
 
 import (
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -21,7 +20,9 @@ var _ dialect.Dialect = (*API)(nil)
 
 // API holds what the handlers need.
 type API struct {
-	// Caller finds out who makes a request; the errors are those of access.
+	dialect.Kit
+
+	// Caller returns who makes a request. The errors are those of access.
 	Caller func(r *http.Request) (access.Caller, error)
 	// StreamCaller is Caller where an agent token may come as ?token=: browsers'
 	// EventSource sends no headers.
@@ -32,7 +33,6 @@ type API struct {
 	Wrong   func(r *http.Request) error
 	Records search.Records
 	History live.History
-	Boards  *live.Boards
 	Watches *live.Watches
 	// Holds says whether a caller may still hear the stream that he opened.
 	Holds   func(access.Caller) bool
@@ -40,11 +40,6 @@ type API struct {
 	Reports report.Store
 	// Settings of a tenant, as it set them; nil: none.
 	Settings func(tenant int64) map[string]any
-	// Now is Unix ms: the moment that a query is about. An error is a header that
-	// cannot be read. nil: the clock.
-	Now func(r *http.Request) (int64, error)
-	// Zone of a tenant where a request names none; nil: Asia/Singapore, the document's.
-	Zone func(tenant int64) *time.Location
 	// Directory of a tenant; nil: all are empty.
 	Directory func(tenant int64) *directory.Directory
 	// Listen answers with a recording of the caller's tenant. After an error, one
@@ -55,28 +50,6 @@ type API struct {
 	// DepartmentAgents are the agentUUIDs that the tenant's directory has in a
 	// department; may be nil.
 	DepartmentAgents func(tenant int64, department string) []string
-	Log              *slog.Logger // default slog.Default()
-}
-
-func (a *API) log() *slog.Logger {
-	if a.Log != nil {
-		return a.Log
-	}
-	return slog.Default()
-}
-
-// queryTime bounds a query.
-const queryTime = 30 * time.Second
-
-func (a *API) now(r *http.Request) (int64, error) {
-	if a.Now == nil {
-		return time.Now().UnixMilli(), nil
-	}
-	now, err := a.Now(r)
-	if err != nil {
-		return 0, &problem{http.StatusBadRequest, "PARAM_VALUE", err.Error()}
-	}
-	return now, nil
 }
 
 func (a *API) directory(tenant int64) *directory.Directory {
@@ -86,21 +59,12 @@ func (a *API) directory(tenant int64) *directory.Directory {
 	return a.Directory(tenant)
 }
 
-// zone of a request, else that of its tenant.
-func (a *API) zone(r *http.Request, c access.Caller) (*time.Location, error) {
-	return a.zoneOf(r.Header.Get("timezoneid"), c.Tenant)
-}
-
-// zoneOf a name, else of a tenant.
+// zoneOf returns the time zone that has a name, or that of a tenant when the name
+// is empty.
 func (a *API) zoneOf(name string, tenant int64) (*time.Location, error) {
 	loc, err := zoneNamed(name)
 	if err != nil || loc != nil {
 		return loc, err
 	}
-	if a.Zone != nil {
-		if loc = a.Zone(tenant); loc != nil {
-			return loc, nil
-		}
-	}
-	return time.LoadLocation("Asia/Singapore")
+	return a.Zone(tenant)
 }

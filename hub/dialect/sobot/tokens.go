@@ -164,7 +164,7 @@ func (a *API) oldToken(w http.ResponseWriter, r *http.Request, _ httprouter.Para
 		}{text, int64(access.TokenLife.Seconds())}
 	}
 	if err := write(w, status, out); err != nil {
-		a.log().Error("answer", "err", err)
+		a.Log().Error("answer", "err", err)
 	}
 }
 

@@ -9,9 +9,6 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/julienschmidt/httprouter"
-
-	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/stream"
@@ -22,29 +19,25 @@ const watchPath = "/callservice/v6/webmsg/monitoring/_watch/agents-metrics"
 
 // watchMetrics is S10, "Push Agent Indicator": a stream of server-sent events. The
 // first message is what S11 answers, the others are what has changed in it since.
-func (a *API) watchMetrics(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
-	loc, err := a.zone(r, c)
-	if err != nil {
-		return err
-	}
-	now, err := a.now(r)
-	if err != nil {
-		return err
-	}
+func (a *API) watchMetrics(ctx context.Context, w http.ResponseWriter, r *http.Request, at moment) error {
+	c := at.Caller
 	q, err := readMetrics(r, c)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-	defer cancel()
+
+	// A test may set the moment of the full message alone: increments are about the
+	// time at which they come.
 	var first live.Page
-	if r.Header.Get(dialect.NowHeader) != "" { // of the full message alone: increments are about the time at which they come
-		then, err := a.metrics(ctx, c, &q, now, loc)
+	if r.Header.Get(dialect.NowHeader) != "" {
+		then, err := a.metrics(ctx, &q, at)
 		if err != nil {
 			return err
 		}
-		then.at, first = now, then
+		then.at = at.now
+		first = then
 	}
+
 	zone := r.Header.Get("timezoneid")
 	var board *live.Board // that the page is of
 	var page *metricsState
