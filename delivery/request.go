@@ -42,7 +42,7 @@ const (
 
 // Never changed after start; shared by all requests.
 var (
-	contentType = []string{"application/json; charset=utf-8"}
+	contentType = []string{"application/json;charset=utf-8"}
 	userAgent   = []string{"Hookline/1"}
 	yes         = []string{"true"}
 )

@@ -71,8 +71,14 @@ func (k *Kit) Zone(tenant int64) (*time.Location, error) {
 // ZoneNamed returns the time zone of the IANA database that has this name; false
 // when it has none.
 func ZoneNamed(name string) (*time.Location, bool) {
-	// LoadLocation takes "" for UTC, and "Local" for the zone of the machine.
-	if name == "" || name == "Local" || len(name) > maxZoneName {
+	// LoadLocation takes "" for UTC and "Local" for the zone of the machine. It also
+	// looks into the machine's own database, which has names for what the machine is
+	// set to, and folders of the same zones counted with leap seconds.
+	switch folder, _, _ := strings.Cut(name, "/"); folder {
+	case "", "Local", "localtime", "posixrules", "posix", "right":
+		return nil, false
+	}
+	if len(name) > maxZoneName {
 		return nil, false
 	}
 	loc, err := time.LoadLocation(name)

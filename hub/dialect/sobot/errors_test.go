@@ -110,7 +110,7 @@ func TestBadParameters(t *testing.T) {
 		refused(t, post(path, `{"callID": "`+strings.Repeat("x", 1<<20)+`"}`), 413, "BODY_TOO_LARGE", "body: ")
 		refused(t, post(path, "a=1", "Content-Type", "application/x-www-form-urlencoded"), 415, "BODY_INVALID", "body: ")
 		refused(t, post(path, "{}", "Content-Encoding", "gzip"), 415, "BODY_INVALID", "body: ")
-		for _, zone := range []string{"Local", "+08:00", "GMT+8", "Asia/Nowhere", "../etc/passwd", "asia/singapore ", strings.Repeat("A", 100)} {
+		for _, zone := range []string{"Local", "+8:00", "GMT+19", "Asia/Nowhere", "../etc/passwd", "asia/singapore ", strings.Repeat("A", 100)} {
 			refused(t, post(path, "{", "timezoneid", zone), 400, "PARAM_VALUE", "timezoneid: ")
 		}
 	}

@@ -15,10 +15,11 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-// Codes of an agent's state.
+// Codes of an agent's state. Reason 1 is in no table of the document, but in its
+// example of S9.
 var (
 	loginCodes  = []int64{-1, 0, 1, 2, 98}
-	reasonCodes = []int64{0, 2, 4, 11, 12, 13, 14, 15, 16, 17, 18, 97, 98, 99}
+	reasonCodes = []int64{0, 1, 2, 4, 11, 12, 13, 14, 15, 16, 17, 18, 97, 98, 99}
 	workCodes   = []int64{0, 1, 2, 4, 5, 6, 7, 8, 98}
 )
 

@@ -88,7 +88,7 @@ type metricsList struct {
 
 // watched is what S10 and S11 ask for.
 type watched struct {
-	key               string        // Idempotency-Key, in small letters
+	key               string        // Idempotency-Key, as a UUID with dashes
 	delay             time.Duration // at least, between increments
 	departments       []string
 	agents            []string
@@ -136,10 +136,13 @@ func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {
 	if key == "" {
 		return q, bad("PARAM_REQUIRED", "Idempotency-Key", "is required")
 	}
-	if len(key) != 36 || uuid.Validate(key) != nil {
-		return q, bad("PARAM_VALUE", "Idempotency-Key", "must be a UUID")
+	// The document writes its own ids as 32 digits without dashes: one key in both
+	// spellings is one key.
+	id, err := uuid.Parse(key)
+	if err != nil || len(key) != 36 && len(key) != 32 {
+		return q, bad("PARAM_VALUE", "Idempotency-Key", "must be a UUID: 32 hex digits, with dashes or without")
 	}
-	q.key = strings.ToLower(key)
+	q.key = id.String()
 	q.departments = p.queryTexts(values, "departmentIds")
 	q.agentType = p.queryInt(values, "agentType", 0, 0, 1)
 	q.agents = p.queryTexts(values, "agents")
@@ -217,19 +220,31 @@ func (p *params) queryInt(values url.Values, name string, absent, least, most in
 	return n
 }
 
-// orders are the keys of sort; nil: the default order alone. agentNumber is the
-// document's default and no field: it is the agentID.
+// orders are how the list is sorted by each of its columns. agentNumber, the
+// document's default, is none of them: it is the agentID.
 var orders = map[string]func(a, b *live.Row) int{
-	"agentNumber": nil, "agentID": nil,
+	"agentNumber":                        byNumber,
+	"agentID":                            byNumber,
+	"agentUUID":                          func(a, b *live.Row) int { return cmp.Compare(a.UUID, b.UUID) },
 	"agentName":                          func(a, b *live.Row) int { return cmp.Compare(a.Name, b.Name) },
-	"agentWorkStatus":                    func(a, b *live.Row) int { return cmp.Compare(a.Work, b.Work) },
+	"phoneType":                          func(a, b *live.Row) int { return cmp.Compare(a.PhoneType, b.PhoneType) },
+	"thisDN":                             func(a, b *live.Row) int { return cmp.Compare(a.DN, b.DN) },
 	"agentLoginStatus":                   func(a, b *live.Row) int { return cmp.Compare(a.Login, b.Login) },
+	"agentWorkStatus":                    func(a, b *live.Row) int { return cmp.Compare(a.Work, b.Work) },
+	"agentBusyReasonCode":                func(a, b *live.Row) int { return cmp.Compare(a.Reason, b.Reason) },
 	"lastWorkStatusChangedTime":          func(a, b *live.Row) int { return cmp.Compare(a.WorkAt, b.WorkAt) },
+	"lastLoginStatusChangedTime":         func(a, b *live.Row) int { return cmp.Compare(a.LoginAt, b.LoginAt) },
+	"customerNumber":                     func(a, b *live.Row) int { return cmp.Compare(a.Number, b.Number) },
+	"customerPrivacyNumber":              func(_, _ *live.Row) int { return 0 }, // always empty
+	"callType":                           func(a, b *live.Row) int { return cmp.Compare(a.CallType, b.CallType) },
 	"inboundEstablishedCallsCountToday":  func(a, b *live.Row) int { return cmp.Compare(a.InboundEstablished, b.InboundEstablished) },
 	"inboundAbandonCallsCountToday":      func(a, b *live.Row) int { return cmp.Compare(a.InboundAbandoned, b.InboundAbandoned) },
 	"outboundCallsCountToday":            func(a, b *live.Row) int { return cmp.Compare(a.Counters.Outbound, b.Counters.Outbound) },
 	"outboundEstablishedCallsCountToday": func(a, b *live.Row) int { return cmp.Compare(a.OutboundEstablished, b.OutboundEstablished) },
+	"clientType":                         func(a, b *live.Row) int { return cmp.Compare(a.ClientType, b.ClientType) },
 }
+
+func byNumber(a, b *live.Row) int { return live.CompareNumbers(a.AgentID, b.AgentID) }
 
 func (p *params) querySort(values url.Values) (key string, down bool) {
 	key, way, _ := strings.Cut(strings.TrimSpace(values.Get("sort")), ",")
@@ -250,14 +265,10 @@ func (q *watched) show(b *live.AgentBoard, company string) *metricsState {
 			p.sum.add(r)
 		}
 	}
-	if order := orders[q.sort]; order != nil || q.down { // else they have the default order already
+	// A board is in the default order, by number, which also settles ties.
+	if order := orders[q.sort]; q.down || q.sort != "agentNumber" && q.sort != "agentID" {
 		slices.SortFunc(rows, func(x, y *live.Row) int {
-			by := 0
-			if order != nil {
-				by = order(x, y)
-			} else {
-				by = live.CompareNumbers(x.AgentID, y.AgentID)
-			}
+			by := order(x, y)
 			if q.down {
 				by = -by
 			}

@@ -1,6 +1,7 @@
 package sobot_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/hubtest"
+	"github.com/hookline/hookline/hub/live"
 )
 
 const (
@@ -281,6 +283,25 @@ func testAgentMetrics(t *testing.T, h *hubtest.Hub) {
 		"pageNum=9":                          nil,
 	} {
 		require.Equal(t, want, ids(query), query)
+	}
+	// By each column of the list, in both directions; ties are in the default order.
+	value := func(agent, column string) any {
+		return got.AgentsMetrics.List[slices.Index(all, agent)][column]
+	}
+	for column := range got.AgentsMetrics.List[0] {
+		for way, sign := range map[string]int{"asc": 1, "desc": -1} {
+			want := slices.SortedStableFunc(slices.Values(all), func(a, b string) int {
+				x, y := value(a, column), value(b, column)
+				if n, is := x.(float64); is {
+					return sign * cmp.Compare(n, y.(float64))
+				}
+				if column == "agentID" {
+					return sign * live.CompareNumbers(x.(string), y.(string))
+				}
+				return sign * cmp.Compare(x.(string), y.(string))
+			})
+			require.Equal(t, want, ids("sort="+column+","+way), "%s %s", column, way)
+		}
 	}
 	require.EqualValues(t, 1, askMetrics(t, h, "agentWorkStatuses=8", noon).AgentsSummary["inboundCallsCount"], "whatever the filter")
 	// Nothing expires by a timer: another now, another answer.

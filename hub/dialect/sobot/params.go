@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/event"
@@ -49,20 +48,6 @@ func parseBody(raw []byte) (*params, error) {
 		return nil, bad("BODY_INVALID", "body", "must be a JSON object")
 	}
 	return &params{values: values}, nil
-}
-
-// zone reads the header timezoneid; nil: it is not given.
-func zone(r *http.Request) (*time.Location, error) { return zoneNamed(r.Header.Get("timezoneid")) }
-
-func zoneNamed(name string) (*time.Location, error) {
-	name = strings.Trim(name, " \t")
-	if name == "" {
-		return nil, nil //nolint:nilnil // not given is no error
-	}
-	if loc, ok := dialect.ZoneNamed(name); ok {
-		return loc, nil
-	}
-	return nil, bad("PARAM_VALUE", "timezoneid", "must be a name of the IANA time zone database, such as Asia/Singapore")
 }
 
 // given finds the value of the first of the names that has one.

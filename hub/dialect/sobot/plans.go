@@ -36,7 +36,7 @@ func planOf(companyID string, planType int64) plan {
 // Schemes", although the document's example is one object (D-28). With planType
 // one, without it an array of the four.
 func (a *API) checkPlan(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
-	if _, err := zone(r); err != nil {
+	if err := checkZone(r); err != nil {
 		return err
 	}
 	q, err := url.ParseQuery(r.URL.RawQuery)

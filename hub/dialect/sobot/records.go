@@ -33,7 +33,7 @@ type page struct {
 // searchCalls is S1, "Query Main Talk List": main records by startTime
 // (startTime ≤ t < endTime), newest first.
 func (a *API) searchCalls(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
-	if _, err := zone(r); err != nil { // its times have no zone
+	if err := checkZone(r); err != nil {
 		return err
 	}
 	p, err := readBody(w, r)
@@ -148,7 +148,7 @@ const maxAttached = 64
 // listParties is S2, "Query Sub Agent Talk List": the party records of a call,
 // by startTime.
 func (a *API) listParties(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) error {
-	if _, err := zone(r); err != nil {
+	if err := checkZone(r); err != nil {
 		return err
 	}
 	call, parties, err := a.find(r, c, strings.Trim(ps.ByName("callID"), " \t\r\n"))
@@ -163,7 +163,7 @@ func (a *API) listParties(w http.ResponseWriter, r *http.Request, c access.Calle
 // findCall is S3, "Query Main and Sub Talk Lists". The table has call and
 // parties, the example a list that is no JSON: the table holds.
 func (a *API) findCall(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
-	if _, err := zone(r); err != nil {
+	if err := checkZone(r); err != nil {
 		return err
 	}
 	p, err := readBody(w, r)

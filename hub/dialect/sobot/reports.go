@@ -238,9 +238,11 @@ func (p *params) date(name string) int64 {
 
 var clocks = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
 
-// clock is a time of a day, in ms since its midnight. last: it may be 24:00.
+// clock reads a time of a day, in ms since its midnight. last says that it may be
+// 24:00. The document prints blanks round the colon.
 func (p *params) clock(name string, needed bool, otherwise int64, last bool) int64 {
 	s, ok := p.literal(name)
+	s = blanksAtColon.ReplaceAllString(s, ":")
 	switch {
 	case !ok:
 		if _, v := p.given(name); v == nil && needed {
