@@ -19,3 +19,17 @@ func TestNormalize(t *testing.T) {
 		"&oauth_signature_method=HMAC-SHA1&oauth_timestamp=137131201&oauth_token=kkk9d7dh3k39sjv7", normalize(query, header))
 	require.Equal(t, "djosJKDKJSD8743243/jdk33klY=", header["oauth_signature"])
 }
+
+// A port is left out only of the scheme that has it anyway (RFC 5849, 3.4.1.2).
+func TestBaseURI(t *testing.T) {
+	for want, of := range map[string][2]string{
+		"http://example.com/r":           {"HTTP", "EXAMPLE.COM:80"},
+		"https://example.com/r":          {"https", "example.com:443"},
+		"https://example.com:80/r":       {"https", "example.com:80"},
+		"http://example.com:443/r":       {"http", "example.com:443"},
+		"https://www.example.net:8080/r": {"https", "www.example.net:8080"},
+		"https://[::1]/r":                {"https", "[::1]:443"},
+	} {
+		require.Equal(t, want, baseURI(of[0], of[1], "/r"))
+	}
+}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha1"
@@ -9,6 +10,7 @@ import (
 	"hash"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,116 +23,149 @@ const (
 	maxNonce       = 255  // bytes
 )
 
-// OAuth1 says who signed a request by OAuth 1.0a (RFC 5849), with HMAC-SHA1 or
-// HMAC-SHA256 and the parameters in the header Authorization. An app is consumer
-// and token in one: oauth_token is left out, or it is the app's id, whose secret
-// is then that of the app, for clients that cannot do without.
+// OAuth1 finds out who signed a request by OAuth 1.0a (RFC 5849), with HMAC-SHA1 or
+// HMAC-SHA256 and the parameters in the header Authorization. The app is the
+// consumer and needs no token. Clients that insist on one may send the app's id as
+// oauth_token and its secret as the token's secret.
 type OAuth1 struct {
 	Book  *Book
 	Signs SignStore
-	// PublicURL is where clients see the hub when that is not where it listens:
-	// they sign the URL that they see. "": only there.
+	// PublicURL is where clients see the hub, when a proxy makes that another place
+	// than where it listens: clients sign the URL that they see. It may be empty.
 	PublicURL string
 	Now       func() time.Time // default time.Now
 }
 
+// oauthMethods are the ways to sign, by their names in oauth_signature_method.
 var oauthMethods = map[string]func() hash.Hash{"HMAC-SHA1": sha1.New, "HMAC-SHA256": sha256.New}
 
-// IsOAuth says whether r comes with a signature of OAuth 1.0a.
+// IsOAuth reports whether r comes with a signature of OAuth 1.0a.
 func IsOAuth(r *http.Request) bool {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.EqualFold(scheme, "OAuth")
 }
 
-// Verify takes a signed request without a body once: ErrCredential for what was
-// not signed by a live app of this kind, ErrSignTime, ErrSignUsed, ErrSignLimit.
+// Verify returns whose app signed a request without a body, and uses the signature
+// up. The error is ErrCredential when no live app of this kind signed the request,
+// ErrSignTime, ErrSignUsed or ErrSignLimit.
 func (o *OAuth1) Verify(ctx context.Context, r *http.Request) (Caller, error) {
-	values := r.Header.Values("Authorization")
+	headers := r.Header.Values("Authorization")
 	query, err := url.ParseQuery(r.URL.RawQuery)
-	if len(values) != 1 || err != nil {
+	if len(headers) != 1 || err != nil {
 		return Caller{}, ErrCredential
 	}
-	p, ok := parseOAuth(values[0])
+	params, ok := parseOAuth(headers[0])
 	if !ok {
 		return Caller{}, ErrCredential
 	}
-	app, c, err := o.Book.App(p["oauth_consumer_key"])
-	if err != nil { // also of a suspended tenant: without its secret nobody has shown who he is
+
+	// An app of a suspended tenant is unknown, too: before the signature is checked,
+	// nobody has shown who he is.
+	app, caller, err := o.Book.App(params["oauth_consumer_key"])
+	if err != nil || app.Kind != OAuth1App {
 		return Caller{}, ErrCredential
 	}
-	sum := oauthMethods[p["oauth_signature_method"]]
-	sign, err := base64.StdEncoding.DecodeString(p["oauth_signature"])
-	if app.Kind != OAuth1App || sum == nil || err != nil {
+	if !o.signed(r, query, params, app) {
 		return Caller{}, ErrCredential
 	}
-	key := percent(app.Secret) + "&"
-	switch p["oauth_token"] {
-	case "":
-	case app.ID:
-		key += percent(app.Secret)
-	default:
-		return Caller{}, ErrCredential
-	}
-	after := "&" + percent(normalize(query, p))
-	if !slices.ContainsFunc(o.seenAs(r), func(uri string) bool {
-		mac := hmac.New(sum, []byte(key))
-		mac.Write([]byte(strings.ToUpper(r.Method) + "&" + percent(uri) + after))
-		return hmac.Equal(mac.Sum(nil), sign)
-	}) {
-		return Caller{}, ErrCredential
-	}
+
 	now := time.Now
 	if o.Now != nil {
 		now = o.Now
 	}
-	seconds, err := strconv.ParseInt(p["oauth_timestamp"], 10, 64)
+	seconds, err := strconv.ParseInt(params["oauth_timestamp"], 10, 64)
 	at := time.Unix(seconds, 0)
 	if off := now().Sub(at); err != nil || off > SignWindow || off < -SignWindow {
 		return Caller{}, ErrSignTime
 	}
-	used := sha256.Sum256([]byte("oauth1\n" + p["oauth_timestamp"] + "\n" + p["oauth_nonce"]))
-	// A minute more than it could be taken: clocks of processes differ.
-	if err := o.Signs.UseSign(ctx, app.ID, [16]byte(used[:16]), at.Add(SignWindow+time.Minute), MaxSigns); err != nil {
+
+	// The use is remembered for a minute more than the signature could be taken: the
+	// clocks of processes differ.
+	used := sha256.Sum256([]byte("oauth1\n" + params["oauth_timestamp"] + "\n" + params["oauth_nonce"]))
+	until := at.Add(SignWindow + time.Minute)
+	if err := o.Signs.UseSign(ctx, app.ID, [16]byte(used[:16]), until, MaxSigns); err != nil {
 		return Caller{}, err
 	}
-	return c, nil
+	return caller, nil
 }
 
-// parseOAuth reads the header Authorization: name="value" with commas between,
-// both percent-encoded. Nothing comes twice; nonce and time are there.
+// signed reports whether the signature among the parameters of r is that of an app.
+func (o *OAuth1) signed(r *http.Request, query url.Values, params map[string]string, app App) bool {
+	sum := oauthMethods[params["oauth_signature_method"]]
+	sign, err := base64.StdEncoding.DecodeString(params["oauth_signature"])
+	if sum == nil || err != nil {
+		return false
+	}
+
+	key := percent(app.Secret) + "&"
+	switch params["oauth_token"] {
+	case "":
+	case app.ID:
+		key += percent(app.Secret)
+	default:
+		return false
+	}
+
+	before := strings.ToUpper(r.Method) + "&"
+	after := "&" + percent(normalize(query, params))
+	return slices.ContainsFunc(o.seenAs(r), func(uri string) bool {
+		mac := hmac.New(sum, []byte(key))
+		mac.Write([]byte(before + percent(uri) + after))
+		return hmac.Equal(mac.Sum(nil), sign)
+	})
+}
+
+// oauthItem is one parameter of the header Authorization, and the comma behind it.
+// The value of realm is a quoted string (RFC 7235), which may hold commas and
+// escaped quotes.
+var oauthItem = regexp.MustCompile(`^\s*([^=,"\s]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^",\s]*))\s*(?:,|$)`)
+
+// emptyItem is a comma too many.
+var emptyItem = regexp.MustCompile(`^\s*(?:,|$)`)
+
+// parseOAuth reads the parameters of the header Authorization: name="value" with
+// commas between, both percent-encoded. It returns false when one of them cannot be
+// read or comes twice, and when nonce or time are missing.
 func parseOAuth(header string) (map[string]string, bool) {
 	scheme, rest, _ := strings.Cut(header, " ")
 	if len(header) > maxOAuthHeader || !strings.EqualFold(scheme, "OAuth") {
 		return nil, false
 	}
-	p := map[string]string{}
-	for item := range strings.SplitSeq(rest, ",") {
-		name, value, found := strings.Cut(strings.TrimSpace(item), "=")
-		if !found && name == "" {
-			continue // a comma too many
+
+	params := map[string]string{}
+	for rest != "" {
+		if empty := emptyItem.FindString(rest); empty != "" {
+			rest = rest[len(empty):]
+			continue
 		}
-		value = strings.TrimSpace(value)
-		if unquoted, is := strings.CutPrefix(value, `"`); is {
-			if value, is = strings.CutSuffix(unquoted, `"`); !is {
-				return nil, false
-			}
-		}
-		name, nameErr := url.PathUnescape(strings.TrimSpace(name))
-		value, valueErr := url.PathUnescape(value)
-		if _, twice := p[name]; twice || !found || name == "" || nameErr != nil || valueErr != nil {
+		item := oauthItem.FindStringSubmatch(rest)
+		if item == nil {
 			return nil, false
 		}
-		p[name] = value
+		rest = rest[len(item[0]):]
+
+		name, nameErr := url.PathUnescape(item[1])
+		value, valueErr := url.PathUnescape(item[2] + item[3])
+		if name == "realm" { // it is in no signature, and not percent-encoded
+			value, valueErr = "", nil
+		}
+		_, twice := params[name]
+		if twice || nameErr != nil || valueErr != nil {
+			return nil, false
+		}
+		params[name] = value
 	}
-	version, there := p["oauth_version"]
-	nonce := p["oauth_nonce"]
-	if there && version != "1.0" || nonce == "" || len(nonce) > maxNonce || p["oauth_timestamp"] == "" {
+
+	version, hasVersion := params["oauth_version"]
+	nonce := params["oauth_nonce"]
+	if hasVersion && version != "1.0" || nonce == "" || len(nonce) > maxNonce || params["oauth_timestamp"] == "" {
 		return nil, false
 	}
-	return p, true
+	return params, true
 }
 
-// normalize the parameters of query and header (RFC 5849, 3.4.1.3.2).
+// normalize returns the parameters of query and header as they are signed
+// (RFC 5849, 3.4.1.3.2).
 func normalize(query url.Values, header map[string]string) string {
 	type pair struct{ name, value string }
 	var all []pair
@@ -144,36 +179,47 @@ func normalize(query url.Values, header map[string]string) string {
 			all = append(all, pair{percent(name), percent(v)})
 		}
 	}
+
 	slices.SortFunc(all, func(a, b pair) int {
-		if by := strings.Compare(a.name, b.name); by != 0 {
-			return by
-		}
-		return strings.Compare(a.value, b.value)
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
 	})
-	var s strings.Builder
+	texts := make([]string, len(all))
 	for i, p := range all {
-		if i > 0 {
-			s.WriteByte('&')
-		}
-		s.WriteString(p.name + "=" + p.value)
+		texts[i] = p.name + "=" + p.value
 	}
-	return s.String()
+	return strings.Join(texts, "&")
 }
 
-// seenAs are the URLs (RFC 5849, 3.4.1.2) that the client may have meant: a proxy
-// before the hub may have taken the TLS off, and part of the path.
-func (o *OAuth1) seenAs(r *http.Request) (uris []string) {
-	host, path := strings.ToLower(r.Host), r.URL.EscapedPath()
-	for scheme, port := range map[string]string{"http": ":80", "https": ":443"} {
-		uris = append(uris, scheme+"://"+strings.TrimSuffix(host, port)+path)
+// seenAs returns the URLs, as they are signed, under which the client may have seen
+// the hub: a proxy before it may have taken the TLS off, and part of the path.
+func (o *OAuth1) seenAs(r *http.Request) []string {
+	path := r.URL.EscapedPath()
+	uris := []string{baseURI("http", r.Host, path), baseURI("https", r.Host, path)}
+	if o.PublicURL == "" {
+		return uris
 	}
-	if o.PublicURL != "" {
-		uris = append(uris, strings.TrimSuffix(o.PublicURL, "/")+path)
+	public, err := url.Parse(o.PublicURL)
+	if err != nil {
+		return uris // refused when the hub starts
 	}
-	return uris
+	return append(uris, baseURI(public.Scheme, public.Host, strings.TrimSuffix(public.EscapedPath(), "/")+path))
 }
 
-// percent-encodes as RFC 5849, 3.6 says: all but letters, digits and - . _ ~.
+// baseURI returns a URL as it is signed (RFC 5849, 3.4.1.2): scheme and host in
+// small letters, without the port that the scheme has anyway.
+func baseURI(scheme, host, path string) string {
+	scheme = strings.ToLower(scheme)
+	host = strings.ToLower(host)
+	switch scheme {
+	case "http":
+		host = strings.TrimSuffix(host, ":80")
+	case "https":
+		host = strings.TrimSuffix(host, ":443")
+	}
+	return scheme + "://" + host + path
+}
+
+// percent encodes a text as RFC 5849, 3.6 says: all but letters, digits and - . _ ~.
 func percent(s string) string {
 	const hexDigits = "0123456789ABCDEF"
 	var b strings.Builder

@@ -101,6 +101,46 @@ type nonce string
 
 func (n nonce) Nonce() string { return string(n) }
 
+// Clients sign a URL with scheme and host in small letters and without the port
+// that the scheme has anyway (RFC 5849, 3.4.1.2), however HOOKLINE_PUBLIC_URL is
+// written.
+func TestOAuthPublicURL(t *testing.T) {
+	for _, tt := range []struct{ public, signed string }{
+		{"https://hooks.example.com:443/base", "https://hooks.example.com/base" + queueState},
+		{"HTTPS://Hooks.Example.COM/base/", "https://hooks.example.com/base" + queueState},
+		{"http://Hooks.Example.com:80", "http://hooks.example.com" + queueState},
+		{"https://hooks.example.com:8443/Base", "https://hooks.example.com:8443/Base" + queueState},
+		{"https://hooks.example.com/b%20c", "https://hooks.example.com/b%20c" + queueState},
+		{"https://[::1]:443", "https://[::1]" + queueState},
+	} {
+		_, o := newOAuth(t)
+		o.PublicURL = tt.public
+		header := signedBy(t, tt.signed+"?v=1", nil)
+		_, err := o.Verify(t.Context(), got("http://10.0.0.7:8080"+queueState+"?v=1", header))
+		require.NoError(t, err, tt.public)
+	}
+}
+
+// A realm is a quoted string: it may hold commas, quotes and percent signs.
+func TestOAuthRealm(t *testing.T) {
+	const target = "http://a.b" + queueState + "?v=1"
+	for _, realm := range []string{"", "acme, Berlin", `the \"best\", 100%`, "https://a.b/?x=1&y=2", ",", "é"} {
+		_, o := newOAuth(t)
+		header := strings.Replace(signedBy(t, target, nil), "OAuth ", `OAuth realm="`+realm+`", `, 1)
+		_, err := o.Verify(t.Context(), got(target, header))
+		require.NoError(t, err, realm)
+		last := strings.Replace(signedBy(t, target, nil), "OAuth ", "OAuth ,", 1) + `,realm = "` + realm + `" , `
+		_, err = o.Verify(t.Context(), got(target, last))
+		require.NoError(t, err, realm)
+	}
+	for _, wrong := range []string{`realm="a, `, `realm="a" b, `, `realm="a", realm="b", `, `realm, `, `="a", `} {
+		_, o := newOAuth(t)
+		header := strings.Replace(signedBy(t, target, nil), "OAuth ", "OAuth "+wrong, 1)
+		_, err := o.Verify(t.Context(), got(target, header))
+		require.ErrorIs(t, err, access.ErrCredential, wrong)
+	}
+}
+
 // A signature is good for five minutes and once; the same nonce at another time
 // is another.
 func TestOAuthReplay(t *testing.T) {
