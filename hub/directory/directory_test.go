@@ -66,11 +66,19 @@ func TestCheckAgent(t *testing.T) {
 			require.Equal(t, tt.fields, fields)
 		})
 	}
-	a := &directory.Agent{AgentUUID: " u ", AgentName: " Ann ", DepartmentIDs: []string{" a", "b", "a"}, ClientType: "Web", SIPStatus: "online"}
+	a := &directory.Agent{AgentUUID: " u ", AgentName: " Ann ", Email: " a@b.c ", DepartmentIDs: []string{" a", "b", "a"}, ClientType: "Web", SIPStatus: "online"}
 	require.Empty(t, directory.Check(a, ""))
 	require.Equal(t, &directory.Agent{
-		AgentUUID: "u", AgentName: "Ann", DepartmentIDs: []string{"a", "b"}, GroupIDs: []string{}, QueueIDs: []string{}, ClientType: "Web", SIPStatus: "online",
+		AgentUUID: "u", AgentName: " Ann ", Email: "a@b.c", DepartmentIDs: []string{"a", "b"}, GroupIDs: []string{}, QueueIDs: []string{},
+		ClientType: "Web", SIPStatus: "online",
 	}, a)
+	for name, want := range map[string]string{" frank 10001": " frank 10001", "\t Ann\r\n": " Ann", "  \t ": "", "": ""} {
+		a.AgentName = name
+		require.Empty(t, directory.Check(a, ""))
+		require.Equal(t, want, a.AgentName, "%q", name)
+	}
+	a.AgentName = strings.Repeat(" ", directory.MaxText) + "x"
+	require.Equal(t, "agentName", directory.Check(a, "")[0].Field)
 }
 
 func TestCheckOthers(t *testing.T) {

@@ -178,9 +178,24 @@ func (c *checker) bad(field, message string) {
 	c.problems = append(c.problems, Problem{field, message})
 }
 
+// text drops the blanks around a text.
 func (c *checker) text(field string, s *string, most int) {
 	*s = strings.TrimSpace(*s)
-	if utf8.RuneCountInString(*s) > most || strings.ContainsRune(*s, 0) {
+	c.bounded(field, *s, most)
+}
+
+// name keeps the blanks around a text that people see, for they are part of how a
+// display name was put together, such as a first name that is empty and a last name.
+func (c *checker) name(field string, s *string, most int) {
+	*s = strings.Trim(*s, "\t\r\n")
+	if strings.TrimSpace(*s) == "" {
+		*s = ""
+	}
+	c.bounded(field, *s, most)
+}
+
+func (c *checker) bounded(field, s string, most int) {
+	if utf8.RuneCountInString(s) > most || strings.ContainsRune(s, 0) {
 		c.bad(field, fmt.Sprintf("must be at most %d characters, and none of them NUL", most))
 	}
 }
@@ -227,7 +242,7 @@ func (c *checker) oneOf(field, s string, words ...string) {
 
 func (a *Agent) check(c *checker) {
 	c.id("agentID", &a.AgentID)
-	c.text("agentName", &a.AgentName, MaxText)
+	c.name("agentName", &a.AgentName, MaxText)
 	c.text("email", &a.Email, MaxText)
 	c.list("departmentIds", &a.DepartmentIDs)
 	c.list("groupIds", &a.GroupIDs)

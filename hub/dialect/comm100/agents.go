@@ -38,7 +38,7 @@ type agent struct {
 }
 
 const (
-	defaultPage = 10
+	defaultPage = 5 // as the document's own request without parameters is answered
 	maxPage     = 100
 	maxPages    = 1_000_000
 )

@@ -62,8 +62,8 @@ func golden(t *testing.T, name string) string {
 	return string(out)
 }
 
-// The samples of the document, from events. Its times of 100 ns cannot be: events
-// have ms; and names have no blanks around them. Queue's sample is of types, not of values: it has what can be of it.
+// The samples of the document, from events. Its times of 100 ns cannot be, as events
+// have ms. Queue's sample is of types, not of values: it has what can be of it.
 func TestDocumentExamples(t *testing.T) { eachStore(t, testDocumentExamples) }
 
 func testDocumentExamples(t *testing.T, h *hubtest.Hub) {
@@ -73,7 +73,7 @@ func testDocumentExamples(t *testing.T, h *hubtest.Hub) {
 		"7bf10c1d-2973-4848-b08f-cd5195e6b337", "ed22fff9-5000-4430-8a32-efb530c9f049",
 	}
 	var agents []string
-	for i, name := range []string{"srita2 chen", "srita chen 10001", "frank 10001", "1 1", "1000 1"} {
+	for i, name := range []string{"srita2 chen", "srita chen 10001", " frank 10001", "1 1", "1000 1"} {
 		agents = append(agents, fmt.Sprintf(`{"agentUUID": "a%d", "agentID": "%d", "agentName": %q, "chatAgentId": %q, "maxConcurrentChats": 0}`, i, i+1, name, ids[i]))
 	}
 	for i := range 27 {
@@ -91,8 +91,12 @@ func testDocumentExamples(t *testing.T, h *hubtest.Hub) {
 		)
 	}
 	window := "?utcOffset=0&startTime=2022-07-05T00:00:00&endTime=2022-07-05T10:00:00"
-	got := h.Do("GET", base+"Agents"+window+"&pageSize=5", h.Owner, nil, at(now)...)
+	got := h.Do("GET", base+"Agents"+window, h.Owner, nil, at(now)...)
 	require.Equal(t, golden(t, "agents"), string(got.Body))
+	// Without parameters, as the document asks, the pages are its own.
+	page := h.Do("GET", base+"Agents", h.Owner, nil, at(now)...).JSON(t)
+	require.Equal(t, []any{32.0, 7.0, 1.0, 5.0}, []any{page["total"], page["pageCount"], page["pageIndex"], page["pageSize"]})
+	require.Len(t, page["list"], 5)
 
 	// A chat that goes on with an agent of whom nothing is known.
 	send(
@@ -166,7 +170,7 @@ func testFigures(t *testing.T, h *hubtest.Hub) {
 	require.JSONEq(t, `{"total": 1, "pageCount": 1, "list": [{"agentId": "a", "displayName": "Ann", "currentStatusId": "00000000-0000-0000-0000-000000000001",
 		"ongoingChats": 1, "maxConcurrentChats": 4, "intradayChats": 2, "intradayLinearChatTime": "00:41:24",
 		"statusDistribution": {"00000000-0000-0000-0000-000000000000": "01:00:00", "00000000-0000-0000-0000-000000000001": "01:00:00"}}],
-		"pageIndex": 1, "pageSize": 10}`, string(got.Body))
+		"pageIndex": 1, "pageSize": 5}`, string(got.Body))
 	for _, d := range []string{"d", "6f1c1c1e-7a0c-4a6e-9f5e-111111111111"} {
 		require.EqualValues(t, 1, h.Do("GET", base+"Agents?departmentId="+d, h.Owner, nil, at(now)...).JSON(t)["total"])
 	}
@@ -198,11 +202,11 @@ func TestBadParameters(t *testing.T) {
 	h := hubtest.Start(t)
 	for query, message := range map[string]string{
 		"Today":                               "startTime: is required",
-		"Today?startTime=2022-07-05":          "startTime: must be a time, yyyy-mm-ddThh:mm:ss, from 1970 on",
-		"Today?startTime=1969-07-05T00:00:00": "startTime: must be a time, yyyy-mm-ddThh:mm:ss, from 1970 on",
+		"Today?startTime=2022-07-05":          "startTime: must be a time, yyyy-mm-ddThh:mm:ss, from 1970 on; a fraction, Z or an offset may follow",
+		"Today?startTime=1969-07-05T00:00:00": "startTime: must be a time, yyyy-mm-ddThh:mm:ss, from 1970 on; a fraction, Z or an offset may follow",
 		"Today?startTime=2022-07-05T00:00:00&endTime=2022-07-04T00:00:00":    "endTime: is before startTime",
 		"RightNow?startTime=2022-07-05T00:00:00&endTime=2022-07-04T00:00:00": "endTime: is before startTime",
-		"RightNow?startTime=x":                 "startTime: must be a time, yyyy-mm-ddThh:mm:ss, from 1970 on",
+		"RightNow?startTime=x":                 "startTime: must be a time, yyyy-mm-ddThh:mm:ss, from 1970 on; a fraction, Z or an offset may follow",
 		"Agents?pageSize=101":                  "pageSize: must be a whole number from 1 to 100",
 		"Agents?pageIndex=0":                   "pageIndex: must be a whole number from 1 to 1000000",
 		"Agents?includeStatusDistribution=2":   "includeStatusDistribution: must be true or false",
@@ -240,6 +244,24 @@ func TestZones(t *testing.T) {
 	}
 	require.EqualValues(t, 1, requests("startTime=2022-07-05T00:00:00&endTime=2022-07-05T00:00:00&utcOffset=0"), "the last second is whole")
 	require.EqualValues(t, 1, requests("startTime=2022-07-04T19:30:00&utcOffset=-270"))
+
+	// A time may say its own offset, whatever utcOffset is, and a fraction of a second.
+	for query, want := range map[string]int{
+		"startTime=2022-07-05T00:00:00Z":                                    1,
+		"startTime=2022-07-05T00:00:00Z&utcOffset=480":                      1,
+		"startTime=2022-07-05T00:00:00.001Z":                                0,
+		"startTime=2022-07-05T00:00:00.0000000Z":                            1,
+		"startTime=2022-07-05T08:00:00.000":                                 1,
+		"startTime=2022-07-05T05:30:00%2B05:30":                             1,
+		"startTime=2022-07-05T05:30:00.000+05:30":                           1, // a + in a query is a blank
+		"startTime=2022-07-05T05:30:01%2B0530":                              0,
+		"startTime=2022-07-04T21:00:00-03:00":                               1,
+		"startTime=2022-07-04T00:00:00Z&endTime=2022-07-04T23:59:59.999Z":   0, // the day is over
+		"startTime=2022-07-04T00:00:00Z&endTime=2022-07-05T00:00:00Z":       1,
+		"startTime=2022-07-04T00:00:00Z&endTime=2022-07-05T08:00:00%2B0800": 1,
+	} {
+		require.EqualValues(t, want, requests(query), query)
+	}
 }
 
 func TestWhoMayAsk(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 
 // Whatever a query says, its window is one, or the answer is 400.
 func FuzzParams(f *testing.F) {
-	for _, q := range []string{"startTime=2022-07-05T00:00:00&endTime=2022-07-05T23:59:59", "UTCOFFSET=-14&starttime=9999-12-31T23:59:59", "pageSize=5&x=%00;", "endTime=1970-01-01T00:00:00&utcOffset=840"} {
+	for _, q := range []string{"startTime=2022-07-05T00:00:00&endTime=2022-07-05T23:59:59", "UTCOFFSET=-14&starttime=9999-12-31T23:59:59", "pageSize=5&x=%00;", "endTime=1970-01-01T00:00:00&utcOffset=840", "startTime=1970-01-01T00:00:00.0000001%2B14:00&endTime=9999-12-31T23:59:59.999999999-1400"} {
 		f.Add(q)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -79,4 +79,18 @@ func TestAllowance(t *testing.T) {
 	a.began = a.began.Add(-2 * allowanceTime)
 	require.Zero(t, a.take(3, "z", 1))
 	require.Len(t, a.of, 2, "the others were dropped")
+}
+
+// What is no time in one of the forms is refused.
+func TestInstants(t *testing.T) {
+	for _, wrong := range []string{
+		"2022-07-05", "2022-07-05T00:00", "2022-07-05 00:00:00", "2022-07-05T00:00:00z", "2022-07-05T00:00:00.", "2022-07-05T00:00:00,5",
+		"2022-07-05T00:00:00.1234567890", "2022-07-05T00:00:00+8", "2022-07-05T00:00:00+08", "2022-07-05T00:00:00+14:01", "2022-07-05T00:00:00-15:00",
+		"2022-07-05T00:00:00+08:60", "2022-07-05T00:00:00ZZ", "2022-07-05T00:00:00Z+08:00", "2022-02-30T00:00:00Z", "2022-07-05T24:00:00", "1969-12-31T23:59:59Z",
+		"2022-07-05T00:00:00 GMT", "0022-07-05T00:00:00", "٢022-07-05T00:00:00",
+	} {
+		p := &params{values: map[string]string{"starttime": wrong}, zone: time.UTC}
+		_, _, err := p.instant("startTime")
+		require.ErrorContains(t, err, "startTime: must be a time", wrong)
+	}
 }

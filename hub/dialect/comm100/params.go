@@ -3,6 +3,7 @@ package comm100
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -17,13 +18,14 @@ type params struct {
 	zone   *time.Location
 }
 
-// readParams; loc is the zone where utcOffset is not given.
-func readParams(raw string, loc *time.Location) (*params, error) {
+// readParams reads a query. zone is that of its times when it gives no utcOffset.
+func readParams(raw string, zone *time.Location) (*params, error) {
 	given, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, bad("query", "is malformed")
 	}
-	p := &params{values: map[string]string{}, zone: loc}
+
+	p := &params{values: map[string]string{}, zone: zone}
 	for name, values := range given {
 		key := strings.ToLower(name)
 		if _, twice := p.values[key]; twice || len(values) > 1 {
@@ -31,10 +33,13 @@ func readParams(raw string, loc *time.Location) (*params, error) {
 		}
 		p.values[key] = strings.TrimSpace(values[0])
 	}
+
+	// The document does not say in which unit utcOffset is: no zone is 15 minutes or
+	// less from UTC, so that a small number means hours.
 	if s := p.values["utcoffset"]; s != "" {
 		n, err := strconv.Atoi(s)
 		switch {
-		case err != nil || n < -840 || n > 840:
+		case err != nil || n < -maxOffset || n > maxOffset:
 			return nil, bad("utcOffset", "must be a whole number: minutes from -840 to 840, or hours from -14 to 14")
 		case n >= -14 && n <= 14:
 			n *= 60
@@ -44,7 +49,7 @@ func readParams(raw string, loc *time.Location) (*params, error) {
 	return p, nil
 }
 
-// shorten what a caller wrote.
+// shorten returns the beginning of what a caller wrote.
 func shorten(s string) string {
 	if r := []rune(s); len(r) > 40 {
 		return string(r[:40]) + "…"
@@ -52,9 +57,10 @@ func shorten(s string) string {
 	return s
 }
 
-// text of a parameter; name in the document's case.
+// text returns a parameter, "" when it is not given; name is in the document's case.
 func (p *params) text(name string) string { return p.values[strings.ToLower(name)] }
 
+// flag reads a parameter that is true or false; false when it is not given.
 func (p *params) flag(name string) (bool, error) {
 	s := p.text(name)
 	if s == "" {
@@ -67,6 +73,7 @@ func (p *params) flag(name string) (bool, error) {
 	return is, nil
 }
 
+// number reads a whole number from 1 to most; absent when it is not given.
 func (p *params) number(name string, absent, most int) (int, error) {
 	s := p.text(name)
 	if s == "" {
@@ -79,30 +86,73 @@ func (p *params) number(name string, absent, most int) (int, error) {
 	return n, nil
 }
 
+// instantForm is a time as the document has it, and as .NET's clients write it, too:
+// with a fraction of a second, and with Z or an offset. A + that was not encoded in
+// a query is a blank.
+var instantForm = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?:(Z)|([+ -])(\d\d):?(\d\d))?$`)
+
+// wallTime is the form for time.Parse, which takes a fraction without being asked.
 const wallTime = "2006-01-02T15:04:05"
 
-// instant, Unix ms; false: it is not given.
-func (p *params) instant(name string) (int64, bool, error) {
+// instant reads a time in Unix ms; false when it is not given. One that says no
+// offset is on the clocks of the zone.
+func (p *params) instant(name string) (at int64, given bool, err error) {
 	s := p.text(name)
 	if s == "" {
 		return 0, false, nil
 	}
-	wall, err := time.Parse(wallTime, s)
-	if err != nil || len(s) != len(wallTime) || wall.Year() < 1970 {
-		return 0, false, bad(name, "must be a time, yyyy-mm-ddThh:mm:ss, from 1970 on")
+	refused := bad(name, "must be a time, yyyy-mm-ddThh:mm:ss, from 1970 on; a fraction, Z or an offset may follow")
+
+	parts := instantForm.FindStringSubmatch(s)
+	if parts == nil {
+		return 0, false, refused
 	}
-	return max(0, live.AtWall(wall, p.zone).UnixMilli()), true, nil
+	wall, err := time.Parse(wallTime, parts[1])
+	if err != nil || wall.Year() < 1970 {
+		return 0, false, refused
+	}
+
+	zone := p.zone
+	switch sign := parts[3]; {
+	case parts[2] == "Z":
+		zone = time.UTC
+	case sign != "":
+		minutes, ok := offsetMinutes(parts[4], parts[5])
+		if !ok {
+			return 0, false, refused
+		}
+		if sign == "-" {
+			minutes = -minutes
+		}
+		zone = time.FixedZone("", minutes*60)
+	}
+	return max(0, live.AtWall(wall, zone).UnixMilli()), true, nil
 }
 
-// window that is asked for. Its times have whole seconds: the last one is in it.
+// offsetMinutes reads two digits each of hours and minutes, at most 14 hours.
+func offsetMinutes(hours, minutes string) (int, bool) {
+	h, hoursErr := strconv.Atoi(hours)
+	m, minutesErr := strconv.Atoi(minutes)
+	n := h*60 + m
+	return n, hoursErr == nil && minutesErr == nil && m < 60 && n <= maxOffset
+}
+
+// maxOffset is how far a zone may be from UTC, in minutes.
+const maxOffset = 14 * 60
+
+// window reads the window that is asked for; from says whether startTime is given.
+// The second that endTime names belongs to it as a whole.
 func (p *params) window(now int64) (w live.Window, from bool, err error) {
-	w.Now, w.To = now, now+1000
-	if w.From, from, err = p.instant("startTime"); err != nil {
+	w.Now = now
+	w.From, from, err = p.instant("startTime")
+	if err != nil {
 		return w, from, err
 	}
 	if !from {
 		w.From = live.Today(now, p.zone).From
 	}
+
+	w.To = now + 1000
 	end, given, err := p.instant("endTime")
 	if err != nil {
 		return w, from, err
@@ -111,12 +161,12 @@ func (p *params) window(now int64) (w live.Window, from bool, err error) {
 		if end < w.From {
 			return w, from, bad("endTime", "is before startTime")
 		}
-		w.To = end + 1000
+		w.To = end - end%1000 + 1000
 	}
 	return w, from, nil
 }
 
-// bad is a parameter that cannot be taken.
+// bad returns the problem of a parameter that cannot be taken.
 func bad(param, text string) *problem {
 	return &problem{http.StatusBadRequest, param + ": " + text}
 }
