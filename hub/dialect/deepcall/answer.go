@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/dialect"
@@ -87,11 +88,20 @@ func write(w http.ResponseWriter, r *http.Request, status int, v any) {
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("ETag", etag(raw))
 	if r.TLS != nil { // over plain HTTP it must not be sent
-		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+		h.Set("Strict-Transport-Security", transportSecurity(r.URL.Path))
 	}
 	h.Set("Content-Length", strconv.Itoa(len(raw)))
 	w.WriteHeader(status)
 	_, _ = w.Write(raw) // the caller went away: nobody is left to tell
+}
+
+// transportSecurity returns the header of this name: each of the two documents shows
+// another one.
+func transportSecurity(path string) string {
+	if strings.HasPrefix(strings.TrimPrefix(path, tablePrefix), "/api/v2/Agent/") {
+		return "max-age=15724800; includeSubDomains"
+	}
+	return "max-age=31536000; includeSubDomains"
 }
 
 func marshal(v any) ([]byte, error) {

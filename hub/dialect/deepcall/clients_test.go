@@ -60,7 +60,8 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) st
 
 // The documents' own samples, as they stand there, with the brand, the session and
 // the user put in. Only fetch is without the empty Content-Length of its sample,
-// which browsers drop and Node refuses to send.
+// which browsers drop and Node refuses to send; and that of libcurl is what its
+// calls send, from the curl command: a body, and no Content-Length at all.
 func TestDocumentClients(t *testing.T) {
 	cert, key := certificate(t)
 	h := hubtest.Start(t, func(c *config.Config) { c.TLSCert, c.TLSKey = cert, key })
@@ -104,5 +105,15 @@ func TestDocumentClients(t *testing.T) {
 			require.Equal(t, want, run(t, dir, env, program, sample))
 		})
 	}
-	require.Equal(t, 8, asked)
+	require.Equal(t, 10, asked)
+
+	// Over TLS each endpoint has the header of its document.
+	for path, want := range map[string]string{
+		queuePath: "max-age=31536000; includeSubDomains", "/deepcall" + queuePath + "/": "max-age=31536000; includeSubDomains",
+		agentsPath: "max-age=15724800; includeSubDomains", "/deepcall" + agentsPath + "/": "max-age=15724800; includeSubDomains",
+		"/api/v2/Agent/nothing": "max-age=15724800; includeSubDomains",
+	} {
+		head := run(t, dir, env, "curl", "-s", "-o", "/dev/null", "-D", "-", "--data", "{}", brand+path)
+		require.Contains(t, head, "strict-transport-security: "+want, path)
+	}
 }

@@ -13,10 +13,13 @@ import (
 // handler answers a caller that may query.
 type handler func(r *http.Request, c access.Caller, p *params) (any, error)
 
-// Routes implements dialect.Dialect. The document's tables have the prefix
-// /deepcall, its samples do not; Agent/live/ comes with and without its slash.
+// tablePrefix is what the paths of the documents' tables begin with, and those of
+// their samples do not.
+const tablePrefix = "/deepcall"
+
+// Routes implements dialect.Dialect. Agent/live/ comes with and without its slash.
 func (a *API) Routes() (routes []dialect.Route) {
-	for _, prefix := range []string{"", "/deepcall"} {
+	for _, prefix := range []string{"", tablePrefix} {
 		for _, slash := range []string{"", "/"} {
 			for path, handle := range map[string]handler{"/api/v2/liveQueue/count": a.countQueue, "/api/v2/Agent/live": a.listAgents} {
 				path = prefix + path + slash
@@ -31,7 +34,7 @@ func (a *API) Routes() (routes []dialect.Route) {
 
 // Owns implements dialect.Dialect.
 func (a *API) Owns(path string) bool {
-	path = strings.TrimPrefix(path, "/deepcall")
+	path = strings.TrimPrefix(path, tablePrefix)
 	return strings.HasPrefix(path, "/api/v2/liveQueue/") || strings.HasPrefix(path, "/api/v2/Agent/")
 }
 

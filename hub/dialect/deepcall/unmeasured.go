@@ -5,41 +5,49 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"time"
 )
 
-// The document's own samples for axios and Python send an empty Content-Length,
-// which says nothing about where the body ends. What is sent is a JSON object, and
-// that ends by itself: it is read from the connection, and the connection closed
-// behind the answer, so that nothing on it can be taken for a second request.
+// The document's own samples for axios and Python send an empty Content-Length, and
+// the one for libcurl sends none at all: nothing says where their body ends. What
+// is sent is a JSON object, and that ends by itself. It is read from the connection,
+// and the connection is closed behind the answer, so that nothing on it can be taken
+// for a second request.
 
-// unmeasuredTime is how long such a body may take to come.
-const unmeasuredTime = 10 * time.Second
+const (
+	// unmeasuredTime is how long such a body may take to come.
+	unmeasuredTime = 10 * time.Second
+	// firstByteTime is how long to wait for it to begin when the request has no
+	// Content-Length: it may have no body either.
+	firstByteTime = time.Second
+	// lingerTime is how long the connection stays half open, for the caller to close it.
+	lingerTime = 500 * time.Millisecond
+)
 
-// unmeasured says whether r is such a request. (net/http lets it through because
-// go.mod sets httplaxcontentlength; the hub closes connections that sent one.)
+// unmeasured reports whether nothing says how long the body of r is. (net/http lets
+// an empty Content-Length through because go.mod sets httplaxcontentlength; the hub
+// closes connections that sent one.)
 func unmeasured(r *http.Request) bool {
 	length, there := r.Header["Content-Length"]
-	return there && length[0] == "" && r.ProtoMajor == 1
+	return r.ProtoMajor == 1 && len(r.TransferEncoding) == 0 && (!there || length[0] == "")
 }
 
 // serveUnmeasured lets serve answer r with the object that follows it.
 func serveUnmeasured(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) {
+	_, announced := r.Header["Content-Length"]
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		serve(w, r) // without a body, which it will say
 		return
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(unmeasuredTime))
-	var body json.RawMessage
-	if json.NewDecoder(io.LimitReader(rw, maxBody)).Decode(&body) != nil {
-		body = nil // no JSON, too much of it, or too slow
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+
+	r.Body = io.NopCloser(bytes.NewReader(readUnmeasured(conn, rw, announced)))
 	out := &kept{header: w.Header(), status: http.StatusOK}
 	serve(out, r)
+
 	out.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	_ = conn.SetDeadline(time.Now().Add(unmeasuredTime))
 	answer := http.Response{
@@ -48,8 +56,9 @@ func serveUnmeasured(w http.ResponseWriter, r *http.Request, serve func(http.Res
 	}
 	to := bufio.NewWriter(conn)
 	if answer.Write(to) != nil || to.Flush() != nil {
-		return // the caller went away: nobody is left to tell
+		return // the caller went away: nobody is left to answer
 	}
+
 	// Closed with something unread, the connection would be reset, and the answer
 	// lost on its way.
 	if half, is := conn.(interface{ CloseWrite() error }); is && half.CloseWrite() == nil {
@@ -58,8 +67,24 @@ func serveUnmeasured(w http.ResponseWriter, r *http.Request, serve func(http.Res
 	}
 }
 
-// lingerTime is how long the connection stays half open, for the caller to close it.
-const lingerTime = 500 * time.Millisecond
+// readUnmeasured returns the JSON value that follows the head of a request; nil when
+// there is none, or it is too large or too slow. announced says that the request has
+// a Content-Length, though an empty one.
+func readUnmeasured(conn net.Conn, rw *bufio.ReadWriter, announced bool) []byte {
+	if !announced {
+		_ = conn.SetDeadline(time.Now().Add(firstByteTime))
+		if _, err := rw.Peek(1); err != nil {
+			return nil
+		}
+	}
+
+	_ = conn.SetDeadline(time.Now().Add(unmeasuredTime))
+	var body json.RawMessage
+	if json.NewDecoder(io.LimitReader(rw, maxBody)).Decode(&body) != nil {
+		return nil
+	}
+	return body
+}
 
 // kept is an answer that is written later.
 type kept struct {
