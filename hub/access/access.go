@@ -1,6 +1,6 @@
-// Package access says who is calling: API keys, their roles and their tenants.
-// Everything a request may touch follows from the Caller that its credential
-// gives; nothing in a body or path can widen it.
+// Package access finds out who is calling: API keys, tokens and signatures, their
+// roles and their tenants. Everything that a request may touch follows from the
+// Caller that its credential gives; nothing in a body or path can widen it.
 package access
 
 import (
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Role is what a key may do. One key, one role.
+// Role says what a key may do. A key has one role.
 type Role string
 
 // The roles of the contract.
@@ -20,10 +20,10 @@ const (
 	Auditor  Role = "auditor"  // events, deliveries, attempts, audit log: read only
 )
 
-// Roles in the order of the contract.
+// Roles are all of them, in the order of the contract.
 var Roles = []Role{Platform, Owner, Ingest, Query, Auditor}
 
-// Key is a credential as the store keeps it: the secret only as a hash.
+// Key is a credential as the store keeps it: of its secret there is a hash only.
 type Key struct {
 	ID        string     `json:"id"`
 	Tenant    int64      `json:"-"` // 0 for platform keys
@@ -54,10 +54,12 @@ type Tenant struct {
 	UpdatedAt     time.Time      `json:"updatedAt"`
 }
 
-// Strict says whether odd values of events are refused: setting validation.
+// Strict reports whether the tenant wants events with odd values to be refused, by
+// its setting validation.
 func (t *Tenant) Strict() bool { return t.Settings["validation"] == "strict" }
 
-// Limits of a tenant; past them 429 with the reason. Zero values mean the defaults.
+// Limits are those of one tenant; what is past them is answered 429 with the reason.
+// Zero values mean the defaults.
 type Limits struct {
 	EventsPerSecond   int `json:"eventsPerSecond"`   // default 1,000
 	Subscriptions     int `json:"subscriptions"`     // default 100
@@ -67,7 +69,7 @@ type Limits struct {
 	Exports           int `json:"exports"`           // default 2 at a time, replays too
 }
 
-// DefaultLimits hold where a tenant's own are zero.
+// DefaultLimits are those that hold where a tenant's own are zero.
 var DefaultLimits = Limits{
 	EventsPerSecond:   1_000,
 	Subscriptions:     100,
@@ -77,7 +79,8 @@ var DefaultLimits = Limits{
 	Exports:           2,
 }
 
-// Effective limits: the defaults where l is zero.
+// Effective returns the limits that hold: those of l, and the defaults where l is
+// zero.
 func (l Limits) Effective() Limits {
 	return Limits{
 		EventsPerSecond:   cmp.Or(l.EventsPerSecond, DefaultLimits.EventsPerSecond),
@@ -100,9 +103,9 @@ type Caller struct {
 	Strict    bool // the tenant's setting validation: "strict"
 	IP        string
 
-	// Of a token; KeyID is then the id of its app.
-	Token     TokenKind // "": a key
-	AgentUUID string    // of an agent token; one of both may be ""
+	// These are of a caller with a token; KeyID is then the id of its app.
+	Token     TokenKind // "" when the caller has a key
+	AgentUUID string    // the agent of an agent token; one of both may be ""
 	AgentID   string
-	Until     time.Time // it expires
+	Until     time.Time // when the token expires
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Why a request is not let in.
+// The reasons why a request is not let in.
 var (
 	ErrNoCredential = errors.New("no credential was given")                  // 401
 	ErrCredential   = errors.New("the key is unknown, expired or revoked")   // 401
@@ -19,9 +19,11 @@ var (
 	ErrQueryRole    = errors.New("only keys of role ingest may be in a URL") // 403
 )
 
-// SlowDown is returned, in place of ErrCredential, to an address from which
-// too many wrong keys came. A right key passes all the same.
-type SlowDown struct{ After time.Duration }
+// SlowDown is the error in place of ErrCredential for an address from which too many
+// wrong keys came. A right key passes all the same.
+type SlowDown struct {
+	After time.Duration // how long to wait
+}
 
 func (e *SlowDown) Error() string {
 	return fmt.Sprintf("too many wrong keys from this address, wait %s", e.After.Round(time.Second))
@@ -31,10 +33,11 @@ func (e *SlowDown) Error() string {
 type Authenticator struct {
 	Book    *Book
 	Trusted []netip.Prefix   // proxies whose X-Forwarded-For is believed
-	Tokens  *Tokens          // for AuthenticateVendor; nil: only keys
+	Tokens  *Tokens          // for AuthenticateVendor; without it, that takes keys only
 	OAuth   *OAuth1          // for AuthenticateOAuth
 	Now     func() time.Time // default time.Now
-	failed  failures
+
+	failed failures
 }
 
 func (a *Authenticator) now() time.Time {
@@ -44,11 +47,12 @@ func (a *Authenticator) now() time.Time {
 	return time.Now()
 }
 
-// Authenticate reads the credential of r: "Authorization: Bearer hk_…", or,
-// where inQuery allows it and there is no such header, ?key= with a key of role
-// ingest. The error is one of the above.
+// Authenticate returns who makes a request. The credential is "Authorization: Bearer
+// hk_…" or, where inQuery allows it and there is no such header, ?key= with a key of
+// role ingest. The error is one of those above.
 func (a *Authenticator) Authenticate(r *http.Request, inQuery bool) (Caller, error) {
 	text, fromURL, err := credential(r, inQuery)
+
 	c, err := a.judge(r, err, func(now time.Time) (Caller, error) { return a.Book.Lookup(text, now) })
 	if err == nil && fromURL && c.Role != Ingest {
 		return Caller{}, ErrQueryRole
@@ -56,8 +60,8 @@ func (a *Authenticator) Authenticate(r *http.Request, inQuery bool) (Caller, err
 	return c, err
 }
 
-// AuthenticateKey is Authenticate for a key that the caller of it found in r, as
-// in a body; "": there is none.
+// AuthenticateKey returns who makes a request with a key that its handler found
+// itself, for example in the body. An empty key means that the request has none.
 func (a *Authenticator) AuthenticateKey(r *http.Request, key string) (Caller, error) {
 	var err error
 	if key == "" {
@@ -66,8 +70,9 @@ func (a *Authenticator) AuthenticateKey(r *http.Request, key string) (Caller, er
 	return a.judge(r, err, func(now time.Time) (Caller, error) { return a.Book.Lookup(key, now) })
 }
 
-// AuthenticateOAuth takes requests that are signed by OAuth 1.0a, and keys as
-// Authenticate does. Also of the errors of OAuth1.Verify.
+// AuthenticateOAuth returns who makes a request that is signed by OAuth 1.0a, or
+// that has a key as Authenticate takes it. The error may also be one of
+// OAuth1.Verify.
 func (a *Authenticator) AuthenticateOAuth(r *http.Request) (Caller, error) {
 	if !IsOAuth(r) {
 		return a.Authenticate(r, false)
@@ -75,12 +80,14 @@ func (a *Authenticator) AuthenticateOAuth(r *http.Request) (Caller, error) {
 	return a.judge(r, nil, func(time.Time) (Caller, error) { return a.OAuth.Verify(r.Context(), r) })
 }
 
-// judge lets look find the caller of r's credential, unless reading that one
-// failed with err, and counts wrong ones.
+// judge returns the caller that look finds by the credential of a request, and counts
+// wrong credentials. err is what came of reading the credential: look is called only
+// when that is nil.
 func (a *Authenticator) judge(r *http.Request, err error, look func(now time.Time) (Caller, error)) (Caller, error) {
 	if errors.Is(err, ErrNoCredential) {
 		return Caller{}, err // nothing was guessed: not counted
 	}
+
 	var c Caller
 	if err == nil {
 		c, err = look(a.now())
@@ -91,14 +98,15 @@ func (a *Authenticator) judge(r *http.Request, err error, look func(now time.Tim
 	if err != nil {
 		return Caller{}, err
 	}
+
 	if ip := ClientIP(r, a.Trusted); ip.IsValid() {
 		c.IP = ip.String()
 	}
 	return c, nil
 }
 
-// Wrong counts a wrong credential of r's address: ErrCredential, or a *SlowDown
-// when there were too many.
+// Wrong counts a wrong credential from the address of a request. It returns
+// ErrCredential, or a *SlowDown when there were too many.
 func (a *Authenticator) Wrong(r *http.Request) error {
 	if wait := a.failed.count(ClientIP(r, a.Trusted), a.now()); wait > 0 {
 		return &SlowDown{After: wait}
@@ -106,7 +114,8 @@ func (a *Authenticator) Wrong(r *http.Request) error {
 	return ErrCredential
 }
 
-// credential finds the text of the key in r.
+// credential returns the text of the key in a request, and whether it stood in the
+// URL.
 func credential(r *http.Request, inQuery bool) (text string, fromURL bool, err error) {
 	switch values := r.Header["Authorization"]; {
 	case len(values) == 1:
@@ -118,6 +127,7 @@ func credential(r *http.Request, inQuery bool) (text string, fromURL bool, err e
 	case len(values) > 1:
 		return "", false, ErrCredential // which one is meant?
 	}
+
 	if !inQuery || r.URL.RawQuery == "" {
 		return "", false, ErrNoCredential
 	}
@@ -132,14 +142,16 @@ func credential(r *http.Request, inQuery bool) (text string, fromURL bool, err e
 	return "", true, ErrCredential
 }
 
-// ClientIP is the address that r came from: that of the connection, or, as long
-// as that is a trusted proxy, the one that the proxy names in X-Forwarded-For,
-// read from the right. The zero Addr when there is none (a Unix socket).
+// ClientIP returns the address that a request came from: that of the connection or,
+// when that is a trusted proxy, the one that the proxy names in X-Forwarded-For, read
+// from the right. It is the zero Addr when the connection has no address, like a Unix
+// socket.
 func ClientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	ip := hop(r.RemoteAddr)
 	if len(trusted) == 0 || !ip.IsValid() || !within(ip, trusted) {
 		return ip
 	}
+
 	lines := r.Header["X-Forwarded-For"]
 	for _, rest := range slices.Backward(lines) {
 		for rest != "" {
@@ -158,7 +170,8 @@ func ClientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return ip
 }
 
-// hop reads an address, with or without port; the zero Addr if it is none.
+// hop reads an address with or without port. It returns the zero Addr when s is no
+// address.
 func hop(s string) netip.Addr {
 	if ap, err := netip.ParseAddrPort(s); err == nil {
 		return ap.Addr().Unmap().WithZone("")
@@ -170,6 +183,7 @@ func hop(s string) netip.Addr {
 	return ip.Unmap().WithZone("")
 }
 
+// within reports whether an address is in one of the networks.
 func within(ip netip.Addr, nets []netip.Prefix) bool {
 	for _, n := range nets {
 		if n.Contains(ip) {

@@ -9,48 +9,51 @@ import (
 	"time"
 )
 
-// Book holds all tenants and live keys in memory, so that a request is judged
-// without the database and a revocation holds from the moment it is put here.
-// The zero Book is empty and ready; it is safe for concurrent use.
+// Book holds all tenants, live keys and apps in memory, so that a request is judged
+// without the database, and a revocation holds from the moment it is put here. The
+// zero Book is empty and ready. It is safe for concurrent use.
 type Book struct {
-	mu       sync.RWMutex
-	changes  int64             // how often something was put or removed
-	tenants  map[int64]*Tenant // replaced, never changed in place
-	numbers  map[string]int64  // companyId -> number
-	keys     map[[32]byte]*entry
-	hashes   map[string][32]byte // key id -> hash
-	apps     map[string]*App     // by id; replaced as a whole
-	syncing  sync.Mutex          // of apps
-	usedMu   sync.Mutex
-	used     []*entry // used since the last Flush
-	flushing sync.Mutex
+	mu      sync.RWMutex
+	changes int64               // how often something was put or removed
+	tenants map[int64]*Tenant   // replaced, never changed in place
+	numbers map[string]int64    // companyId -> number
+	keys    map[[32]byte]*entry // by hash
+	hashes  map[string][32]byte // key id -> hash
+	apps    map[string]*App     // by id; replaced as a whole
+
+	syncing  sync.Mutex // held by SyncApps
+	flushing sync.Mutex // held by Flush
+
+	usesMu sync.Mutex
+	uses   []*entry // keys that were used since the last Flush
 }
 
-// entry is a live key; key never changes once it is in the book.
+// entry is a live key. Its key never changes once it is in the book.
 type entry struct {
 	key    Key
 	usedAt atomic.Int64 // Unix ms
-	dirty  atomic.Bool  // it is in used
+	dirty  atomic.Bool  // it is among the uses of the book
 }
 
-// Replace puts the tenants and keys given in place of all that the book held.
+// Replace puts these tenants and keys in place of all that the book held.
 func (b *Book) Replace(tenants []Tenant, keys []Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.replace(tenants, keys)
 }
 
-// syncTries bounds Sync while changes come faster than all can be read.
+// syncTries is how often Sync reads while changes come faster than it can read.
 const syncTries = 5
 
-// Sync puts what load reads in place of all that the book held, for other
-// processes make changes too. What is put or removed meanwhile is never undone
-// by what was read before: it is read again then.
+// Sync reads tenants and keys by load and puts them in place of all that the book
+// held, as other processes make changes too. When something is put or removed while
+// load reads, it reads again: what was read before must not undo the change.
 func (b *Book) Sync(ctx context.Context, load func(context.Context) ([]Tenant, []Key, error)) error {
 	for range syncTries {
 		b.mu.RLock()
 		before := b.changes
 		b.mu.RUnlock()
+
 		tenants, keys, err := load(ctx)
 		if err != nil {
 			return err
@@ -62,6 +65,8 @@ func (b *Book) Sync(ctx context.Context, load func(context.Context) ([]Tenant, [
 	return errors.New("tenants and keys change faster than they can be read")
 }
 
+// replaceIf is Replace, unless there were other changes than this many; then it
+// returns false.
 func (b *Book) replaceIf(changes int64, tenants []Tenant, keys []Key) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -78,6 +83,7 @@ func (b *Book) replace(tenants []Tenant, keys []Key) {
 	b.numbers = make(map[string]int64, len(tenants))
 	b.keys = make(map[[32]byte]*entry, len(keys))
 	b.hashes = make(map[string][32]byte, len(keys))
+
 	for _, t := range tenants {
 		b.putTenant(t)
 	}
@@ -86,7 +92,7 @@ func (b *Book) replace(tenants []Tenant, keys []Key) {
 	}
 }
 
-// PutTenant adds t, or replaces it unless the book holds a later version.
+// PutTenant adds a tenant, or replaces it unless the book holds a later version.
 func (b *Book) PutTenant(t Tenant) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -96,12 +102,14 @@ func (b *Book) PutTenant(t Tenant) {
 
 func (b *Book) putTenant(t Tenant) {
 	if b.tenants == nil {
-		b.tenants, b.numbers = map[int64]*Tenant{}, map[string]int64{}
+		b.tenants = map[int64]*Tenant{}
+		b.numbers = map[string]int64{}
 	}
 	if old := b.tenants[t.No]; old != nil && old.Version > t.Version {
 		return
 	}
-	b.tenants[t.No], b.numbers[t.CompanyID] = &t, t.No
+	b.tenants[t.No] = &t
+	b.numbers[t.CompanyID] = t.No
 }
 
 // RemoveTenant forgets a tenant; its keys are refused from now on.
@@ -115,7 +123,7 @@ func (b *Book) RemoveTenant(no int64) {
 	}
 }
 
-// PutKey adds a key. A revoked one is removed instead.
+// PutKey adds a key, or removes it when it is revoked.
 func (b *Book) PutKey(k Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -125,8 +133,10 @@ func (b *Book) PutKey(k Key) {
 
 func (b *Book) putKey(k Key) {
 	if b.keys == nil {
-		b.keys, b.hashes = map[[32]byte]*entry{}, map[string][32]byte{}
+		b.keys = map[[32]byte]*entry{}
+		b.hashes = map[string][32]byte{}
 	}
+
 	if old, ok := b.hashes[k.ID]; ok {
 		delete(b.keys, old)
 		delete(b.hashes, k.ID)
@@ -134,7 +144,8 @@ func (b *Book) putKey(k Key) {
 	if k.RevokedAt != nil {
 		return
 	}
-	b.keys[k.Hash], b.hashes[k.ID] = &entry{key: k}, k.Hash
+	b.keys[k.Hash] = &entry{key: k}
+	b.hashes[k.ID] = k.Hash
 }
 
 // RemoveKey forgets a key; it is refused from now on.
@@ -148,14 +159,15 @@ func (b *Book) RemoveKey(id string) {
 	}
 }
 
-// Tenant by its number; nil when unknown. The caller must not change it.
+// Tenant returns the tenant with this number, or nil. The caller must not change it.
 func (b *Book) Tenant(no int64) *Tenant {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.tenants[no]
 }
 
-// TenantOf a companyId; nil when unknown. The caller must not change it.
+// TenantOf returns the tenant with this companyId, or nil. The caller must not change
+// it.
 func (b *Book) TenantOf(companyID string) *Tenant {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -165,9 +177,10 @@ func (b *Book) TenantOf(companyID string) *Tenant {
 	return nil
 }
 
-// Lookup finds the live key of a text: ErrCredential when there is none, or it
-// has expired, or its tenant is gone; ErrSuspended when its tenant is
-// suspended, with the caller that it would have been.
+// Lookup returns the caller whose key a text is, and notes that the key was used. The
+// error is ErrCredential when there is no such key, or it has expired, or its tenant
+// is gone. It is ErrSuspended when the tenant is suspended; the caller is then who it
+// would have been.
 func (b *Book) Lookup(text string, now time.Time) (Caller, error) {
 	if _, ok := ParseKey(text); !ok {
 		return Caller{}, ErrCredential
@@ -188,12 +201,15 @@ func (b *Book) Lookup(text string, now time.Time) (Caller, error) {
 	if e.key.ExpiresAt != nil && !now.Before(*e.key.ExpiresAt) {
 		return Caller{}, ErrCredential
 	}
+
 	c := Caller{KeyID: e.key.ID, Name: e.key.Name, Role: e.key.Role, PII: e.key.PII}
 	if e.key.Role != Platform {
 		if t == nil {
 			return Caller{}, ErrCredential
 		}
-		c.Tenant, c.CompanyID, c.Strict = t.No, t.CompanyID, t.Strict()
+		c.Tenant = t.No
+		c.CompanyID = t.CompanyID
+		c.Strict = t.Strict()
 		if t.SuspendedAt != nil {
 			return c, ErrSuspended
 		}
@@ -202,14 +218,15 @@ func (b *Book) Lookup(text string, now time.Time) (Caller, error) {
 	return c, nil
 }
 
-// Holds says whether the key or token of a caller is still good for what it was
-// let in for: not revoked, not expired, its tenant not suspended. For what goes
-// on for longer than a request.
+// Holds reports whether the key or token of a caller is still good: neither revoked
+// nor expired, and its tenant not suspended. Streams ask it from time to time, as they
+// last longer than a request.
 func (b *Book) Holds(c Caller, now time.Time) bool {
 	if c.Token != "" {
 		_, _, err := b.App(c.KeyID)
 		return err == nil && now.Before(c.Until)
 	}
+
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	hash, ok := b.hashes[c.KeyID]
@@ -217,55 +234,65 @@ func (b *Book) Holds(c Caller, now time.Time) bool {
 		return false
 	}
 	e, t := b.keys[hash], b.tenants[c.Tenant]
-	return (e.key.ExpiresAt == nil || now.Before(*e.key.ExpiresAt)) && (c.Role == Platform || t != nil && t.SuspendedAt == nil)
+	if e.key.ExpiresAt != nil && !now.Before(*e.key.ExpiresAt) {
+		return false
+	}
+	return c.Role == Platform || t != nil && t.SuspendedAt == nil
 }
 
+// use notes that a key was used.
 func (b *Book) use(e *entry, now time.Time) {
 	e.usedAt.Store(now.UnixMilli())
 	if e.dirty.Load() || !e.dirty.CompareAndSwap(false, true) {
 		return // noted already
 	}
-	b.usedMu.Lock()
-	b.used = append(b.used, e)
-	b.usedMu.Unlock()
+	b.usesMu.Lock()
+	b.uses = append(b.uses, e)
+	b.usesMu.Unlock()
 }
 
-// UsageStore keeps when keys were last used. Safe to repeat; a time never goes back.
+// UsageStore keeps when keys were last used.
 type UsageStore interface {
-	RecordKeyUse(ctx context.Context, used map[string]time.Time) error
+	// RecordKeyUse keeps the times of use, by key id. A time never goes back, so that
+	// it is safe to repeat.
+	RecordKeyUse(ctx context.Context, times map[string]time.Time) error
 }
 
-// Flush writes the use of keys since the last Flush, all in one call. What
-// could not be written stays for the next one. Call it every 10 s or so and
-// when the hub stops.
+// Flush writes the use of keys since the last Flush, all in one call. What could not
+// be written stays for the next one. Call it every 10 s or so and when the hub stops.
 func (b *Book) Flush(ctx context.Context, s UsageStore) error {
 	b.flushing.Lock()
 	defer b.flushing.Unlock()
-	b.usedMu.Lock()
-	batch := b.used
-	b.used = nil
-	b.usedMu.Unlock()
+
+	b.usesMu.Lock()
+	batch := b.uses
+	b.uses = nil
+	b.usesMu.Unlock()
 	if len(batch) == 0 {
 		return nil
 	}
-	used := make(map[string]time.Time, len(batch))
+
+	// The mark goes before the time is read: a use in between is written now or marked
+	// again, never lost.
+	times := make(map[string]time.Time, len(batch))
 	for _, e := range batch {
-		// First dirty, then the time: a use in between is written now or noted anew, never lost.
 		e.dirty.Store(false)
 		at := time.UnixMilli(e.usedAt.Load())
-		if at.After(used[e.key.ID]) {
-			used[e.key.ID] = at
+		if at.After(times[e.key.ID]) {
+			times[e.key.ID] = at
 		}
 	}
-	err := s.RecordKeyUse(ctx, used)
+	err := s.RecordKeyUse(ctx, times)
 	if err == nil {
 		return nil
 	}
-	b.usedMu.Lock()
-	defer b.usedMu.Unlock()
+
+	// Nothing was written: the next Flush has these uses as well.
+	b.usesMu.Lock()
+	defer b.usesMu.Unlock()
 	for _, e := range batch {
 		if e.dirty.CompareAndSwap(false, true) {
-			b.used = append(b.used, e)
+			b.uses = append(b.uses, e)
 		}
 	}
 	return err

@@ -13,23 +13,25 @@ const (
 	failEvery = 6 * time.Second
 	failBurst = 10
 
-	// Addresses remembered: at most two generations of this many, about 5 MiB.
-	// Whoever owns more addresses than that is not slowed by counting them.
+	// failGeneration is how many addresses one generation remembers. There are two,
+	// which take about 5 MiB. Who owns more addresses than that is not slowed down.
 	failGeneration = 32_768
 )
 
-// failures counts wrong keys per address: a token bucket each, kept as the time
-// at which it is full again.
+// failures counts the wrong keys from each address. An address has a bucket of
+// tokens, kept as the time at which the bucket is full again.
 type failures struct {
 	mu        sync.Mutex
 	cur, prev map[netip.Addr]time.Time
 }
 
-// count one failure of ip; above 0 it is past its limit and must wait so long.
+// count counts a failure of an address. Above 0, the address is past its limit and
+// must wait so long.
 func (f *failures) count(ip netip.Addr, now time.Time) (wait time.Duration) {
 	ip = fair.Network(ip)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+
 	full, ok := f.cur[ip]
 	if !ok {
 		full = f.prev[ip]

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// PlatformID stands where a key of a tenant has its companyId. No tenant may
-// be called so, in whatever case.
+// PlatformID stands in platform keys where a key of a tenant has its companyId. No
+// tenant may be called so, in whatever case.
 const PlatformID = "platform"
 
 const (
@@ -19,16 +19,16 @@ const (
 	maxKeyText   = len(keyPrefix) + maxCompanyID + 1 + maxSecret
 )
 
-// NewKey makes the text of a key, hk_<companyId>_<secret>; the secret is 32
-// random bytes in hex. For a platform key companyID is PlatformID. The text is
-// shown to people once; only its hash is kept.
+// NewKey returns the text of a new key, hk_<companyId>_<secret>. The secret is 32
+// random bytes in hex; for a platform key, companyID is PlatformID. The text is shown
+// to people once, and only its hash is kept.
 func NewKey(companyID string) string {
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // never fails: the runtime ends the process instead
 	return keyPrefix + companyID + "_" + hex.EncodeToString(secret[:])
 }
 
-// HashKey is what the store keeps of a key: SHA-256 of the whole text. Secrets
+// HashKey returns what the store keeps of a key: SHA-256 of the whole text. Secrets
 // are random and long, so that a slow password hash would add nothing.
 func HashKey(text string) [32]byte {
 	var buf [maxKeyText]byte // on the stack: hashing a request's key allocates nothing
@@ -38,9 +38,10 @@ func HashKey(text string) [32]byte {
 	return sha256.Sum256([]byte(text))
 }
 
-// ParseKey reads the companyId out of a key's text, from the last underscore;
-// PlatformID for platform keys. It says nothing about whether the key is known.
-// The secret is 16..128 of [A-Za-z0-9-], so that operators may choose one.
+// ParseKey returns the companyId in the text of a key, which ends at the last
+// underscore; PlatformID for platform keys. It is false when the text has not the form
+// of a key, and does not find out whether the key is known. The secret is 16 to 128 of
+// [A-Za-z0-9-], so that operators may choose one.
 func ParseKey(text string) (companyID string, ok bool) {
 	rest, ok := strings.CutPrefix(text, keyPrefix)
 	if !ok {
@@ -57,11 +58,12 @@ func ParseKey(text string) (companyID string, ok bool) {
 	return companyID, true
 }
 
-// ValidCompanyID says whether s is 1..64 of [A-Za-z0-9-].
+// ValidCompanyID reports whether s is 1 to 64 of [A-Za-z0-9-].
 func ValidCompanyID(s string) bool {
 	return s != "" && len(s) <= maxCompanyID && plain(s)
 }
 
+// plain reports whether all characters of s are of [A-Za-z0-9-].
 func plain(s string) bool {
 	for i := range len(s) {
 		c := s[i]
