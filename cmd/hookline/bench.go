@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/cmd/hookline/bench"
+	"github.com/hookline/hookline/cmd/hookline/sink"
 )
 
 // BenchCmd holds the commands that measure hubs.
@@ -35,7 +36,7 @@ type benchFlags struct {
 // BenchMeasureCmd runs the measurements.
 type BenchMeasureCmd struct {
 	benchFlags `embed:""`
-	Case       []string      `placeholder:"NAME" help:"Only these: 1x1, 1x100, 5x1, 5x100 (subscriptions x events a request), paced."`
+	Case       []string      `placeholder:"NAME" help:"Only these: 1x1, 1x100, 5x1, 5x100 (subscriptions x events a request), paced, two-parts (a receiver that writes head and body of its answers apart)."`
 	Store      []string      `enum:"embedded,postgres,rabbitmq" default:"embedded" help:"What to measure: embedded; postgres, a private server, from the programs found here; rabbitmq, that and a private RabbitMQ."`
 	Processes  []int         `default:"1" help:"Hubs on PostgreSQL, all on this machine: a measurement for each number."`
 	Events     int           `default:"60000" help:"Events of a measurement with 1 subscription, and posts of the raw loop."`
@@ -209,7 +210,7 @@ func (c *BenchSinkCmd) Run(ctx context.Context, s streams) error {
 	if _, err := fmt.Fprintf(s.out, "http://%s\n", l.Addr()); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	srv := &http.Server{Handler: &bench.Counter{}, ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: &bench.Counter{}, ReadHeaderTimeout: 10 * time.Second, ConnContext: sink.ConnContext}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // Serve returns then
 	defer stop()
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

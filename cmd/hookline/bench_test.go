@@ -36,7 +36,7 @@ func TestBench(t *testing.T) {
 	t.Setenv(asHookline, "1")
 	dir := t.TempDir()
 	report := filepath.Join(dir, "report.json")
-	code, out, stderr := do(t, "", "bench", "--case", "1x1", "--case", "5x100", "--case", "paced", "--events", "200", "--fan-events", "40", "--warmup", "20", "--paced", "1s", "--dir", dir,
+	code, out, stderr := do(t, "", "bench", "--case", "1x1", "--case", "5x100", "--case", "paced", "--case", "two-parts", "--events", "200", "--fan-events", "40", "--warmup", "20", "--paced", "1s", "--dir", dir,
 		"--json", report, "--profiles", filepath.Join(dir, "profiles"), "--ids")
 	require.Zero(t, code, stderr)
 	require.Contains(t, out, "delivered/s")
@@ -45,7 +45,7 @@ func TestBench(t *testing.T) {
 	require.NoError(t, err)
 	var r bench.Report
 	require.NoError(t, json.Unmarshal(raw, &r))
-	require.Len(t, r.Raw, 4)
+	require.Len(t, r.Raw, 5)
 	deliveries := []int{}
 	for _, m := range r.Hub {
 		deliveries = append(deliveries, m.Deliveries)
@@ -58,7 +58,7 @@ func TestBench(t *testing.T) {
 		require.NoError(t, err)
 		require.Positive(t, profile.Size())
 	}
-	require.Equal(t, []int{200, 200, 100}, deliveries)
+	require.Equal(t, []int{200, 200, 100, 200}, deliveries)
 	left, err := filepath.Glob(filepath.Join(dir, "hookline-bench-*"))
 	require.NoError(t, err)
 	require.Empty(t, left)

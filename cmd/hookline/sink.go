@@ -44,6 +44,7 @@ type SinkCmd struct {
 	RetryAfter string        `group:"Misbehave" help:"Seconds, a date, or date+7: the date in 7 seconds. Without --status: 429."`
 	Redirect   string        `group:"Misbehave" placeholder:"URL" help:"Answer 302, or the 3xx of --status, to there."`
 	Huge       string        `group:"Misbehave" default:"0" help:"Answer so many bytes, e.g. 100MB."`
+	TwoParts   bool          `group:"Misbehave" help:"Answer head and body in packets of their own, as many frameworks do."`
 }
 
 // Help is shown by --help.
@@ -69,7 +70,7 @@ func (c *SinkCmd) config() (sink.Config, error) {
 		CompanyID: c.Company, AppKeys: c.AppKey, Tolerance: c.Tolerance, Remember: c.Remember,
 		Behaviour: sink.Behaviour{
 			Status: c.Status, First: c.First, Rate: c.Rate, Seed: c.Seed, Delay: c.Delay, Hang: c.Hang,
-			Reset: c.Reset, SlowBody: c.SlowBody, Huge: huge, RetryAfter: c.RetryAfter, Redirect: c.Redirect,
+			Reset: c.Reset, SlowBody: c.SlowBody, Huge: huge, RetryAfter: c.RetryAfter, Redirect: c.Redirect, TwoParts: c.TwoParts,
 		},
 	}
 	if c.Remember < 1 {
@@ -129,7 +130,7 @@ func (c *SinkCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	fmt.Fprintf(s.err, "sink: listening on http://%s\n", l.Addr())
-	srv := &http.Server{Handler: sk, ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: sk, ReadHeaderTimeout: 10 * time.Second, ConnContext: sink.ConnContext}
 	g, gone := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -44,6 +44,8 @@ type Case struct {
 	Subs  int // subscriptions that want every event
 	Batch int // events in a request
 	Paced bool
+	// TwoParts has the receiver write head and body of its answers apart.
+	TwoParts bool `json:",omitempty"`
 }
 
 // Cases are all measurements.
@@ -53,6 +55,7 @@ var Cases = []Case{
 	{Name: "5x1", Subs: 5, Batch: 1},
 	{Name: "5x100", Subs: 5, Batch: 100},
 	{Name: "paced", Subs: 1, Batch: 1, Paced: true},
+	{Name: "two-parts", Subs: 1, Batch: 1, TwoParts: true},
 }
 
 // Store says what the hubs of a measurement store in, and how many hubs there are.
@@ -216,7 +219,11 @@ func (c *Config) measure(ctx context.Context, k Case, s Store) (_ *Measurement, 
 		return nil, err
 	}
 	for n := range k.Subs {
-		if _, err := f.subscribe(ctx, fmt.Sprintf("%s/%d", sink.url, n), "cdr.*"); err != nil {
+		url := fmt.Sprintf("%s/%d", sink.url, n)
+		if k.TwoParts {
+			url += twoParts
+		}
+		if _, err := f.subscribe(ctx, url, "cdr.*"); err != nil {
 			return nil, err
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hookline/hookline/cmd/hookline/sink"
 )
 
 // Bounds of what a sink can count.
@@ -87,8 +89,15 @@ func (c *Counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // the sender went away, and sends it again
 	}
 	c.count.Load().push(strings.TrimPrefix(r.URL.Path, "/"), buf.Bytes(), now)
+	if r.URL.RawQuery == twoParts[1:] {
+		sink.InTwoParts(w, r, http.StatusOK, "{}")
+		return
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
+
+// twoParts after the path of a push asks for an answer with head and body apart.
+const twoParts = "?two-parts"
 
 func (c *Counter) expect(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()

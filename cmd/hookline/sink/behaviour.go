@@ -30,6 +30,7 @@ type Behaviour struct {
 	Huge       int64         // huge: an answer of so many bytes; in URLs also with KB, MB, GB
 	RetryAfter string        // retry-after: seconds, a date, or "date+7", the date in 7 seconds; default status 429
 	Redirect   string        // redirect: where to; default status 302
+	TwoParts   bool          // two-parts: head and body of the answer in packets of their own
 }
 
 // check returns an error if a value is out of its range.
@@ -97,6 +98,8 @@ func (b *Behaviour) set(word, v string) (err error) {
 		b.RetryAfter = v
 	case "redirect":
 		b.Redirect = v
+	case "two-parts":
+		b.TwoParts, err = strconv.ParseBool(v)
 	}
 	return err
 }
@@ -188,6 +191,10 @@ func (b *Behaviour) act(w http.ResponseWriter, r *http.Request, done <-chan stru
 		}
 		status = b.status(status)
 		finish(status)
+		if b.TwoParts {
+			InTwoParts(w, r, status, answerTo(status))
+			return
+		}
 		answer(w, status)
 	}
 }

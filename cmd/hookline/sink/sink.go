@@ -312,12 +312,21 @@ func answer(w http.ResponseWriter, status int) {
 	w.Header()["Content-Type"] = contentType
 	if status != http.StatusOK {
 		w.WriteHeader(status)
-		if status >= 400 {
-			_, _ = io.WriteString(w, `{"code":`+strconv.Itoa(status)+`,"msg":"as requested"}`) // if it fails the hub tries again
-		}
-		return
 	}
-	_, _ = io.WriteString(w, ok) // if it fails the hub tries again
+	if body := answerTo(status); body != "" {
+		_, _ = io.WriteString(w, body) // if it fails the hub tries again
+	}
+}
+
+// answerTo returns the body of an answer with a status.
+func answerTo(status int) string {
+	switch {
+	case status == http.StatusOK:
+		return ok
+	case status >= 400:
+		return `{"code":` + strconv.Itoa(status) + `,"msg":"as requested"}`
+	}
+	return ""
 }
 
 var contentType = []string{"application/json"}
