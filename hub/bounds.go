@@ -18,7 +18,8 @@ import (
 const (
 	bodyBytes     = 64 << 20 // bodies of tenants' requests in memory
 	strangerBytes = 4 << 20  // bodies of callers of whom nobody knows yet who they are
-	mostBody      = 8 << 20  // bytes of the largest body that any handler takes; each has a bound of its own
+	mostBody      = 1 << 20  // bytes of a body that is read before the work begins; handlers have bounds of their own
+	mostDirectory = 8 << 20  // of PUT /v1/directory
 
 	queriesEach  = 4  // requests of a tenant that are worked on at a time, at most; fewer with few processors
 	queriesTotal = 16 // of all tenants; half of the connections that read from PostgreSQL
@@ -108,12 +109,20 @@ func (b *bounds) admit(r *http.Request, c access.Caller) error {
 	}
 	switch what {
 	case quick:
-		return x.Admit(r.Context(), &b.queries, mostBody)
+		return x.Admit(r.Context(), &b.queries, bodyOf(r))
 	case wide:
 		return x.Admit(r.Context(), &b.reports, mostBody)
 	case ongoing, intake, sound:
 	}
 	return nil
+}
+
+// bodyOf returns how many bytes of a request's body are read before its work begins.
+func bodyOf(r *http.Request) int64 {
+	if r.URL.Path == "/v1/directory" {
+		return mostDirectory
+	}
+	return mostBody
 }
 
 // connections bounds those that clients open, by the files that may be open.

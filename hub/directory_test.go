@@ -140,7 +140,12 @@ func TestDirectoryBadInput(t *testing.T) {
 		{"/v1/directory", `{"agents":[{"agentUUID":"u"},{}]}`, 422, "agents[1].agentUUID"},
 		{"/v1/directory", `{"groups":[{"groupId":"g"},{"groupId":" g "}]}`, 422, "groups[1].groupId"},
 		{"/v1/directory", `{"agents":[{"agentUUID":"u","x":1}]}`, 422, "agents[0].x"},
-		{"/v1/directory", `{"agents":[` + strings.Repeat(`{},`, 10_000) + `{}]}`, 413, ""},
+		{"/v1/directory", `{"groups":[` + manyGroups(10_001) + `]}`, 413, ""},
+		{"/v1/directory", `{"groups":[],"groups":[]}`, 400, "groups"},
+		{"/v1/directory", `{"groups":[` + manyGroups(1) + `]}{}`, 400, ""},
+		{"/v1/directory", `{"groups":[` + manyGroups(1) + `}`, 400, ""},
+		{"/v1/directory", `{"groups":"g"}`, 422, "groups"},
+		{"/v1/directory", `{"agents":[{"agentUUID":"u","queueIds":[` + strings.Repeat(`"",`, 20_000) + `""]}]}`, 413, "agents[0]"},
 		{"/v1/directory", `{"agents":[{"agentUUID":"` + strings.Repeat("x", 8<<20) + `"}]}`, 413, ""},
 	} {
 		a := h.Do("PUT", tt.path, h.Owner, tt.body)
@@ -153,6 +158,15 @@ func TestDirectoryBadInput(t *testing.T) {
 	require.Equal(t, 404, h.Do("GET", "/v1/directory/teams", h.Owner, nil).Status)
 	require.Equal(t, 400, h.Do("GET", "/v1/directory/agents?limit=0", h.Owner, nil).Status)
 	require.Empty(t, keysOf(t, h, h.Owner, "agents", "agentUUID"), "nothing of what was refused is there")
+}
+
+// manyGroups as JSON, with commas between.
+func manyGroups(n int) string {
+	groups := make([]string, n)
+	for i := range groups {
+		groups[i] = fmt.Sprintf(`{"groupId":"g%d"}`, i)
+	}
+	return strings.Join(groups, ",")
 }
 
 // A filter by department finds the events of the department's agents from the

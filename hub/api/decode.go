@@ -18,8 +18,9 @@ import (
 
 // Bounds of a request body.
 const (
-	maxBody  = 1 << 20 // bytes
-	maxDepth = 32      // arrays and objects within each other
+	maxBody   = 1 << 20 // bytes
+	maxDepth  = 32      // arrays and objects within each other
+	maxValues = 20_000  // of all kinds: decoded they need many times the memory of their text
 )
 
 // decode reads the JSON body of r into dst, a pointer to a struct that embeds
@@ -88,32 +89,52 @@ func assign(raw []byte, dst any) error {
 // check walks raw beside t. A struct in t allows the names of its fields and no
 // others; anything else in t (maps, any, types that decode themselves) allows all.
 func check(raw []byte, t reflect.Type) error {
-	if len(bytes.TrimSpace(raw)) == 0 {
-		return problem.New(http.StatusBadRequest, "the body is empty; a JSON object is needed")
+	if err := checkText(raw, t.Kind() == reflect.Struct); err != nil {
+		return err
 	}
-	if !utf8.Valid(raw) {
-		return problem.New(http.StatusBadRequest, "the body is not valid UTF-8")
-	}
-	if first := bytes.TrimSpace(raw)[0]; first != '{' && t.Kind() == reflect.Struct {
-		return problem.New(http.StatusUnprocessableEntity, "the body must be a JSON object")
-	}
-	c := checker{json.NewDecoder(bytes.NewReader(raw))}
+	c := &checker{dec: json.NewDecoder(bytes.NewReader(raw))}
 	c.dec.UseNumber() // a number too large is a matter of its field
 	if err := c.value("", t, 0); err != nil {
 		return err
 	}
-	if _, err := c.dec.Token(); err != io.EOF {
+	return checkEnd(c.dec)
+}
+
+// checkText says what is wrong with a body before it is read as JSON.
+func checkText(raw []byte, object bool) error {
+	text := bytes.TrimSpace(raw)
+	switch {
+	case len(text) == 0:
+		return problem.New(http.StatusBadRequest, "the body is empty; a JSON object is needed")
+	case !utf8.Valid(raw):
+		return problem.New(http.StatusBadRequest, "the body is not valid UTF-8")
+	case object && text[0] != '{':
+		return problem.New(http.StatusUnprocessableEntity, "the body must be a JSON object")
+	}
+	return nil
+}
+
+// checkEnd says whether there is more than the value that dec has read.
+func checkEnd(dec *json.Decoder) error {
+	if _, err := dec.Token(); err != io.EOF {
 		return problem.New(http.StatusBadRequest, "there is more after the end of the JSON value")
 	}
 	return nil
 }
 
-type checker struct{ dec *json.Decoder }
+// checker walks a body beside a type.
+type checker struct {
+	dec    *json.Decoder
+	values int // that were seen
+}
 
-func (c checker) value(path string, t reflect.Type, depth int) error {
+func (c *checker) value(path string, t reflect.Type, depth int) error {
 	tok, err := c.dec.Token()
 	if err != nil {
 		return malformed(err)
+	}
+	if c.values++; c.values > maxValues {
+		return problem.New(http.StatusRequestEntityTooLarge, fmt.Sprintf("there are more than %d values", maxValues))
 	}
 	d, isDelim := tok.(json.Delim)
 	if !isDelim {
@@ -138,7 +159,7 @@ func (c checker) value(path string, t reflect.Type, depth int) error {
 	return nil
 }
 
-func (c checker) object(path string, t reflect.Type, depth int) error {
+func (c *checker) object(path string, t reflect.Type, depth int) error {
 	seen := map[string]bool{}
 	for c.dec.More() {
 		tok, err := c.dec.Token()

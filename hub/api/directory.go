@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -140,40 +141,118 @@ func (a *API) PutDirectory(r *http.Request, c access.Caller, _ httprouter.Params
 	return http.StatusOK, count, nil
 }
 
-// readObjects reads the body of PUT /v1/directory.
+// readObjects reads the body of PUT /v1/directory, object by object, so that what is
+// too much or wrong costs no more than what stands before it.
 func readObjects(raw []byte) ([]directory.Object, error) {
-	var in struct {
-		Agents      []json.RawMessage `json:"agents"`
-		Departments []json.RawMessage `json:"departments"`
-		Groups      []json.RawMessage `json:"groups"`
-		Queues      []json.RawMessage `json:"queues"`
-	}
-	if err := decodeBytes(raw, &in); err != nil {
+	if err := checkText(raw, true); err != nil {
 		return nil, err
 	}
-	lists := map[directory.Kind][]json.RawMessage{
-		directory.Agents: in.Agents, directory.Departments: in.Departments, directory.Groups: in.Groups, directory.Queues: in.Queues,
+	b := bulk{dec: json.NewDecoder(bytes.NewReader(raw)), lists: map[directory.Kind][]directory.Object{}}
+	if err := b.read(); err != nil {
+		return nil, err
 	}
-	if n := len(in.Agents) + len(in.Departments) + len(in.Groups) + len(in.Queues); n > maxBulkObjects {
-		return nil, problem.New(http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d objects in one request, not %d", maxBulkObjects, n))
+	if err := checkEnd(b.dec); err != nil {
+		return nil, err
 	}
-	var objects []directory.Object
+
+	objects := make([]directory.Object, 0, b.n)
 	for _, k := range directory.Kinds {
-		seen := make(map[string]int, len(lists[k]))
-		for i, item := range lists[k] {
-			path := fmt.Sprintf("%s[%d].", k, i)
-			o, err := readObject(item, k, path, "")
-			if err != nil {
-				return nil, err
-			}
-			if first, twice := seen[o.Key()]; twice {
-				return nil, problem.Field(http.StatusUnprocessableEntity, path+k.KeyField(), fmt.Sprintf("is that of %s[%d], too", k, first))
-			}
-			seen[o.Key()] = i
-			objects = append(objects, o)
-		}
+		objects = append(objects, b.lists[k]...)
 	}
 	return objects, nil
+}
+
+// bulk is a body of PUT /v1/directory that is being read.
+type bulk struct {
+	dec   *json.Decoder
+	lists map[directory.Kind][]directory.Object
+	n     int // objects in the lists
+}
+
+// read reads the one object that the body is.
+func (b *bulk) read() error {
+	if _, err := b.dec.Token(); err != nil {
+		return malformed(err)
+	}
+	for b.dec.More() {
+		tok, err := b.dec.Token()
+		if err != nil {
+			return malformed(err)
+		}
+		name, _ := tok.(string) // the decoder lets nothing else be a key
+		k := directory.Kind(name)
+		_, twice := b.lists[k]
+		switch {
+		case k.KeyField() == "":
+			return problem.Field(http.StatusUnprocessableEntity, name, "is not a field of this request")
+		case twice:
+			return problem.Field(http.StatusBadRequest, name, "is there twice")
+		}
+		if err := b.list(k); err != nil {
+			return err
+		}
+	}
+	if _, err := b.dec.Token(); err != nil { // the closing bracket
+		return malformed(err)
+	}
+	return nil
+}
+
+// list reads the objects of a kind; null is a list of none.
+func (b *bulk) list(k directory.Kind) error {
+	tok, err := b.dec.Token()
+	if err != nil {
+		return malformed(err)
+	}
+	b.lists[k] = nil
+	if tok == nil {
+		return nil
+	}
+	if tok != json.Delim('[') {
+		return problem.Field(http.StatusUnprocessableEntity, string(k), "must be an array, not "+wordOf(tok))
+	}
+
+	seen := map[string]int{}
+	for i := 0; b.dec.More(); i++ {
+		if b.n++; b.n > maxBulkObjects {
+			return problem.New(http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d objects in one request", maxBulkObjects))
+		}
+		var item json.RawMessage
+		if err := b.dec.Decode(&item); err != nil {
+			return malformed(err)
+		}
+		path := fmt.Sprintf("%s[%d].", k, i)
+		if len(item) > maxBody { // as for one that is put alone
+			return problem.Field(http.StatusRequestEntityTooLarge, fmt.Sprintf("%s[%d]", k, i), fmt.Sprintf("is larger than %d MiB", maxBody>>20))
+		}
+		o, err := readObject(item, k, path, "")
+		if err != nil {
+			return err
+		}
+		if first, twice := seen[o.Key()]; twice {
+			return problem.Field(http.StatusUnprocessableEntity, path+k.KeyField(), fmt.Sprintf("is that of %s[%d], too", k, first))
+		}
+		seen[o.Key()] = i
+		b.lists[k] = append(b.lists[k], o)
+	}
+	if _, err := b.dec.Token(); err != nil { // the closing bracket
+		return malformed(err)
+	}
+	return nil
+}
+
+// wordOf a JSON token, as encoding/json calls its kind.
+func wordOf(tok json.Token) string {
+	switch tok.(type) {
+	case string:
+		return "string"
+	case bool:
+		return "bool"
+	case json.Delim:
+		return "object"
+	default:
+		return "number"
+	}
 }
 
 // GetObject is GET /v1/directory/{kind}/{id}.
