@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // Self is where the hub itself can be reached. A callback that leads there
@@ -73,7 +75,16 @@ func (s *Self) check(u *url.URL) error {
 	return nil
 }
 
-func hostOf(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
+// hostOf returns the host of a URL as a resolver is asked for it, so that two spellings of
+// one name compare equal: in lower case, without a dot at its end, an international name in
+// its ASCII form. What is no valid name stays as it is, and fails when it is resolved.
+func hostOf(u *url.URL) string {
+	name := strings.TrimSuffix(u.Hostname(), ".")
+	if ascii, err := idna.Lookup.ToASCII(name); err == nil {
+		name = strings.TrimSuffix(ascii, ".")
+	}
+	return strings.ToLower(name)
+}
 
 func portOf(u *url.URL) string {
 	switch {

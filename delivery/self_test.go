@@ -52,6 +52,16 @@ func TestSelf(t *testing.T) {
 			[]string{"http://127.0.0.1:9000", "http://127.9.9.9:9000", "http://[::1]:9001", "http://hooks.example.com:8080", "http://localhost:9001"},
 			[]string{"http://8.8.8.8:9000", "http://hooks.example.com", "http://127.0.0.1:9002"},
 		},
+		{ // an international name is the same name in its ASCII form, in other letters and with other dots
+			guard("https://müller.example.com"),
+			[]string{"https://müller.example.com/x", "https://MÜLLER.example.com", "https://xn--mller-kva.example.com./", "https://müller。example.com"},
+			[]string{"https://muller.example.com"},
+		},
+		{
+			guard("https://xn--mller-kva.example.com"),
+			[]string{"https://müller.example.com", "https://ｍüller.example.com"},
+			nil,
+		},
 		{guard(""), nil, []string{"http://127.0.0.1:8080"}},
 		{NewGuard(open), nil, []string{"http://127.0.0.1:8080"}},
 	} {

@@ -312,9 +312,11 @@ func (h *Hub) bind(ctx context.Context) (err error) {
 		return errors.New("HOOKLINE_TEST_CLOCK is for tests: it needs HOOKLINE_ADDR on loopback")
 	}
 
-	// Beyond loopback /metrics is on a listener of its own, as it asks for no key.
+	// Where others than this machine may ask, also through a proxy, /metrics is on a
+	// listener of its own, because it asks for no key.
 	addr := h.cfg.MetricsAddr
-	if addr == "" && !isLoopback(h.listen.Addr()) {
+	reachable := !isLoopback(h.listen.Addr()) || h.cfg.Public != nil || len(h.cfg.Trusted) > 0
+	if addr == "" && reachable {
 		addr = "127.0.0.1:9090"
 	}
 	if addr != "" && addr != h.cfg.Addr {

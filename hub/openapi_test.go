@@ -234,7 +234,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	csv := openapi3filter.RegisteredBodyDecoder("text/csv")
 	openapi3filter.RegisterBodyDecoder("text/csv", openapi3filter.PlainBodyDecoder)
 	t.Cleanup(func() { openapi3filter.RegisterBodyDecoder("text/csv", csv) })
-	r := &reader{t: t, doc: document(t, true), seen: map[string][]int{}, Hub: hubtest.Start(t, func(c *config.Config) { c.TrustedProxies = []string{"loopback"} })}
+	r := &reader{t: t, doc: document(t, true), seen: map[string][]int{}, Hub: hubtest.Start(t, func(c *config.Config) { c.TrustedProxies, c.MetricsAddr = []string{"loopback"}, c.Addr })}
 	platform, owner := hubtest.PlatformKey, r.Owner
 
 	t.Run("operations", func(t *testing.T) {

@@ -91,6 +91,20 @@ func families(t *testing.T, h *hubtest.Hub) (found []family) {
 	return found
 }
 
+// Through a proxy anybody may ask, and /metrics asks for no key: as soon as the hub knows of
+// one, /metrics is no route of the API's listener.
+func TestMetricsAreNotBehindAProxy(t *testing.T) {
+	require.Equal(t, http.StatusOK, hubtest.Start(t).Do("GET", "/metrics", "", nil).Status)
+	for name, change := range map[string]func(*config.Config){
+		"public URL":      func(c *config.Config) { c.PublicURL = "https://hooks.example.com" },
+		"trusted proxies": func(c *config.Config) { c.TrustedProxies = []string{"10.0.0.0/8"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, http.StatusNotFound, hubtest.Start(t, change).Do("GET", "/metrics", "", nil).Status)
+		})
+	}
+}
+
 // The page lists the metrics that a hub has, speaks of no others, and names
 // every field of the line of an attempt.
 func TestOperationsHasMetricsAndLog(t *testing.T) {

@@ -33,7 +33,7 @@ type town struct {
 }
 
 func newTown(t *testing.T) *town {
-	h := hubtest.Start(t, func(c *config.Config) { c.TrustedProxies = []string{"loopback"} })
+	h := hubtest.Start(t, func(c *config.Config) { c.TrustedProxies, c.MetricsAddr = []string{"loopback"}, c.Addr })
 	w := &town{Hub: h, t: t, keys: map[access.Role]string{access.Platform: hubtest.PlatformKey}}
 	for _, role := range access.Roles[1:] {
 		w.keys[role] = w.made("/v1/tenants/demo/keys", fmt.Sprintf(`{"role":%q}`, role))["key"].(string)

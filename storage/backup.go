@@ -51,6 +51,9 @@ func Backup(ctx context.Context, dir, dest string, box *signing.Box) error {
 		return fmt.Errorf("begin the backup: %w", err)
 	}
 	path := filepath.Join(dest, File)
+	if err := ownerOnly(path); err != nil {
+		return err
+	}
 	if err := conn.Raw(func(driver any) error { return copyPages(ctx, driver, path) }); err != nil {
 		return fmt.Errorf("copy the store: %w", err)
 	}

@@ -154,6 +154,10 @@ func (db *DB) openSQLite(ctx context.Context) (err error) {
 	if db.lock, err = sqldb.LockFile(filepath.Join(db.cfg.Dir, lockName)); err != nil {
 		return err
 	}
+	if err := ownerOnly(filepath.Join(db.cfg.Dir, File)); err != nil {
+		return err
+	}
+
 	dsn := fileURI(filepath.Join(db.cfg.Dir, File)) + "?" + pragmas
 	if db.cfg.MaxPages > 0 {
 		dsn += fmt.Sprintf("&_pragma=max_page_count(%d)", db.cfg.MaxPages)
@@ -171,6 +175,27 @@ func (db *DB) openSQLite(ctx context.Context) (err error) {
 	readers := cmp.Or(db.cfg.Readers, 8)
 	db.read.SetMaxOpenConns(readers)
 	db.read.SetMaxIdleConns(readers)
+	return nil
+}
+
+// ownerOnly makes the database file, if it is not there yet, so that only its owner can
+// read and write it, and takes the others' rights away from one that an earlier version
+// made. SQLite gives its log files the mode of the database.
+func ownerOnly(path string) error {
+	const mode = 0o600
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, mode)
+	if err != nil {
+		return fmt.Errorf("database file: %w", err)
+	}
+	if err := errors.Join(f.Chmod(mode), f.Close()); err != nil {
+		return fmt.Errorf("database file: %w", err)
+	}
+
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if err := os.Chmod(path+suffix, mode); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("database file: %w", err)
+		}
+	}
 	return nil
 }
 

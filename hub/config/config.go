@@ -28,7 +28,7 @@ type Config struct {
 	Addr                  string        `env:"HOOKLINE_ADDR" default:"127.0.0.1:8080" help:"Listen address."`
 	TLSCert               string        `name:"tls-cert" env:"HOOKLINE_TLS_CERT" help:"Certificate file (PEM): serve https."`
 	TLSKey                string        `name:"tls-key" env:"HOOKLINE_TLS_KEY" help:"Key file (PEM) of the certificate."`
-	MetricsAddr           string        `env:"HOOKLINE_METRICS_ADDR" help:"Address of /metrics; default: the listen address while that is loopback, else 127.0.0.1:9090."`
+	MetricsAddr           string        `env:"HOOKLINE_METRICS_ADDR" help:"Address of /metrics; default: the listen address while that is loopback and neither a public URL nor trusted proxies are set, else 127.0.0.1:9090."`
 	Data                  string        `env:"HOOKLINE_DATA" default:"./data" help:"Folder of the embedded store and the master key."`
 	DatabaseURL           string        `name:"database-url" env:"HOOKLINE_DATABASE_URL" help:"postgres://user:password@host:5432/database?sslmode=…: the store is there, for any number of processes, and HOOKLINE_MASTER_KEY must be given. Better as a variable: others can read a flag."`
 	AMQPURL               string        `name:"amqp-url" env:"HOOKLINE_AMQP_URL" help:"amqp://user:password@host:5672/vhost, or amqps://: events also come through RabbitMQ, and processes nudge each other by it. Better as a variable: others can read a flag."`

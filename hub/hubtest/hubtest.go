@@ -58,6 +58,9 @@ func StartLogging(t testing.TB, log *slog.Logger, change ...func(*config.Config)
 	for _, f := range change {
 		f(&h.cfg)
 	}
+	if h.cfg.MetricsAddr == "" && (h.cfg.PublicURL != "" || len(h.cfg.TrustedProxies) > 0) {
+		h.cfg.MetricsAddr = "localhost:0" // the default port is one for all hubs of the machine
+	}
 	h.start()
 	t.Cleanup(h.Stop)
 	return h

@@ -19,7 +19,39 @@ import (
 	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/hub/operate"
+	"github.com/hookline/hookline/storage"
 )
+
+// Nobody but the owner reads the store, its logs or a copy of it, whatever the umask is.
+// A store that an earlier version left readable for others is closed when it is opened.
+func TestStoreIsTheOwnersAlone(t *testing.T) {
+	data, dest := t.TempDir(), filepath.Join(t.TempDir(), "copy")
+	onlyOwner := func(folder string) {
+		t.Helper()
+		files, err := os.ReadDir(folder)
+		require.NoError(t, err)
+		seen := 0
+		for _, f := range files {
+			info, err := f.Info()
+			require.NoError(t, err)
+			if info.Mode().IsRegular() {
+				seen++
+				require.Zero(t, info.Mode().Perm()&0o077, "%s is %s", f.Name(), info.Mode())
+			}
+		}
+		require.NotZero(t, seen)
+	}
+
+	h := hubtest.Start(t, hubtest.InFolder(data))
+	onlyOwner(data)
+	require.NoError(t, operate.Backup(t.Context(), config.Config{Data: data, ShutdownTimeout: time.Second}, dest, true))
+	onlyOwner(dest)
+
+	h.Stop()
+	require.NoError(t, os.Chmod(filepath.Join(data, storage.File), 0o644))
+	h.Restart()
+	onlyOwner(data)
+}
 
 // A backup made while events pour in holds every one that was accepted before
 // it began; a hub on it delivers them.
