@@ -10,7 +10,7 @@ import (
 // Breaker settings of the design.
 const (
 	tripInARow   = 5
-	tripRequests = 10 // at least so many in the window, half of them failures
+	tripRequests = 10 // this many in the window, of which half failed
 	window       = 60 * time.Second
 	openFirst    = 30 * time.Second
 	openLongest  = 15 * time.Minute
@@ -18,18 +18,19 @@ const (
 
 var (
 	errFailed    = errors.New("failed")
-	errNoRequest = errors.New("no request was made") // counts neither way
+	errNoRequest = errors.New("no request was made") // counts neither as failure nor as success
 )
 
-// breaker is the circuit breaker of one lane, used from its goroutine alone.
-// gobreaker counts and decides; a new one is made for every re-opening,
-// because its waiting time cannot grow.
+// breaker is the circuit breaker of one lane, used from the lane's goroutine
+// alone. gobreaker counts and decides. A new gobreaker is made for every
+// re-opening, because the waiting time of one cannot grow.
 type breaker struct {
 	cb    *gobreaker.TwoStepCircuitBreaker[struct{}]
 	inRow int
 	opens int
 	since int64
-	// failingSince is when it opened after having been closed, Unix ms; 0: closed.
+	// failingSince is when it opened after it had been closed, in Unix ms; 0 while it
+	// is closed.
 	failingSince int64
 }
 
@@ -39,7 +40,7 @@ func newBreaker() *breaker {
 	return b
 }
 
-// restore makes the breaker that the subscription's row describes.
+// restore returns the breaker that the subscription's row describes.
 func restore(h Hold, now time.Time) *breaker {
 	b := newBreaker()
 	if h.Breaker.State == "" || h.Breaker.State == "closed" {
@@ -50,6 +51,7 @@ func restore(h Hold, now time.Time) *breaker {
 	return b
 }
 
+// make returns a closed gobreaker that, once open, waits for a time.
 func (b *breaker) make(wait time.Duration) *gobreaker.TwoStepCircuitBreaker[struct{}] {
 	return gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:  1,
@@ -63,12 +65,13 @@ func (b *breaker) make(wait time.Duration) *gobreaker.TwoStepCircuitBreaker[stru
 	})
 }
 
-// openWait is how long the n-th opening in a row lasts.
+// openWait returns how long the n-th opening in a row lasts.
 func openWait(n int) time.Duration {
 	return min(openFirst<<min(n-1, 10), openLongest) // a shift without bound would overflow, and be no wait at all
 }
 
-// forceOpen opens the breaker for a time: the only way to give gobreaker a state.
+// forceOpen opens the breaker for a time. A failure is the only way to give
+// gobreaker a state.
 func (b *breaker) forceOpen(wait time.Duration) {
 	b.inRow = tripInARow
 	b.cb = b.make(max(wait, time.Millisecond))
@@ -83,7 +86,7 @@ type permit struct {
 	done func(error)
 }
 
-// allow returns a permit for a request, or false if none may be made now.
+// allow returns a permit for a request, or false if no request may be made now.
 func (b *breaker) allow() (*permit, bool) {
 	done, err := b.cb.Allow()
 	return &permit{b, done}, err == nil
@@ -100,6 +103,7 @@ func (b *breaker) report(p *permit, ok bool, now time.Time) (opened, closed bool
 		b.inRow++
 		p.done(errFailed)
 	}
+
 	after := b.cb.State()
 	switch {
 	case after == before:
@@ -122,7 +126,7 @@ func (b *breaker) report(p *permit, ok bool, now time.Time) (opened, closed bool
 	return false, false, 0
 }
 
-// row is what the subscription's row keeps.
+// row returns what the subscription's row keeps.
 func (b *breaker) row() Breaker {
 	state := "closed"
 	switch b.cb.State() {

@@ -78,7 +78,8 @@ func decodeOne(coding string, body io.Reader) (io.ReadCloser, error) {
 	case "deflate":
 		return inflate(body)
 	case "zstd":
-		r, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
+		r, err := zstd.NewReader(body,
+			zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderLowmem(true))
 		if err != nil {
 			return nil, fmt.Errorf("its content is not zstd, as it says: %w", err)
 		}

@@ -28,14 +28,18 @@ type conn struct {
 
 func newConn(c net.Conn) *conn { return &conn{Conn: c, ack: quickAck(c)} }
 
-// begin says that a request is about to use the connection.
-func begin(c net.Conn) {
+// begin says that a request is about to use a connection, and returns the conn that
+// it is; nil if it is another kind of connection.
+func begin(c net.Conn) *conn {
 	if secure, ok := c.(*tls.Conn); ok {
 		c = secure.NetConn()
 	}
-	if c, ok := c.(*conn); ok {
-		c.written.Store(false)
+	own, ok := c.(*conn)
+	if !ok {
+		return nil
 	}
+	own.written.Store(false)
+	return own
 }
 
 func (c *conn) Write(p []byte) (int, error) {
@@ -43,8 +47,10 @@ func (c *conn) Write(p []byte) (int, error) {
 		return c.lost(p, net.ErrClosed)
 	}
 	n, err := c.Conn.Write(p)
-	if err == nil {
+	if n > 0 {
 		c.written.Store(true)
+	}
+	if err == nil {
 		c.ack()
 		return n, nil
 	}
@@ -55,9 +61,8 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// lost pretends that p was written, unless it is the first of a request: then
-// the receiver cannot have heard of that, and the transport may take another
-// connection.
+// lost pretends that p was written, unless it is the first of a request: then the
+// receiver has read nothing of that, and it may take another connection.
 func (c *conn) lost(p []byte, err error) (int, error) {
 	if c.written.Load() {
 		return len(p), nil

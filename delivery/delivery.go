@@ -23,10 +23,11 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// State of a delivery, or of one run of it. The numbers are stored.
+// State is that of a delivery, or of a run. The numbers are stored.
 type State uint8
 
-// States. Reopened is a delivery of which a later run is pending; people see it as pending.
+// States. A delivery is Reopened while a later run of it is pending; people see it
+// as pending.
 const (
 	Pending State = iota
 	Delivered
@@ -39,6 +40,7 @@ const (
 
 var stateNames = [...]string{"pending", "delivered", "exhausted", "expired", "cancelled", "superseded", "pending"}
 
+// String returns the name as the API shows it.
 func (s State) String() string { return stateNames[s] }
 
 // ParseState reads a state's name as the API shows it.
@@ -55,7 +57,7 @@ func ParseState(s string) (State, bool) {
 type ID struct {
 	Sub int64 // number of the subscription
 	Seq int64 // number of the event
-	Run int   // 0: the push itself; each retry by hand another
+	Run int   // 0 is the push itself; each retry by hand is another
 }
 
 // Compare orders runs as their rows lie in the store.
@@ -66,27 +68,27 @@ func (a ID) Compare(b ID) int {
 // Item is one pending run as a lane reads it from the store.
 type Item struct {
 	ID
-	Key        int64 // order key folded by event.Key; 0: no order
+	Key        int64 // order key folded by event.Key; 0 if it has no order
 	Type       event.Type
 	Tries      int
-	DueAt      int64 // Unix ms; 0: at once
+	DueAt      int64 // Unix ms; 0 is at once
 	GiveUpAt   int64 // on the subscription's active clock, Unix ms
 	AcceptedAt int64 // Unix ms
-	FirstTryAt int64 // Unix ms; 0: never tried
-	AsideAt    int64 // Unix ms: from then on its key no longer waits for it; 0: never refused as bad
-	Late       bool  // stepped aside, or sent past its order by force
-	Version    int64 // of the subscription it was matched with
+	FirstTryAt int64 // Unix ms; 0 if it was never tried
+	AsideAt    int64 // Unix ms from which its key no longer waits for it; 0 if it was never refused as bad
+	Late       bool  // it stepped aside, or was sent past its order by force
+	Version    int64 // of the subscription that it was matched with
 
-	// Loaded only for those about to be sent.
+	// Loaded only for items about to be sent.
 	Event  *event.Event
 	Body   []byte        // the plain bytes to push: the event's, masked as the subscription asks
-	Masked event.Masking // Body was masked just now, so it is to be stored; Unmasked: nothing is
+	Masked event.Masking // how Body was masked just now, so that it is to be stored; else Unmasked
 }
 
 // ErrorClass says in one word why an attempt failed. The numbers are stored.
 type ErrorClass uint8
 
-// Error classes of an attempt; None: it succeeded.
+// Error classes of an attempt. A successful attempt has the class None.
 const (
 	None ErrorClass = iota
 	DNS
@@ -99,12 +101,16 @@ const (
 	Status
 	Ack
 	TooLarge
-	GaveUp    // no attempt: giveUpAfter passed first
+	GaveUp    // there was no attempt: giveUpAfter passed first
 	Malformed // an answer that is no HTTP
 )
 
-var classNames = [...]string{"", "dns", "connect", "tls", "timeout", "reset", "blocked", "redirect", "status", "ack", "tooLarge", "gaveUp", "malformed"}
+var classNames = [...]string{
+	"", "dns", "connect", "tls", "timeout", "reset", "blocked", "redirect", "status", "ack", "tooLarge", "gaveUp",
+	"malformed",
+}
 
+// String returns the name as the API shows it; "" for None.
 func (c ErrorClass) String() string { return classNames[c] }
 
 // ParseErrorClass reads an error class's name.
@@ -122,92 +128,97 @@ func ParseErrorClass(s string) (ErrorClass, bool) {
 type Attempt struct {
 	N       int           // 1, 2, … within the run
 	At      int64         // Unix ms when it began
-	DNS     time.Duration // durations: 0 when the step did not happen (a reused connection)
+	DNS     time.Duration // all durations: 0 if the step did not happen, as on a reused connection
 	Connect time.Duration
 	TLS     time.Duration
 	First   time.Duration // until the first byte of the answer
 	Total   time.Duration
 
 	RemoteIP   string
-	StatusCode int        // 0: no answer
-	Class      ErrorClass //
-	Err        string     // what went wrong, for people; no URL, no secret
-	Header     string     // response headers as "Name: value\n" lines, at most 8 KiB
-	Body       []byte     // first 4 KiB of the response
+	StatusCode int // 0 if there was no answer
+	Class      ErrorClass
+	Err        string // what went wrong, for people; no URL, no secret
+	Header     string // response headers as "Name: value\n" lines, at most 8 KiB
+	Body       []byte // first 4 KiB of the response
 	RetryAfter time.Duration
 
 	SignedAt   int64  // Unix ms in the signature headers
 	RandomCode string // 16 hex
-	Nonce      []byte // of the sealed body; nil when not sealed
+	Nonce      []byte // of the sealed body; nil if it was not sealed
 	KeyN       int    // which key of the subscription signed
-	Version    int64  // version of the subscription it was made with
-	Late       bool   // said X-Hookline-Late
-	Replay     bool   // said X-Hookline-Replay
+	Version    int64  // of the subscription that it was made with
+	Late       bool   // it said X-Hookline-Late
+	Replay     bool   // it said X-Hookline-Replay
 }
 
 // Verdict is what becomes of a run after an attempt, or without one.
 type Verdict struct {
 	State        State
-	DueAt        int64 // Unix ms of the next try, when pending
+	DueAt        int64 // Unix ms of the next try, if pending
 	AsideAt      int64 // see Item
 	SupersededBy int64 // number of the correction's event
 }
 
-// Outcome is an attempt (nil when none was made) and its verdict, to be recorded.
+// Outcome is an attempt and its verdict, to be recorded.
 type Outcome struct {
 	Item    *Item
-	Attempt *Attempt
+	Attempt *Attempt // nil if the run ended without one
 	Verdict Verdict
 	Epoch   int64       // under which this process owns the shard of the subscription
-	Done    func(error) // called once, when committed or lost; must not block
+	Done    func(error) // called once, when the outcome is committed or lost; must not block
 }
 
-// ErrNotOwner is what Done hears of an outcome that came too late: the shard of
-// its subscription has another owner, or another epoch. It was not recorded.
+// ErrNotOwner is passed to Done if an outcome came too late: the shard of its
+// subscription has another owner, or another epoch. It was not recorded.
 var ErrNotOwner = errors.New("the shard has another owner")
 
-// Hold stops a whole subscription for a while: its one row changes, no delivery's.
+// Hold stops a whole subscription for a while. It stands in the subscription's row;
+// no row of a delivery changes.
 type Hold struct {
-	Until  int64  // Unix ms; 0: no hold
+	Until  int64  // Unix ms; 0 if there is no hold
 	Reason string // "breaker", "retryAfter"
 	// RetryAt is when the receiver wants the next request, as it said by
-	// Retry-After, Unix ms; 0: it did not say. Until then the active clock stands
-	// still. It is an instruction to the store, which does not give it back.
+	// Retry-After, in Unix ms; 0 if it did not say. Until then the active clock
+	// stands still. It is an instruction to the store, which does not return it.
 	RetryAt int64
-	// Breaker survives restarts and take-over.
+	// Breaker is kept with the hold, so that it survives restarts and take-over.
 	Breaker Breaker
 }
 
 // Breaker is the part of a circuit breaker that is kept in the subscription's row.
 type Breaker struct {
 	State string `json:"state"` // "closed", "open", "halfOpen"
-	Opens int    `json:"opens"` // openings in a row: the wait doubles with each
+	Opens int    `json:"opens"` // openings in a row; the wait doubles with each
 	Since int64  `json:"since"` // Unix ms of the last change
-	// FailingSince is when it first opened without having closed again, Unix ms; 0: it is closed.
+	// FailingSince is when it opened after it had been closed, in Unix ms; 0 while it
+	// is closed.
 	FailingSince int64 `json:"failingSince,omitempty"`
 }
 
 // Store is what delivery needs of the database. Reads see every commit that
 // happened before they began.
 type Store interface {
-	// Pending reads up to limit pending runs of a subscription after one, in order.
+	// Pending reads at most limit pending runs of a subscription after a run, lowest
+	// first.
 	Pending(ctx context.Context, sub int64, after ID, limit int) ([]*Item, error)
-	// Waiting reads the pending runs that were tried before, at most limit, lowest first.
+	// Waiting reads at most limit pending runs that were tried before, lowest first.
 	Waiting(ctx context.Context, sub int64, limit int) ([]*Item, error)
-	// OfKey reads the pending runs of one order key after one and up to another, lowest first.
+	// OfKey reads at most limit pending runs of an order key, after one run and up to
+	// another, lowest first.
 	OfKey(ctx context.Context, sub, key int64, after, upTo ID, limit int) ([]*Item, error)
-	// Earlier reads the pending runs of some order keys up to one, lowest first, at
-	// most limit of a key; none where rows become visible in the order of their numbers.
+	// Earlier reads the pending runs of some order keys up to a run, lowest first, at
+	// most limit of each key. A store where rows become visible in the order of their
+	// numbers returns nothing.
 	Earlier(ctx context.Context, sub int64, keys []int64, upTo ID, limit int) ([]*Item, error)
-	// Load fills in the events of the items, and the bytes to be pushed: once
-	// pushed with a masking, an event is always the same bytes with it. Event of
-	// one whose bytes are gone stays nil.
+	// Load fills in the events of the items and the bytes to be pushed. Once an event
+	// was pushed with a masking, it is always the same bytes with that masking. Event
+	// stays nil if its bytes are past retention.
 	Load(ctx context.Context, items []*Item, m event.Masking) error
-	// Record queues an outcome to be committed with others, and with it the body
-	// of its item if that was masked just now; it waits only while
-	// the writer's queue is full. Done is called after the commit.
+	// Record queues an outcome to be committed with others, and with it the body of
+	// its item if that was masked just now. It waits only while the writer's queue is
+	// full. Done is called after the commit.
 	Record(o *Outcome)
-	// FindHold reads hold and breaker of the subscription's row.
+	// FindHold reads hold and breaker from the subscription's row.
 	FindHold(ctx context.Context, sub int64) (Hold, error)
 	// SetHold writes hold and breaker to the subscription's row, and stops the
 	// active clock until RetryAt. It does nothing if the shard has another epoch, or
@@ -215,10 +226,10 @@ type Store interface {
 	// hold is about a receiver, or a time, that no longer counts.
 	SetHold(ctx context.Context, sub, epoch, releases int64, h Hold) error
 	// Pause stops a subscription until somebody resumes it. Like SetHold it does
-	// nothing if there were other releases meanwhile.
+	// nothing if the subscription was released more often than the caller knows.
 	Pause(ctx context.Context, sub, releases int64, reason string) error
-	// BacklogOf lists the subscriptions of some shards that have pending runs, each
-	// with a number of them that is never too high; it may stop counting at 1,000.
+	// BacklogOf lists the subscriptions of some shards that have pending runs, and
+	// how many they have. The number is never too high; counting may stop at 1,000.
 	BacklogOf(ctx context.Context, shards []int) (map[int64]int, error)
 	// CatchUp loads what other processes changed of the subscriptions.
 	CatchUp(ctx context.Context) error

@@ -19,45 +19,45 @@ type Config struct {
 	Sender   *Sender
 	Subs     *subscriptions.Index
 	Requests int              // requests in flight for the process; default 4,096
-	Observe  func(Report)     // told of every outcome after its commit; may be nil
+	Observe  func(Report)     // called with every outcome after its commit; may be nil
 	Now      func() time.Time // default time.Now
 	Log      *slog.Logger
 }
 
-// Report is what observers (log, metrics) hear of an outcome.
+// Report is what observers (log, metrics) learn of an outcome.
 type Report struct {
 	Sub     *subscriptions.Subscription
 	Item    *Item
-	Attempt *Attempt // nil: ended without one
+	Attempt *Attempt // nil if the run ended without one
 	Verdict Verdict
 }
 
 const (
 	reconcileEvery = 10 * time.Second
-	idleFor        = 30 * time.Second // a lane without work ends after so long
+	idleFor        = 30 * time.Second // then a lane without work ends
 )
 
-// Dispatcher owns the lanes of the shards that this process owns: it starts one
-// when a subscription has pending rows and ends it when it has had none for a
-// while. It owns nothing until it is told so.
+// Dispatcher owns the lanes of the shards that this process owns. It starts a lane
+// when a subscription has pending rows, and ends it when there has been no such row
+// for a while. At first it owns no shard: see Own.
 type Dispatcher struct {
 	cfg   Config
 	slots *semaphore.Weighted
 	lease lease
-	look  chan struct{} // of one: some tenure is unlooked
+	look  chan struct{} // capacity 1: there is a tenure whose backlog nobody has read
 
 	mu       sync.Mutex
 	tenures  map[int]*tenure // by shard
 	lanes    map[int64]*runner
-	count    atomic.Int64 // of lanes
+	count    atomic.Int64 // how many lanes there are
 	stopping bool
 	wg       sync.WaitGroup
 
-	owned  context.Context // ends when nobody may be told anything any more
+	owned  context.Context // ends when nothing may be sent any more
 	disown context.CancelFunc
 }
 
-// NewDispatcher makes a dispatcher; Run makes it work.
+// NewDispatcher returns a dispatcher; Run makes it work.
 func NewDispatcher(cfg Config) *Dispatcher {
 	if cfg.Requests == 0 {
 		cfg.Requests = 4096
@@ -79,15 +79,15 @@ func NewDispatcher(cfg Config) *Dispatcher {
 	return d
 }
 
-// Run starts the lanes of everything that is pending, looks every 10 s whether
-// one was forgotten, and on ctx's end lets the requests in flight finish and
-// their outcomes be committed. Those still out after drain are cut off: they
-// are not recorded, and will be made again.
+// Run starts the lanes of everything that is pending, and looks every 10 s whether
+// one was forgotten. When ctx ends it lets the requests in flight finish and their
+// outcomes be committed. What is still out after drain is cut off: it is not
+// recorded, and will be sent again.
 func (d *Dispatcher) Run(ctx context.Context, drain time.Duration) error {
 	defer d.disown()
 	all := time.NewTicker(reconcileEvery)
 	defer all.Stop()
-	var again <-chan time.Time
+	var again <-chan time.Time // after a failure
 	for {
 		select {
 		case <-ctx.Done():
@@ -107,7 +107,7 @@ func (d *Dispatcher) Run(ctx context.Context, drain time.Duration) error {
 	}
 }
 
-// Rescan looks at all that is pending, as after news may have been missed.
+// Rescan reads again all that is pending, in case news was missed.
 func (d *Dispatcher) Rescan() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -125,7 +125,7 @@ func (d *Dispatcher) lookSoon() {
 }
 
 // reconcile wakes the lane of every subscription that has pending rows, in the
-// shards that nobody has looked at.
+// shards whose backlog nobody has read.
 func (d *Dispatcher) reconcile(ctx context.Context) error {
 	var shards []int
 	var tenures []*tenure
@@ -151,6 +151,8 @@ func (d *Dispatcher) reconcile(ctx context.Context) error {
 	return err
 }
 
+// wake starts and rechecks the lanes of all subscriptions of some shards that have
+// a backlog.
 func (d *Dispatcher) wake(ctx context.Context, shards []int) error {
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
@@ -164,7 +166,7 @@ func (d *Dispatcher) wake(ctx context.Context, shards []int) error {
 	}
 	for sub, n := range backlog {
 		if d.cfg.Subs.Get(sub) == nil {
-			continue // deleted; a job is cancelling what is left
+			continue // deleted: a job cancels what is left
 		}
 		d.lane(sub, func(r *runner) { r.recheck(n) })
 	}
@@ -183,14 +185,14 @@ func (d *Dispatcher) stop(drain time.Duration) {
 	d.wg.Wait()
 }
 
-// Nudge says that a subscription has new pending rows, or that it changed.
-// from > 0: rows may have become visible from that event on, below others.
-// It never blocks. What another process owns is none of ours.
+// Nudge says that a subscription has new pending rows, or that it changed. With
+// from > 0, rows may have become visible from that event on, below others. It never
+// blocks, and does nothing if another process owns the subscription's shard.
 func (d *Dispatcher) Nudge(sub, from int64) {
 	d.lane(sub, func(r *runner) { r.nudge(from) })
 }
 
-// lane tells the subscription's lane something, and starts it if need be.
+// lane calls tell with the runner of a subscription, which it starts if need be.
 func (d *Dispatcher) lane(sub int64, tell func(*runner)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -212,7 +214,8 @@ func (d *Dispatcher) lane(sub int64, tell func(*runner)) {
 	tell(r)
 }
 
-// retire takes the lane out unless somebody told it something meanwhile.
+// retire takes the lane out, unless there is something in its inbox. It returns
+// whether the lane may end.
 func (d *Dispatcher) retire(r *runner) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -227,11 +230,11 @@ func (d *Dispatcher) retire(r *runner) bool {
 	return true
 }
 
-// Lanes is the number of lanes at work.
+// Lanes returns the number of lanes at work.
 func (d *Dispatcher) Lanes() int { return int(d.count.Load()) }
 
-// share of the requests in flight that one lane may hold.
+// share returns how many requests in flight one lane may hold.
 func (d *Dispatcher) share() int { return max(1, d.cfg.Requests/max(1, d.Lanes())) }
 
-// errLost marks outcomes that could not be recorded.
+// errLost says that a run was given back without an attempt that may be recorded.
 var errLost = errors.New("outcome was not recorded")

@@ -14,19 +14,19 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// ErrBlocked is returned for an address that pushes may not reach.
+// ErrBlocked says that pushes may not reach an address.
 var ErrBlocked = errors.New("address not allowed")
 
-// azureWireServer answers inside every Azure machine with its secrets, under
-// an address that looks public.
+// azureWireServer looks public, but answers inside every Azure machine, with the
+// machine's secrets.
 var azureWireServer = netip.MustParsePrefix("168.63.129.16/32")
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
 // ParseNetworks reads networks that pushes may reach although private: CIDRs,
 // single addresses, and the word "loopback" for 127.0.0.0/8 and ::1. Blanks
-// around a value are ignored, and so are empty values. The error names the
-// value. Bits beyond the prefix ("10.1.2.3/8") are refused: the one who wrote it
+// around a value are ignored, and so are empty values. The error names the value.
+// Bits beyond the prefix ("10.1.2.3/8") are refused, because whoever wrote them
 // meant another network.
 func ParseNetworks(values []string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
@@ -39,6 +39,7 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 			networks = append(networks, loopback...)
 			continue
 		}
+
 		p, err := netip.ParsePrefix(v)
 		if err != nil {
 			addr, addrErr := netip.ParseAddr(v)
@@ -47,6 +48,7 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 			}
 			p = netip.PrefixFrom(addr, addr.BitLen())
 		}
+
 		switch {
 		case p.Addr().Is4In6():
 			return nil, fmt.Errorf("network %q: write it as IPv4", v)
@@ -63,19 +65,19 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 // after the name was resolved: what a name meant an hour ago proves nothing.
 // It is safe for concurrent use.
 //
-// A pooled connection is dialled once and used by many: tenants with networks of
-// their own need a transport of their own, or one tenant would push over what
-// was opened for another.
+// A pooled connection is dialled once and used by many requests. So tenants with
+// networks of their own need a transport of their own, or one tenant would push
+// over a connection that was opened for another.
 type Guard struct {
-	// Self is refused even where its network is allowed; nil: not known. Set it
-	// before the first use.
+	// Self is refused even where its network is allowed; nil if it is not known. Set
+	// it before the first use.
 	Self *Self
 
 	public *ssrf.Guardian
 	allow  []netip.Prefix
 }
 
-// NewGuard makes a guard that lets through public addresses and those in allow.
+// NewGuard returns a guard that lets through public addresses and those in allow.
 func NewGuard(allow []netip.Prefix) *Guard {
 	return &Guard{
 		public: ssrf.New(ssrf.WithDeniedV4Prefixes(azureWireServer)),
@@ -112,12 +114,14 @@ func (g *Guard) CheckURL(u *url.URL) error {
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("%w: scheme %q, only http and https", ErrBlocked, u.Scheme)
 	}
+
 	if p := u.Port(); p != "" {
 		n, err := strconv.ParseUint(p, 10, 16)
 		if err != nil || !allowedPort(uint16(n)) {
 			return fmt.Errorf("%w: port %s, only 80, 443 and from 1024 on", ErrBlocked, p)
 		}
 	}
+
 	host := u.Hostname()
 	if host == "" {
 		return fmt.Errorf("%w: no host", ErrBlocked)
@@ -125,6 +129,9 @@ func (g *Guard) CheckURL(u *url.URL) error {
 	if err := g.Self.check(u); err != nil {
 		return err
 	}
+
+	// An address as it is usually written, or nothing that a resolver may take for
+	// an address.
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return g.checkAddr(addr)
 	}
@@ -134,8 +141,10 @@ func (g *Guard) CheckURL(u *url.URL) error {
 	if looksNumeric(host) {
 		return fmt.Errorf("%w: write an IP address as four decimal numbers", ErrBlocked)
 	}
-	if name := strings.ToLower(strings.TrimSuffix(host, ".")); name == "localhost" || strings.HasSuffix(name, ".localhost") {
-		// RFC 6761: these are loopback whatever a resolver says.
+
+	// RFC 6761: these names are loopback, whatever a resolver says.
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
 		return g.checkAddr(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	}
 	return nil
@@ -163,9 +172,9 @@ func allowedPort(p uint16) bool { return p == 80 || p == 443 || p >= 1024 }
 // dots are the label separators that IDNA folds to a dot.
 var dots = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".")
 
-// looksNumeric says whether some resolver might read the host as an IPv4
-// address: its last label is a number (WHATWG URL, "ends in a number"). A last
-// label of another script must have letters and no digits of any kind, since
+// looksNumeric reports whether some resolver might read the host as an IPv4
+// address, because its last label is a number (WHATWG URL, "ends in a number"). A
+// last label in another script must have letters and no digits of any kind, since
 // IDNA folds "１" and "①" to "1" and drops what cannot be seen.
 func looksNumeric(host string) bool {
 	host = strings.TrimSuffix(dots.Replace(host), ".")

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// ErrBadID is a delivery id that the hub did not make.
+// ErrBadID says that the hub did not make a delivery id.
 var ErrBadID = errors.New("not a delivery id")
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
 const idPrefix = "dlv_"
 
-// PublicID is the delivery's id, "dlv_" and 26 characters: the day it was
-// accepted, the subscription and the event. It is the webhook-id of every
-// attempt, run and replay, and finds its rows without a look-up table.
+// PublicID returns a delivery's id: "dlv_" and 26 characters, which say the day of
+// acceptance, the subscription and the event. It is the webhook-id of every attempt,
+// run and replay, and its rows are found without a look-up table.
 func PublicID(sub, seq, acceptedAt int64) string {
 	var b [16]byte
 	binary.BigEndian.PutUint16(b[0:], uint16(acceptedAt/86_400_000))
@@ -28,6 +28,7 @@ func PublicID(sub, seq, acceptedAt int64) string {
 }
 
 // ParseID reads a public id. day is the day of acceptance, in days since 1970 UTC.
+// The error is ErrBadID.
 func ParseID(s string) (sub, seq, day int64, err error) {
 	rest, ok := strings.CutPrefix(s, idPrefix)
 	if !ok || len(rest) != 26 {

@@ -9,9 +9,9 @@ import (
 
 // Bounds of what a lane keeps in memory.
 const (
-	readyMax  = 256    // runs that may be sent at once; also the rows of one refill
+	readyMax  = 256    // runs that are ready to be sent; also the rows of one refill
 	queuedMax = 1024   // runs kept behind a held key, over all keys; the rest stay in the store
-	heldMax   = 10_000 // keys held, and runs that wait; full: nothing more is read
+	heldMax   = 10_000 // keys held, and runs that wait; when full, nothing more is read
 )
 
 // lane keeps what the owner of a subscription knows of its pending runs, and
@@ -30,7 +30,7 @@ const (
 //
 // Every pending row at or below the cursor is in ready, in flight, waiting, in
 // the queue of a key, or in the store behind a key that is held. So nothing is
-// forgotten, and of one order key at most one run is out, the earliest.
+// forgotten, and at most one run of an order key is out: the earliest.
 type lane struct {
 	ordered   bool
 	supersede bool     // a waiting CDR gives way to a correction of the same record
@@ -38,20 +38,23 @@ type lane struct {
 	waiting   dueHeap  // by the time at which something happens to them
 	known     map[ID]bool
 	keys      map[int64]*heldKey
-	free      []freeKey // keys that came free while rows of theirs are in the store
-	queued    int
+	free      []freeKey // keys that came free while more of their rows are in the store
+	queued    int       // runs in the queues of all keys
 	flight    int
-	replaced  []replaced // given way to a correction; to be taken with takeReplaced
+	replaced  []replaced // runs that gave way to a correction; takeReplaced takes them
 	cursor    ID         // Seq and Run of the last row read
-	end       bool       // nothing was past the cursor when it was last read
+	end       bool       // there was no row past the cursor at the last read
 }
 
-// heldKey is an order key of which one run is ready, in flight or waiting.
+// heldKey is an order key with a run that is ready, in flight or waiting.
 type heldKey struct {
-	holder  *Item   // nil while it is being read from the store, or while some leave
-	queue   []*Item // the next of this key, in order
-	behind  bool    // more of this key are in the store, after those of queue
-	leaving int     // gave way and are not recorded so: after a crash they would come again, after their correction
+	holder *Item   // that run; nil while the store is read for the next, or while runs are leaving
+	queue  []*Item // the next runs of this key, in order
+	behind bool    // more runs of this key are in the store, after those of queue
+	// leaving counts the runs that gave way to a correction, until that is recorded.
+	// The key stays held so long: after a crash they would be sent, after their
+	// correction.
+	leaving int
 }
 
 // replaced is a run that gave way to the correction in event by.
@@ -64,13 +67,13 @@ func newLane(ordered, supersede bool) *lane {
 	return &lane{ordered: ordered, supersede: supersede && ordered, known: map[ID]bool{}, keys: map[int64]*heldKey{}}
 }
 
-// wantsRows says that the rows past the cursor should be read.
+// wantsRows reports whether the rows past the cursor should be read.
 func (l *lane) wantsRows() bool {
 	return !l.end && len(l.ready) < readyMax/2 && len(l.keys) < heldMax && len(l.waiting) < heldMax
 }
 
-// refill takes the rows read past the cursor, in order; fewer than asked for
-// means that there are no more.
+// refill takes the rows that were read past the cursor, in order. Fewer rows
+// than asked for mean that there are no more.
 func (l *lane) refill(rows []*Item, asked int, now int64) {
 	for _, it := range rows {
 		l.cursor = it.ID
@@ -79,7 +82,7 @@ func (l *lane) refill(rows []*Item, asked int, now int64) {
 	l.end = len(rows) < asked
 }
 
-// keysOf lists the order keys of rows.
+// keysOf lists the order keys that rows hold, each once.
 func (l *lane) keysOf(rows []*Item) (keys []int64) {
 	for _, it := range rows {
 		if key := l.keyOf(it); key != 0 && !slices.Contains(keys, key) {
@@ -89,12 +92,13 @@ func (l *lane) keysOf(rows []*Item) (keys []int64) {
 	return keys
 }
 
-// earlier takes the rows of order keys at or below the cursor, in order; as many
-// of a key as asked for means that there may be more. Some may not have been
-// there when the cursor passed, where a lower number can be committed after a
-// higher one. Who was posted after the answer to another is never seen before
-// it: whoever reads a row past the cursor asks for those of its key up to there,
-// and takes them first.
+// earlier takes rows of order keys at or below the cursor, in order. As many rows
+// of a key as asked for mean that there may be more. Such rows exist where a lower
+// number can be committed after a higher one, when the cursor has passed.
+//
+// An event posted after another was acknowledged never becomes visible before it.
+// So it is enough to fetch, whenever a row past the cursor shows up, the earlier
+// rows of its key.
 func (l *lane) earlier(rows []*Item, asked int, now int64) {
 	of := map[int64]int{}
 	for _, it := range rows {
@@ -107,7 +111,8 @@ func (l *lane) earlier(rows []*Item, asked int, now int64) {
 	}
 }
 
-// nudge: there are rows past the cursor. from > 0: look again from that event on.
+// nudge notes that there are rows past the cursor. With from > 0 the lane reads
+// again from that event on.
 func (l *lane) nudge(from int64) {
 	l.end = false
 	if from > 0 && from <= l.cursor.Seq {
@@ -115,16 +120,18 @@ func (l *lane) nudge(from int64) {
 	}
 }
 
-// add a row that was read. Rows that are known already are not taken twice.
+// add takes a row that was read. A row that is known already is not taken twice.
 func (l *lane) add(it *Item, now int64) {
 	if l.known[it.ID] {
 		return
 	}
 	l.step(it, now)
+
 	if key := l.keyOf(it); key != 0 {
 		if l.supersede && it.Type.Class() == event.CDR && it.Run == 0 {
 			l.giveWay(it)
 		}
+
 		if held := l.keys[key]; held != nil {
 			if held.holder == nil && len(held.queue) == 0 && !held.behind && held.leaving == 0 {
 				held.holder = it
@@ -132,6 +139,8 @@ func (l *lane) add(it *Item, now int64) {
 				l.place(it, now)
 				return
 			}
+			// It waits behind the holder. In the store, if there is no room for it here,
+			// or if runs that come before it are there.
 			if held.behind || l.queued >= queuedMax {
 				held.behind = true
 				return
@@ -143,14 +152,17 @@ func (l *lane) add(it *Item, now int64) {
 		}
 		l.keys[key] = &heldKey{holder: it}
 	}
+
 	l.known[it.ID] = true
 	l.place(it, now)
 }
 
-// giveWay takes out the earlier runs of the record that it corrects: those in
-// the queue, the holder unless it is in flight, and those that stepped aside.
+// giveWay takes out the earlier runs of the record that it corrects: those in the
+// queue, the holder unless it is in flight, and those that stepped aside.
 func (l *lane) giveWay(it *Item) {
 	earlier := func(old *Item) bool { return old.Key == it.Key && old.Seq < it.Seq && old.Run == 0 }
+
+	// Those that hold the key, or wait for it.
 	if held := l.keys[it.Key]; held != nil {
 		held.queue = slices.DeleteFunc(held.queue, func(old *Item) bool {
 			if !earlier(old) {
@@ -167,6 +179,8 @@ func (l *lane) giveWay(it *Item) {
 			held.leaving++
 		}
 	}
+
+	// Those that stepped aside, which hold no key.
 	waiting := len(l.waiting)
 	l.waiting = slices.DeleteFunc(l.waiting, func(d dueItem) bool {
 		if !d.Late || !earlier(d.Item) {
@@ -180,7 +194,8 @@ func (l *lane) giveWay(it *Item) {
 	}
 }
 
-// unplace takes a run out of ready or waiting; false: it is in flight.
+// unplace takes a run out of ready or waiting. It returns false if the run is in
+// flight.
 func (l *lane) unplace(it *Item) bool {
 	if i := slices.Index(l.ready, it); i >= 0 {
 		heap.Remove(&l.ready, i)
@@ -193,7 +208,8 @@ func (l *lane) unplace(it *Item) bool {
 	return false
 }
 
-// takeReplaced takes out up to most runs that gave way; they count as in flight until done.
+// takeReplaced takes out up to most runs that gave way. They count as in flight
+// until done is called for them.
 func (l *lane) takeReplaced(most int) []replaced {
 	n := min(most, len(l.replaced))
 	out := slices.Clone(l.replaced[:n])
@@ -202,13 +218,14 @@ func (l *lane) takeReplaced(most int) []replaced {
 	return out
 }
 
-// replaceAgain takes back one whose end could not be recorded.
+// replaceAgain takes back a run that gave way, but whose end could not be recorded.
 func (l *lane) replaceAgain(r replaced) {
 	l.flight--
 	l.replaced = append(l.replaced, r)
 }
 
-// keyOf is the order key that the run holds: none when it stepped aside.
+// keyOf returns the order key that a run holds; 0 if it holds no key, as after it
+// stepped aside.
 func (l *lane) keyOf(it *Item) int64 {
 	if !l.ordered || it.Late {
 		return 0
@@ -216,13 +233,14 @@ func (l *lane) keyOf(it *Item) int64 {
 	return it.Key
 }
 
-// step lets a run aside whose time to hold its key is over.
+// step lets a run step aside when its time to hold its key is over.
 func (l *lane) step(it *Item, now int64) {
 	if it.AsideAt > 0 && it.AsideAt <= now && l.ordered {
 		it.Late = true
 	}
 }
 
+// place puts a run among those that are ready or that wait.
 func (l *lane) place(it *Item, now int64) {
 	if it.DueAt > now {
 		heap.Push(&l.waiting, dueItem{it, l.eventAt(it)})
@@ -231,7 +249,7 @@ func (l *lane) place(it *Item, now int64) {
 	heap.Push(&l.ready, it)
 }
 
-// eventAt is when a waiting run is due, or steps aside, whichever is first.
+// eventAt returns when a waiting run is due or steps aside, whichever comes first.
 func (l *lane) eventAt(it *Item) int64 {
 	if l.keyOf(it) != 0 && it.AsideAt > 0 {
 		return min(it.DueAt, it.AsideAt)
@@ -239,7 +257,8 @@ func (l *lane) eventAt(it *Item) int64 {
 	return it.DueAt
 }
 
-// wake moves the runs whose time has come and returns the next such time; 0: none.
+// wake moves the runs whose time has come. It returns the time of the next one,
+// or 0 if no run waits.
 func (l *lane) wake(now int64) int64 {
 	for len(l.waiting) > 0 && l.waiting[0].at <= now {
 		it := heap.Pop(&l.waiting).(dueItem).Item
@@ -255,7 +274,7 @@ func (l *lane) wake(now int64) int64 {
 	return l.waiting[0].at
 }
 
-// next takes the earliest run that may be sent; nil: none.
+// next takes the earliest run that may be sent; nil if there is no such run.
 func (l *lane) next() *Item {
 	if len(l.ready) == 0 {
 		return nil
@@ -264,7 +283,7 @@ func (l *lane) next() *Item {
 	return heap.Pop(&l.ready).(*Item)
 }
 
-// putBack takes back a run that next gave out and of which nothing became.
+// putBack takes back a run that next gave out, but that was not attempted.
 func (l *lane) putBack(it *Item) {
 	l.flight--
 	heap.Push(&l.ready, it)
@@ -283,12 +302,15 @@ func (l *lane) done(it *Item, v Verdict, now int64) {
 		l.place(it, now)
 		return
 	}
+
+	// It has ended: the next run of its key may go.
 	delete(l.known, it.ID)
 	key := l.keyOf(it)
 	if key == 0 {
 		return
 	}
-	if v.State == Superseded { // not the holder; but who comes after it waits until it is recorded
+	if v.State == Superseded {
+		// It held the key no longer. The next run waits until all that left are recorded.
 		held := l.keys[key]
 		if held.leaving--; held.leaving > 0 || held.holder != nil {
 			return
@@ -297,16 +319,18 @@ func (l *lane) done(it *Item, v Verdict, now int64) {
 	l.release(key, now)
 }
 
-// release lets the next run of the key go.
+// release lets the next run of a key go.
 func (l *lane) release(key int64, now int64) {
 	held := l.keys[key]
 	if held == nil {
 		return
 	}
-	if held.leaving > 0 { // the last of them lets the next go
+	if held.leaving > 0 { // the last run that leaves lets the next one go
 		held.holder = nil
 		return
 	}
+
+	// From the queue.
 	if len(held.queue) > 0 {
 		it := held.queue[0]
 		held.queue[0] = nil
@@ -315,26 +339,29 @@ func (l *lane) release(key int64, now int64) {
 		l.queued--
 		l.step(it, now)
 		l.place(it, now)
-		if l.keyOf(it) == 0 { // it stepped aside long ago: it holds nobody up
+		if l.keyOf(it) == 0 { // it stepped aside long ago, and holds nothing up
 			l.release(key, now)
 		}
 		return
 	}
-	if held.holder = nil; held.behind {
-		l.free = append(l.free, freeKey{key: key}) // stays held until its rows were read
+
+	// From the store; the key stays held until its rows were read.
+	held.holder = nil
+	if held.behind {
+		l.free = append(l.free, freeKey{key: key})
 		return
 	}
 	delete(l.keys, key)
 }
 
-// freeKey asks for the rows of a key after one and up to the cursor.
+// freeKey asks for the rows of a key after a run and up to the cursor.
 type freeKey struct {
 	key   int64
 	after ID
 }
 
-// readKey takes what l.free[0] asks for: the rows in order; fewer than asked
-// for means that there are no more.
+// readKey takes the rows that l.free[0] asks for, in order. Fewer rows than asked
+// for mean that there are no more.
 func (l *lane) readKey(rows []*Item, asked int, now int64) {
 	key := l.free[0].key
 	l.free = slices.Delete(l.free, 0, 1)
@@ -345,7 +372,7 @@ func (l *lane) readKey(rows []*Item, asked int, now int64) {
 	if len(rows) < asked {
 		return
 	}
-	if l.keys[key] == nil { // all of them stepped aside before: look behind them
+	if l.keys[key] == nil { // all these rows stepped aside before: look behind them
 		l.keys[key] = &heldKey{behind: true}
 		l.free = append(l.free, freeKey{key, rows[len(rows)-1].ID})
 		return
@@ -353,24 +380,24 @@ func (l *lane) readKey(rows []*Item, asked int, now int64) {
 	l.keys[key].behind = true
 }
 
-// idle: nothing is known and nothing more to be read.
+// idle reports whether nothing is known and nothing more is to be read.
 func (l *lane) idle() bool {
 	return l.end && len(l.known) == 0 && l.flight == 0 && len(l.free) == 0 && len(l.replaced) == 0
 }
 
-// takeExpired takes out the runs that should not be tried any more, as gone says;
-// they count as in flight until done.
-func (l *lane) takeExpired(gone func(*Item) bool, most int) []*Item {
+// takeExpired takes out up to most runs that should not be tried any more, as
+// over says. They count as in flight until done is called for them.
+func (l *lane) takeExpired(over func(*Item) bool, most int) []*Item {
 	var out []*Item
 	l.ready = slices.DeleteFunc(l.ready, func(it *Item) bool {
-		if len(out) < most && gone(it) {
+		if len(out) < most && over(it) {
 			out = append(out, it)
 			return true
 		}
 		return false
 	})
 	l.waiting = slices.DeleteFunc(l.waiting, func(d dueItem) bool {
-		if len(out) < most && gone(d.Item) {
+		if len(out) < most && over(d.Item) {
 			out = append(out, d.Item)
 			return true
 		}

@@ -8,18 +8,18 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// leaseLook is how often a lane looks whether it may send again.
+// leaseLook is how often a lane without a lease looks whether it may send again.
 const leaseLook = 200 * time.Millisecond
 
 // tenure is the time during which this process owns a shard, under one epoch.
 type tenure struct {
 	epoch    int64
 	began    time.Time
-	held     context.Context // ends when the shard is lost: from then on nobody may be told anything
+	held     context.Context // ends when the shard is lost: from then on nothing may be sent or recorded
 	end      context.CancelFunc
-	leaving  bool           // it is being handed over: no lane starts any more
+	leaving  bool           // the shard is being handed over: no lane starts any more
 	runners  sync.WaitGroup // its lanes
-	unlooked bool           // nobody has looked yet what is pending
+	unlooked bool           // nobody has read yet what is pending
 }
 
 // Own makes the dispatcher send what is pending in a shard, and will be, until
@@ -34,7 +34,8 @@ func (d *Dispatcher) Own(shard int, epoch int64) {
 	d.lookSoon()
 }
 
-// OwnAll makes the process the one owner of everything, for ever: there is no other.
+// OwnAll makes the process the owner of all shards, for ever. It is for a store with
+// one process.
 func (d *Dispatcher) OwnAll() {
 	d.lease.renew(time.Time{})
 	for shard := range subscriptions.Shards {
@@ -42,15 +43,15 @@ func (d *Dispatcher) OwnAll() {
 	}
 }
 
-// Owns says whether what is in a shard is sent from here.
+// Owns reports whether what is in a shard is sent from here.
 func (d *Dispatcher) Owns(shard int) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.tenures[shard] != nil
 }
 
-// NudgeShard says that any subscription of a shard may have new pending rows,
-// from an event on; 0: in order behind all others.
+// NudgeShard says that any subscription of a shard may have new pending rows: from
+// an event on, or, if from is 0, behind all others.
 func (d *Dispatcher) NudgeShard(shard int, from int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -67,12 +68,12 @@ func (d *Dispatcher) NudgeShard(shard int, from int64) {
 	d.lookSoon()
 }
 
-// Renewed says until when, by the monotonic clock of this process, requests may
-// be sent from the shards that it owns. From then on none begins and those in
+// Renewed says until when, by the monotonic clock of this process, requests may be
+// sent from the shards that it owns. After that time no request begins and those in
 // flight are cut off, until Renewed is called again.
 func (d *Dispatcher) Renewed(until time.Time) { d.lease.renew(until) }
 
-// Lose cuts off whatever a shard has in flight; nothing of it is recorded.
+// Lose gives a shard up at once. What it has in flight is cut off and not recorded.
 func (d *Dispatcher) Lose(shard int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -108,10 +109,10 @@ func (d *Dispatcher) leave(t *tenure) {
 	}
 }
 
-// Release gives a shard up in good order: nothing more is launched, what is in
-// flight is finished and recorded. What is not after drain is cut off. It
-// returns when another process may have the shard. If it is lost already, or owned
-// under another epoch, nothing is done.
+// Release gives a shard up in good order: nothing more is launched, and what is in
+// flight is finished and recorded, or cut off after drain. It returns when another
+// process may have the shard. If the shard is lost already, or owned under another
+// epoch, it does nothing.
 func (d *Dispatcher) Release(shard int, epoch int64, drain time.Duration) {
 	d.mu.Lock()
 	t := d.tenures[shard]
@@ -121,9 +122,11 @@ func (d *Dispatcher) Release(shard int, epoch int64, drain time.Duration) {
 	}
 	d.leave(t)
 	d.mu.Unlock()
+
 	cut := time.AfterFunc(drain, t.end)
 	defer cut.Stop()
 	t.runners.Wait()
+
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.tenures[shard] == t {
@@ -134,7 +137,7 @@ func (d *Dispatcher) Release(shard int, epoch int64, drain time.Duration) {
 // lease is the permission to send. It ends by itself unless it is renewed.
 type lease struct {
 	mu    sync.Mutex
-	until time.Time // zero, once there is a ctx: for ever
+	until time.Time // zero, if there is a ctx, means for ever
 	ctx   context.Context
 	end   context.CancelFunc
 	timer *time.Timer
@@ -165,15 +168,15 @@ func (l *lease) validNow() bool {
 	return l.ctx != nil && l.ctx.Err() == nil && (l.until.IsZero() || time.Now().Before(l.until))
 }
 
-// valid says whether a request may be sent now. It asks the clock: in a process
-// that was stopped for a while timers fire late.
+// valid reports whether a request may be sent now. It asks the clock, because timers
+// fire late in a process that was stopped for a while.
 func (l *lease) valid() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.validNow()
 }
 
-// during is held, but ends when the lease lapses too.
+// during returns a context that ends with held, and also when the lease lapses.
 func (l *lease) during(held context.Context) (context.Context, context.CancelFunc) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

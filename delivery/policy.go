@@ -11,7 +11,7 @@ import (
 // asideAfter is how long a body that the receiver refuses as bad holds its order key.
 const asideAfter = 60 * time.Second
 
-// maxRetryAfter caps what a receiver may ask for.
+// maxRetryAfter is the longest wait that a receiver can ask for.
 const maxRetryAfter = time.Hour
 
 // Result is what an attempt means for the delivery and for the receiver's health.
@@ -20,25 +20,26 @@ type Result uint8
 // Results of an attempt.
 const (
 	Taken   Result = iota // 2xx
-	Gone                  // 410: the receiver wants no more
-	Refused               // this body is bad: says nothing about the receiver
+	Gone                  // 410: the receiver wants no more pushes
+	Refused               // this body is bad, which says nothing about the receiver
 	Failed                // the receiver is in trouble
 )
 
-// ResultOf maps what happened to what it means.
+// ResultOf returns what an attempt means.
 func ResultOf(a *Attempt) Result {
 	switch a.StatusCode {
 	case 0:
 		return Failed
 	case http.StatusGone:
 		return Gone
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusRequestTimeout, http.StatusTooManyRequests:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+		http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return Failed
 	}
 	switch {
 	case a.Class == None:
 		return Taken
-	case a.Class == Ack: // it was heard, and not accepted
+	case a.Class == Ack: // the receiver read it, and did not accept it
 		return Refused
 	case a.StatusCode >= 400 && a.StatusCode < 500:
 		return Refused
@@ -48,7 +49,7 @@ func ResultOf(a *Attempt) Result {
 
 // decide returns what becomes of a run after an attempt. sub is the subscription
 // as it is now, not as it was when the attempt began: its active clock, by which
-// giveUpAfter is measured, may have been stopped meanwhile.
+// giveUpAfter is measured, may have stopped since then.
 func decide(it *Item, a *Attempt, sub *subscriptions.Subscription, now time.Time) Verdict {
 	result := ResultOf(a)
 	if result == Taken {
@@ -79,7 +80,7 @@ func decide(it *Item, a *Attempt, sub *subscriptions.Subscription, now time.Time
 	return v
 }
 
-// jitter draws from d ± share.
+// jitter returns a random duration between d - share*d and d + share*d.
 func jitter(d time.Duration, share float64) time.Duration {
 	return d + time.Duration((rand.Float64()*2-1)*share*float64(d))
 }
@@ -106,7 +107,7 @@ func retryAfter(answer http.Header, now time.Time) time.Duration {
 	return min(max(d, 0), maxRetryAfter)
 }
 
-// digits reads a whole number; one too long to matter is as good as the cap.
+// digits reads a whole number. It stops growing where it is far above any cap.
 func digits(s string) (int64, bool) {
 	var n int64
 	for _, c := range []byte(s) {

@@ -11,8 +11,8 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// Push is all that a request is made of. The same push makes the same request,
-// byte for byte, so the request of an attempt is rebuilt and need not be stored.
+// Push is all that a request is made of. The same push makes the same request, byte
+// for byte, so the request of an attempt can be rebuilt and need not be stored.
 type Push struct {
 	ID         ID
 	AcceptedAt int64 // Unix ms
@@ -47,7 +47,7 @@ var (
 	yes         = []string{"true"}
 )
 
-// Request makes headers and body of the push.
+// Request returns headers and body of the push.
 func (p *Push) Request() (http.Header, []byte, error) {
 	m := signing.Message{
 		ID:         PublicID(p.ID.Sub, p.ID.Seq, p.AcceptedAt),
@@ -57,12 +57,16 @@ func (p *Push) Request() (http.Header, []byte, error) {
 		Body:       p.Body,
 	}
 	keys := p.keys()
+
+	// The subscription's own headers come first: they replace none of those below.
 	h := make(http.Header, 16+len(p.Sub.Headers))
 	h["User-Agent"] = userAgent
 	h["Accept-Encoding"] = identity
 	for name, value := range p.Sub.Headers {
 		h[http.CanonicalHeaderKey(name)] = []string{value}
 	}
+
+	// What is signed is what is sent: the sealed body, if there is one.
 	if p.Sub.Encryption != signing.None {
 		sealed, err := signing.Seal(p.Sub.Encryption, keys[0].Sealing(p.Sub.Encryption), &m, p.Nonce)
 		if err != nil {
@@ -76,8 +80,12 @@ func (p *Push) Request() (http.Header, []byte, error) {
 		more = append(more, k.AppKey)
 	}
 	signing.Sign(h, &m, keys[0].AppKey, more...)
+
+	// One slice for the values of five headers spares four allocations.
 	h["Content-Type"] = contentType
-	v := []string{p.Event.Type.String(), p.Event.ID, strconv.FormatInt(p.ID.Seq, 10), strconv.Itoa(p.N), strconv.Itoa(p.Event.Hops + 1)}
+	v := []string{
+		p.Event.Type.String(), p.Event.ID, strconv.FormatInt(p.ID.Seq, 10), strconv.Itoa(p.N), strconv.Itoa(p.Event.Hops + 1),
+	}
 	h[HeaderEvent] = v[0:1:1]
 	h[HeaderEventID] = v[1:2:2]
 	h[HeaderSequence] = v[2:3:3]
@@ -95,5 +103,5 @@ func (p *Push) Request() (http.Header, []byte, error) {
 	return h, m.Body, nil
 }
 
-// keys in force when the push was signed, oldest first.
+// keys returns the keys in force when the push was signed, oldest first.
 func (p *Push) keys() []subscriptions.Key { return p.Sub.KeysAt(time.UnixMilli(p.At)) }

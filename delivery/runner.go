@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	probeSoon  = 20 * time.Millisecond // the breaker's own clock may be a little behind ours
-	refills    = 8                     // reads of rows in a row
-	keyRows    = 16                    // rows read for one order key
-	expireMost = 64                    // at least maxInFlight's most; outcomes without attempt under way at once
+	probeSoon  = 20 * time.Millisecond // until the breaker is asked again for a probe: its clock may be behind ours
+	refills    = 8                     // reads of rows in a row; then outcomes may come in
+	keyRows    = 16                    // rows in one read for an order key
+	expireMost = 64                    // outcomes without an attempt at once; no less than the highest maxInFlight
 	lookEvery  = 10 * time.Second      // how often a held lane looks for what has expired
-	failingFor = 5 * 24 * time.Hour
-	storeWait  = 10 * time.Second // bound of one question to the store
-	lostWait   = 30 * time.Second // before a run is tried again whose outcome could not be recorded
+	failingFor = 5 * 24 * time.Hour    // how long a breaker may be open until the subscription is paused
+	storeWait  = 10 * time.Second      // bound of one question to the store
+	lostWait   = 30 * time.Second      // until a run is tried again whose outcome could not be recorded
 )
 
 // runner is the goroutine of a lane: it reads rows, launches attempts, takes
@@ -34,37 +34,44 @@ type runner struct {
 	t   *tenure
 	sub int64
 
-	wake  chan struct{} // of one: the inbox has something
-	stop  chan struct{} // closed: launch nothing more
+	wake  chan struct{} // capacity 1: something is in the inbox
+	stop  chan struct{} // closed when nothing more may be launched
 	ended chan ended
 
-	mu     sync.Mutex // the inbox
-	told   bool
-	from   int64
-	pended int // rows pending as the store counts them; for recheck
+	// The inbox, which other goroutines fill.
+	mu           sync.Mutex
+	nudged       bool
+	nudgedFrom   int64 // the lowest event number of the nudges; 0 if they name none
+	pendingCount int   // how many rows are pending by the store's count, for recheck; 0 if it did not count
 
-	cfg       *subscriptions.Subscription
-	target    *url.URL
-	lane      *lane
-	gone      bool // the subscription was deleted
-	reorder   bool // its ordering changed: once nothing is out, all is read anew
-	breaker   *breaker
-	releases  int64 // of the subscription, as of which breaker and hold are
-	hold      Hold
-	unsaved   bool          // hold could not be written: try again
-	rate      *rate.Limiter // nil: no bound
-	sending   int           // attempts in flight, their outcomes included until committed
-	expiring  int
-	limit     int // in flight at most, below the subscription's own while it ramps up
-	timeouts  int // in a row
-	idleSince time.Time
-	retryRead time.Time // the store failed: ask again then
+	// The subscription, at the version that the lane works with.
+	cfg     *subscriptions.Subscription
+	target  *url.URL
+	deleted bool
+	lane    *lane
+	reorder bool // the ordering changed: once nothing is out, the lane starts again
+
+	// What the receiver's answers taught.
+	breaker      *breaker
+	hold         Hold
+	holdUnsaved  bool  // the store did not take the hold: try again
+	releases     int64 // of the subscription, when breaker and hold began
+	timeoutCount int   // attempts in a row that timed out
+
+	// Bounds of what is out.
+	rate        *rate.Limiter // nil if there is no ratePerSecond
+	inFlightMax int           // below the subscription's maxInFlight while it ramps up
+	sending     int           // attempts in flight, and those whose outcome is not committed yet
+	expiring    int           // outcomes without an attempt that are not committed yet
+
+	idleSince time.Time // zero while there is something to do
+	retryRead time.Time // the store failed: ask it again then
 }
 
 // ended is a run whose outcome was committed, or lost.
 type ended struct {
 	outcome *Outcome
-	permit  *permit // for the attempt; nil: it was to end without one
+	permit  *permit // for its attempt; nil if it was to end without one
 	err     error
 }
 
@@ -72,23 +79,26 @@ func newRunner(d *Dispatcher, t *tenure, sub int64) *runner {
 	return &runner{
 		d: d, t: t, sub: sub,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		ended: make(chan ended, 2*expireMost), // never more are out: Done does not block the writer
+		ended: make(chan ended, 2*expireMost), // as many as can be out, so that Done never blocks the writer
 	}
 }
 
+// nudge tells the lane that rows may have become visible, from an event on if
+// from is not 0. It may be called from any goroutine, as may recheck.
 func (r *runner) nudge(from int64) {
 	r.mu.Lock()
-	if from > 0 && (r.from == 0 || from < r.from) {
-		r.from = from
+	if from > 0 && (r.nudgedFrom == 0 || from < r.nudgedFrom) {
+		r.nudgedFrom = from
 	}
-	r.told = true
+	r.nudged = true
 	r.mu.Unlock()
 	r.signal()
 }
 
+// recheck tells the lane how many rows are pending, as the store counts them.
 func (r *runner) recheck(pending int) {
 	r.mu.Lock()
-	r.pended = pending
+	r.pendingCount = pending
 	r.mu.Unlock()
 	r.signal()
 }
@@ -100,11 +110,13 @@ func (r *runner) signal() {
 	}
 }
 
+// run works until the lane is stopped and nothing of it is out, until it has
+// been idle for long enough, or until its shard is lost.
 func (r *runner) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	stop := r.stop
-	var cut <-chan struct{} // once it stops: closed when it has waited long enough
+	var cut <-chan struct{} // after stop: closed when the lane has waited long enough for what is out
 	for {
 		wait := lookEvery
 		if stop != nil {
@@ -118,6 +130,7 @@ func (r *runner) run() {
 			}
 			wait = time.Second
 		}
+
 		timer.Reset(wait)
 		select {
 		case <-r.wake:
@@ -136,7 +149,7 @@ func (r *runner) run() {
 	}
 }
 
-// out is how many runs were given out and not yet taken back.
+// out returns how many runs were given out and not yet taken back.
 func (r *runner) out() int { return r.sending + r.expiring }
 
 // takeAll takes the outcomes that a commit brought together.
@@ -153,18 +166,19 @@ func (r *runner) takeAll() {
 
 func (r *runner) readInbox() {
 	r.mu.Lock()
-	told, from, pended := r.told, r.from, r.pended
-	r.told, r.from, r.pended = false, 0, 0
+	nudged, from, pending := r.nudged, r.nudgedFrom, r.pendingCount
+	r.nudged, r.nudgedFrom, r.pendingCount = false, 0, 0
 	r.mu.Unlock()
 	if r.lane == nil {
-		return
+		return // it reads everything when it starts
 	}
-	if told {
+
+	if nudged {
 		r.lane.nudge(from)
 	}
 	// Should a nudge ever be lost: a lane that has read everything, and could
-	// hold what the store counts, looks at all of it once more.
-	if pended > 0 && pended <= heldMax && r.lane.end && len(r.lane.known)+len(r.lane.free) < pended {
+	// hold as much as the store counts, reads all of it once more.
+	if pending > 0 && pending <= heldMax && r.lane.end && len(r.lane.known)+len(r.lane.free) < pending {
 		r.lane.nudge(1)
 	}
 }
@@ -173,14 +187,14 @@ func (r *runner) readInbox() {
 // lane can work.
 func (r *runner) refresh() bool {
 	sub := r.d.cfg.Subs.Get(r.sub)
-	if r.gone = sub == nil; r.gone {
+	if r.deleted = sub == nil; r.deleted {
 		return false
 	}
 	if sub == r.cfg && !r.reorder {
 		return true
 	}
 	target, err := subscriptions.Target(sub.URL)
-	if err != nil { // checked when it was made
+	if err != nil { // it was checked when the subscription was made
 		r.d.cfg.Log.Error("callback URL", "subscription", sub.ID, "err", err)
 		return false
 	}
@@ -195,11 +209,11 @@ func (r *runner) refresh() bool {
 			r.d.cfg.Log.Error("read hold", "subscription", sub.ID, "err", err)
 			return false
 		}
-		r.hold, r.unsaved, r.releases = hold, false, sub.Releases
+		r.hold, r.holdUnsaved, r.releases = hold, false, sub.Releases
 		r.breaker = restore(hold, r.d.cfg.Now())
-		r.limit, r.timeouts = sub.MaxInFlight, 0
+		r.inFlightMax, r.timeoutCount = sub.MaxInFlight, 0
 		if r.breaker.opens > 0 {
-			r.limit = 1
+			r.inFlightMax = 1
 		}
 	}
 
@@ -215,8 +229,9 @@ func (r *runner) refresh() bool {
 	return !r.reorder
 }
 
-// restart reads everything anew: runs tried before first, so that each holds
-// its key before a later one of it is seen.
+// restart makes a new lane and reads everything into it. Runs that were tried
+// before come first, so that each holds its key before a later run of that key is
+// seen.
 func (r *runner) restart(ctx context.Context) bool {
 	waiting, err := r.d.cfg.Store.Waiting(ctx, r.sub, heldMax)
 	if err != nil {
@@ -232,23 +247,25 @@ func (r *runner) restart(ctx context.Context) bool {
 	return true
 }
 
-// step does all that can be done now and says how long until something more
-// can; below 0 when there has been nothing to do for long enough to end.
+// step does all that can be done now. It returns how long until something more
+// can be done; below 0 if there has been nothing to do for long enough to end.
 func (r *runner) step() time.Duration {
 	if !r.refresh() {
-		if r.gone {
+		if r.deleted {
 			return -1
 		}
 		return time.Second // the store has trouble, or what is out must come back first
 	}
 	now := r.d.cfg.Now()
 	ms := now.UnixMilli()
-	if r.unsaved && !r.retryRead.After(now) {
-		if r.saveHold(); r.unsaved {
+	if r.holdUnsaved && !r.retryRead.After(now) {
+		if r.saveHold(); r.holdUnsaved {
 			r.retryRead = now.Add(time.Second)
 		}
 	}
-	next := r.lane.wake(ms) // Unix ms at which to look again
+
+	// Fill the lane. next is the Unix ms at which to look again.
+	next := r.lane.wake(ms)
 	if next == 0 {
 		next = ms + lookEvery.Milliseconds()
 	}
@@ -258,6 +275,8 @@ func (r *runner) step() time.Duration {
 	if r.retryRead.After(now) || r.lane.wantsRows() {
 		next = min(next, max(r.retryRead.UnixMilli(), ms+1))
 	}
+
+	// End what needs no attempt, and launch what does.
 	r.endReplaced()
 	if !r.d.lease.valid() {
 		next = min(next, ms+leaseLook.Milliseconds())
@@ -269,6 +288,7 @@ func (r *runner) step() time.Duration {
 			next = min(next, now.Add(again).UnixMilli()+1)
 		}
 	}
+
 	if r.lane.idle() {
 		return r.rest(now)
 	}
@@ -276,7 +296,7 @@ func (r *runner) step() time.Duration {
 	return max(time.UnixMilli(next).Sub(r.d.cfg.Now()), time.Millisecond)
 }
 
-// rest keeps an idle lane for a while: the next event may come soon.
+// rest keeps an idle lane for a while, because the next event may come soon.
 func (r *runner) rest(now time.Time) time.Duration {
 	if r.idleSince.IsZero() {
 		r.idleSince = now
@@ -287,10 +307,12 @@ func (r *runner) rest(now time.Time) time.Duration {
 	return idleFor
 }
 
-// read fills the lane from the store; false: the store has trouble.
+// read fills the lane from the store. It returns false if the store has trouble.
 func (r *runner) read(ms int64) bool {
 	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
 	defer cancel()
+
+	// Keys that came free while more of their rows were in the store.
 	for len(r.lane.free) > 0 && len(r.lane.ready) < readyMax {
 		f := r.lane.free[0]
 		rows, err := r.d.cfg.Store.OfKey(ctx, r.sub, f.key, f.after, r.lane.cursor, keyRows)
@@ -300,7 +322,9 @@ func (r *runner) read(ms int64) bool {
 		}
 		r.lane.readKey(rows, keyRows, ms)
 	}
-	for range refills { // then outcomes may come in between
+
+	// Rows past the cursor, and before each batch the earlier rows of its keys.
+	for range refills {
 		if !r.lane.wantsRows() {
 			break
 		}
@@ -330,9 +354,11 @@ func (r *runner) expire(now time.Time) {
 	}
 	active := r.cfg.ActiveClock(now)
 	expired := func(it *Item) bool {
-		return r.cfg.ExpiresAfter > 0 && it.Type.Class() == event.Live && it.AcceptedAt+r.cfg.ExpiresAfter.Milliseconds() <= now.UnixMilli()
+		return r.cfg.ExpiresAfter > 0 && it.Type.Class() == event.Live &&
+			it.AcceptedAt+r.cfg.ExpiresAfter.Milliseconds() <= now.UnixMilli()
 	}
 	over := func(it *Item) bool { return it.GiveUpAt <= active || expired(it) }
+
 	for _, it := range r.lane.takeExpired(over, expireMost-r.expiring) {
 		v := Verdict{State: Exhausted}
 		if expired(it) {
@@ -366,7 +392,8 @@ func (r *runner) setRate(perSecond float64) {
 	}
 }
 
-// rateAllows says whether a push may go now, else how long until one may.
+// rateAllows reports whether a push may go now; if not, it returns how long
+// until one may.
 func (r *runner) rateAllows(now time.Time) (bool, time.Duration) {
 	if r.rate == nil {
 		return true, 0
@@ -379,19 +406,23 @@ func (r *runner) rateAllows(now time.Time) (bool, time.Duration) {
 	return wait == 0, wait
 }
 
+// record hands an outcome to the writer. It comes back through r.ended.
 func (r *runner) record(o *Outcome, p *permit) {
-	o.Epoch, o.Done = r.t.epoch, func(err error) { r.ended <- ended{o, p, err} }
+	o.Epoch = r.t.epoch
+	o.Done = func(err error) { r.ended <- ended{o, p, err} }
 	r.d.cfg.Store.Record(o)
 }
 
-// launch starts attempts until a limit is reached, and says how long until
-// more may be started although nothing happens meanwhile; 0: only an outcome
-// or a row can help.
+// launch starts attempts until a limit is reached. It returns how long until
+// more may be started even if nothing happens before; 0 if only an outcome or a
+// new row can help.
 func (r *runner) launch(now time.Time) (again time.Duration) {
-	room := min(r.limit, r.cfg.MaxInFlight, r.d.share()) - r.sending
+	room := min(r.inFlightMax, r.cfg.MaxInFlight, r.d.share()) - r.sending
 	if room = min(room, len(r.lane.ready)); room <= 0 {
 		return 0
 	}
+
+	// Each attempt needs its share of the rate and a permit of the breaker.
 	items := make([]*Item, 0, room)
 	permits := make([]*permit, 0, room)
 	for len(items) < room {
@@ -406,11 +437,13 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 			}
 			break
 		}
-		items, permits = append(items, r.lane.next()), append(permits, p)
+		items = append(items, r.lane.next())
+		permits = append(permits, p)
 	}
 	if len(items) == 0 {
 		return again
 	}
+
 	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
 	defer cancel()
 	if err := r.d.cfg.Store.Load(ctx, items, r.cfg.Masking); err != nil {
@@ -422,6 +455,7 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 	if slices.ContainsFunc(items, func(it *Item) bool { return it.Version > r.cfg.Version }) {
 		return r.reload(ctx, items, permits)
 	}
+
 	for i, it := range items {
 		r.sending++
 		if it.Event == nil { // its bytes are past retention: nothing is left to push
@@ -432,11 +466,13 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 			ID: it.ID, AcceptedAt: it.AcceptedAt, Event: it.Event, Body: it.Body, Sub: r.cfg,
 			N: it.Tries + 1, Late: it.Late, Replay: it.Run > 0,
 		}
-		r.d.wg.Go(func() { r.attempt(it, p, r.target, permits[i]) })
+		target := r.target
+		r.d.wg.Go(func() { r.attempt(it, p, target, permits[i]) })
 	}
 	return again
 }
 
+// putBack returns items that launch took from the lane, and their permits.
 func (r *runner) putBack(items []*Item, permits []*permit) {
 	for i, it := range items {
 		permits[i].done(errNoRequest)
@@ -444,8 +480,8 @@ func (r *runner) putBack(items []*Item, permits []*permit) {
 	}
 }
 
-// reload waits with the items: they were matched, by another process, with a
-// later version of the subscription than the one that is known here.
+// reload puts the items back and loads the subscription: another process matched
+// them with a later version of it than the one that is known here.
 func (r *runner) reload(ctx context.Context, items []*Item, permits []*permit) time.Duration {
 	r.putBack(items, permits)
 	if err := r.d.cfg.Store.CatchUp(ctx); err != nil {
@@ -460,8 +496,8 @@ func (r *runner) reload(ctx context.Context, items []*Item, permits []*permit) t
 // was in flight.
 func (r *runner) attempt(it *Item, p *Push, target *url.URL, permit *permit) {
 	// ctx ends when the shard is lost, or the lease lapses, not when the process
-	// stops: a stopping process finishes and records; one that may no longer be the
-	// owner must not be heard.
+	// stops. A stopping process finishes and records; a process that may no longer
+	// be the owner must not be heard.
 	ctx, cancel := r.d.lease.during(r.t.held)
 	defer cancel()
 	if err := r.d.slots.Acquire(ctx, 1); err != nil {
@@ -469,20 +505,21 @@ func (r *runner) attempt(it *Item, p *Push, target *url.URL, permit *permit) {
 		return
 	}
 	var a *Attempt
-	heard := false
-	if r.d.lease.valid() { // it may have waited long for its slot, or slept
-		a, heard = r.d.cfg.Sender.Send(ctx, p, target)
+	made := false
+	if r.d.lease.valid() { // the wait for the slot may have been long, or the machine have slept
+		a, made = r.d.cfg.Sender.Send(ctx, p, target)
 	}
 	r.d.slots.Release(1)
-	if !heard {
+	if !made {
 		r.ended <- ended{&Outcome{Item: it}, permit, errLost}
 		return
 	}
-	sub := cmp.Or(r.d.cfg.Subs.Get(r.sub), p.Sub) // deleted meanwhile: as it was
+
+	sub := cmp.Or(r.d.cfg.Subs.Get(r.sub), p.Sub) // as it was, if it was deleted since
 	r.record(&Outcome{Item: it, Attempt: a, Verdict: decide(it, a, sub, r.d.cfg.Now())}, permit)
 }
 
-// take learns from an outcome.
+// take learns from an outcome and gives the run back to the lane.
 func (r *runner) take(e ended) {
 	now := r.d.cfg.Now()
 	it, a, v := e.outcome.Item, e.outcome.Attempt, e.outcome.Verdict
@@ -496,6 +533,7 @@ func (r *runner) take(e ended) {
 	} else if e.permit != nil {
 		e.permit.done(errNoRequest)
 	}
+
 	if e.err != nil && v.State == Superseded {
 		r.lane.replaceAgain(replaced{it, v.SupersededBy})
 		return
@@ -504,16 +542,18 @@ func (r *runner) take(e ended) {
 	case errors.Is(e.err, errLost):
 		v = Verdict{State: Pending, DueAt: it.DueAt, AsideAt: it.AsideAt} // as soon as the lease is back
 	case e.err != nil:
-		// Not recorded, so the store still has it pending: it comes again.
+		// It was not recorded, so it is still pending in the store, and is tried again.
 		v = Verdict{State: Pending, DueAt: now.Add(lostWait).UnixMilli(), AsideAt: it.AsideAt}
 	default:
 		if a != nil {
-			if it.Tries++; it.FirstTryAt == 0 {
+			it.Tries++
+			if it.FirstTryAt == 0 {
 				it.FirstTryAt = a.At
 			}
 		}
 		r.d.cfg.Observe(Report{Sub: r.cfg, Item: it, Attempt: a, Verdict: v})
 	}
+
 	it.Body = nil // the subscription may ask for another masking by the next attempt
 	if v.State != Pending {
 		it.Event = nil
@@ -553,24 +593,24 @@ func (r *runner) learn(a *Attempt, p *permit, now time.Time) {
 	}
 }
 
-// pace lowers and raises the number of requests in flight: 1 after time-outs
+// pace lowers and raises how many requests may be in flight: 1 after time-outs
 // and while the breaker probes, doubling with success.
 func (r *runner) pace(a *Attempt, result Result, closed bool) {
 	switch {
 	case a.Class == Timeout:
-		if r.timeouts++; r.timeouts >= 2 {
-			r.limit = 1
+		if r.timeoutCount++; r.timeoutCount >= 2 {
+			r.inFlightMax = 1
 		}
 	case closed:
-		r.timeouts, r.limit = 0, 2
+		r.timeoutCount, r.inFlightMax = 0, 2
 	case result == Taken:
-		r.timeouts = 0
-		if r.limit < 64 {
-			r.limit = min(r.limit*2, 64)
+		r.timeoutCount = 0
+		if r.inFlightMax < 64 {
+			r.inFlightMax = min(r.inFlightMax*2, 64)
 		}
 	}
 	if r.breaker.opens > 0 {
-		r.limit = 1
+		r.inFlightMax = 1
 	}
 }
 
@@ -578,7 +618,8 @@ func (r *runner) pace(a *Attempt, result Result, closed bool) {
 func (r *runner) setHold(h Hold, now time.Time) {
 	r.hold = h
 	r.saveHold()
-	if h.Reason == "breaker" && h.Breaker.FailingSince > 0 && now.UnixMilli()-h.Breaker.FailingSince >= failingFor.Milliseconds() {
+	open := h.Reason == "breaker" && h.Breaker.FailingSince > 0
+	if open && now.UnixMilli()-h.Breaker.FailingSince >= failingFor.Milliseconds() {
 		r.pause("failing")
 	}
 }
@@ -590,7 +631,7 @@ func (r *runner) saveHold() {
 	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
 	defer cancel()
 	err := r.d.cfg.Store.SetHold(ctx, r.sub, r.t.epoch, r.releases, r.hold)
-	r.unsaved = err != nil
+	r.holdUnsaved = err != nil
 	if err != nil {
 		r.d.cfg.Log.Error("write hold", "sub", r.sub, "err", err)
 	}

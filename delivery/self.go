@@ -10,18 +10,19 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Self is where the hub itself can be reached. A callback that leads there
-// would have it push to itself, each push making the next.
+// Self is where the hub itself can be reached. With a callback that leads there it
+// would push to itself, and each push would make the next.
 type Self struct {
-	// Listeners of the hub. An unspecified address stands for all of this machine.
+	// Listeners of the hub. An unspecified address stands for all addresses of this
+	// machine.
 	Listeners []netip.AddrPort
-	// Public is where others reach the hub, as through a proxy; nil: not known.
-	// Only its name and port are compared: behind the address of a proxy there
-	// may be others, whom pushes may reach.
+	// Public is where others reach the hub, as through a proxy; nil if it is not
+	// known. Only its name and port are compared, because behind the address of a
+	// proxy there may be other servers, which pushes may reach.
 	Public *url.URL
 }
 
-// listens says whether a connection to ap would end at the hub.
+// listens reports whether a connection to ap would end at the hub.
 func (s *Self) listens(ap netip.AddrPort) bool {
 	if s == nil {
 		return false
@@ -39,15 +40,16 @@ func (s *Self) listens(ap netip.AddrPort) bool {
 	return false
 }
 
-// ofThisMachine asks the system each time: addresses come and go, and it is
-// asked only for the hub's own ports.
+// ofThisMachine reports whether this machine has an address. It asks the system
+// each time, because addresses come and go; it is called only for the hub's own
+// ports.
 func ofThisMachine(addr netip.Addr) bool {
 	if addr.IsLoopback() {
 		return true
 	}
 	nets, err := net.InterfaceAddrs()
 	if err != nil {
-		return false // there is none to compare with; the limit of hops ends a loop
+		return false // without them, the limit of hops ends a loop
 	}
 	for _, n := range nets {
 		if p, err := netip.ParsePrefix(n.String()); err == nil && p.Addr().Unmap().WithZone("") == addr {

@@ -33,29 +33,30 @@ const (
 	keepHeader    = 8 << 10
 	maxHeader     = 32 << 10 // bytes of response headers; past them the attempt fails
 	maxIdlePerKey = 64
+	staleMax      = 3 // pooled connections that turn out to be closed, before the attempt fails
 )
 
-// Sender makes attempts. One for the process: its transports pool connections.
+// Sender makes attempts. A process has one, because its transports pool connections.
 type Sender struct {
 	// Allow are the networks that every tenant's pushes may reach although private.
 	Allow []netip.Prefix
-	// TenantAllow are those of one tenant alone; may be nil.
+	// TenantAllow returns those that only one tenant's pushes may reach; may be nil.
 	TenantAllow func(tenant int64) []netip.Prefix
-	// Self is where the hub itself can be reached; nil: not known.
+	// Self is where the hub itself can be reached; nil if it is not known.
 	Self *Self
-	// Resolver of names; nil: the default one.
+	// Resolver of names; default net.DefaultResolver.
 	Resolver *net.Resolver
 
-	roots *x509.CertPool // nil: the system's
+	roots *x509.CertPool // default the system's
 
 	mu         sync.Mutex
-	transports map[string]*http.Transport // by the tenants' own networks; "": none
-	common     atomic.Pointer[http.Transport]
+	transports map[string]*http.Transport     // by the tenants' own networks
+	common     atomic.Pointer[http.Transport] // of tenants without such networks
 }
 
-// Send makes one request. What the receiver does wrong is data (an Attempt),
-// never an error. If ctx ends, which means that nobody may hear of it any
-// more, the second result is false.
+// Send makes one request. What the receiver does wrong is data (an Attempt), never
+// an error. If ctx ends, the second result is false: then this process may no longer
+// record anything.
 func (s *Sender) Send(ctx context.Context, p *Push, target *url.URL) (*Attempt, bool) {
 	began := time.Now()
 	a := &Attempt{At: began.UnixMilli(), N: p.N, Version: p.Sub.Version, Late: p.Late, Replay: p.Replay}
@@ -65,19 +66,25 @@ func (s *Sender) Send(ctx context.Context, p *Push, target *url.URL) (*Attempt, 
 		a.Class, a.Err = Blocked, err.Error()
 		return a, true
 	}
+
 	limited, cancel := context.WithTimeout(ctx, p.Sub.Timeout)
 	defer cancel()
-	var t trace
-	req := (&http.Request{
-		Method: http.MethodPost, URL: target, Host: target.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
-		// Lets the transport try another connection when a pooled one turns out
-		// closed before a byte was written. Once one was, the receiver may have
-		// heard it, and a second request is an attempt of ours, on the record.
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
-	}).WithContext(httptrace.WithClientTrace(withDialDeadline(limited), t.hooks(began)))
-	resp, err := s.transport(p.Sub.Tenant).RoundTrip(req)
+	limited = withDialDeadline(limited)
+	transport := s.transport(p.Sub.Tenant)
+	var t *trace
+	var resp *http.Response
+	for range staleMax + 1 {
+		t = new(trace)
+		req := (&http.Request{
+			Method: http.MethodPost, URL: target, Host: target.Host, Header: header,
+			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+		}).WithContext(httptrace.WithClientTrace(limited, t.hooks(began)))
+		if resp, err = transport.RoundTrip(req); err == nil || !t.stale() {
+			break
+		}
+	}
+
 	if err == nil {
 		s.read(a, resp, p.Sub.StrictAck)
 	}
@@ -87,12 +94,12 @@ func (s *Sender) Send(ctx context.Context, p *Push, target *url.URL) (*Attempt, 
 		if ctx.Err() != nil {
 			return nil, false
 		}
-		a.Class, a.Err = classify(err, &t), scrub(err, target)
+		a.Class, a.Err = classify(err, t), scrub(err, target)
 	}
 	return a, true
 }
 
-// stamp draws the time and random bytes of the attempt.
+// stamp notes time and random bytes of the attempt, in the push as well.
 func (s *Sender) stamp(p *Push, a *Attempt) {
 	n := signing.NonceSize(p.Sub.Encryption)
 	random := make([]byte, 8+n)
@@ -105,9 +112,10 @@ func (s *Sender) stamp(p *Push, a *Attempt) {
 	a.KeyN = p.keys()[0].N
 }
 
-// read takes what is kept of an answer. The status line is the verdict: a body
-// that hangs or breaks off after it changes nothing.
+// read takes what is kept of an answer. The status is the verdict: a body that hangs
+// or breaks off after it changes nothing.
 func (s *Sender) read(a *Attempt, resp *http.Response, strictAck bool) {
+	// The head.
 	a.StatusCode = resp.StatusCode
 	now := time.Now()
 	switch {
@@ -120,10 +128,12 @@ func (s *Sender) read(a *Attempt, resp *http.Response, strictAck bool) {
 		a.RetryAfter = retryAfter(resp.Header, now)
 	}
 	a.Header = headerLines(resp.Header)
+
+	// The body, up to a bound.
 	codings := codingsOf(resp.Header)
 	keepMax := keepBody
 	if strictAck || len(codings) > 0 {
-		keepMax = readMax // all of it says whether the push was taken
+		keepMax = readMax // the whole of it says what it means
 	}
 	if resp.ContentLength != 0 {
 		keep := make([]byte, 0, 512)
@@ -138,8 +148,10 @@ func (s *Sender) read(a *Attempt, resp *http.Response, strictAck bool) {
 		}
 		a.Body = keep
 	}
-	_ = resp.Body.Close() // read to its end, the connection is used again; past the bound it is dropped
+	// If it was read to its end, the connection is used again; else it is dropped.
+	_ = resp.Body.Close()
 
+	// What it means.
 	var unreadable error
 	if len(codings) > 0 && len(a.Body) > 0 {
 		var plain []byte
@@ -159,9 +171,9 @@ func (s *Sender) read(a *Attempt, resp *http.Response, strictAck bool) {
 	a.Body = a.Body[:min(len(a.Body), keepBody)]
 }
 
-// ackOf says why an answer is not the acknowledgement that strictAck asks for,
-// "" when it is: a JSON object whose code or ret_code, if there, is 0, "0",
-// 200, "200" or "000000".
+// ackOf returns why an answer is not the acknowledgement that strictAck asks for; ""
+// if it is: a JSON object whose code and ret_code, if there, are 0, "0", 200, "200"
+// or "000000".
 func ackOf(body []byte) string {
 	var answer map[string]json.RawMessage
 	if err := json.Unmarshal(body, &answer); err != nil {
@@ -177,7 +189,7 @@ func ackOf(body []byte) string {
 	return ""
 }
 
-// headerLines renders headers as "Name: value\n", sorted by nothing in particular.
+// headerLines renders headers as "Name: value\n", in no particular order.
 func headerLines(h http.Header) string {
 	var b strings.Builder
 	for name, values := range h {
@@ -235,7 +247,7 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// scrub says what went wrong without the URL, whose query may hold a secret.
+// scrub returns what went wrong, without the URL, whose query may hold a secret.
 func scrub(err error, target *url.URL) string {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -248,9 +260,9 @@ func scrub(err error, target *url.URL) string {
 	return strings.ToValidUTF8(msg[:min(len(msg), 500)], string(utf8.RuneError))
 }
 
-// transport of a tenant: the common one, or, when it has networks of its own,
-// one that is shared only with tenants that have the same. A pooled connection
-// is not dialled again, so it must not be open to others.
+// transport returns that of a tenant: the common one, or, if the tenant has networks
+// of its own, one that it shares only with tenants that have the same. A connection
+// in a pool is not dialled again, so the guard would not keep others from it.
 func (s *Sender) transport(tenant int64) *http.Transport {
 	var own []netip.Prefix
 	if s.TenantAllow != nil {
@@ -261,6 +273,7 @@ func (s *Sender) transport(tenant int64) *http.Transport {
 			return t
 		}
 	}
+
 	name := fmt.Sprint(own)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -302,7 +315,7 @@ func (s *Sender) newTransport(own []netip.Prefix) *http.Transport {
 		IdleConnTimeout:        60 * time.Second,
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true, // what comes in a coding is decoded here, within bounds
-		// HTTP/1.1 only: one slow answer must not stall its siblings on a shared connection.
+		// HTTP/1.1 only: one slow answer must not stall others on a shared connection.
 		Protocols: http1(),
 	}
 }
@@ -313,7 +326,7 @@ func http1() *http.Protocols {
 	return &p
 }
 
-// CloseIdle closes the connections that wait for their next use.
+// CloseIdle closes the connections that nobody uses now.
 func (s *Sender) CloseIdle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -322,13 +335,15 @@ func (s *Sender) CloseIdle() {
 	}
 }
 
-// trace measures the steps of a request. Its hooks may run on other
-// goroutines, even after the request has ended.
+// trace measures the steps of a request. Its hooks may run on other goroutines, even
+// after the request has ended.
 type trace struct {
 	// All in ns since began; 0: it did not happen.
 	dnsStart, dnsDone, connStart, connDone, connFailed, tlsStart, tlsDone, first atomic.Int64
 
 	remote atomic.Pointer[net.TCPAddr]
+	conn   atomic.Pointer[conn]
+	reused atomic.Bool
 }
 
 func (t *trace) hooks(began time.Time) *httptrace.ClientTrace {
@@ -351,7 +366,8 @@ func (t *trace) hooks(began time.Time) *httptrace.ClientTrace {
 			}
 		},
 		GotConn: func(i httptrace.GotConnInfo) {
-			begin(i.Conn)
+			t.reused.Store(i.Reused)
+			t.conn.Store(begin(i.Conn))
 			if addr, ok := i.Conn.RemoteAddr().(*net.TCPAddr); ok {
 				t.remote.Store(addr)
 			}
@@ -360,6 +376,16 @@ func (t *trace) hooks(began time.Time) *httptrace.ClientTrace {
 	}
 }
 
+// stale reports whether the request had a connection from the pool that turned out
+// to be closed before a byte of it was written, so that it may take another one.
+// Once a byte was written the receiver may have read it, and a second request is an
+// attempt of its own. (The transport would do the same, but not for large bodies.)
+func (t *trace) stale() bool {
+	c := t.conn.Load()
+	return c != nil && t.reused.Load() && !c.written.Load()
+}
+
+// fill copies what was measured into the attempt.
 func (t *trace) fill(a *Attempt) {
 	span := func(from, to *atomic.Int64) time.Duration {
 		if to.Load() == 0 {
@@ -370,14 +396,16 @@ func (t *trace) fill(a *Attempt) {
 	if t.connDone.Load() == 0 {
 		t.connDone.Store(t.connFailed.Load())
 	}
-	a.DNS, a.Connect, a.TLS = span(&t.dnsStart, &t.dnsDone), span(&t.connStart, &t.connDone), span(&t.tlsStart, &t.tlsDone)
+	a.DNS = span(&t.dnsStart, &t.dnsDone)
+	a.Connect = span(&t.connStart, &t.connDone)
+	a.TLS = span(&t.tlsStart, &t.tlsDone)
 	a.First = time.Duration(t.first.Load())
 	if addr := t.remote.Load(); addr != nil {
 		a.RemoteIP = addr.IP.String()
 	}
 }
 
-// Describe an attempt in a few words, for logs and people.
+// Describe returns the attempt in a few words, for logs and people.
 func (a *Attempt) Describe() string {
 	if a.StatusCode > 0 {
 		return fmt.Sprintf("%d %s", a.StatusCode, http.StatusText(a.StatusCode))

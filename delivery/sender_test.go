@@ -138,7 +138,7 @@ func freePort(t *testing.T) string {
 func TestSendChecksCertificates(t *testing.T) {
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer srv.Close()
-	a := send(t, local(), srv.URL)
+	a := send(t, local(), srv.URL, func(s *subscriptions.Subscription) { s.Timeout = 10 * time.Second })
 	require.Equal(t, TLS, a.Class, a.Err)
 }
 
