@@ -313,3 +313,53 @@ func TestRateLimit(t *testing.T) {
 		require.Equal(t, http.StatusUnprocessableEntity, h.Do("PATCH", "/v1/tenants/demo", h.Owner, `{"settings": `+bad+`}`).Status, bad)
 	}
 }
+
+// An agent to whom a waiting chat is routed has an element of its own, with the figures
+// of the chats that are routed there. They are in that of their department, too.
+func TestQueueOfAnAgent(t *testing.T) { eachStore(t, testQueueOfAnAgent) }
+
+func testQueueOfAnAgent(t *testing.T, h *hubtest.Hub) {
+	const now = midnight + 10*hour
+	directory(t, h, `{"agents": [{"agentUUID": "a", "agentID": "7", "agentName": " Ann", "email": "ann@example.com", "departmentIds": ["d", "x"],
+			"chatAgentId": "3fa85f64-5717-4562-b3fc-2c963f66afa6"}, {"agentUUID": "b"}],
+		"departments": [{"departmentId": "d", "guid": "6f1c1c1e-7a0c-4a6e-9f5e-111111111111", "name": "Sales", "siteId": 9}]}`)
+	entered := func(chat, agent string, at int64) string {
+		return event("queue.entered", `{"contactId": %q, "media": "chat", "queueId": "q", "enteredAt": %d, "agentUUID": %q}`, chat, at, agent)
+	}
+	send(
+		t, h,
+		event("chat.requested", `{"chatId": "w", "at": %d, "visitorId": "v", "departmentId": "d"}`, now-65*second), entered("w", "a", now-60*second),
+		// Routed to a, and gone: accepted after 4 s and going on, abandoned after 8 s, long ago.
+		event("chat.requested", `{"chatId": "1", "at": %d}`, now-20*60*second), entered("1", "a", now-20*60*second),
+		event("chat.accepted", `{"chatId": "1", "at": %d, "agentUUID": "a"}`, now-20*60*second+4*second),
+		event("chat.requested", `{"chatId": "2", "at": %d}`, now-20*60*second), entered("2", "a", now-20*60*second),
+		event("chat.ended", `{"chatId": "2", "at": %d, "reason": "abandoned"}`, now-20*60*second+8*second),
+		event("chat.requested", `{"chatId": "3", "at": %d}`, now-40*60*second), entered("3", "a", now-40*60*second),
+		event("chat.ended", `{"chatId": "3", "at": %d, "reason": "switched_to_message"}`, now-40*60*second+18*second),
+		// Routed to somebody else before it was to a; and for a, but to nobody.
+		event("chat.requested", `{"chatId": "4", "at": %d}`, now-10*60*second), entered("4", "a", now-10*60*second), entered("4", "b", now-9*60*second),
+		event("chat.ended", `{"chatId": "4", "at": %d, "reason": "abandoned"}`, now-8*60*second),
+		event("chat.requested", `{"chatId": "5", "at": %d}`, now-30*second), entered("5", "", now-30*second),
+	)
+	var queue []map[string]any
+	got := h.Do("GET", base+"Queue", h.Owner, nil, at(now)...)
+	require.NoError(t, json.Unmarshal(got.Body, &queue), "%s", got.Body)
+	require.Len(t, queue, 3, "the site, the department, the agent")
+	require.EqualValues(t, 1, queue[1]["currentQueueLength"], "its department has the chat, too")
+	raw, err := json.Marshal(queue[2])
+	require.NoError(t, err)
+	require.JSONEq(t, `{"routeToDepartmentId": null, "routeToDepartment": null, "routeToAgentId": "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+		"routeToAgent": {"id": "3fa85f64-5717-4562-b3fc-2c963f66afa6", "displayName": " Ann", "email": "ann@example.com", "isAdmin": false, "siteId": 9,
+			"firstName": "", "lastName": "", "isActive": true, "phone": "", "title": "", "bio": "", "apiKey": "", "createdTime": "0001-01-01T00:00:00Z",
+			"isLocked": false, "lockedTime": "0001-01-01T00:00:00Z", "isDeleted": false, "systemAvatarId": "00000000-0000-0000-0000-000000000000",
+			"ifCustomizeAvatar": false, "customizeAvatar": "", "avatar": "", "departmentIds": ["6f1c1c1e-7a0c-4a6e-9f5e-111111111111", "x"]},
+		"ongoingChats": 1, "maxConcurrentChats": 2, "currentQueueLength": 1, "avgWaitTimeinLast30Mins": "00:00:06", "avgWaitTimeinLast60Mins": "00:00:10",
+		"abandonedChatsinLast30Mins": 1, "switchedtoMessagesinLast30Mins": 0,
+		"visitors": [{"visitorId": "v", "contactIdentityId": "", "waitTime": "00:01:05"}]}`, string(raw))
+	require.True(t, strings.HasPrefix(string(got.Body), `[{"routeToDepartmentId":null,"routeToDepartment":null,"routeToAgentId":null,"routeToAgent":null,`), "%s", got.Body)
+
+	// Once it is accepted nobody waits for the agent.
+	send(t, h, event("chat.accepted", `{"chatId": "w", "at": %d, "agentUUID": "a"}`, now))
+	require.NoError(t, json.Unmarshal(h.Do("GET", base+"Queue", h.Owner, nil, at(now+1)...).Body, &queue))
+	require.Len(t, queue, 2)
+}

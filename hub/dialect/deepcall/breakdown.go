@@ -83,7 +83,7 @@ func (p *parts) divide(pick live.Pick) {
 		w := &p.b.Waiting[i]
 		if w.Media == "call" && (pick.Waiting == nil || pick.Waiting(w)) {
 			p.add(func(d string) []string {
-				if values, has := ofWaiting(w, d); has {
+				if values, has := ofWaiting(p.b, w, d); has {
 					return values
 				}
 				return p.when(d, w.Since)
@@ -118,7 +118,7 @@ func (p *parts) divide(pick live.Pick) {
 // asks for the inactive; of hours and days none is.
 func (q *counted) rows(b *live.Board, now int64, dims, fields []string) []row {
 	p := &parts{dims: dims, zone: q.zone, b: b, by: map[string]*part{}, agents: map[string]string{}}
-	p.divide(q.filter.pick())
+	p.divide(q.filter.pick(b))
 	keep := q.inactive
 	if slices.Equal(dims, []string{"hour"}) || slices.Equal(dims, []string{"date"}) {
 		keep = true

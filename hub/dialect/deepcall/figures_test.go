@@ -90,7 +90,7 @@ func testQueueFigures(t *testing.T, h *hubtest.Hub) {
 	t.Helper()
 	count := func(more string) string { return data(t, ask(h, queuePath, body(h.Owner, more), noon.UnixMilli())) }
 	const agents = `"onB":1,"onC":1,"web":1,"agTc":4,`
-	all := `{` + agents + `"size":4,"grp":["Sales","Support"],"ag":["Cid"],"st":["Waiting"],"str":{"Least Recent":25,"Round Robin":50},` +
+	all := `{` + agents + `"size":4,"grp":["Sales","Support"],"ag":["Cid"],"st":["Ringing"],"str":{"Least Recent":25,"Round Robin":50},` +
 		`"ctyp":{"Inbound":50,"Outbound":25},"campId":["c1"],"qDura":["0-30","61+"],"did":["4001","4003"]`
 	require.Equal(t, all+`}`, count(""))
 	// The figures: calls of today over, live, rings, w1 to w4 have no call event. Talk: 125 s and 100 s so far; after-call work 100 s; breaks of 100 and 201 s.
@@ -99,13 +99,13 @@ func testQueueFigures(t *testing.T, h *hubtest.Hub) {
 
 	// A condition narrows what has its property.
 	none := `"size":0,"grp":[],"ag":[],"st":[],"str":{},"ctyp":{},"campId":[],"qDura":[],"did":[]`
-	sales := `"size":2,"grp":["Sales"],"ag":[],"st":["Waiting"],"str":{"Round Robin":100},"ctyp":{"Inbound":100},"campId":["c1"],"qDura":["0-30"],"did":["4001"]`
-	third := `"size":1,"grp":["Support"],"ag":["Cid"],"st":["Waiting"],"str":{"Least Recent":100},"ctyp":{"Outbound":100},"campId":[],"qDura":["61+"],"did":["4003"]`
-	fourth := `"size":1,"grp":[],"ag":[],"st":["Waiting"],"str":{},"ctyp":{},"campId":[],"qDura":["61+"],"did":[]`
+	sales := `"size":2,"grp":["Sales"],"ag":[],"st":[],"str":{"Round Robin":100},"ctyp":{"Inbound":100},"campId":["c1"],"qDura":["0-30"],"did":["4001"]`
+	third := `"size":1,"grp":["Support"],"ag":["Cid"],"st":["Ringing"],"str":{"Least Recent":100},"ctyp":{"Outbound":100},"campId":[],"qDura":["61+"],"did":["4003"]`
+	fourth := `"size":1,"grp":[],"ag":[],"st":[],"str":{},"ctyp":{},"campId":[],"qDura":["61+"],"did":[]`
 	for filter, want := range map[string]string{
 		`{"groupId": "55"}`:                                     `{"onB":1,"onC":1,"web":1,"agTc":2,` + sales + `,"TC":2,"AC":1}`,
 		`{"key": "grp", "value": [55]}`:                         `{"onB":1,"onC":1,"web":1,"agTc":2,` + sales + `,"TC":2,"AC":1}`,
-		`{"field": "groupId", "operator": "ne", "value": "55"}`: `{"onB":0,"onC":0,"web":0,"agTc":2,"size":2,"grp":["Support"],"ag":["Cid"],"st":["Waiting"],"str":{"Least Recent":50},"ctyp":{"Outbound":50},"campId":[],"qDura":["61+"],"did":["4003"],"TC":1,"AC":1}`,
+		`{"field": "groupId", "operator": "ne", "value": "55"}`: `{"onB":0,"onC":0,"web":0,"agTc":2,"size":2,"grp":["Support"],"ag":["Cid"],"st":["Ringing"],"str":{"Least Recent":50},"ctyp":{"Outbound":50},"campId":[],"qDura":["61+"],"did":["4003"],"TC":1,"AC":1}`,
 		`{"agentId": "uc"}`:                                     `{"onB":0,"onC":0,"web":0,"agTc":1,` + third + `,"TC":1,"AC":1}`,
 		`{"agentId": "1"}`:                                      `{"onB":0,"onC":1,"web":1,"agTc":1,` + none + `,"TC":2,"AC":1}`,
 		`{"queueId": "q1"}`:                                     `{"onB":0,"onC":1,"web":1,"agTc":1,` + sales + `,"TC":2,"AC":1}`,
@@ -114,8 +114,9 @@ func testQueueFigures(t *testing.T, h *hubtest.Hub) {
 		`{"ctype": "Inbound"}`:                                  `{` + agents + sales + `,"TC":2,"AC":1}`,
 		`{"ctyp": "Internal"}`:                                  `{` + agents + fourth + `,"TC":0,"AC":0}`,
 		`{"str": "Least Recent"}`:                               `{` + agents + third + `,"TC":3,"AC":2}`,
-		`{"st": "Ringing"}`:                                     `{` + agents + none + `,"TC":3,"AC":2}`,
-		`{"field": "campId", "operator": "in", "value": ["c2", "c1"]}, {"did": "4001"}`: `{` + agents + `"size":1,"grp":["Sales"],"ag":[],"st":["Waiting"],"str":{"Round Robin":100},"ctyp":{"Inbound":100},"campId":["c1"],"qDura":["0-30"],"did":["4001"],"TC":2,"AC":1}`,
+		`{"st": "Ringing"}`:                                     `{` + agents + third + `,"TC":3,"AC":2}`,
+		`{"status": "Available"}`:                               `{` + agents + none + `,"TC":3,"AC":2}`,
+		`{"field": "campId", "operator": "in", "value": ["c2", "c1"]}, {"did": "4001"}`: `{` + agents + `"size":1,"grp":["Sales"],"ag":[],"st":[],"str":{"Round Robin":100},"ctyp":{"Inbound":100},"campId":["c1"],"qDura":["0-30"],"did":["4001"],"TC":2,"AC":1}`,
 		`{"field": "did", "operator": "gt", "value": "4001"}`:                           `{` + agents + third + `,"TC":1,"AC":1}`,
 		`{"field": "did", "operator": "lte", "value": 4001}`:                            `{` + agents + sales + `,"TC":2,"AC":1}`,
 	} {
@@ -135,8 +136,9 @@ func testQueueFigures(t *testing.T, h *hubtest.Hub) {
 		`"breakDown": "campId", "fields": ["WT", "TC"]`:                                              `[{"key":"c1","TC":0,"WT":20}]`,
 		`"breakDown": "ctype", "fields": ["TC", "AT"]`:                                               `[{"key":"Inbound","TC":2,"AT":125},{"key":"Outbound","TC":1,"AT":100}]`,
 		`"breakDown": "agentId,ctype", "multi": true, "disPlay": "ctype", "filter": [{"grp": "55"}]`: `[{"key":"1|Inbound","label":"Inbound","TC":1},{"key":"1|Outbound","label":"Outbound","TC":1}]`,
-		`"breakDown": "date"`:              `[{"key":"2024-11-29","TC":3}]`,
-		`"breakDown": "did", "fields": []`: `[{"key":"4001","TC":2},{"key":"4002","TC":1}]`,
+		`"breakDown": "date"`:                 `[{"key":"2024-11-29","TC":3}]`,
+		`"breakDown": "st", "fields": ["WT"]`: `[{"key":"Ringing","WT":61}]`,
+		`"breakDown": "did", "fields": []`:    `[{"key":"4001","TC":2},{"key":"4002","TC":1}]`,
 	} {
 		got := count(more)
 		i := strings.Index(got, `"breakDown":`)
@@ -227,4 +229,52 @@ func testAgentFigures(t *testing.T, h *hubtest.Hub) {
 	a = h.Do("PATCH", "/v1/tenants/demo", h.Owner, `{"settings": {"deepcall.defaultGroup": "nowhere"}}`)
 	require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
 	require.Len(t, of(""), 4)
+}
+
+// st are the status types of the agents whom the waiting calls are for: to whom they are
+// routed, and whose phones ring for them.
+func TestStatusTypes(t *testing.T) {
+	h := hubtest.Start(t, testClock)
+	a := h.Do("PATCH", "/v1/tenants/demo", hubtest.PlatformKey, `{"timezone": "Asia/Kolkata"}`)
+	require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
+	list := func(more string) string {
+		var d struct {
+			Ag, St []string
+			Size   int
+		}
+		require.NoError(t, json.Unmarshal([]byte(data(t, ask(h, queuePath, body(h.Owner, more), noon.UnixMilli()))), &d))
+		return fmt.Sprint(d.Size, d.Ag, d.St)
+	}
+	status := func(agent string, login, reason, work int) string {
+		return fact(100, "agent.status", fmt.Sprintf(`"agentUUID": %q, "agentName": "name of %s", "startTime": %%d, "loginStatus": %d, "notReadyStatus": %d, "workStatus": %d`,
+			agent, agent, login, reason, work))
+	}
+	send(t, h, status("in", 1, 0, 1), status("out", 0, 0, 0))
+	require.Equal(t, "0 [] []", list(""), "nobody waits")
+
+	waits := func(id, agent string) string {
+		return fact(50, "queue.entered", fmt.Sprintf(`"contactId": %q, "media": "call", "queueId": "q", "enteredAt": %%d, "agentUUID": %q`, id, agent))
+	}
+	send(t, h, waits("c0", ""))
+	require.Equal(t, "1 [] []", list(""), "for no agent")
+	send(
+		t, h, status("hold", 1, 0, 8), status("talk", 1, 0, 7), status("dial", 2, 0, 5), status("wrap", 1, 0, 4), status("pause", 2, 11, 2), status("lock", 98, 0, 98),
+		waits("c1", "out"), waits("c2", "hold"), waits("c3", "talk"), waits("c4", "dial"), waits("c5", "wrap"), waits("c6", "pause"), waits("c7", "lock"), waits("c8", "in"),
+		// It waits for "in", and rings at one of whom only this is known.
+		fact(10, "call.ringing", `"callID": "c8", "partyID": "p", "agentUUID": "rung", "agentName": "name of rung", "creationTime": %d, "partyRole": "Agent"`),
+	)
+	require.Equal(t, "9 [name of dial name of hold name of in name of lock name of out name of pause name of rung name of talk name of wrap] "+
+		"[Available Ringing On Call On Hold After Call Work On Break Logged Out]", list(""))
+	for filter, want := range map[string]string{
+		`{"st": "On Call"}`:                      "2 [name of dial name of talk] [On Call]",
+		`{"st": "Ringing"}`:                      "1 [name of in name of rung] [Available Ringing]",
+		`{"status": ["On Break", "Logged Out"]}`: "3 [name of lock name of out name of pause] [On Break Logged Out]",
+		`{"status": "Waiting"}`:                  "0 [] []",
+	} {
+		require.Equal(t, want, list(`"filter": [`+filter+`]`), filter)
+	}
+	got := data(t, ask(h, queuePath, body(h.Owner, `"breakDown": "status", "fields": ["WT"]`), noon.UnixMilli()))
+	var d struct{ BreakDown []struct{ Key string } }
+	require.NoError(t, json.Unmarshal([]byte(got), &d))
+	require.Equal(t, "[{After Call Work} {Available} {Logged Out} {On Break} {On Call} {On Hold} {Ringing}]", fmt.Sprint(d.BreakDown))
 }

@@ -63,7 +63,7 @@ func ofAgent(r *live.Row, property string) ([]string, bool) {
 	return nil, false
 }
 
-func ofWaiting(w *live.WaitRow, property string) ([]string, bool) {
+func ofWaiting(b *live.Board, w *live.WaitRow, property string) ([]string, bool) {
 	switch property {
 	case "agentId":
 		if w.Agent != nil {
@@ -75,7 +75,7 @@ func ofWaiting(w *live.WaitRow, property string) ([]string, bool) {
 	case "queueId":
 		return only(w.Queue), true
 	case "status":
-		return only(w.State()), true
+		return statusesOf(b, w), true
 	case "strategy":
 		return only(w.Strategy), true
 	case "ctype":
@@ -113,15 +113,15 @@ func ofAnswered(a *live.Answered, property string) ([]string, bool) {
 	return ofAgent(a.Agent, property)
 }
 
-// pick is what a filter counts.
-func (f filter) pick() live.Pick {
+// pick returns what a filter counts of a board.
+func (f filter) pick(b *live.Board) live.Pick {
 	if len(f) == 0 {
 		return live.Pick{}
 	}
 	return live.Pick{
 		Agent: f.agent,
 		Waiting: func(w *live.WaitRow) bool {
-			return f.wants(func(p string) ([]string, bool) { return ofWaiting(w, p) })
+			return f.wants(func(p string) ([]string, bool) { return ofWaiting(b, w, p) })
 		},
 		Call: func(c *live.CallRow) bool {
 			return f.wants(func(p string) ([]string, bool) { return ofCall(c, p) })

@@ -34,7 +34,7 @@ func TestReadCount(t *testing.T) {
 	for body, want := range map[string]string{
 		`{}`: "",
 		`{"filter": null, "extra": [], "breakDown": "", "disPlay": " ", "fields": [], "multi": null}`:                                   "",
-		`{"filter": [{"key": "groupId", "value": ["55", 56]}, {"field": "st", "operator": "ne", "value": "Ringing"}, {"did": "1"}]}`:    "",
+		`{"filter": [{"key": "groupId", "value": ["55", 56]}, {"field": "st", "operator": "ne", "value": "On Hold"}, {"did": "1"}]}`:    "",
 		`{"filter": [{"grp": "1", "str": "a", "ctyp": "Inbound", "campId": 7, "queueId": ["a"], "agentId": "1", "status": "Waiting"}]}`: "",
 		`{"extra": [{"includeInactive": "true"}, {"key": "timeZone", "value": "UTC+5:30"}, {"groupBy": "hourly"}]}`:                     "",
 		`{"extra": [{"includeInactive": "false", "timeZone": "Asia/Singapore", "groupBy": "daily"}]}`:                                   "",
@@ -82,10 +82,10 @@ func TestReadCount(t *testing.T) {
 		`{"extra": [{"key": "groupBy"}]}`:         "1502 Invalid filter value: extra[0].value must be hourly or daily",
 		`{"extra": [{"key": null, "value": 1}]}`:  `1502 Invalid filter value: extra[0].key "" is not known`,
 		`{"extra": [{"limit": 5}]}`:               `1502 Invalid filter value: extra[0]."limit" is not known`,
-		`{"breakDown": "colour"}`:                 "1502 Invalid filter value: breakDown must be one of agentId, groupId, did, campId, ctype, date, hour",
-		`{"breakDown": "did,did", "multi": true}`: "1502 Invalid filter value: breakDown must be one of agentId, groupId, did, campId, ctype, date, hour",
+		`{"breakDown": "colour"}`:                 "1502 Invalid filter value: breakDown must be one of agentId, groupId, did, campId, ctype, status, date, hour",
+		`{"breakDown": "did,did", "multi": true}`: "1502 Invalid filter value: breakDown must be one of agentId, groupId, did, campId, ctype, status, date, hour",
 		`{"breakDown": "agentId,did"}`:            "1502 Invalid filter value: breakDown must be one field unless multi is true",
-		`{"disPlay": "colour"}`:                   "1502 Invalid filter value: disPlay must be one of agentId, groupId, did, campId, ctype, date, hour",
+		`{"disPlay": "colour"}`:                   "1502 Invalid filter value: disPlay must be one of agentId, groupId, did, campId, ctype, status, date, hour",
 		`{"fields": ["TC", "tc"]}`:                "1502 Invalid filter value: fields[1] must be one of TC, AC, WT, AT, AHT, ABT",
 		`{"fields": [1]}`:                         "1502 Invalid filter value: fields[0] must be one of TC, AC, WT, AT, AHT, ABT",
 	} {

@@ -52,7 +52,7 @@ type row struct {
 var fieldNames = []string{"TC", "AC", "WT", "AT", "AHT", "ABT"}
 
 // dimensions that figures can be broken down by.
-var dimensions = []string{"agentId", "groupId", "did", "campId", "ctype", "date", "hour"}
+var dimensions = []string{"agentId", "groupId", "did", "campId", "ctype", "status", "date", "hour"}
 
 // counted is what liveQueue/count asks for.
 type counted struct {
@@ -107,7 +107,11 @@ func (p *params) breakDown(multi bool) (all []string) {
 		return nil
 	}
 	for d := range strings.SplitSeq(text, ",") {
-		if d = strings.TrimSpace(d); !slices.Contains(dimensions, d) || slices.Contains(all, d) {
+		d = strings.TrimSpace(d)
+		if d == "st" { // what the answer calls it
+			d = "status"
+		}
+		if !slices.Contains(dimensions, d) || slices.Contains(all, d) {
 			p.refuse(badFilter, "breakDown must be one of %s", strings.Join(dimensions, ", "))
 			return nil
 		}
@@ -160,10 +164,12 @@ func (a *API) countQueue(r *http.Request, c access.Caller, p *params) (any, erro
 }
 
 func (q *counted) count(b *live.Board, now int64) queueData {
-	n := b.CountQueue(now, q.filter.pick())
+	pick := q.filter.pick(b)
+	n := b.CountQueue(now, pick)
+	names, states := waitingFor(b, pick.Waiting)
 	d := queueData{
 		OnBreak: n.OnBreak, OnCall: n.OnCall, Web: n.Web, Agents: n.Agents, Size: n.Waiting,
-		Groups: some(n.Groups), AgentNames: some(n.AgentNames), States: some(n.States), Strategies: n.Strategies, Types: n.Types,
+		Groups: some(n.Groups), AgentNames: names, States: states, Strategies: n.Strategies, Types: n.Types,
 		Campaigns: some(n.Campaigns), Waits: some(n.Waits), Numbers: some(n.Numbers), figures: pickFigures(&n, q.fields),
 	}
 	fields := q.fields
