@@ -62,6 +62,13 @@ type keptAnswer struct {
 // storesMasterKey seals the secrets of all kept stores.
 var storesMasterKey = base64.StdEncoding.EncodeToString(make([]byte, 32))
 
+// changedOnPurpose puts into a kept answer what later versions say differently.
+var changedOnPurpose = strings.NewReplacer(
+	// The Content-Type of a push is spelled as the vendor's document spells it. The
+	// requests of attempts are made again to be shown, so those of before have it too.
+	`"application/json; charset=utf-8"`, `"application/json;charset=utf-8"`,
+)
+
 // A store that an earlier version made opens, answers what it answered then, and
 // goes on where it stopped. So every migration is tried on stores with something
 // in them.
@@ -92,7 +99,7 @@ func testKeptStore(t *testing.T, name string) {
 		a := h.Do(asked.Method, asked.Path, store.Keys[asked.Key], nonEmpty(asked.Body), asked.Headers...)
 		require.Equal(t, asked.Status, a.Status, "%s %s: %s", asked.Method, asked.Path, a.Body)
 		var want, got any
-		require.NoError(t, json.Unmarshal(asked.Answer, &want))
+		require.NoError(t, json.Unmarshal([]byte(changedOnPurpose.Replace(string(asked.Answer))), &want))
 		require.NoError(t, json.Unmarshal(a.Body, &got))
 		require.Empty(t, missing(want, got, ""), "%s %s", asked.Method, asked.Path)
 	}
