@@ -214,7 +214,7 @@ func (s *story) askDialects() {
 	post(reports+"agent-table/_search", `{"dimensions":9,"agentReportType":2,"customerFields":"inbound_agent_partits,inbound_agentTalk_duration",`+wholeDay+`}`)
 	post(reports+"depart-table/_search", `{"dimensions":11,"callType":2,"customerFields":"inbound_agent_partits,inbound_agentTalk_duration",`+wholeDay+`}`)
 	get("/callservice/v6/webmsg/monitoring/agents-metrics?product=scc")
-	get("/v4/livechat/realTime/Agents?includeStatusDistribution=true")
+	get("/v4/livechat/realTime/Agents?includeStatusDistribution=true&pageSize=10")
 	get("/v4/livechat/realTime/Queue?")
 	get("/v4/livechat/realTime/rightNow?")
 	get("/operations/api/account/demo/queuestate?v=2")

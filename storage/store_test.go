@@ -2,17 +2,15 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"flag"
+	"io"
 	"log/slog"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/hookline/hookline/hub/hubtest/pgtest"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/storage/internal/storetest"
@@ -56,28 +54,23 @@ func checkRapidly(t *testing.T, prop func(*rapid.T)) {
 
 const postgresTest = storetest.Postgres
 
-// newPlace is where a store of the test may be: a folder, or the URL of an empty
-// database.
+// newPlace returns where a store of the test is, which has its tables and nothing
+// else: a folder, or the URL of a database.
 func newPlace(t testing.TB) string {
-	if strings.Contains(t.Name(), "/"+postgresTest) {
-		return emptyStore(t)
-	}
-	return t.TempDir()
+	return storetest.Place(t, makeStore)
 }
 
-// emptyStore is a database as the first process makes it, with nothing in it yet:
-// neither a master key, nor the server that it was made on.
-func emptyStore(t testing.TB) string {
-	return pgtest.Copy(t, func(url string) error {
-		box, err := signing.NewBox(make([]byte, 32))
-		if err != nil {
-			return err
-		}
-		db, err := Open(context.Background(), Config{URL: url, Box: box, Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			return err
-		}
-		_, err = db.pool.ExecContext(context.Background(), "DELETE FROM meta")
-		return errors.Join(err, db.Close())
-	})
+// emptyStore is newPlace on PostgreSQL, whatever the test is called.
+func emptyStore(t testing.TB) string { return storetest.Database(t, makeStore) }
+
+func makeStore(place string) (io.Closer, error) {
+	box, err := signing.NewBox(make([]byte, 32))
+	if err != nil {
+		return nil, err
+	}
+	cfg := Config{Dir: place, Box: box, Log: slog.New(slog.DiscardHandler)}
+	if sqldb.IsURL(place) {
+		cfg.Dir, cfg.URL = "", place
+	}
+	return Open(context.Background(), cfg)
 }

@@ -48,8 +48,9 @@ func Start(t testing.TB, change ...func(*config.Config)) *Hub {
 // StartLogging is Start with a log of the test's own.
 func StartLogging(t testing.TB, log *slog.Logger, change ...func(*config.Config)) *Hub {
 	t.Helper()
+	dir := t.TempDir()
 	h := &Hub{t: t, log: log, cfg: config.Config{
-		Addr: "127.0.0.1:0", Data: t.TempDir(), PlatformKey: PlatformKey, AllowNetworks: []string{"loopback"},
+		Addr: "127.0.0.1:0", Data: dir, PlatformKey: PlatformKey, AllowNetworks: []string{"loopback"},
 		ShutdownTimeout: 10 * time.Second,
 	}}
 	if os.Getenv(StoreVariable) == "postgres" {
@@ -60,6 +61,9 @@ func StartLogging(t testing.TB, log *slog.Logger, change ...func(*config.Config)
 	}
 	if h.cfg.MetricsAddr == "" && (h.cfg.PublicURL != "" || len(h.cfg.TrustedProxies) > 0) {
 		h.cfg.MetricsAddr = "localhost:0" // the default port is one for all hubs of the machine
+	}
+	if h.cfg.DatabaseURL == "" && h.cfg.Data == dir {
+		makeTables(t, dir)
 	}
 	h.start()
 	t.Cleanup(h.Stop)

@@ -6,12 +6,18 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
+	"github.com/hookline/hookline/hub/hubtest/sqlitetest"
 	"github.com/hookline/hookline/hub/operate"
+	"github.com/hookline/hookline/signing"
 )
 
 // Postgres makes an empty database for the test and returns its URL (pgtest).
@@ -24,22 +30,38 @@ const StoreVariable = "HUBTEST_STORE"
 // OnPostgres puts a hub's store into a database of its own, which has its tables
 // and nothing else.
 func OnPostgres(t testing.TB) func(*config.Config) {
-	return InDatabase(pgtest.Copy(t, func(url string) error {
-		cfg := config.Config{Addr: "127.0.0.1:0", ShutdownTimeout: time.Second}
-		InDatabase(url)(&cfg)
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := operate.Migrate(ctx, cfg, slog.New(slog.DiscardHandler)); err != nil {
-			return err
-		}
-		db, err := sql.Open("postgres", url)
-		if err != nil {
-			return err
-		}
-		// Neither a master key, nor the server that it was made on.
-		_, err = db.ExecContext(ctx, "DELETE FROM meta")
-		return errors.Join(err, db.Close())
-	}))
+	return InDatabase(pgtest.Copy(t, func(url string) error { return migrate("postgres", url, InDatabase(url)) }))
+}
+
+// makeTables puts an embedded store with its tables and nothing else into a folder,
+// and a master key.
+func makeTables(t testing.TB, dir string) {
+	t.Helper()
+	sqlitetest.Copy(t, dir, func(dir string) error {
+		return migrate("sqlite", filepath.Join(dir, sqlitetest.File), InFolder(dir))
+	})
+	_, key := signing.NewMasterKey()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "master.key"), []byte(key), 0o600))
+}
+
+// migrate makes the tables of a store, which a driver opens by its name, and leaves
+// it as the first process finds it: with neither a master key, nor the server that
+// it was made on.
+func migrate(driver, name string, place func(*config.Config)) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cfg := config.Config{Addr: "127.0.0.1:0", ShutdownTimeout: time.Second}
+	place(&cfg)
+	if err := operate.Migrate(ctx, cfg, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+
+	db, err := sql.Open(driver, name)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "DELETE FROM meta")
+	return errors.Join(err, db.Close())
 }
 
 // InFolder puts a hub's store into a folder of the test's choice, on whatever

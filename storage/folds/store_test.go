@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -34,7 +35,7 @@ type store struct {
 
 // withTenants is a store with the tenants 1 and 2.
 func withTenants(t testing.TB) store {
-	db := open(t, storetest.Place(t, makeEmpty))
+	db := open(t, storetest.Place(t, makeStore))
 	tx, err := db.raw.Beginx()
 	require.NoError(t, err)
 	require.NoError(t, storetest.InsertTenant(t.Context(), tx, 1))
@@ -43,37 +44,29 @@ func withTenants(t testing.TB) store {
 	return db
 }
 
-// makeEmpty makes a store in a database, for others to copy.
-func makeEmpty(url string) error {
+// makeStore makes a store, for others to copy.
+func makeStore(place string) (io.Closer, error) {
 	box, err := signing.NewBox(make([]byte, 32))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	db, err := storage.Open(context.Background(), storage.Config{URL: url, Box: box, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
+	return storage.Open(context.Background(), config(place, box))
+}
+
+// config is that of the store of a place.
+func config(place string, box *signing.Box) storage.Config {
+	cfg := storage.Config{Dir: place, Process: "test", Box: box, Log: slog.New(slog.DiscardHandler)}
+	if sqldb.IsURL(place) {
+		cfg.Dir, cfg.URL = "", place
 	}
-	if err := db.Close(); err != nil {
-		return err
-	}
-	// As the first process finds it: with neither a master key, nor the server that it was made on.
-	rows, err := sqldb.OpenPostgres(url, "", sqldb.Settings{Name: "test"})
-	if err != nil {
-		return err
-	}
-	_, err = rows.ExecContext(context.Background(), "DELETE FROM meta")
-	return errors.Join(err, rows.Close())
+	return cfg
 }
 
 // open opens the store of a place, as another process would.
 func open(t testing.TB, place string) store {
 	box, err := signing.NewBox(make([]byte, 32))
 	require.NoError(t, err)
-	cfg := storage.Config{Dir: place, Process: "test", Box: box, Log: slog.New(slog.DiscardHandler)}
-	if sqldb.IsURL(place) {
-		cfg.Dir, cfg.URL = "", place
-	}
-	db, err := storage.Open(context.Background(), cfg)
+	db, err := storage.Open(context.Background(), config(place, box))
 	require.NoError(t, err)
 	s := store{db, place, storetest.OpenRows(t, place), new(sync.Once)}
 	t.Cleanup(func() { s.close(t) })

@@ -4,7 +4,9 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
+	"github.com/hookline/hookline/hub/hubtest/sqlitetest"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
@@ -53,28 +56,61 @@ func Fewer[N int | uint64](t testing.TB, sqlite, postgres N) N {
 	return sqlite
 }
 
-// Place returns where a store of the test may be: a folder, or the URL of a database
-// that is a copy of the one that empty prepared once.
-func Place(t testing.TB, empty func(url string) error) string {
+// Open opens the store of a place, a folder or the URL of a database, and makes its
+// tables if it has none.
+type Open func(place string) (io.Closer, error)
+
+// Place returns where a store of the test is: a folder, or the URL of a database. The
+// store has its tables and nothing else. It is a copy of one that open made, once for
+// all tests.
+func Place(t testing.TB, open Open) string {
 	if OnPostgres(t) {
-		return pgtest.Copy(t, empty)
+		return Database(t, open)
 	}
-	return t.TempDir()
+	dir := t.TempDir()
+	sqlitetest.Copy(t, dir, func(dir string) error { return makeTables(dir, open) })
+	return dir
+}
+
+// Database is Place on PostgreSQL.
+func Database(t testing.TB, open Open) string {
+	return pgtest.Copy(t, func(url string) error { return makeTables(url, open) })
+}
+
+// makeTables leaves a store as the first process finds it: with neither a master key,
+// nor the server that it was made on.
+func makeTables(place string, open Open) error {
+	store, err := open(place)
+	if err != nil {
+		return err
+	}
+	if err := store.Close(); err != nil {
+		return err
+	}
+
+	rows, err := openRows(place)
+	if err != nil {
+		return err
+	}
+	_, err = rows.ExecContext(context.Background(), "DELETE FROM meta")
+	return errors.Join(err, rows.Close())
 }
 
 // OpenRows opens a connection past the store, with which tests write and read rows.
 // Who opens it closes it.
 func OpenRows(t testing.TB, place string) *sqlx.DB {
 	t.Helper()
-	if sqldb.IsURL(place) {
-		rows, err := sqldb.OpenPostgres(place, "", sqldb.Settings{Name: "test"})
-		require.NoError(t, err)
-		return rows
-	}
-	file := filepath.Join(place, "hookline.db")
-	rows, err := sqlx.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
+	rows, err := openRows(place)
 	require.NoError(t, err)
 	return rows
+}
+
+func openRows(place string) (*sqlx.DB, error) {
+	if sqldb.IsURL(place) {
+		return sqldb.OpenPostgres(place, "", sqldb.Settings{Name: "test"})
+	}
+	file := filepath.Join(place, sqlitetest.File)
+	return sqlx.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
 }
 
 // InsertTenant writes the row of a tenant.
