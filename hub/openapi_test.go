@@ -397,7 +397,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		r.ask(200, "PUT", "/v1/directory", owner, `{"agents":[{"agentUUID":"u-1","agentID":"1001","departmentIds":["d-1"],"maxConcurrentChats":-1}],"departments":[{"departmentId":"d-1","siteId":1}],
 			"groups":[{"groupId":"g-1","name":"g"}],"queues":[{"queueId":"q-1","media":"chat"}]}`)
 		r.ask(422, "PUT", "/v1/directory", owner, `{"agents":[{}]}`)
-		r.ask(413, "PUT", "/v1/directory", owner, `{"agents":[`+strings.Repeat(`{},`, 10_000)+`{}]}`)
+		r.ask(413, "PUT", "/v1/directory", owner, agentsMoreThan(10_000))
 		for kind, key := range map[string]string{"agents": "u-1", "departments": "d-1", "groups": "g-1", "queues": "q-1"} {
 			r.ask(200, "GET", "/v1/directory/{kind}?limit=1", owner, nil, kind)
 			o := r.ask(200, "GET", "/v1/directory/{kind}/{id}", owner, nil, kind, key)
@@ -462,4 +462,13 @@ func TestDocsPage(t *testing.T) {
 	loaded, err := openapi3.NewLoader().LoadFromData(served.Body)
 	require.NoError(t, err)
 	require.NoError(t, loaded.Validate(context.Background()))
+}
+
+// agentsMoreThan returns a directory of n agents and one.
+func agentsMoreThan(n int) string {
+	var agents []string
+	for i := range n + 1 {
+		agents = append(agents, fmt.Sprintf(`{"agentUUID":"u-%d"}`, i))
+	}
+	return `{"agents":[` + strings.Join(agents, ",") + `]}`
 }
