@@ -14,7 +14,7 @@ type kind uint8
 
 const (
 	text    kind = iota // a string; an integer stands for its digits
-	integer             // an integer within int64, or a string of its digits
+	integer             // an integer within int64, however it is spelled, or a string of its digits
 	instant             // an integer, Unix ms; 0 or less is absent
 	count               // an integer that makes no sense below 0: seconds, minutes, how many
 	number              // any JSON number, or a string of one

@@ -79,7 +79,7 @@ func TestRefusedEnvelopes(t *testing.T) {
 		wrap("call.agent_error", `{"callID":"1"}`):                                                           "422 missing /data/agentUUID",
 		wrap("call.party_error", `{"errorCode":1}`):                                                          "422 missing /data/callID",
 		wrap("cdr.call", `{"duration":"1e3","callID":"1"}`):                                                  "422 wrong_type /data/duration",
-		wrap("cdr.call", `{"duration":1.0,"callID":"1"}`):                                                    "422 wrong_type /data/duration",
+		wrap("cdr.call", `{"duration":1.5,"callID":"1"}`):                                                    "422 wrong_type /data/duration",
 		wrap("cdr.call", `{"fee":"0x10","callID":"1"}`):                                                      "422 wrong_type /data/fee",
 		wrap("cdr.call", `{"fee":1e999,"callID":"1"}`):                                                       "422 out_of_range /data/fee",
 		wrap("cdr.call", `{"inboundTransferedHumanAgent":1,"callID":"1"}`):                                   "422 wrong_type /data/inboundTransferedHumanAgent",

@@ -52,9 +52,16 @@ func readText(tok []byte) ([]byte, reading) {
 		return nil, absent
 	case isInteger(tok):
 		return tok, good
+	case isNumber(tok):
+		if whole, ok := readDecimal(tok).integer(maxIdentity); ok {
+			return whole, good
+		}
 	}
 	return nil, wrong
 }
+
+// isNumber reports whether a token of valid JSON is a number.
+func isNumber(tok []byte) bool { return tok[0] == '-' || '0' <= tok[0] && tok[0] <= '9' }
 
 // unescape is the string that a token with escapes stands for. They are rare
 // enough in what the gate itself reads for the long way.
@@ -64,7 +71,7 @@ func unescape(tok []byte) string {
 	return s
 }
 
-// isInteger says whether tok is a number without fraction and exponent.
+// isInteger reports whether tok is a number without fraction and exponent.
 func isInteger(tok []byte) bool {
 	if len(tok) > 1 && tok[0] == '-' {
 		tok = tok[1:]
@@ -77,6 +84,8 @@ func isInteger(tok []byte) bool {
 	return len(tok) > 0
 }
 
+// readInt reads an integer: a number without a fraction, or with one of zero, as
+// some serialisers write all numbers, or a string of digits.
 func readInt(tok []byte) (int64, reading) {
 	switch tok[0] {
 	case 'n':
@@ -86,10 +95,23 @@ func readInt(tok []byte) (int64, reading) {
 		if len(tok) == 0 {
 			return 0, empty
 		}
+	default:
+		if !isInteger(tok) && isNumber(tok) {
+			d := readDecimal(tok)
+			if d.point < len(d.digits) {
+				return 0, wrong
+			}
+			whole, ok := d.integer(20)
+			if !ok {
+				return 0, large
+			}
+			tok = whole
+		}
 	}
 	if !isInteger(tok) {
 		return 0, wrong
 	}
+
 	negative := tok[0] == '-'
 	if negative {
 		tok = tok[1:]

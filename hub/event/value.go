@@ -8,14 +8,14 @@ import (
 
 // Value is the token of a member of a stored body: valid JSON. Whoever reads
 // bodies later reads them as the gate did: texts are trimmed and an integer
-// stands for its digits, numbers and flags may come as strings, and what is
-// null or of another kind is absent.
+// stands for its digits, however it is spelled; numbers and flags may come as
+// strings; and what is null or of another kind is absent.
 type Value []byte
 
 // Text is "" when absent.
 func (v Value) Text() string { return textOf(v) }
 
-// Int is false when absent, or when the number has a fraction or an exponent.
+// Int returns false when absent, or when the number has a fraction other than 0.
 func (v Value) Int() (int64, bool) {
 	n, r := readInt(v)
 	return n, r == good

@@ -1,10 +1,65 @@
 package event
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// An integer is one however it is spelled, as JSON Schema has it.
+func TestIntegersAsSendersWriteThem(t *testing.T) {
+	for tok, want := range map[string]int64{
+		"1637068256419.0": 1637068256419, "1.637068256419e12": 1637068256419, "1637068256419.000": 1637068256419, "1E3": 1000, "10e-1": 1,
+		"-5.0": -5, "0.0": 0, "-0.0": 0, "0e99": 0, "9223372036854775807.0": 9223372036854775807, "-9223372036854775808.0": -9223372036854775808,
+		"0.0012e4": 12, `"12"`: 12,
+	} {
+		n, ok := Value(tok).Int()
+		require.True(t, ok, tok)
+		require.Equal(t, want, n, tok)
+	}
+	for _, tok := range []string{"1.5", "15e-1", "1e-9", "1e99999999999", "9223372036854775808.0", "1e19", `"1.0"`, `"1e3"`} {
+		_, ok := Value(tok).Int()
+		require.False(t, ok, tok)
+	}
+	require.Equal(t, "1001", Value("1001.0").Text())
+	require.Equal(t, "1001", Value("1.001e3").Text())
+	require.Empty(t, Value("1.5").Text())
+	require.Empty(t, Value("1e999999999").Text())
+}
+
+func FuzzNumber(f *testing.F) {
+	f.Add("1637068256419.0")
+	f.Add("-1.5e-7")
+	f.Add("1e99999999999999999999")
+	f.Fuzz(func(t *testing.T, tok string) {
+		s := scan{b: []byte(tok)}
+		if !s.number() || s.i != len(tok) {
+			return
+		}
+		one := Number([]byte(tok))
+		require.Equal(t, one, Number([]byte(one)), "one way to write it")
+		x, err := strconv.ParseFloat(tok, 64)
+		if err != nil {
+			return
+		}
+		y, err := strconv.ParseFloat(one, 64)
+		require.NoError(t, err)
+		require.InDelta(t, x, y, 0)
+		if n, ok := Value(tok).Int(); ok {
+			require.InDelta(t, x, float64(n), 0)
+		}
+	})
+}
+
+func TestCodings(t *testing.T) {
+	for value, want := range map[string][]string{
+		"": nil, "identity": nil, "utf-8": nil, "UTF-8": nil, "iso-8859-1": nil, "binary": nil, "8bit": nil, "none": nil, " , ": nil,
+		"gzip": {"gzip"}, " GZIP ": {"gzip"}, "x-gzip": {"x-gzip"}, "deflate, gzip": {"deflate", "gzip"}, "utf-8, br": {"br"},
+	} {
+		require.Equal(t, want, Codings(value), value)
+	}
+}
 
 func TestValue(t *testing.T) {
 	values := map[string]Value{}

@@ -76,6 +76,20 @@ func formatOf(contentType string) (format, bool) {
 	return asJSON, strings.HasPrefix(name, "application/") && strings.HasSuffix(name, "+json")
 }
 
+// codingOf returns the content coding that a value names: "gzip", another one, which
+// is not read here, or "" for none. Senders put other words there, such as the
+// character set; they name no coding.
+func codingOf(value string) string {
+	codings := event.Codings(value)
+	switch {
+	case len(codings) == 0:
+		return ""
+	case len(codings) == 1 && (codings[0] == "gzip" || codings[0] == "x-gzip"):
+		return "gzip"
+	}
+	return strings.Join(codings, ", ")
+}
+
 // source is the body as it comes from the wire. It stops past MaxRequest and
 // remembers its own error, which tells a broken connection from broken gzip.
 type source struct {
@@ -109,12 +123,12 @@ func (h *Handler) read(q *request, r *http.Request, tenant int64) *problem.Detai
 		return explain(errTooLarge, src)
 	}
 	var from io.Reader = src
-	switch encoding := r.Header.Get("Content-Encoding"); {
-	case encoding == "" || strings.EqualFold(encoding, "identity"):
+	switch coding := codingOf(r.Header.Get("Content-Encoding")); coding {
+	case "":
 		if r.ContentLength > 0 {
 			size = min(r.ContentLength+1, firstMost) // one more, so that the end is seen without growing
 		}
-	case strings.EqualFold(encoding, "gzip") || strings.EqualFold(encoding, "x-gzip"):
+	case "gzip":
 		gz, err := q.unzip(src)
 		if err != nil {
 			return explain(err, src)
@@ -183,13 +197,17 @@ func explain(err error, src *source) *problem.Details {
 	return problem.New(http.StatusBadRequest, "the body could not be read to its end")
 }
 
+// byteOrderMark begins what some programs write as UTF-8. It says nothing.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 // split the body into items, each as the gate finds it; a problem when nothing of it can be taken.
 func (q *request) split(g event.Gate, t event.Type, f format) *problem.Details {
 	var p *event.Problem
+	body := bytes.TrimPrefix(q.body, byteOrderMark)
 	if f == asLines {
-		p = q.lines(g, t)
-	} else if len(bytes.TrimSpace(q.body)) > 0 {
-		q.items, p = g.Read(q.items, t, q.body, MaxEvents)
+		p = q.lines(g, t, body)
+	} else if len(bytes.TrimSpace(body)) > 0 {
+		q.items, p = g.Read(q.items, t, body, MaxEvents)
 	}
 	switch {
 	case p != nil:
@@ -200,9 +218,9 @@ func (q *request) split(g event.Gate, t event.Type, f format) *problem.Details {
 	return nil
 }
 
-// lines reads one event a line; empty lines are none.
-func (q *request) lines(g event.Gate, t event.Type) *event.Problem {
-	for line := range bytes.Lines(q.body) {
+// lines reads one event a line, and passes over empty lines.
+func (q *request) lines(g event.Gate, t event.Type, body []byte) *event.Problem {
+	for line := range bytes.Lines(body) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}

@@ -251,10 +251,11 @@ func (m *Messages) body(raw []byte, encoding string) ([]byte, *event.Problem) {
 	if len(raw) > MaxRequest {
 		return nil, tooLarge
 	}
-	switch {
-	case encoding == "", strings.EqualFold(encoding, "identity"), strings.EqualFold(encoding, "utf-8"): // Spring and Celery write the charset there
+	switch codingOf(encoding) {
+	case "": // Spring and Celery write the character set there
 		return raw, nil
-	case !strings.EqualFold(encoding, "gzip") && !strings.EqualFold(encoding, "x-gzip"):
+	case "gzip":
+	default:
 		return nil, &event.Problem{Code: "content_encoding", Message: "content_encoding must be gzip, identity or absent", Status: http.StatusUnsupportedMediaType}
 	}
 	text, err := m.unzip(raw)

@@ -76,9 +76,13 @@ func TestMessagesAreTaken(t *testing.T) {
 		msg("m4", "acme-1.call.held", anon("c")+"\n"+anon("d"), MetaContentType, "application/x-ndjson"),
 		msg("m5", "acme-1.call.held", zip(t, ring), MetaEncoding, "GZIP"),
 		msg("m6", "acme-1.call.held", zip(t, ring), MetaEncoding, "x-gzip"),
+		msg("m7", "acme-1.call.held", ring, MetaEncoding, "binary"),
+		msg("m8", "acme-1.call.held", ring, MetaEncoding, "ISO-8859-1"),
+		msg("m9", "acme-1.call.held", "\xef\xbb\xbf"+ring),
+		msg("m10", "acme-1.call.held", zip(t, "\xef\xbb\xbf"+ring+"\n"), MetaEncoding, "gzip", MetaContentType, "application/x-ndjson"),
 	})
 	require.NoError(t, err)
-	require.Equal(t, make([]string, 8), codes(refused))
+	require.Equal(t, make([]string, 12), codes(refused))
 	var ids []string
 	for _, e := range s.events {
 		require.Equal(t, []any{int64(7), "acme-1", "", "amqp"}, []any{e.Tenant, e.CompanyID, e.KeyID, e.Source})
@@ -86,7 +90,7 @@ func TestMessagesAreTaken(t *testing.T) {
 	}
 	require.True(t, strings.HasPrefix(ids[4], "amqp-"), "made once, so that a second try is the same event")
 	ids[4] = ""
-	require.Equal(t, []string{"m1", "own", "m3:0", "m3:1", "", "m4:0", "m4:1", "m5", "m6"}, ids)
+	require.Equal(t, []string{"m1", "own", "m3:0", "m3:1", "", "m4:0", "m4:1", "m5", "m6", "m7", "m8", "m9", "m10"}, ids)
 	require.Equal(t, []any{trace, 3}, []any{s.events[0].Traceparent, s.events[0].Hops})
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"hash/fnv"
 	"strconv"
 	"strings"
@@ -92,7 +93,7 @@ type Attached struct {
 // which must stand in the data as it is serialised, without blanks.
 func ParseAttached(s string) *Attached {
 	s = strings.TrimSpace(s)
-	return &Attached{Text: s, Atoms: AttachedAtoms(s)}
+	return &Attached{Text: oneSpelling(s), Atoms: AttachedAtoms(s)}
 }
 
 // AttachedAtoms says of a JSON object what it contains, each thing as a word of
@@ -131,7 +132,7 @@ func appendAtoms(atoms []string, at uint64, v any) []string {
 	case string:
 		return is('"', v)
 	case json.Number:
-		return is('0', string(v))
+		return is('0', event.Number([]byte(v)))
 	case bool:
 		return is('b', strconv.FormatBool(v))
 	}
@@ -147,6 +148,77 @@ func down(at uint64, kind byte, step string) uint64 {
 	h.Write(from[:])
 	h.Write([]byte(step))
 	return h.Sum64()
+}
+
+// AttachedValue returns custom data for a look at its text: as AttachedText, but
+// with every string and number written in one way, whatever escapes and spelling
+// the sender used.
+func AttachedValue(v event.Value) string { return oneSpelling(AttachedText(v)) }
+
+// oneSpelling rewrites a text that is JSON, an object, a list or a string; others
+// it returns as they are. Members keep their order.
+func oneSpelling(text string) string {
+	if text == "" || strings.IndexByte(`{["`, text[0]) < 0 || !json.Valid([]byte(text)) {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '"':
+			end := endOfString(text, i)
+			b.WriteString(plainString(text[i:end]))
+			i = end
+		case c == '-' || '0' <= c && c <= '9':
+			end := i
+			for end < len(text) && strings.IndexByte("+-.eE0123456789", text[end]) >= 0 {
+				end++
+			}
+			b.WriteString(event.Number([]byte(text[i:end])))
+			i = end
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+			i++
+		default:
+			b.WriteByte(c)
+			i++
+		}
+	}
+	return b.String()
+}
+
+// endOfString returns where the string ends that begins at from in valid JSON.
+func endOfString(text string, from int) int {
+	for i := from + 1; ; i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+}
+
+// plainString returns a token that is a string without the escapes it can do
+// without.
+func plainString(tok string) string {
+	if strings.IndexByte(tok, '\\') < 0 {
+		return tok
+	}
+	var s string
+	if json.Unmarshal([]byte(tok), &s) != nil {
+		return tok
+	}
+	b := []byte{'"'}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < 0x20:
+			b = fmt.Appendf(b, "\\u%04x", c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '"'))
 }
 
 // AttachedText is custom data as it is serialised: an object or a list without

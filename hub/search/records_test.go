@@ -44,6 +44,20 @@ func TestAttached(t *testing.T) {
 		{`[1]`, `[1]`, true},
 		{`a`, `null`, false},
 		{`a`, `true`, false},
+		// By value, whatever escapes and number spelling the sender used.
+		{`{"a": 1}`, `{"a": 1.0}`, true},
+		{`{"a": 1e3}`, `{"a": 1000}`, true},
+		{`{"a": 0.5}`, `{"a": 5E-1}`, true},
+		{`{"a": 9007199254740993}`, `{"a": 9007199254740992}`, false},
+		{`{"a": -0.0}`, `{"a": 0}`, true},
+		{`{"a": [1.50]}`, `"{\"a\": [1.5]}"`, true},
+		{`Müller`, `{"name":"M\u00fcller"}`, true},
+		{`"name":"Müller"`, `"{\"name\": \"M\\u00fcller\"}"`, true},
+		{`["M\u00fcller"]`, `["Müller"]`, true},
+		{`x/y`, `{"a": "x\/y"}`, true},
+		{`1000`, `{"a": 1e3}`, true},
+		{`say \"hi\"`, `{"a": "say \u0022hi\u0022"}`, true},
+		{`1.0`, `{"v": "1.0"}`, true},
 	} {
 		require.True(t, json.Valid([]byte(c.data)), c.data)
 		require.Equal(t, c.want, picks(search.ParseAttached(c.filter), c.data), "%s in %s", c.filter, c.data)
@@ -53,7 +67,7 @@ func TestAttached(t *testing.T) {
 
 // picks as the store does.
 func picks(a *search.Attached, data string) bool {
-	text := search.AttachedText(event.Value(data))
+	text := search.AttachedValue(event.Value(data))
 	if a.Atoms == nil {
 		return text != "" && strings.Contains(text, a.Text)
 	}

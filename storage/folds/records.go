@@ -202,7 +202,7 @@ func callRow(scope search.Scope, e *event.Event) (call, attached []any) {
 			data = v
 		}
 	}
-	text := search.AttachedText(data)
+	text := search.AttachedValue(data)
 	attached = []any{e.Tenant, int64(scope), callID, start, e.Seq, barred(search.AttachedAtoms(text)), text}
 	return []any{
 		e.Tenant, int64(scope), callID, start, e.Seq, callType, dialType, result, hangup, transfers, consults,
