@@ -29,6 +29,9 @@ const (
 	answersEach  = 8 // answers of more than 64 KiB of a tenant that are being taken
 	answersTotal = 32
 
+	streamsTotal = 4096 // server-sent events, of all tenants; limits.sseStreams of one
+	exportsTotal = 16   // of all tenants; limits.exports of one
+
 	spareFiles = 64 // open files for the store and the rest, beside connections in and out
 )
 
@@ -40,6 +43,7 @@ type bounds struct {
 	reports   fair.Slots[int64] // those that look at much
 	parsers   fair.Slots[int64] // large bodies of events that are taken apart
 	answers   fair.Slots[int64] // large answers on their way
+	streams   fair.Slots[int64] // server-sent events
 }
 
 func newBounds() *bounds {
@@ -60,6 +64,7 @@ func newBounds() *bounds {
 			What: "large requests", Total: max(2, processors), Each: max(1, min(processors/2, queriesEach)),
 			Waiting: queriesWait, Patience: queryPatient,
 		},
+		streams: fair.Slots[int64]{What: "streams", Total: streamsTotal},
 		answers: fair.Slots[int64]{What: "large answers", Total: answersTotal, Each: answersEach},
 	}
 }

@@ -57,7 +57,6 @@ type Hub struct {
 	ops     *operations
 	tail    tail.Feed
 	bounds  *bounds
-	streams access.Quota // of server-sent events
 	watches live.Watches
 	ingest  *ingest.Handler
 	api     *openapi.Document
@@ -177,7 +176,7 @@ func (h *Hub) wire() {
 
 	// What streams watch, and what other processes change.
 	h.watches = live.Watches{
-		Log: h.log, Streams: &h.streams, Opened: h.pipe.Opened,
+		Log: h.log, Streams: &h.bounds.streams, Opened: h.pipe.Opened,
 		Limit: func(tenant int64) int { return h.limits(tenant).Effective().SSEStreams },
 	}
 	h.refresh = &peers.Refresh{Store: h.db, Book: h.book, Changes: h.pipe.Changes(), Log: h.log}
@@ -223,7 +222,8 @@ func (h *Hub) routes() http.Handler {
 		API: &api.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db,
 			Events: h.db, Audit: h.db, Apps: h.db, Directory: h.db, Recordings: h.records,
-			Book: h.book, Tail: &h.tail, Streams: &h.streams, Rules: h.rules, Facets: h.db.Index().Facets,
+			Book: h.book, Tail: &h.tail, Streams: &h.bounds.streams, Pages: &h.bounds.reports,
+			Exports: fair.Slots[int64]{What: "exports", Total: exportsTotal}, Rules: h.rules, Facets: h.db.Index().Facets,
 			Cursors:   api.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},
 			PublicURL: h.cfg.PublicBase(), Log: h.log,
 		},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/recording"
 	"github.com/hookline/hookline/hub/search"
@@ -45,8 +46,9 @@ type API struct {
 	Log  *slog.Logger     // default slog.Default()
 	Beat time.Duration    // between the comments of a stream; default 15 s
 
-	Streams *access.Quota // of server-sent events; required
-	exports access.Quota
+	Streams *fair.Slots[int64] // places of server-sent events; required
+	Exports fair.Slots[int64]  // places of exports
+	Pages   *fair.Slots[int64] // places of those who read much, for each page of an export; nil: no bound
 
 	// changes is held from the commit of a tenant or key until the book has it,
 	// so that the book ends with what was committed last.

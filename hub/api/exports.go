@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/audit"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/hub/stream"
@@ -35,7 +37,7 @@ func (a *API) ExportDeliveries(w http.ResponseWriter, r *http.Request, c access.
 		a.fail(w, r, err)
 		return
 	}
-	defer a.exports.Give(c.Tenant)
+	defer a.Exports.Give(c.Tenant)
 
 	name := "deliveries-" + c.CompanyID + a.now().UTC().Format("-20060102T150405Z.") + e.rows.ending()
 	w.Header().Set("Content-Type", e.rows.contentType())
@@ -77,17 +79,17 @@ func (a *API) openExport(r *http.Request, c access.Caller) (e *export, err error
 	}
 
 	limit := a.limits(c).Exports
-	if !a.exports.Take(c.Tenant, limit) {
-		return nil, tooMany(limit, "exports")
+	if err := a.Exports.Try(c.Tenant, limit); err != nil {
+		return nil, tooMany(err, limit, "exports")
 	}
 	defer func() {
 		if err != nil {
-			a.exports.Give(c.Tenant)
+			a.Exports.Give(c.Tenant)
 		}
 	}()
 
 	e.filter.Limit = exportRows
-	if e.page, e.next, err = a.Search.FindDeliveries(r.Context(), e.filter); err != nil {
+	if err := a.readPageOf(r.Context(), e); err != nil {
 		return nil, err
 	}
 	deed := audit.Deed{Tenant: c.Tenant, Action: audit.DeliveryExport, Object: "deliveries", After: given(q)}
@@ -112,8 +114,39 @@ func (a *API) sendExport(ctx context.Context, out *stream.Writer, e *export) err
 		}
 
 		e.filter.After = e.next
-		if e.page, e.next, err = a.Search.FindDeliveries(ctx, e.filter); err != nil {
+		if err := a.readPageOf(ctx, e); err != nil {
 			return err
+		}
+	}
+}
+
+// readPageOf reads the next page of an export. Exports read as much as reports do, so
+// they take turns with those of their tenant, page by page.
+func (a *API) readPageOf(ctx context.Context, e *export) (err error) {
+	if a.Pages != nil {
+		place, err := a.turn(ctx, e.filter.Tenant)
+		if err != nil {
+			return err
+		}
+		defer place.Free()
+	}
+	e.page, e.next, err = a.Search.FindDeliveries(ctx, e.filter)
+	return err
+}
+
+// turn waits for a place as long as it takes: an export that has begun must not break
+// off because its tenant asks for much.
+func (a *API) turn(ctx context.Context, tenant int64) (*fair.Place, error) {
+	for {
+		place, err := a.Pages.Take(ctx, tenant, 0)
+		full, is := errors.AsType[*fair.Full](err)
+		if !is {
+			return place, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(full.After):
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/stream"
 	"github.com/hookline/hookline/hub/tail"
@@ -68,8 +69,9 @@ func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 		a.fail(w, r, err)
 		return
 	}
-	if limit := a.limits(c).SSEStreams; !a.Streams.Take(c.Tenant, limit) {
-		a.fail(w, r, tooMany(limit, "streams"))
+	limit := a.limits(c).SSEStreams
+	if err := a.Streams.Try(c.Tenant, limit); err != nil {
+		a.fail(w, r, tooMany(err, limit, "streams"))
 		return
 	}
 	defer a.Streams.Give(c.Tenant)
@@ -99,7 +101,12 @@ func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 	}
 }
 
-func tooMany(limit int, what string) error {
+// tooMany is the answer to an error of fair.Slots.Try, by which a tenant that has
+// limit of something open asked for one more.
+func tooMany(err error, limit int, what string) error {
+	if full, is := errors.AsType[*fair.Full](err); !is || !full.Own {
+		return err
+	}
 	return &problem.Details{
 		Status: http.StatusTooManyRequests, RetryAfter: time.Second,
 		Detail: fmt.Sprintf("the tenant has %d %s open, which is its limit", limit, what),

@@ -14,6 +14,7 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/api"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/subscriptions"
@@ -136,7 +137,7 @@ func tailOf(t *testing.T, feed *tail.Feed, beat time.Duration) *bufio.Scanner {
 	book := &access.Book{}
 	book.PutTenant(access.Tenant{No: 7, CompanyID: "acme"})
 	book.PutKey(access.Key{ID: "k", Tenant: 7, Role: access.Owner})
-	api := &api.API{Tail: feed, Streams: &access.Quota{}, Book: book, Beat: beat}
+	api := &api.API{Tail: feed, Streams: &fair.Slots[int64]{}, Book: book, Beat: beat}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.TailAttempts(w, r, access.Caller{Tenant: 7, Role: access.Owner, KeyID: "k"}, nil)
 	}))

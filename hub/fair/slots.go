@@ -17,7 +17,7 @@ import (
 // Set the fields before the first use.
 type Slots[K comparable] struct {
 	What     string        // the places are for, in the plural; for errors
-	Total    int           // places of all holders together
+	Total    int           // places of all holders together; 0: no bound
 	Each     int           // share of a holder that Take is not told another one of
 	Waiting  int           // requests of one holder that may wait; 0: nobody waits
 	Patience time.Duration // for which one waits at most
@@ -63,7 +63,7 @@ func (s *Slots[K]) Take(ctx context.Context, id K, share int) (*Place, error) {
 	s.serve() // those who wait, if the share grew
 
 	// Who came before waits only if there is no place for this one either.
-	if len(h.queue) == 0 && h.taken < h.share && s.taken < s.Total {
+	if len(h.queue) == 0 && h.taken < h.share && s.room() {
 		defer s.mu.Unlock()
 		s.give(h)
 		return s.place(id), nil
@@ -114,20 +114,41 @@ func (s *Slots[K]) full(h *holder) error {
 
 // place makes the Place that gives back one of the holder's.
 func (s *Slots[K]) place(id K) *Place {
-	return &Place{free: func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		h := s.holders[id]
-		h.taken--
-		s.taken--
-		s.serve()
-		s.forget(id, h)
-	}}
+	return &Place{free: func() { s.Give(id) }}
 }
+
+// Try takes a place for the holder, or none, without waiting: then the error is a
+// *Full. share is as in Take. Give the place back by Give.
+func (s *Slots[K]) Try(id K, share int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.find(id)
+	h.share = cmp.Or(share, s.Each)
+	if len(h.queue) > 0 || h.taken >= h.share || !s.room() {
+		defer s.forget(id, h)
+		return s.full(h)
+	}
+	s.give(h)
+	return nil
+}
+
+// Give gives back a place that Try took.
+func (s *Slots[K]) Give(id K) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.holders[id]
+	h.taken--
+	s.taken--
+	s.serve()
+	s.forget(id, h)
+}
+
+// room reports whether any place is free.
+func (s *Slots[K]) room() bool { return s.Total == 0 || s.taken < s.Total }
 
 // serve gives free places to those who wait.
 func (s *Slots[K]) serve() {
-	for s.taken < s.Total {
+	for s.room() {
 		h := s.next()
 		if h == nil {
 			return

@@ -158,3 +158,21 @@ func TestSlotsProperties(t *testing.T) {
 		})
 	})
 }
+
+// Try waits for nothing, and a holder may have another share than the others.
+func TestSlotsTry(t *testing.T) {
+	var s fair.Slots[int]
+	require.NoError(t, s.Try(1, 2))
+	require.NoError(t, s.Try(1, 2))
+	var full *fair.Full
+	require.ErrorAs(t, s.Try(1, 2), &full)
+	require.True(t, full.Own)
+	require.NoError(t, s.Try(2, 1), "without a total each has its share")
+	s.Give(1)
+	require.NoError(t, s.Try(1, 2))
+
+	s.Total = 4
+	require.NoError(t, s.Try(3, 9))
+	require.ErrorAs(t, s.Try(4, 9), &full)
+	require.False(t, full.Own)
+}

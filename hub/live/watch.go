@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/fair"
 )
 
 // Page is one state of what a view shows.
@@ -77,7 +77,7 @@ func (f Full) Error() string {
 // the same get the same bytes.
 type Watches struct {
 	Log     *slog.Logger           // default slog.Default()
-	Streams *access.Quota          // where streams are counted
+	Streams *fair.Slots[int64]     // places of streams
 	Limit   func(tenant int64) int // of them
 	// Opened is told of every stream that has a key, so that other processes hear of
 	// it (Replace); must not block; may be nil.
@@ -163,8 +163,12 @@ func (w *Watches) Open(v View, key string, first Page) (*Stream, error) {
 	if was := w.keyed[s.key]; was != nil {
 		was.end(ErrReplaced)
 	}
-	if limit := w.Limit(v.Tenant); !w.Streams.Take(v.Tenant, limit) {
-		return nil, Full(limit)
+	limit := w.Limit(v.Tenant)
+	if err := w.Streams.Try(v.Tenant, limit); err != nil {
+		if full, is := errors.AsType[*fair.Full](err); is && full.Own {
+			return nil, Full(limit)
+		}
+		return nil, err
 	}
 	if key != "" {
 		if w.keyed == nil {

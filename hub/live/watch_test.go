@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/live"
 )
 
@@ -41,7 +41,7 @@ func (p *number) Since(was live.Page, _ live.Stamp) ([]byte, error) {
 type stage struct {
 	*live.Watches
 	*testing.T
-	quota          access.Quota
+	quota          fair.Slots[int64]
 	n              atomic.Int64
 	shown, encoded atomic.Int64
 	err            atomic.Pointer[error]
@@ -177,7 +177,7 @@ func TestWatchesShareWork(t *testing.T) {
 		s.put(5)
 		time.Sleep(10 * time.Second)
 		require.Equal(t, shown, s.shown.Load(), "nobody watches")
-		require.True(t, s.quota.Take(1, 1), "all places were given back")
+		require.NoError(t, s.quota.Try(1, 1), "all places were given back")
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/storage"
 )
@@ -62,6 +62,6 @@ func FuzzNewsOfBoards(f *testing.F) {
 	f.Add(append(append([]byte{1}, make([]byte, 16)...), 2))
 	f.Add(append(append([]byte{1}, make([]byte, 16)...), 0xff))
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		readBoardNews(b, &live.Watches{Streams: &access.Quota{}})
+		readBoardNews(b, &live.Watches{Streams: &fair.Slots[int64]{}})
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/dialect"
+	"github.com/hookline/hookline/hub/fair"
 )
 
 var _ dialect.Dialect = (*API)(nil)
@@ -21,5 +22,5 @@ type API struct {
 	// those of access.
 	Caller func(r *http.Request) (access.Caller, error)
 
-	answering access.Quota // requests of each tenant
+	answering fair.Slots[int64] // requests of each tenant
 }

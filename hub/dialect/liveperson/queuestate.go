@@ -68,7 +68,7 @@ const maxAnswering = 16
 
 // queueState answers the one method of this API.
 func (a *API) queueState(w http.ResponseWriter, r *http.Request, c access.Caller) error {
-	if !a.answering.Take(c.Tenant, maxAnswering) {
+	if a.answering.Try(c.Tenant, maxAnswering) != nil {
 		dialect.RetryAfter(w, time.Second) // "a window of at least 1 second"
 		return &problem{http.StatusTooManyRequests, "too many requests at a time, wait a second"}
 	}
