@@ -3,13 +3,10 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
@@ -191,56 +188,4 @@ func (ndjsonRows) encode(page []search.Delivery) ([]byte, error) {
 		}
 	}
 	return b.Bytes(), nil
-}
-
-// csvRows is RFC 4180, with a header.
-type csvRows struct{ begun bool }
-
-func (*csvRows) contentType() string { return "text/csv; charset=utf-8; header=present" }
-func (*csvRows) ending() string      { return "csv" }
-
-var csvHeader = []string{
-	"id", "subscription", "event", "type", "orderKey", "sequence", "state", "tries", "acceptedAt", "firstTryAt", "doneAt", "dueAt",
-	"lastStatus", "lastError", "late", "version",
-}
-
-func (c *csvRows) encode(page []search.Delivery) ([]byte, error) {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	w.UseCRLF = true
-	if !c.begun {
-		c.begun = true
-		if err := w.Write(csvHeader); err != nil {
-			return nil, err
-		}
-	}
-	for i := range page {
-		v := viewDelivery(&page[i])
-		status := ""
-		if v.LastStatus != 0 {
-			status = strconv.Itoa(v.LastStatus)
-		}
-		row := []string{
-			v.ID, v.Subscription, v.Event, v.Type, v.OrderKey, strconv.FormatInt(v.Sequence, 10), v.State, strconv.Itoa(v.Tries),
-			v.AcceptedAt.String(), v.FirstTryAt.String(), v.DoneAt.String(), v.DueAt.String(),
-			status, v.LastError, strconv.FormatBool(v.Late), strconv.FormatInt(v.Version, 10),
-		}
-		for n, cell := range row {
-			row[n] = safeCell(cell)
-		}
-		if err := w.Write(row); err != nil {
-			return nil, err
-		}
-	}
-	w.Flush()
-	return b.Bytes(), w.Error()
-}
-
-// safeCell keeps a spreadsheet from running as a formula what a sender wrote
-// into an id or order key.
-func safeCell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }

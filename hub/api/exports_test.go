@@ -107,7 +107,7 @@ func TestExportNothing(t *testing.T) {
 	h := hubtest.Start(t)
 	a := h.Do("GET", "/v1/exports/deliveries?format=csv", h.Owner, nil)
 	require.Equal(t, 200, a.Status)
-	require.True(t, strings.HasPrefix(string(a.Body), "id,subscription,"))
+	require.True(t, strings.HasPrefix(string(a.Body), `"id","subscription",`))
 	require.Equal(t, 1, strings.Count(string(a.Body), "\n"), "the header")
 	a = h.Do("GET", "/v1/exports/deliveries?format=ndjson", h.Owner, nil)
 	require.Equal(t, 200, a.Status)

@@ -1,0 +1,128 @@
+package api
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hookline/hookline/hub/search"
+)
+
+// csvRows is RFC 4180, with a header. Every text is quoted, and none can become
+// a formula of a spreadsheet, whatever it takes for the separator of cells.
+type csvRows struct{ begun bool }
+
+func (*csvRows) contentType() string { return "text/csv; charset=utf-8; header=present" }
+func (*csvRows) ending() string      { return "csv" }
+
+var csvHeader = []string{
+	"id", "subscription", "event", "type", "orderKey", "sequence", "state", "tries", "acceptedAt", "firstTryAt", "doneAt", "dueAt",
+	"lastStatus", "lastError", "late", "version",
+}
+
+func (c *csvRows) encode(page []search.Delivery) ([]byte, error) {
+	var l csvLine
+	if !c.begun {
+		c.begun = true
+		for _, name := range csvHeader {
+			l.text(name)
+		}
+		l.end()
+	}
+
+	for i := range page {
+		v := viewDelivery(&page[i])
+		l.text(v.ID)
+		l.text(v.Subscription)
+		l.text(v.Event)
+		l.text(v.Type)
+		l.text(v.OrderKey)
+		l.number(v.Sequence)
+		l.text(v.State)
+		l.number(int64(v.Tries))
+		l.text(v.AcceptedAt.String())
+		l.text(v.FirstTryAt.String())
+		l.text(v.DoneAt.String())
+		l.text(v.DueAt.String())
+		if v.LastStatus == 0 {
+			l.text("")
+		} else {
+			l.number(int64(v.LastStatus))
+		}
+		l.text(v.LastError)
+		l.text(strconv.FormatBool(v.Late))
+		l.number(v.Version)
+		l.end()
+	}
+	return l.bytes, nil
+}
+
+// csvLine writes lines of CSV, cell by cell.
+type csvLine struct {
+	bytes []byte
+	cells int // of the line that is being written
+}
+
+func (l *csvLine) separate() {
+	if l.cells > 0 {
+		l.bytes = append(l.bytes, ',')
+	}
+	l.cells++
+}
+
+func (l *csvLine) number(n int64) {
+	l.separate()
+	l.bytes = strconv.AppendInt(l.bytes, n, 10)
+}
+
+func (l *csvLine) text(s string) {
+	l.separate()
+	l.bytes = append(l.bytes, '"')
+	l.bytes = append(l.bytes, strings.ReplaceAll(plainCell(s), `"`, `""`)...)
+	l.bytes = append(l.bytes, '"')
+}
+
+func (l *csvLine) end() {
+	l.bytes = append(l.bytes, '\r', '\n')
+	l.cells = 0
+}
+
+// plainCell puts a ' before each character that would begin a formula: at the
+// start of the text, and behind whatever a spreadsheet may take for the separator
+// of cells, for one that separates by semicolons, say, does not heed the quotes
+// around this cell.
+func plainCell(s string) string {
+	if !strings.ContainsFunc(s, beginsFormula) {
+		return s
+	}
+
+	var b strings.Builder
+	cellMayBegin := true
+	for _, r := range s {
+		switch {
+		case beginsFormula(r):
+			if cellMayBegin {
+				b.WriteByte('\'')
+			}
+			cellMayBegin = false
+		case r != '"': // a quote may stand before the formula of a cell
+			cellMayBegin = maySeparate(r)
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// beginsFormula reports whether spreadsheets take a text for a formula that
+// begins with r.
+func beginsFormula(r rune) bool { return strings.ContainsRune("=+-@＝＋－＠", r) }
+
+// maySeparate reports whether somebody may have cells separated by r: by anything
+// but letters, digits, and what stands within ids and times.
+func maySeparate(r rune) bool {
+	if r < utf8.RuneSelf {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("./_'", r)
+	}
+	return unicode.IsSpace(r)
+}
