@@ -19,10 +19,10 @@ type Masking uint8
 //
 // Both look for the numbers of these fields in all the rest of the body too: in
 // strings and numbers, names, texts, URLs, JSON within strings, behind escapes
-// and with blanks or dashes between. A number is known there by its last 8
-// digits, since country codes and leading zeros come and go; one of fewer than
-// 7 only when it stands alone, and one of fewer than 5 not at all: it is to be
-// found in every body by chance.
+// and however its digits are parted. A number is known there by its last 7
+// digits, since country codes, leading zeros and area codes come and go; one of
+// fewer than 7 only when it stands alone, and one of fewer than 5 not at all: it
+// is to be found in every body by chance.
 const (
 	Unmasked Masking = iota
 	Partial
@@ -53,7 +53,12 @@ func (m Masking) keeps(i, n int) bool {
 // Body is the body of an event of type t with its customers' numbers masked.
 // All else keeps its bytes; a JSON number that is masked becomes a string. The
 // result may be body itself. Of what is no JSON object nothing is shown: {}.
-func (m Masking) Body(t Type, body []byte) []byte {
+func (m Masking) Body(t Type, body []byte) []byte { return m.BodyAndIDs(t, body) }
+
+// BodyAndIDs is Body for somebody who may not see the numbers in the event's ids
+// either, such as a callID that is a number: those that Identifier masks in ids
+// are masked in the body, too. What is pushed keeps its ids.
+func (m Masking) BodyAndIDs(t Type, body []byte, ids ...string) []byte {
 	if m == Unmasked {
 		return body
 	}
@@ -61,12 +66,15 @@ func (m Masking) Body(t Type, body []byte) []byte {
 	if k == nil {
 		return []byte("{}")
 	}
+	for _, id := range ids {
+		k.rememberID(id)
+	}
 	return k.rewrite()
 }
 
 // Text is something that is not the event itself, such as a receiver's answer
-// to it, with the numbers of the event masked, and with every other run of 7
-// digits or more: whose it is nobody knows.
+// to it, with the numbers of the event masked, and with everything else that has
+// the form of a number of 7 digits or more: whose it is nobody knows.
 func (m Masking) Text(t Type, body, text []byte) []byte {
 	if m == Unmasked {
 		return text
@@ -80,7 +88,9 @@ func (m Masking) Text(t Type, body, text []byte) []byte {
 	k.find(u, false)
 	u, _ = fold(u)
 	k.find(u, false)
-	k.findRuns(u)
+	for number := range unknownNumbers(u) {
+		k.hide(u, number)
+	}
 	k.settle()
 	return k.copy(nil, span{0, len(text)})
 }
@@ -94,6 +104,7 @@ var extra = map[string]bool{
 // size: what is beyond them is masked where it stands and not looked for.
 const (
 	maxNumbers = 16 // of the customers, in one body
+	maxParting = 8  // characters between two digits of one number
 	maxDigits  = 40 // of one
 	maxNested  = 8  // JSON in strings in JSON
 	maxEscaped = 4  // how often
@@ -247,11 +258,12 @@ func (k *masker) own(value span) {
 	walk(k.units(value), 0, func(tok []unit, isText bool, _ int) {
 		u, _ := fold(tok)
 		hidden := len(k.changes)
-		for st := range stretches(u, true) {
+		for st := range stretches(u, true, isWrittenInNumbers) {
 			k.remember(u, st)
 			for run := range runs(st) { // it may be two numbers, or one and its country
 				k.remember(u, run)
 			}
+			k.remember(u, withoutExtension(st))
 			k.hide(u, st)
 		}
 		if !isText {
@@ -387,7 +399,7 @@ func (k *masker) searchJSON(u []unit, depth int, counted bool) {
 // whole number makes one.
 func (k *masker) find(u []unit, counted bool) {
 	var digits []byte
-	for st := range stretches(u, false) {
+	for st := range stretches(u, false, mayPart) {
 		if len(st) < 5 {
 			continue
 		}
@@ -397,7 +409,7 @@ func (k *masker) find(u []unit, counted bool) {
 			digits = append(digits, byte('0'+digitOf(u[x].r)))
 		}
 		for _, n := range k.numbers {
-			tail := n[max(0, len(n)-8):]
+			tail := n[max(0, len(n)-knownBy):]
 			if counted {
 				tail = n
 			}
@@ -424,15 +436,6 @@ func (k *masker) find(u []unit, counted bool) {
 			if hide {
 				k.changes = append(k.changes, change{u[st[x]].span, "*"})
 			}
-		}
-	}
-}
-
-// findRuns hides every run of 7 digits or more.
-func (k *masker) findRuns(u []unit) {
-	for st := range stretches(u, false) {
-		for run := range runs(st) {
-			k.hide(u, run)
 		}
 	}
 }
@@ -642,20 +645,15 @@ func digitOf(r rune) int {
 	return -1
 }
 
-// separates says whether people write it between the digits of one number.
-func separates(r rune) bool {
-	return strings.ContainsRune(" \t-.()\\\u00A0\u2010\u2011\u2012\u2013\u2014\u202F", r)
-}
-
 // stretches are the numbers that may stand in a text, as the places of their
-// digits: up to 3 separators come in between. starred: * counts as a digit that
-// somebody else masked.
-func stretches(u []unit, starred bool) iter.Seq[[]int] {
+// digits, with up to maxParting characters in between that parts accepts.
+// starred: * counts as a digit that somebody else masked.
+func stretches(u []unit, starred bool, parts func(rune) bool) iter.Seq[[]int] {
 	return func(yield func([]int) bool) {
 		var st []int
 		for i, x := range u {
 			if digitOf(x.r) >= 0 || starred && x.r == '*' {
-				if n := len(st); n > 0 && i-st[n-1] > 4 {
+				if n := len(st); n > 0 && i-st[n-1] > maxParting+1 {
 					if !yield(st) {
 						return
 					}
@@ -664,7 +662,7 @@ func stretches(u []unit, starred bool) iter.Seq[[]int] {
 				st = append(st, i)
 				continue
 			}
-			if len(st) > 0 && !separates(x.r) {
+			if len(st) > 0 && !parts(x.r) {
 				if !yield(st) {
 					return
 				}

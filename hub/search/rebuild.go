@@ -65,12 +65,17 @@ func (r *Request) Hide(sub *subscriptions.Subscription) {
 // HideQuery takes out the query of the URL, which may hold a secret.
 func (r *Request) HideQuery() { r.URL = HideQuery(r.URL) }
 
-// HideQuery is the URL with its query, if any, as "***".
+// HideQuery returns a URL with *** for its query and fragment, if it has any.
 func HideQuery(s string) string {
-	u, err := url.Parse(s)
-	if err != nil || u.RawQuery == "" {
+	before, query, _ := strings.Cut(s, "?")
+	if query == "" {
 		return s
 	}
-	u.RawQuery = ""
-	return u.String() + "?***"
+	return before + "?***"
 }
+
+var queryInText = regexp.MustCompile(`\?[^\s"'<>]+`)
+
+// HideQueries hides the query of every URL in a text, such as a header field of
+// a receiver that redirects.
+func HideQueries(text string) string { return queryInText.ReplaceAllString(text, "?***") }
