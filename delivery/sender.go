@@ -24,6 +24,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hookline/hookline/signing"
+	"github.com/hookline/hookline/subscriptions"
 )
 
 // Bounds of what is read of an answer, and kept.
@@ -253,9 +254,7 @@ func scrub(err error, target *url.URL) string {
 		err = u.Err
 	}
 	msg := strings.TrimPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: ")
-	if target.RawQuery != "" {
-		msg = strings.ReplaceAll(msg, target.RawQuery, "…")
-	}
+	msg = subscriptions.SecretsOf(target.String()).Hide(msg)
 	// What is malformed may be quoted in it.
 	return strings.ToValidUTF8(msg[:min(len(msg), 500)], string(utf8.RuneError))
 }

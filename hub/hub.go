@@ -225,6 +225,7 @@ func (h *Hub) routes() http.Handler {
 			Book: h.book, Tail: &h.tail, Streams: &h.bounds.streams, Pages: &h.bounds.reports,
 			Exports: fair.Slots[int64]{What: "exports", Total: exportsTotal}, Rules: h.rules, Facets: h.db.Index().Facets,
 			Cursors:   api.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},
+			Handles:   api.Handles{Key: h.cfg.Box.Subkey(signing.LabelHandle)},
 			PublicURL: h.cfg.PublicBase(), Log: h.log,
 		},
 		Ingest:  h.ingest.Serve,

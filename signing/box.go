@@ -20,6 +20,7 @@ const (
 	LabelCursor = "cursor" // cursors of lists
 	LabelAudit  = "audit"  // the chain of the audit log
 	LabelReport = "report" // codes of customers' numbers in the facts of reports
+	LabelHandle = "handle" // handles of identifiers with customers' numbers
 	labelSeal   = "seal"   // secrets at rest
 	labelCheck  = "check"  // tells one master key from another
 )

@@ -60,7 +60,7 @@ func TestBoxTellsMasterKeysApart(t *testing.T) {
 
 func TestSubkeysDiffer(t *testing.T) {
 	b, seen := box(t, 1), map[string]string{}
-	for _, label := range []string{signing.LabelToken, signing.LabelCursor, signing.LabelAudit, signing.LabelReport, "seal", "check"} {
+	for _, label := range []string{signing.LabelToken, signing.LabelCursor, signing.LabelAudit, signing.LabelReport, signing.LabelHandle, "seal", "check"} {
 		k := string(b.Subkey(label))
 		require.Len(t, k, 32)
 		require.NotContains(t, seen, k)

@@ -27,6 +27,7 @@ type API struct {
 	Apps    AppStore
 	Book    *access.Book // changes of tenants and keys hold here from the moment they are answered
 	Cursors Cursors
+	Handles Handles
 
 	Directory     DirectoryStore
 	Recordings    *recording.Library

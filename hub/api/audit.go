@@ -43,10 +43,11 @@ type auditView struct {
 	After  json.RawMessage `json:"after,omitempty"`
 }
 
-func viewAudit(r *audit.Row) auditView {
+func (v viewer) auditRow(r *audit.Row) auditView {
+	object, _ := v.identifier("", r.Object)
 	return auditView{
-		Seq: r.Seq, At: timeOf(r.At), Who: r.Who, Name: r.Name, IP: r.IP, Action: r.Action, Object: r.Object,
-		Before: json.RawMessage(r.Before), After: json.RawMessage(r.After),
+		Seq: r.Seq, At: timeOf(r.At), Who: r.Who, Name: r.Name, IP: r.IP, Action: r.Action, Object: object,
+		Before: v.note(r.Before), After: v.note(r.After),
 	}
 }
 
@@ -72,5 +73,5 @@ func (a *API) ListAudit(r *http.Request, c access.Caller, _ httprouter.Params) (
 	if next != 0 {
 		cursor = a.Cursors.Make("audit", next)
 	}
-	return http.StatusOK, pageOf(viewsOf(rows, viewAudit), cursor), nil
+	return http.StatusOK, pageOf(viewsOf(rows, a.viewer(c).auditRow), cursor), nil
 }

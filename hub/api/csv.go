@@ -18,10 +18,10 @@ func (*csvRows) ending() string      { return "csv" }
 
 var csvHeader = []string{
 	"id", "subscription", "event", "type", "orderKey", "sequence", "state", "tries", "acceptedAt", "firstTryAt", "doneAt", "dueAt",
-	"lastStatus", "lastError", "late", "version",
+	"lastStatus", "lastError", "late", "version", "orderKeyHandle", "eventHandle",
 }
 
-func (c *csvRows) encode(page []search.Delivery) ([]byte, error) {
+func (c *csvRows) encode(viewer viewer, page []search.Delivery) ([]byte, error) {
 	var l csvLine
 	if !c.begun {
 		c.begun = true
@@ -32,7 +32,7 @@ func (c *csvRows) encode(page []search.Delivery) ([]byte, error) {
 	}
 
 	for i := range page {
-		v := viewDelivery(&page[i])
+		v := viewer.delivery(&page[i])
 		l.text(v.ID)
 		l.text(v.Subscription)
 		l.text(v.Event)
@@ -53,6 +53,8 @@ func (c *csvRows) encode(page []search.Delivery) ([]byte, error) {
 		l.text(v.LastError)
 		l.text(strconv.FormatBool(v.Late))
 		l.number(v.Version)
+		l.text(v.OrderKeyHandle)
+		l.text(v.EventHandle)
 		l.end()
 	}
 	return l.bytes, nil
@@ -79,9 +81,13 @@ func (l *csvLine) number(n int64) {
 func (l *csvLine) text(s string) {
 	l.separate()
 	l.bytes = append(l.bytes, '"')
-	l.bytes = append(l.bytes, strings.ReplaceAll(plainCell(s), `"`, `""`)...)
+	l.bytes = append(l.bytes, quotedText.Replace(plainCell(s))...)
 	l.bytes = append(l.bytes, '"')
 }
+
+// quotedText writes a text between quotes. The only line end in it is that of the
+// file.
+var quotedText = strings.NewReplacer(`"`, `""`, "\r", "", "\n", "\r\n")
 
 func (l *csvLine) end() {
 	l.bytes = append(l.bytes, '\r', '\n')
@@ -93,12 +99,16 @@ func (l *csvLine) end() {
 // of cells, for one that separates by semicolons, say, does not heed the quotes
 // around this cell.
 func plainCell(s string) string {
-	if !strings.ContainsFunc(s, beginsFormula) {
+	startsBlank := s != "" && strings.IndexByte("\t\r\n", s[0]) >= 0 // which some leave out
+	if !startsBlank && !strings.ContainsFunc(s, beginsFormula) {
 		return s
 	}
 
 	var b strings.Builder
 	cellMayBegin := true
+	if startsBlank {
+		b.WriteByte('\'')
+	}
 	for _, r := range s {
 		switch {
 		case beginsFormula(r):

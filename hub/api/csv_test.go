@@ -91,7 +91,7 @@ func TestNoCellIsAFormula(t *testing.T) {
 		row, err := csv.NewReader(strings.NewReader(string(l.bytes))).Read()
 		require.NoError(t, err)
 		for i, s := range texts {
-			require.Equal(t, strings.ReplaceAll(plainCell(s), "\r\n", "\n"), row[2*i], "as the reader folds line ends")
+			require.Equal(t, strings.ReplaceAll(plainCell(s), "\r", ""), row[2*i], "as the reader folds line ends")
 			require.Equal(t, "7", row[2*i+1])
 		}
 	})

@@ -40,23 +40,25 @@ type Conflict struct {
 func (c *Conflict) Error() string { return c.Reason }
 
 type deliveryView struct {
-	ID           string    `json:"id"` // the webhook-id of its pushes
-	Subscription string    `json:"subscription"`
-	Event        string    `json:"event"`
-	Type         string    `json:"type"`
-	OrderKey     string    `json:"orderKey,omitempty"`
-	Sequence     int64     `json:"sequence"`
-	State        string    `json:"state"`
-	Tries        int       `json:"tries"` // requests made, all runs together
-	AcceptedAt   Time      `json:"acceptedAt"`
-	FirstTryAt   *Time     `json:"firstTryAt,omitempty"`
-	DoneAt       *Time     `json:"doneAt,omitempty"`
-	DueAt        *Time     `json:"dueAt,omitempty"` // of the next try; absent: as soon as its turn comes
-	LastStatus   int       `json:"lastStatus,omitempty"`
-	LastError    string    `json:"lastError,omitempty"`
-	Late         bool      `json:"late,omitempty"`
-	Version      int64     `json:"version"` // of the subscription it was matched with
-	Runs         []runView `json:"runs,omitempty"`
+	ID             string    `json:"id"` // the webhook-id of its pushes
+	Subscription   string    `json:"subscription"`
+	Event          string    `json:"event"`
+	EventHandle    string    `json:"eventHandle,omitempty"` // stands for the id of the event where that is masked
+	Type           string    `json:"type"`
+	OrderKey       string    `json:"orderKey,omitempty"`
+	OrderKeyHandle string    `json:"orderKeyHandle,omitempty"` // stands for the order key where that is masked
+	Sequence       int64     `json:"sequence"`
+	State          string    `json:"state"`
+	Tries          int       `json:"tries"` // requests made, all runs together
+	AcceptedAt     Time      `json:"acceptedAt"`
+	FirstTryAt     *Time     `json:"firstTryAt,omitempty"`
+	DoneAt         *Time     `json:"doneAt,omitempty"`
+	DueAt          *Time     `json:"dueAt,omitempty"` // of the next try; absent: as soon as its turn comes
+	LastStatus     int       `json:"lastStatus,omitempty"`
+	LastError      string    `json:"lastError,omitempty"`
+	Late           bool      `json:"late,omitempty"`
+	Version        int64     `json:"version"` // of the subscription it was matched with
+	Runs           []runView `json:"runs,omitempty"`
 }
 
 type runView struct {
@@ -69,23 +71,24 @@ type runView struct {
 	DoneAt *Time  `json:"doneAt,omitempty"`
 }
 
-func viewDelivery(d *search.Delivery) deliveryView {
-	v := deliveryView{
-		ID: d.PublicID(), Subscription: d.Subscription, Event: d.EventID, Type: d.Type.String(), OrderKey: d.OrderKey,
-		Sequence: d.Seq, State: d.State.String(), Tries: d.Tries, AcceptedAt: timeOf(d.AcceptedAt), FirstTryAt: timeOrNone(d.FirstTryAt),
+func (v viewer) delivery(d *search.Delivery) deliveryView {
+	view := deliveryView{
+		ID: d.PublicID(), Subscription: d.Subscription, Type: d.Type.String(), Sequence: d.Seq, State: d.State.String(), Tries: d.Tries, AcceptedAt: timeOf(d.AcceptedAt), FirstTryAt: timeOrNone(d.FirstTryAt),
 		DoneAt: timeOrNone(d.DoneAt), LastStatus: d.LastStatus, LastError: d.LastError.String(), Late: d.Late, Version: d.Version,
 	}
+	view.Event, view.EventHandle = v.eventID(d.EventID)
+	view.OrderKey, view.OrderKeyHandle = v.orderKey(d.OrderKey)
 	if d.State == delivery.Pending {
-		v.DueAt = timeOrNone(d.DueAt)
+		view.DueAt = timeOrNone(d.DueAt)
 	}
 	for _, r := range d.Runs {
-		run := runView{Run: r.Run, By: r.By, Reason: r.Reason, State: r.State.String(), Tries: r.Tries, DoneAt: timeOrNone(r.DoneAt)}
+		run := runView{Run: r.Run, By: r.By, Reason: v.text(r.Reason, about{typ: d.Type}), State: r.State.String(), Tries: r.Tries, DoneAt: timeOrNone(r.DoneAt)}
 		if r.State == delivery.Pending {
 			run.DueAt = timeOrNone(r.DueAt)
 		}
-		v.Runs = append(v.Runs, run)
+		view.Runs = append(view.Runs, run)
 	}
-	return v
+	return view
 }
 
 // ListDeliveries is GET /v1/deliveries: newest first, or, with orderKey, in
@@ -103,7 +106,7 @@ func (a *API) ListDeliveries(r *http.Request, c access.Caller, _ httprouter.Para
 	if next != nil {
 		cursor = a.Cursors.Make("deliveries", next)
 	}
-	return http.StatusOK, pageOf(viewsOf(ds, viewDelivery), cursor), nil
+	return http.StatusOK, pageOf(viewsOf(ds, a.viewer(c).delivery), cursor), nil
 }
 
 // deliveryFilters are the parameters that pick deliveries.
@@ -122,7 +125,10 @@ func (a *API) deliveryFilter(r *http.Request, c access.Caller) (f search.Deliver
 
 // deliveryPicks reads the parameters that pick deliveries of the caller's tenant.
 func (a *API) deliveryPicks(r *http.Request, c access.Caller, q url.Values) (f search.DeliveryFilter, err error) {
-	f.Tenant, f.OrderKey = c.Tenant, q.Get("orderKey")
+	f.Tenant = c.Tenant
+	if f.OrderKey, err = a.orderKeyOf(c, q); err != nil {
+		return f, err
+	}
 	if f.Types, err = typesOf(q); err != nil {
 		return f, err
 	}
@@ -195,7 +201,7 @@ func (a *API) GetDelivery(r *http.Request, c access.Caller, ps httprouter.Params
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, viewDelivery(d), nil
+	return http.StatusOK, a.viewer(c).delivery(d), nil
 }
 
 // RetryDelivery is POST /v1/deliveries/{id}/retry: 202 with the delivery, of
@@ -227,7 +233,7 @@ func (a *API) RetryDelivery(r *http.Request, c access.Caller, ps httprouter.Para
 	if err != nil {
 		return 0, nil, found(err)
 	}
-	return http.StatusAccepted, viewDelivery(d), nil
+	return http.StatusAccepted, a.viewer(c).delivery(d), nil
 }
 
 type attemptView struct {
@@ -296,7 +302,7 @@ func (a *API) ListAttempts(r *http.Request, c access.Caller, ps httprouter.Param
 	if err != nil && !errors.Is(err, search.ErrNotFound) {
 		return 0, nil, err
 	}
-	s := sent{api: a, caller: c, delivery: d, event: e, versions: map[int64]*subscriptions.Subscription{}, masked: map[event.Masking][]byte{}}
+	s := sent{api: a, caller: c, viewer: a.viewer(c), delivery: d, event: e, versions: map[int64]*subscriptions.Subscription{}, masked: map[event.Masking][]byte{}}
 	views, next := []attemptView{}, ""
 	for i := range attempts {
 		if len(views) == limit || s.bytes > maxAttemptsBytes {
@@ -322,6 +328,7 @@ func (a *API) ListAttempts(r *http.Request, c access.Caller, ps httprouter.Param
 type sent struct {
 	api      *API
 	caller   access.Caller
+	viewer   viewer
 	delivery *search.Delivery
 	event    *search.Event // nil: gone
 	versions map[int64]*subscriptions.Subscription
@@ -330,21 +337,27 @@ type sent struct {
 }
 
 func (s *sent) view(ctx context.Context, a *search.Attempt) (attemptView, error) {
-	v := attemptView{
-		Run: a.Run, N: a.N, At: timeOf(a.At), RemoteIP: a.RemoteIP, Status: a.StatusCode, Error: a.Class.String(), ErrorDetail: a.Err,
-		Durations: durationsView{ms(a.DNS), ms(a.Connect), ms(a.TLS), ms(a.First), ms(a.Total)},
-		Late:      a.Late, Replay: a.Replay, Version: a.Version, Process: a.Process,
-	}
-	if a.StatusCode != 0 {
-		v.Response = s.response(a)
-	}
 	sub := s.versions[a.Version]
 	if sub == nil {
 		var err error
 		if sub, err = s.api.Subscriptions.FindVersion(ctx, s.caller.Tenant, s.delivery.Sub, a.Version); err != nil {
-			return v, err
+			return attemptView{}, err
 		}
 		s.versions[a.Version] = sub
+	}
+
+	of := about{secrets: subscriptions.SecretsOf(sub.URL), typ: s.delivery.Type}
+	if s.event != nil {
+		of.body = s.event.Body
+	}
+	v := attemptView{
+		Run: a.Run, N: a.N, At: timeOf(a.At), RemoteIP: a.RemoteIP, Status: a.StatusCode, Error: a.Class.String(),
+		ErrorDetail: s.viewer.line(a.Err, of),
+		Durations:   durationsView{ms(a.DNS), ms(a.Connect), ms(a.TLS), ms(a.First), ms(a.Total)},
+		Late:        a.Late, Replay: a.Replay, Version: a.Version, Process: a.Process,
+	}
+	if a.StatusCode != 0 {
+		v.Response = s.response(a, of)
 	}
 	var err error
 	v.Request, err = s.request(ctx, a, sub)
@@ -353,7 +366,7 @@ func (s *sent) view(ctx context.Context, a *search.Attempt) (attemptView, error)
 
 func (s *sent) request(ctx context.Context, a *search.Attempt, sub *subscriptions.Subscription) (requestView, error) {
 	v := requestView{Method: http.MethodPost, URL: search.SentTo(sub)}
-	if s.caller.Role == access.Auditor {
+	if s.viewer.hideQueries {
 		v.URL = search.HideQuery(v.URL)
 	}
 	if s.event == nil || s.event.Body == nil {
@@ -372,14 +385,16 @@ func (s *sent) request(ctx context.Context, a *search.Attempt, sub *subscription
 	v.Headers = make(map[string]string, len(req.Header))
 	for name, values := range req.Header {
 		v.Headers[name] = strings.Join(values, ", ")
+		if name == delivery.HeaderEventID {
+			v.Headers[name], _ = s.viewer.eventID(v.Headers[name])
+		}
 	}
 	body := req.Body // JSON, plain or sealed
-	if !seesNumbers(s.caller) {
-		if body, v.Note = plain, masked; sub.Encryption != signing.None {
+	if s.viewer.hideNumbers {
+		body = s.viewer.body(s.event.Event, plain)
+		v.Note = masked
+		if sub.Encryption != signing.None {
 			v.Note = unsealed
-		}
-		if sub.Masking == event.Unmasked {
-			body = event.Partial.Body(s.event.Type, plain)
 		}
 	}
 	v.Body = new(string(body))
@@ -404,34 +419,33 @@ func (s *sent) pushed(ctx context.Context, m event.Masking) ([]byte, error) {
 	return s.masked[m], nil
 }
 
-// response may repeat what was sent, so numbers are masked for the same people.
-func (s *sent) response(a *search.Attempt) *responseView {
+// response may repeat what was sent, and the URL to which it was sent.
+func (s *sent) response(a *search.Attempt, of about) *responseView {
 	v := &responseView{Headers: map[string]string{}}
 	for line := range strings.Lines(a.Header) {
 		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		value = s.viewer.line(value, of)
 		if old, ok := v.Headers[name]; ok {
 			value = old + ", " + value
 		}
 		v.Headers[name] = value
 	}
+
 	text, ok := textOf(a.Body)
 	switch {
-	case !seesNumbers(s.caller):
-		var body []byte
-		if s.event != nil {
-			body = s.event.Body
+	case !ok && s.viewer.hideNumbers:
+		v.Note = withheld
+	case !ok:
+		shown := string(a.Body)
+		if s.viewer.hideQueries {
+			shown = of.secrets.Hide(shown)
 		}
-		hide := func(text string) string { return string(event.Partial.Text(s.delivery.Type, body, []byte(text))) }
-		for name, value := range v.Headers {
-			v.Headers[name] = hide(value)
-		}
-		if v.Body, v.Note = hide(text), masked; !ok {
-			v.Body, v.Note = "", withheld
-		}
-	case ok:
-		v.Body = text
+		v.BodyBase64 = base64.StdEncoding.EncodeToString([]byte(shown))
 	default:
-		v.BodyBase64 = base64.StdEncoding.EncodeToString(a.Body)
+		v.Body = s.viewer.text(text, of)
+		if s.viewer.hideNumbers {
+			v.Note = masked
+		}
 	}
 	return v
 }

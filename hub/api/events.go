@@ -26,26 +26,31 @@ const pastRetention = "the body is past retention"
 func seesNumbers(c access.Caller) bool { return c.Role != access.Auditor || c.PII }
 
 type eventView struct {
-	ID         string          `json:"id"`
-	Type       string          `json:"type"`
-	OrderKey   string          `json:"orderKey,omitempty"`
-	Time       Time            `json:"time"`
-	AcceptedAt Time            `json:"acceptedAt"`
-	Sequence   int64           `json:"sequence"`
-	Source     string          `json:"source"`
-	KeyID      string          `json:"keyId,omitempty"`
-	Size       int             `json:"size"`
-	Matched    int             `json:"matched"` // subscriptions that wanted it
-	Warnings   []event.Problem `json:"warnings,omitempty"`
-	Hops       int             `json:"hops,omitempty"`
-	Test       bool            `json:"test,omitempty"`
+	ID             string          `json:"id"`
+	EventHandle    string          `json:"eventHandle,omitempty"` // stands for the id where that is masked
+	Type           string          `json:"type"`
+	OrderKey       string          `json:"orderKey,omitempty"`
+	OrderKeyHandle string          `json:"orderKeyHandle,omitempty"` // stands for the order key where that is masked
+	Time           Time            `json:"time"`
+	AcceptedAt     Time            `json:"acceptedAt"`
+	Sequence       int64           `json:"sequence"`
+	Source         string          `json:"source"`
+	KeyID          string          `json:"keyId,omitempty"`
+	Size           int             `json:"size"`
+	Matched        int             `json:"matched"` // subscriptions that wanted it
+	Warnings       []event.Problem `json:"warnings,omitempty"`
+	Hops           int             `json:"hops,omitempty"`
+	Test           bool            `json:"test,omitempty"`
 }
 
-func viewEvent(e *search.Event) eventView {
-	return eventView{
-		ID: e.ID, Type: e.Type.String(), OrderKey: e.OrderKey, Time: timeOf(e.OccurredAt), AcceptedAt: timeOf(e.AcceptedAt),
-		Sequence: e.Seq, Source: e.Source, KeyID: e.KeyID, Size: e.Size, Matched: e.Matched, Warnings: e.Warnings, Hops: e.Hops, Test: e.Test,
+func (v viewer) event(e *search.Event) eventView {
+	view := eventView{
+		Type: e.Type.String(), Time: timeOf(e.OccurredAt), AcceptedAt: timeOf(e.AcceptedAt), Sequence: e.Seq, Source: e.Source,
+		KeyID: e.KeyID, Size: e.Size, Matched: e.Matched, Warnings: e.Warnings, Hops: e.Hops, Test: e.Test,
 	}
+	view.ID, view.EventHandle = v.eventID(e.ID)
+	view.OrderKey, view.OrderKeyHandle = v.orderKey(e.OrderKey)
+	return view
 }
 
 // ListEvents is GET /v1/events: newest first. A page may be short although a
@@ -63,7 +68,7 @@ func (a *API) ListEvents(r *http.Request, c access.Caller, _ httprouter.Params) 
 	if next != 0 {
 		cursor = a.Cursors.Make("events", next)
 	}
-	return http.StatusOK, pageOf(viewsOf(events, viewEvent), cursor), nil
+	return http.StatusOK, pageOf(viewsOf(events, a.viewer(c).event), cursor), nil
 }
 
 func (a *API) eventFilter(r *http.Request, c access.Caller) (f search.EventFilter, err error) {
@@ -72,7 +77,9 @@ func (a *API) eventFilter(r *http.Request, c access.Caller) (f search.EventFilte
 		return f, err
 	}
 	q := r.URL.Query()
-	f.OrderKey = q.Get("orderKey")
+	if f.OrderKey, err = a.orderKeyOf(c, q); err != nil {
+		return f, err
+	}
 	if f.Types, err = typesOf(q); err != nil {
 		return f, err
 	}
@@ -107,7 +114,11 @@ func (a *API) GetEvent(r *http.Request, c access.Caller, ps httprouter.Params) (
 	if _, err := query(r); err != nil {
 		return 0, nil, err
 	}
-	e, err := a.Search.FindEvent(r.Context(), c.Tenant, ps.ByName("id"))
+	id := ps.ByName("id")
+	if behind, ok := a.Handles.Read(eventHandle, c.Tenant, id); ok {
+		id = behind
+	}
+	e, err := a.Search.FindEvent(r.Context(), c.Tenant, id)
 	if err != nil {
 		return 0, nil, found(err)
 	}
@@ -115,18 +126,19 @@ func (a *API) GetEvent(r *http.Request, c access.Caller, ps httprouter.Params) (
 	if err != nil {
 		return 0, nil, err
 	}
+	v := a.viewer(c)
 	view := struct {
 		eventView
 		Data       json.RawMessage `json:"data,omitempty"`
 		Note       string          `json:"note,omitempty"` // what is not shown, and why
 		Deliveries []deliveryView  `json:"deliveries"`
 		Unmatched  []unmatchedView `json:"unmatched,omitempty"`
-	}{eventView: viewEvent(e), Deliveries: viewsOf(ds, viewDelivery)}
+	}{eventView: v.event(e), Deliveries: viewsOf(ds, v.delivery)}
 	switch {
 	case e.Body == nil:
 		view.Note = pastRetention
 	case !seesNumbers(c):
-		view.Data, view.Note = event.Partial.Body(e.Type, e.Body), masked
+		view.Data, view.Note = v.body(e.Event, e.Body), masked
 	default:
 		view.Data = e.Body
 	}

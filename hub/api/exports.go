@@ -54,6 +54,7 @@ func (a *API) ExportDeliveries(w http.ResponseWriter, r *http.Request, c access.
 // export is an export that has been admitted, with its first page.
 type export struct {
 	filter search.DeliveryFilter
+	viewer viewer
 	rows   exporter
 	page   []search.Delivery
 	next   *search.DeliveryCursor // nil: page is the last one
@@ -67,7 +68,7 @@ func (a *API) openExport(r *http.Request, c access.Caller) (e *export, err error
 	if err != nil {
 		return nil, err
 	}
-	e = &export{}
+	e = &export{viewer: a.viewer(c)}
 	if e.filter, err = a.deliveryPicks(r, c, q); err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (a *API) openExport(r *http.Request, c access.Caller) (e *export, err error
 // sendExport sends all pages, reading each when the one before it was taken.
 func (a *API) sendExport(ctx context.Context, out *stream.Writer, e *export) error {
 	for {
-		part, err := e.rows.encode(e.page)
+		part, err := e.rows.encode(e.viewer, e.page)
 		if err != nil {
 			return err
 		}
@@ -161,7 +162,7 @@ func given(q url.Values) map[string]string {
 type exporter interface {
 	contentType() string
 	ending() string
-	encode(page []search.Delivery) ([]byte, error)
+	encode(v viewer, page []search.Delivery) ([]byte, error)
 }
 
 func exportOf(format string) (exporter, error) {
@@ -179,11 +180,11 @@ type ndjsonRows struct{}
 func (ndjsonRows) contentType() string { return "application/x-ndjson" }
 func (ndjsonRows) ending() string      { return "ndjson" }
 
-func (ndjsonRows) encode(page []search.Delivery) ([]byte, error) {
+func (ndjsonRows) encode(v viewer, page []search.Delivery) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b) // ends each row with a line feed
 	for i := range page {
-		if err := enc.Encode(viewDelivery(&page[i])); err != nil {
+		if err := enc.Encode(v.delivery(&page[i])); err != nil {
 			return nil, err
 		}
 	}

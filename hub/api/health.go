@@ -102,7 +102,7 @@ func (a *API) SubscriptionHealth(r *http.Request, c access.Caller, ps httprouter
 		v.OldestPending = &oldestView{AcceptedAt: timeOf(h.OldestPending), AgeSeconds: age.Round(time.Millisecond).Seconds()}
 	}
 	if e := h.LastError; e != nil {
-		v.LastError = &lastErrorView{At: timeOf(e.At), Delivery: e.Delivery, Class: e.Class.String(), Status: e.Status, Detail: e.Detail}
+		v.LastError = &lastErrorView{At: timeOf(e.At), Delivery: e.Delivery, Class: e.Class.String(), Status: e.Status, Detail: a.viewer(c).line(e.Detail, about{secrets: subscriptions.SecretsOf(s.URL)})}
 	}
 	return http.StatusOK, v, nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/problem"
 )
@@ -171,6 +172,19 @@ func timesOf(q url.Values) (from, to int64, err error) {
 		return 0, 0, problem.Field(http.StatusBadRequest, "from", "must not be after to")
 	}
 	return from, to, nil
+}
+
+// orderKeyOf reads orderKey: the key itself, or its handle; "": not given.
+func (a *API) orderKeyOf(c access.Caller, q url.Values) (string, error) {
+	s := q.Get("orderKey")
+	if !strings.HasPrefix(s, orderKeyHandle) { // no order key begins so
+		return s, nil
+	}
+	key, ok := a.Handles.Read(orderKeyHandle, c.Tenant, s)
+	if !ok {
+		return "", problem.Field(http.StatusBadRequest, "orderKey", "is neither an order key nor the handle of one of this tenant")
+	}
+	return key, nil
 }
 
 // boolOf reads a parameter that is true or false; nil: not given.

@@ -19,37 +19,41 @@ import (
 
 // tailView is one attempt as it happens.
 type tailView struct {
-	At           Time    `json:"at"`
-	Delivery     string  `json:"delivery"`
-	Subscription string  `json:"subscription"`
-	Event        string  `json:"event,omitempty"`
-	Type         string  `json:"type"`
-	OrderKey     string  `json:"orderKey,omitempty"`
-	Sequence     int64   `json:"sequence"`
-	Run          int     `json:"run"`
-	N            int     `json:"n"`      // attempt within the run
-	Status       int     `json:"status"` // 0: no answer
-	Error        string  `json:"error,omitempty"`
-	ErrorDetail  string  `json:"errorDetail,omitempty"`
-	Ms           float64 `json:"ms"`
-	RemoteIP     string  `json:"remoteIp,omitempty"`
-	State        string  `json:"state"` // of the run, after it
-	DueAt        *Time   `json:"dueAt,omitempty"`
-	Late         bool    `json:"late,omitempty"`
-	Replay       bool    `json:"replay,omitempty"`
+	At             Time    `json:"at"`
+	Delivery       string  `json:"delivery"`
+	Subscription   string  `json:"subscription"`
+	Event          string  `json:"event,omitempty"`
+	EventHandle    string  `json:"eventHandle,omitempty"`
+	Type           string  `json:"type"`
+	OrderKey       string  `json:"orderKey,omitempty"`
+	OrderKeyHandle string  `json:"orderKeyHandle,omitempty"`
+	Sequence       int64   `json:"sequence"`
+	Run            int     `json:"run"`
+	N              int     `json:"n"`      // attempt within the run
+	Status         int     `json:"status"` // 0: no answer
+	Error          string  `json:"error,omitempty"`
+	ErrorDetail    string  `json:"errorDetail,omitempty"`
+	Ms             float64 `json:"ms"`
+	RemoteIP       string  `json:"remoteIp,omitempty"`
+	State          string  `json:"state"` // of the run, after it
+	DueAt          *Time   `json:"dueAt,omitempty"`
+	Late           bool    `json:"late,omitempty"`
+	Replay         bool    `json:"replay,omitempty"`
 }
 
-func viewTail(t *tail.Attempt) tailView {
+func (v viewer) attempt(t *tail.Attempt) tailView {
 	a := &t.Attempt
-	v := tailView{
-		At: timeOf(a.At), Delivery: t.Delivery, Subscription: t.Subscription, Event: t.Event, Type: t.Item.Type.String(),
-		OrderKey: t.OrderKey, Sequence: t.Item.Seq, Run: t.Item.Run, N: a.N, Status: a.StatusCode, Error: a.Class.String(),
-		ErrorDetail: a.Err, Ms: ms(a.Total), RemoteIP: a.RemoteIP, State: t.Verdict.State.String(), Late: a.Late, Replay: a.Replay,
+	view := tailView{
+		At: timeOf(a.At), Delivery: t.Delivery, Subscription: t.Subscription, Type: t.Item.Type.String(),
+		Sequence: t.Item.Seq, Run: t.Item.Run, N: a.N, Status: a.StatusCode, Error: a.Class.String(),
+		ErrorDetail: v.line(a.Err, about{typ: t.Item.Type}), Ms: ms(a.Total), RemoteIP: a.RemoteIP, State: t.Verdict.State.String(), Late: a.Late, Replay: a.Replay,
 	}
+	view.Event, view.EventHandle = v.eventID(t.Event)
+	view.OrderKey, view.OrderKeyHandle = v.orderKey(t.OrderKey)
 	if t.Verdict.State == delivery.Pending {
-		v.DueAt = timeOrNone(t.Verdict.DueAt)
+		view.DueAt = timeOrNone(t.Verdict.DueAt)
 	}
-	return v
+	return view
 }
 
 // TailAttempts is GET /v1/tail: attempts as they happen, as server-sent events
@@ -75,6 +79,7 @@ func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 		return
 	}
 	defer a.Streams.Give(c.Tenant)
+	viewer := a.viewer(c)
 	heard := a.Tail.Open(f)
 	defer heard.Close()
 	out := stream.NewEvents(w, "text/event-stream")
@@ -84,7 +89,7 @@ func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 		return // the listener went away: nobody is left to tell
 	}
 	err = stream.Follow(r.Context(), out, heard.C(), func(t tail.Attempt) ([]byte, error) {
-		line, err := json.Marshal(viewTail(&t))
+		line, err := json.Marshal(viewer.attempt(&t))
 		if err != nil {
 			return nil, fmt.Errorf("attempt of %s: %w", t.Delivery, err)
 		}

@@ -3,8 +3,9 @@ package search
 import (
 	"fmt"
 	"net/http"
-	"net/url"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hookline/hookline/delivery"
@@ -61,9 +62,6 @@ func (r *Request) Hide(sub *subscriptions.Subscription) {
 		r.Header[http.CanonicalHeaderKey(name)] = []string{"***"}
 	}
 }
-
-// HideQuery takes out the query of the URL, which may hold a secret.
-func (r *Request) HideQuery() { r.URL = HideQuery(r.URL) }
 
 // HideQuery returns a URL with *** for its query and fragment, if it has any.
 func HideQuery(s string) string {
