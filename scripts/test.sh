@@ -55,6 +55,11 @@ need node nodejs "sealed bodies and vendors' samples are tested against it"
 need npm npm "a vendor's sample uses axios"
 need python3 python3 "a vendor's sample is in Python"
 need curl curl "a vendor's sample uses it"
+need php php-cli "a receiver of the guide is in PHP"
+if ! php -m | grep -qx pdo_sqlite; then
+	[ "$(id -u)" != 0 ] || DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends php-sqlite3 >/dev/null 2>&1
+	php -m | grep -qx pdo_sqlite || die "PHP's pdo_sqlite is missing (a receiver of the guide stores in it): install php-sqlite3"
+fi
 need chromium chromium "a page of a customer is shown in it"
 
 # What the developer's shell sets for a hub must not reach the hubs of tests.

@@ -52,10 +52,16 @@ byte[] Open(IHeaderDictionary headers, byte[] body)
     throw new CryptographicException("unknown encryption");
 }
 
-// OrderKey names what an event is about; sequence grows within it.
+// OrderKey names what an event is about; sequence grows within it. An id may be
+// a text or a number of any length, or null.
 string OrderKey(string type, JsonElement body)
 {
-    string Field(string name) => body.TryGetProperty(name, out var value) ? value.ToString() : "";
+    string Field(string name) => !body.TryGetProperty(name, out var value) ? "" : value.ValueKind switch
+    {
+        JsonValueKind.String => value.GetString()!.Trim(),
+        JsonValueKind.Number => value.GetRawText(), // as it is written: a double would round it
+        _ => "",
+    };
     var kind = type.Split('.')[0];
     if (kind == "cdr") return $"{type}/{Field("callID")}/{Field("partyId")}";
     string[] names = ["contactId", "chatId", "visitorId", "callID", "agentUUID", "agentID"];

@@ -52,7 +52,7 @@ public class Receiver {
   static byte[] open(Headers headers, byte[] body) throws Exception {
     String kind = header(headers, "X-Hookline-Encryption");
     if (kind.isEmpty()) return body;
-    byte[] raw = Base64.getDecoder().decode(field(body, "content"));
+    byte[] raw = Base64.getDecoder().decode(fields(body).get("content"));
     SecretKeySpec key = new SecretKeySpec(kind.equals("aes-128-ecb") ? Arrays.copyOf(SEAL_KEY, 16) : SEAL_KEY, "AES");
     switch (kind) {
       case "aes-256-gcm": { // nonce, text, tag; bound to the headers of this push
@@ -77,18 +77,58 @@ public class Receiver {
     }
   }
 
-  /** A field of the body as text, "" when absent. The JDK reads no JSON: use your own library here. */
-  static String field(byte[] body, String name) {
-    var m = Pattern.compile("\"" + name + "\"\\s*:\\s*\"?([^\",}\\s]*)").matcher(new String(body, StandardCharsets.UTF_8));
-    return m.find() ? m.group(1) : "";
+  static final Pattern TOKEN = Pattern.compile("\"(?:\\\\.|[^\"\\\\])*+\"|[{}\\[\\]:,]|[^\\s{}\\[\\]:,\"]+");
+
+  /** The texts and numbers of a JSON object, by name. The JDK reads no JSON: use your own library here. */
+  static Map<String, String> fields(byte[] body) {
+    Map<String, String> found = new HashMap<>();
+    var tokens = TOKEN.matcher(new String(body, StandardCharsets.UTF_8));
+    String before = "", name = "";
+    for (int depth = 0; tokens.find(); ) {
+      String token = tokens.group();
+      switch (token) {
+        case "{", "[" -> depth++;
+        case "}", "]" -> depth--;
+        case ":" -> name = before;
+        default -> {
+          boolean value = depth == 1 && !name.isEmpty(); // not inside of a value, where names may be the same
+          if (value && !token.equals(",") && !token.equals("null")) found.put(text(name), text(token).strip());
+        }
+      }
+      if (depth == 1 && !token.equals(":")) name = "";
+      before = token;
+    }
+    return found;
   }
 
-  /** What an event is about; sequence grows within it. */
+  /** What a token stands for: a number as it is written, a text without quotes and escapes. */
+  static String text(String token) {
+    if (!token.startsWith("\"")) return token;
+    StringBuilder out = new StringBuilder();
+    for (int i = 1; i < token.length() - 1; i++) {
+      char c = token.charAt(i);
+      if (c == '\\') {
+        switch (c = token.charAt(++i)) {
+          case 'u' -> { c = (char) Integer.parseInt(token.substring(i + 1, i + 5), 16); i += 4; }
+          case 'b' -> c = '\b';
+          case 'f' -> c = '\f';
+          case 'n' -> c = '\n';
+          case 'r' -> c = '\r';
+          case 't' -> c = '\t';
+        }
+      }
+      out.append(c);
+    }
+    return out.toString();
+  }
+
+  /** What an event is about; sequence grows within it. An id may be a text or a number of any length, or null. */
   static String orderKey(String event, byte[] body) {
+    Map<String, String> b = fields(body);
     String kind = event.split("\\.")[0];
-    if (kind.equals("cdr")) return event + "/" + field(body, "callID") + "/" + field(body, "partyId");
+    if (kind.equals("cdr")) return event + "/" + b.getOrDefault("callID", "") + "/" + b.getOrDefault("partyId", "");
     for (String name : new String[] {"contactId", "chatId", "visitorId", "callID", "agentUUID", "agentID"}) {
-      if (!field(body, name).isEmpty()) return kind + "/" + field(body, name);
+      if (!b.getOrDefault(name, "").isEmpty()) return kind + "/" + b.get(name);
     }
     return kind;
   }

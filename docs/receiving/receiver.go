@@ -105,15 +105,27 @@ func open(h http.Header, body []byte) ([]byte, error) {
 	return raw[:len(raw)-pad], nil
 }
 
-// orderKey names what an event is about; sequence grows within it.
+// orderKey names what an event is about; sequence grows within it. An id may be a
+// text or a number of any length, or null.
 func orderKey(event string, body []byte) string {
-	var b struct{ CallID, PartyId, AgentUUID, AgentID, ContactId, ChatId, VisitorId string }
-	_ = json.Unmarshal(body, &b)
+	var b map[string]any
+	numbers := json.NewDecoder(bytes.NewReader(body))
+	numbers.UseNumber() // as they are written: float64 would round them
+	_ = numbers.Decode(&b)
+	id := func(name string) string {
+		switch v := b[name].(type) {
+		case string:
+			return strings.TrimSpace(v)
+		case json.Number:
+			return v.String()
+		}
+		return ""
+	}
 	kind, _, _ := strings.Cut(event, ".")
 	if kind == "cdr" {
-		return event + "/" + b.CallID + "/" + b.PartyId
+		return event + "/" + id("callID") + "/" + id("partyId")
 	}
-	return kind + "/" + cmp.Or(b.ContactId, b.ChatId, b.VisitorId, b.CallID, b.AgentUUID, b.AgentID)
+	return kind + "/" + cmp.Or(id("contactId"), id("chatId"), id("visitorId"), id("callID"), id("agentUUID"), id("agentID"))
 }
 
 func receive(h http.Header, body []byte) int {

@@ -50,11 +50,19 @@ function open(headers, body) {
   return Buffer.concat([decipher.update(text), decipher.final()]);
 }
 
-// orderKey names what an event is about; sequence grows within it.
+// parse reads JSON with every number as the text that it is written as: Number
+// would round ids above 2^53.
+function parse(text) {
+  return JSON.parse(text.replace(/"(?:\\.|[^"\\])*"|-?\d[\d.eE+-]*/g, (token) => (token[0] === '"' ? token : `"${token}"`)));
+}
+
+// orderKey names what an event is about; sequence grows within it. An id may be
+// a text or a number of any length, or null.
 function orderKey(event, b) {
+  const id = (name) => (typeof b[name] === "string" ? b[name].trim() : "");
   const kind = event.split(".")[0];
-  if (kind === "cdr") return `${event}/${b.callID}/${b.partyId ?? ""}`;
-  return `${kind}/${b.contactId || b.chatId || b.visitorId || b.callID || b.agentUUID || b.agentID}`;
+  if (kind === "cdr") return `${event}/${id("callID")}/${id("partyId")}`;
+  return `${kind}/${["contactId", "chatId", "visitorId", "callID", "agentUUID", "agentID"].map(id).find((text) => text) ?? ""}`;
 }
 
 function receive(headers, body) {
@@ -65,7 +73,7 @@ function receive(headers, body) {
   const plain = open(headers, body).toString("utf8"); // throws when our key is wrong: 500, it shall come again
   const id = headers["webhook-id"], event = headers["x-hookline-event"];
   const sequence = Number(headers["x-hookline-sequence"]);
-  const key = orderKey(event, JSON.parse(plain));
+  const key = orderKey(event, parse(plain));
   // 3. The id: at least once means that some come twice.
   if (seen.has(id)) return 200;
   // 4. The order: what is older than what we know must not overwrite it.

@@ -1,5 +1,6 @@
 <?php
-// A receiver of Hookline's pushes for PHP 8 with the openssl extension.
+// A receiver of Hookline's pushes for PHP 8 with the extensions openssl and
+// pdo_sqlite (Debian: php-cli, php-sqlite3).
 //
 //   COMPANY_ID=demo APP_KEY=… ENCRYPTION_KEY=… php -S 127.0.0.1:9000 receiver.php
 
@@ -37,16 +38,18 @@ function unseal(array $headers, string $body): string|false
     return false;
 }
 
-// orderKey names what an event is about; sequence grows within it.
+// orderKey names what an event is about; sequence grows within it. An id may be
+// a text or a number of any length, or null.
 function orderKey(string $event, array $b): string
 {
+    $id = fn(string $name): string => is_string($b[$name] ?? null) || is_int($b[$name] ?? null) ? trim((string) $b[$name]) : '';
     $kind = explode('.', $event)[0];
     if ($kind === 'cdr') {
-        return $event . '/' . $b['callID'] . '/' . ($b['partyId'] ?? '');
+        return $event . '/' . $id('callID') . '/' . $id('partyId');
     }
     foreach (['contactId', 'chatId', 'visitorId', 'callID', 'agentUUID', 'agentID'] as $name) {
-        if (($b[$name] ?? '') !== '') {
-            return $kind . '/' . $b[$name];
+        if ($id($name) !== '') {
+            return $kind . '/' . $id($name);
         }
     }
     return $kind;
@@ -67,7 +70,7 @@ function receive(array $headers, string $body): int
         return 500; // our key is wrong: it shall come again
     }
     $sequence = (int) $headers['x-hookline-sequence'];
-    $key = orderKey($headers['x-hookline-event'], json_decode($plain, true));
+    $key = orderKey($headers['x-hookline-event'], json_decode($plain, true, 512, JSON_BIGINT_AS_STRING));
 
     // PHP forgets all between requests, so the database decides. In one
     // transaction, with what you store of the event itself:

@@ -59,12 +59,18 @@ def unseal(headers, body):
 
 
 def order_key(event, b):
-    """What an event is about; sequence grows within it."""
+    """What an event is about; sequence grows within it.
+
+    An id may be a text or a number of any length, or null.
+    """
+    def id(name):
+        return b[name].strip() if isinstance(b.get(name), str) else ""
+
     kind = event.split(".")[0]
     if kind == "cdr":
-        return f"{event}/{b.get('callID')}/{b.get('partyId', '')}"
+        return f"{event}/{id('callID')}/{id('partyId')}"
     names = ("contactId", "chatId", "visitorId", "callID", "agentUUID", "agentID")
-    return f"{kind}/{next((b[n] for n in names if b.get(n)), '')}"
+    return f"{kind}/{next(filter(None, map(id, names)), '')}"
 
 
 def receive(headers, body):
@@ -77,7 +83,7 @@ def receive(headers, body):
     plain = unseal(headers, body)  # raises when our key is wrong: 500, it shall come again
     id, event = headers["webhook-id"], headers["X-Hookline-Event"]
     sequence = int(headers["X-Hookline-Sequence"])
-    key = order_key(event, json.loads(plain))
+    key = order_key(event, json.loads(plain, parse_int=str, parse_float=str))  # numbers as they are written
     with lock:
         # 3. The id: at least once means that some come twice.
         if id in seen:

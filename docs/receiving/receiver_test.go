@@ -75,8 +75,11 @@ func start(t *testing.T, name string, args ...string) *program {
 	require.NoError(t, err)
 
 	ctx, stop := context.WithCancel(context.Background())
+	for i := range args {
+		args[i] = strings.Replace(args[i], "PORT", port, 1)
+	}
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "PORT="+port, "COMPANY_ID=demo", "APP_KEY="+ourAppKey, "ENCRYPTION_KEY="+base64.StdEncoding.EncodeToString(ourSealKey))
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir(), "PORT="+port, "COMPANY_ID=demo", "APP_KEY="+ourAppKey, "ENCRYPTION_KEY="+base64.StdEncoding.EncodeToString(ourSealKey))
 	p := &program{url: "http://" + addr, lines: make(chan string, 100), err: &bytes.Buffer{}}
 	cmd.Stderr = p.err
 	out, err := cmd.StdoutPipe()
@@ -148,6 +151,7 @@ func TestReceivers(t *testing.T) {
 		{"Node", "node", []string{"receiver.mjs"}, true},
 		{"Python", "python3", []string{"receiver.py"}, exec.Command("python3", "-c", "import cryptography").Run() == nil},
 		{"Java", "java", []string{"Receiver.java"}, true},
+		{"PHP", "php", []string{"-S", "127.0.0.1:PORT", "receiver.php"}, true},
 	} {
 		if _, err := exec.LookPath(r.runtime); err != nil {
 			t.Logf("%s is not on this machine", r.language)
@@ -254,7 +258,56 @@ func testReceiver(t *testing.T, p *program, sealed bool) {
 		}
 	}
 
+	testOrderKeys(t, p)
+
 	// Nothing of all this was applied: the next line is of the next event.
 	h.Send(`{"type":"cdr.call","data":{"callID":"last"}}`)
 	require.Contains(t, p.line(t), `"callID":"last"`)
+}
+
+// testOrderKeys posts pairs of pushes, the second with the lower number: it is
+// outdated just when both are about the same.
+func testOrderKeys(t *testing.T, p *program) {
+	pushes := 0
+	word := func(typ, body string, sequence int) string {
+		pushes++
+		id := fmt.Sprint("dlv_order_", pushes)
+		h := http.Header{}
+		m := signing.Message{ID: id, CompanyID: "demo", At: time.Now().UnixMilli(), RandomCode: "0011223344556677", Body: []byte(body)}
+		signing.Sign(h, &m, ourAppKey)
+		for name, v := range h { // Sign's spelling beside Go's
+			delete(h, name)
+			h[http.CanonicalHeaderKey(name)] = v
+		}
+		h.Set("X-Hookline-Event", typ)
+		h.Set("X-Hookline-Sequence", strconv.Itoa(1<<50+sequence))
+		require.Equal(t, 200, p.post(t, h, []byte(body)), body)
+		line := p.line(t)
+		require.Contains(t, line, id)
+		return strings.Fields(line)[0]
+	}
+	for i, c := range []struct{ typ, first, second, want string }{
+		{"call.held", `{"callID":1001}`, `{"callID":1002}`, "applied"},
+		{"call.held", `{"callID":1003}`, `{"callID":"1003"}`, "outdated"},
+		{"call.held", `{"callID":9007199254740993}`, `{"callID":9007199254740992}`, "applied"},
+		{"call.held", `{"callID":123456789012345678901234567890}`, `{"callID":123456789012345678901234567891}`, "applied"},
+		{"call.held", `{"callID":9007199254740995}`, `{"callID":"9007199254740995"}`, "outdated"},
+		{"call.held", `{"callID":"a b, c"}`, `{"callID":"a b, d"}`, "applied"},
+		{"call.held", `{"callID":"a b, e"}`, `{"callID": " a b, e "}`, "outdated"},
+		{"call.held", `{"contactId":null,"callID":"n1"}`, `{"contactId":null,"callID":"n2"}`, "applied"},
+		{"call.held", `{"contactId":null,"callID":"n3"}`, `{"callID":"n3"}`, "outdated"},
+		{"call.held", `{"data":{"callID":"x"},"callID":"o1"}`, `{"data":{"callID":"x"},"callID":"o2"}`, "applied"},
+		{"call.held", `{"callID":"o3","data":{"callID":"x"}}`, `{"callID":"o3","data":{"callID":"y"}}`, "outdated"},
+		{"call.held", `{"list":[{"callID":"x"},"callID"],"callID":"l1"}`, `{"list":[{"callID":"x"},"callID"],"callID":"l2"}`, "applied"},
+		{"call.held", `{"note":"\"callID\":\"x\"","callID":"q1"}`, `{"note":"\"callID\":\"x\"","callID":"q2"}`, "applied"},
+		{"call.held", `{"callID":"e\"1"}`, `{"callID":"e\"2"}`, "applied"},
+		{"call.held", `{"callID":"M\u00fc 7"}`, `{"callID":"Mü 7"}`, "outdated"},
+		{"call.held", `{"note":"costs 12, or 3","callID":"t1"}`, `{"note":"costs 12, or 3","callID":"t2"}`, "applied"},
+		{"agent.status", `{"agentUUID":null,"agentID":7}`, `{"agentUUID":"","agentID":8}`, "applied"},
+		{"cdr.party", `{"callID":5,"partyId":null}`, `{"callID":"5"}`, "outdated"},
+		{"cdr.party", `{"callID":6,"partyId":1}`, `{"callID":6,"partyId":2}`, "applied"},
+	} {
+		require.Equal(t, "applied", word(c.typ, c.first, 2*i+1), c.first)
+		require.Equal(t, c.want, word(c.typ, c.second, 2*i), "%s after %s", c.second, c.first)
+	}
 }
