@@ -23,7 +23,7 @@ const module = "github.com/hookline/hookline"
 var layers = [][]string{
 	{"hub/fair"},
 	{"hub/event", "hub/access", "hub/audit", "hub/problem", "hub/openapi", "hub/stream", "signing", "migrations", "docs/*", "hub/hubtest/pgserver", "hub/hubtest/rabbitserver", "hub/hubtest/sqlitetest"}, // they import nothing of ours
-	{"hub/hubtest/pgtest", "hub/hubtest/rabbittest"},
+	{"hub/record", "hub/hubtest/pgtest", "hub/hubtest/rabbittest"},
 	{"subscriptions", "hub/directory"},
 	{"delivery"},
 	{"hub/ingest", "hub/recording", "hub/search", "hub/tail", "hub/live", "hub/report"},

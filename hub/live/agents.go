@@ -5,59 +5,51 @@ import (
 	"slices"
 
 	"github.com/hookline/hookline/hub/directory"
+	"github.com/hookline/hookline/hub/record"
 )
 
-// StaleCall is after how long without an event a call is over, in ms, where a
-// tenant has not set it.
+// StaleCall is after how many ms without an event a call counts as over, for tenants that
+// have not set it.
 const StaleCall = 12 * 60 * 60 * 1000
 
-// SeenAgent is an agent with what its statuses say.
+// SeenAgent is an agent whom events name, with what its statuses say.
 type SeenAgent struct {
 	Agent
 	AgentState
 }
 
-// AgentState is the state that an agent is in, and since when, from its last status.
+// AgentState is the state that an agent is in, and since when, as its last status says.
+// Times are Unix ms.
 type AgentState struct {
-	State
+	record.State
 
-	First    int64  `db:"first_at"` // Unix ms of the earliest event that names it
-	Statuses bool   `db:"statuses"` // it had some
+	First    int64  `db:"first_at"` // of the earliest event that names the agent
+	Statuses bool   `db:"statuses"` // the agent has a status; without one, all below is 0 but FreedAt
 	LoginAt  int64  `db:"login_at"` // since when each code is what it is
 	ReasonAt int64  `db:"reason_at"`
 	WorkAt   int64  `db:"work_at"`
-	LoggedAt int64  `db:"logged_at"` // since when it is logged in; 0: it is not
-	ReadyAt  int64  `db:"ready_at"`  // when its work status last became 1; 0: never
-	FreedAt  int64  `db:"freed_at"`  // of one without: the latest end of its parties in calls that are not among the facts
+	LoggedAt int64  `db:"logged_at"` // since when the agent is logged in; 0: it is not
+	ReadyAt  int64  `db:"ready_at"`  // when the work status last became 1; 0: never
+	FreedAt  int64  `db:"freed_at"`  // of an agent without a status: the latest end of its parties in calls that are not among the facts
 	CallID   string `db:"call_id"`
 	CallType int64  `db:"call_type"`
 }
 
-// Row of a board.
+// Row is an agent on a board.
 type Row struct {
 	SeenAgent
 	Counters
 
 	ClientType  string
 	Departments []string
-	Number      string // of the customer of the current call
-	Current     *Call  // what is known of that call; nil: its id at most
-	// Since when it has its part in that call, or, when no event says, its work status.
-	CallSince int64
-	Listed    *directory.Agent // what the directory says; nil: nothing
-	Parties   int64            // its parties in calls that go on
+	Number      string           // of the customer of the current call
+	Current     *Call            // the current call; nil: at most its id is known
+	CallSince   int64            // when the agent's part in that call began, else when the work status changed
+	Listed      *directory.Agent // what the directory says; nil: nothing
+	Parties     int64            // its parties in calls that go on
 }
 
-// LoggedIn says whether the agent is.
-func (s State) LoggedIn() bool { return s.Login == 1 || s.Login == 2 || s.Login == 98 }
-
-// OnCall says whether the agent has to do with a call.
-func (s State) OnCall() bool { return s.Work >= 5 && s.Work <= 8 }
-
-// OnBreak says whether the agent is.
-func (s State) OnBreak() bool { return s.Login == 2 && s.Reason >= 11 && s.Reason <= 18 }
-
-// MaxChats that the agent takes at a time; -1: no bound.
+// MaxChats returns how many chats the agent takes at a time; -1: any number.
 func (r *Row) MaxChats() int64 {
 	if r.Listed == nil {
 		return 1
@@ -65,8 +57,8 @@ func (r *Row) MaxChats() int64 {
 	return int64(r.Listed.MaxConcurrentChats)
 }
 
-// Since is when the agent became available, or, when it is not online, when that
-// began; 0: nothing was ever heard of it.
+// Since returns when the agent became available, or, if it is not online, when that began;
+// 0: no event says.
 func (r *Row) Since() int64 {
 	if r.Login == 1 {
 		return max(r.LoginAt, r.ReadyAt)
@@ -80,99 +72,69 @@ type AgentBoard struct {
 	Inbound, Outbound int64 // calls that go on
 }
 
-// Moment that a board is about, in Unix ms; From <= t < To is its day.
+// Moment is what a board is about: now, and its day, From <= t < To. All are Unix ms.
 type Moment struct{ Now, From, To int64 }
 
-// leg is a party of an agent in a call: its state, and, when it is over, its end.
+// leg is a party of an agent in a call, with its end.
 type leg struct {
 	call  *Call
 	party *Party
-	end   int64 // Unix ms; Open: it goes on
+	end   int64 // Unix ms; record.Open: it goes on
 }
 
-// workRank is the order in which states count that changed at one time.
+// workRank is the order in which work statuses count when they changed at the same time:
+// talking, held, ringing, dialing.
 var workRank = []int64{7, 8, 6, 5}
 
-// NewAgentBoard makes the agents' part of the board of a moment. stale is after how long without an event,
-// in ms, a call is over.
+// NewAgentBoard makes the agents' part of the board of a moment. A call without events for
+// stale milliseconds counts as over.
 func NewAgentBoard(m Moment, stale int64, seen []SeenAgent, calls []*Call, d *directory.Directory) AgentBoard {
-	var b AgentBoard
-	counts := map[string]*Counters{}
-	legs := map[string][]leg{} // by agent: those that go on; of one who never told its state all
-	silent, anySilent := map[string]bool{}, false
-	byID := map[string]*Call{} // those that agents may have to do with
+	// What the statuses leave open decides what has to be known of the calls.
+	withoutStatus := map[string]bool{}
+	byID := map[string]*Call{} // the calls that statuses name
 	for i := range seen {
 		if !seen[i].Statuses {
-			silent[seen[i].Key], anySilent = true, true
+			withoutStatus[seen[i].Key] = true
 		}
 		if seen[i].CallID != "" {
 			byID[seen[i].CallID] = nil
 		}
 	}
+
+	var b AgentBoard
+	counts := map[string]*Counters{}
+	legs := map[string][]leg{} // by agent: those that go on; of agents without a status, all
 	for _, c := range calls {
-		if _, wanted := byID[c.ID]; wanted {
+		if _, named := byID[c.ID]; named {
 			byID[c.ID] = c
 		}
 		c.Count(m.From, m.To, counts)
+
 		goesOn := c.Live(m.Now, stale)
 		if goesOn {
-			switch c.Direction() {
-			case 2:
-				b.Inbound++
-			case 3:
-				b.Outbound++
-			}
+			b.countCall(c)
 		}
-		if !goesOn && !anySilent {
-			continue
-		}
-		for _, p := range c.parties() {
-			agent := p.agent()
-			if agent == "" || p.First == 0 {
-				continue
-			}
-			l := leg{c, p, Open}
-			if !goesOn || p.released() {
-				l.end = p.end(c)
-			}
-			if l.end == Open || silent[agent] {
-				legs[agent] = append(legs[agent], l)
-			}
+		if goesOn || len(withoutStatus) > 0 {
+			addLegs(legs, c, goesOn, withoutStatus)
 		}
 	}
-	seen = slices.Clip(seen) // it belongs to the facts, which others read
-	names := make(map[string]bool, len(seen))
-	for _, s := range seen {
-		names[s.UUID] = true
-	}
-	for _, a := range d.Agents() {
-		if !names[a.AgentUUID] {
-			seen = append(seen, SeenAgent{Agent: Agent{Key: AgentKey(a.AgentUUID, ""), UUID: a.AgentUUID}})
-		}
-	}
-	rows := make([]*Row, 0, len(seen))
-	for _, s := range seen {
-		r := &Row{SeenAgent: s, ClientType: "Unknown"}
-		r.Agent = s.With(d)
-		if known := d.Agent(s.UUID); known != nil {
-			r.Listed, r.Departments = known, known.DepartmentIDs
-			if known.ClientType != "" {
-				r.ClientType = known.ClientType
-			}
-		}
+
+	// A row for each agent that events name or the directory lists.
+	seen = withListed(seen, d)
+	rows := make([]*Row, len(seen))
+	for i := range seen {
+		s := &seen[i]
+		r := newRow(s, d)
 		if c := counts[s.Key]; c != nil {
 			r.Counters = *c
 		}
-		for _, l := range legs[s.Key] {
-			if l.end == Open {
-				r.Parties++
-			}
-		}
-		r.settle(legs[s.Key])
-		r.current(legs[s.Key], byID)
-		rows = append(rows, r)
+		r.setParties(legs[s.Key])
+		r.setState(legs[s.Key])
+		r.setCurrentCall(legs[s.Key], byID)
+		rows[i] = r
 	}
-	slices.SortFunc(rows, CompareRows)
+
+	slices.SortFunc(rows, CompareRows) // pointers: rows are large
 	b.Rows = make([]Row, len(rows))
 	for i, r := range rows {
 		b.Rows[i] = *r
@@ -180,59 +142,126 @@ func NewAgentBoard(m Moment, stale int64, seen []SeenAgent, calls []*Call, d *di
 	return b
 }
 
-// end of a party that is over.
-func (p *Party) end(c *Call) int64 { return cmp.Or(p.ends(), c.ends()) }
+// countCall counts a call that goes on.
+func (b *AgentBoard) countCall(c *Call) {
+	switch c.Direction() {
+	case record.Inbound:
+		b.Inbound++
+	case record.Outbound:
+		b.Outbound++
+	}
+}
 
-// workAt is what legs show at a moment, and which of them; 1 and nil: none goes on.
-func workAt(legs []leg, at int64) (work int64, of *leg) {
+// addLegs adds the parties of agents in a call: those that go on, and all of agents
+// without a status.
+func addLegs(legs map[string][]leg, c *Call, goesOn bool, withoutStatus map[string]bool) {
+	for _, p := range c.parties() {
+		agent := p.agent()
+		if agent == "" || p.First == 0 {
+			continue
+		}
+
+		l := leg{call: c, party: p, end: record.Open}
+		if !goesOn || p.released() {
+			l.end = p.endedAt(c)
+		}
+		if l.end == record.Open || withoutStatus[agent] {
+			legs[agent] = append(legs[agent], l)
+		}
+	}
+}
+
+// withListed adds the agents of the directory whom no event names.
+func withListed(seen []SeenAgent, d *directory.Directory) []SeenAgent {
+	named := make(map[string]bool, len(seen))
+	for i := range seen {
+		named[seen[i].UUID] = true
+	}
+
+	all := slices.Clip(seen) // it belongs to the facts, which others read
+	for _, a := range d.Agents() {
+		if !named[a.AgentUUID] {
+			all = append(all, SeenAgent{Agent: Agent{Key: record.AgentKey(a.AgentUUID, ""), UUID: a.AgentUUID}})
+		}
+	}
+	return all
+}
+
+// newRow makes the row of an agent, without what calls say.
+func newRow(s *SeenAgent, d *directory.Directory) *Row {
+	r := &Row{SeenAgent: *s, ClientType: "Unknown"}
+	r.Agent = s.With(d)
+	if listed := d.Agent(s.UUID); listed != nil {
+		r.Listed = listed
+		r.Departments = listed.DepartmentIDs
+		r.ClientType = cmp.Or(listed.ClientType, r.ClientType)
+	}
+	return r
+}
+
+// setParties counts the agent's parties that go on.
+func (r *Row) setParties(legs []leg) {
+	for i := range legs {
+		if legs[i].end == record.Open {
+			r.Parties++
+		}
+	}
+}
+
+// workAt returns the work status that an agent's legs show at a moment, and the leg that
+// shows it: the one whose state changed last. 1 and nil: none of them goes on then.
+func workAt(legs []leg, at int64) (work int64, shown *leg) {
 	work = 1
 	changed := int64(0)
 	for i := range legs {
 		l := &legs[i]
 		is, since := l.party.state(at)
-		if is == 0 || l.end <= at && l.end != Open {
+		over := l.end != record.Open && l.end <= at
+		if is == 0 || over {
 			continue
 		}
-		if of == nil || since > changed || since == changed && slices.Index(workRank, is) < slices.Index(workRank, work) {
-			work, changed, of = is, since, l
+		if shown == nil || since > changed || since == changed && slices.Index(workRank, is) < slices.Index(workRank, work) {
+			work = is
+			changed = since
+			shown = l
 		}
 	}
-	return work, of
+	return work, shown
 }
 
-// settle gives an agent who never told its state the one that its calls show.
-func (r *Row) settle(legs []leg) {
+// setState gives an agent without a status the state that its calls show.
+func (r *Row) setState(legs []leg) {
 	if r.Statuses || r.First == 0 {
 		return
 	}
-	r.State, r.LoginAt, r.LoggedAt = State{Login: 1}, r.First, r.First
-	changes := []int64{r.First, r.FreedAt}
-	for i := range legs {
-		for _, c := range legs[i].party.Changes {
-			changes = append(changes, c.At)
-		}
-		if legs[i].end != Open {
-			changes = append(changes, legs[i].end)
-		}
-	}
-	changes = slices.DeleteFunc(changes, func(at int64) bool { return at < r.First })
-	slices.Sort(changes)
-	r.Work, _ = workAt(legs, Open)
-	shows := func(at int64) int64 {
-		work, of := workAt(legs, at)
-		if of == nil && at < r.FreedAt {
-			return -1 // it had others
+	r.State = record.State{Login: 1}
+	r.LoginAt = r.First
+	r.LoggedAt = r.First
+	r.Work, _ = workAt(legs, record.Open)
+
+	// shown is the work status at a moment; -1 while calls that are not among the facts
+	// may have shown any.
+	shown := func(at int64) int64 {
+		work, l := workAt(legs, at)
+		if l == nil && at < r.FreedAt {
+			return -1
 		}
 		return work
 	}
-	for _, at := range slices.Backward(changes) {
-		if shows(at) != r.Work {
+
+	// The moments at which the work status may have changed, back to the one since which
+	// it is what it is now.
+	moments := r.moments(legs)
+	for _, at := range slices.Backward(moments) {
+		if shown(at) != r.Work {
 			break
 		}
 		r.WorkAt = at
 	}
-	for _, at := range slices.Backward(changes) {
-		if shows(at) == 1 {
+
+	// And back to the one at which it last became 1.
+	for _, at := range slices.Backward(moments) {
+		if shown(at) == 1 {
 			r.ReadyAt = at
 		} else if r.ReadyAt > 0 {
 			break
@@ -240,31 +269,55 @@ func (r *Row) settle(legs []leg) {
 	}
 }
 
-// current call: what the last status says of it, else the calls.
-func (r *Row) current(legs []leg, calls map[string]*Call) {
-	id, typ := r.CallID, r.CallType
+// moments returns when the work status of an agent without a status may have changed, in
+// ascending order.
+func (r *Row) moments(legs []leg) []int64 {
+	all := []int64{r.First, r.FreedAt}
+	for i := range legs {
+		for _, c := range legs[i].party.Changes {
+			all = append(all, c.At)
+		}
+		if legs[i].end != record.Open {
+			all = append(all, legs[i].end)
+		}
+	}
+	all = slices.DeleteFunc(all, func(at int64) bool { return at < r.First })
+	slices.Sort(all)
+	return all
+}
+
+// setCurrentCall sets the call that the agent is in: the one that the last status names,
+// else the one that its legs show.
+func (r *Row) setCurrentCall(legs []leg, byID map[string]*Call) {
+	id, callType := r.CallID, record.Direction(r.CallType)
 	r.CallID, r.CallType = "", 0
-	if r.Work < 5 || r.Work > 8 {
+	if !r.OnCall() {
 		return
 	}
-	c := calls[id]
+
+	c := byID[id]
 	if id == "" {
-		if _, l := workAt(legs, Open); l != nil {
-			c, id = l.call, l.call.ID
+		if _, l := workAt(legs, record.Open); l != nil {
+			id = l.call.ID
+			c = l.call
 		}
 	}
-	r.CallID, r.CallSince = id, r.WorkAt
-	if c != nil {
-		r.Current, r.Number, r.CallType = c, c.Number(), c.Direction()
-		began := int64(0)
-		for _, p := range c.parties() {
-			if p.agent() == r.Key {
-				began = earliest(began, p.First)
-			}
+	r.CallID = id
+	r.CallType = callType
+	r.CallSince = r.WorkAt
+	if c == nil {
+		return
+	}
+
+	// What the facts know of that call.
+	r.Current = c
+	r.Number = c.Number()
+	r.CallType = cmp.Or(callType, c.Direction())
+	began := int64(0)
+	for _, p := range c.parties() {
+		if p.agent() == r.Key {
+			began = earliest(began, p.First)
 		}
-		r.CallSince = cmp.Or(began, r.WorkAt)
 	}
-	if typ >= 1 && typ <= 3 {
-		r.CallType = typ
-	}
+	r.CallSince = cmp.Or(began, r.WorkAt)
 }

@@ -2,20 +2,20 @@ package live
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/hookline/hookline/hub/directory"
+	"github.com/hookline/hookline/hub/record"
 )
 
-// Board is what there is at a moment, and what there was so far today: agents,
-// contacts that wait, calls, chats. It holds instants, not lengths of time, so that it
-// serves for later moments too until something happens. It is shared: nobody changes it.
+// Board is what there is at a moment, and what there was so far today: agents, contacts
+// that wait, calls, chats. It holds instants, not lengths of time, so that it serves for
+// later moments too until something happens. It is shared: nobody changes it.
 type Board struct {
 	Moment
 	AgentBoard
 
-	Waiting   []WaitRow  // that wait now, in no order
+	Waiting   []WaitRow  // contacts that wait now, in no order
 	Today     []CallRow  // calls of today, and those that go on; in no order
 	Answered  []Answered // parties of agents, established today; in no order
 	ActiveNow int        // calls that go on
@@ -23,27 +23,27 @@ type Board struct {
 	set        Settings
 	facts      *Facts
 	directory  *directory.Directory
-	validUntil int64 // Unix ms: before it, and not before Now, all this holds
+	validUntil int64 // Unix ms: from Now until before it all this holds
 	rows       map[string]*Row
-	chats      []openChat  // that go on or wait
+	chats      []openChat
 	departures []departure // of the last hours, by when they left the queue
 	endings    []*Chat     // that were abandoned or switched, by their end
 	handled    map[string]int
 }
 
-// Waiting is a contact in a queue.
+// WaitRow is a contact that waits in a queue now.
 type WaitRow struct {
 	ID         string // callID or chatId
 	Media      string // call, chat
 	Queue      string
 	Since      int64  // Unix ms
-	GroupID    string // of the event, else of the queue in the directory; "" none
+	GroupID    string // of the event, else of the queue in the directory
 	Group      string // its name, else its id
 	Department string
 	AgentUUID  string // to whom it is routed; "" nobody
-	Agent      *Row   // the same, when the board has it
+	Agent      *Row   // the same agent, if the board has it
 	Strategy   string
-	CallType   int64 // 1 internal, 2 inbound, 3 outbound, 0 unknown
+	CallType   int64 // record.Internal, Inbound, Outbound; 0 unknown
 	Campaign   string
 	DID        string
 	Ringing    bool // at an agent
@@ -52,30 +52,30 @@ type WaitRow struct {
 	Identity   string // contactIdentityId
 }
 
-// CallRow is a call of which events or its main record tell.
+// CallRow is a call that events or a main record tell of.
 type CallRow struct {
 	ID        string
 	At        int64 // Unix ms, its earliest time
-	Today     bool  // that lies in today
-	Live      bool  // it goes on
-	Direction int64 // 1 internal, 2 inbound, 3 outbound, 0 unknown
+	Today     bool  // At lies in today
+	Live      bool  // the call goes on
+	Direction int64 // record.Internal, Inbound, Outbound; 0 unknown
 	DID       string
 	Agents    []*Row
 }
 
-// Answered is a party of an agent that was established.
+// Answered is a party of an agent that was established today.
 type Answered struct {
 	Agent     *Row
 	Call      string
 	At        int64 // Unix ms, its earliest time
-	Direction int64 // 1 internal, 2 inbound, 3 outbound, 0 unknown
+	Direction int64 // record.Internal, Inbound, Outbound; 0 unknown
 	DID       string
 
-	began int64 // while it lasts: when it was established
-	talk  int64 // s, when it does not
+	began int64 // while it lasts: when it was established; 0 when it is over
+	talk  int64 // s, when it is over
 }
 
-// Seconds that the party has been talking so far.
+// Seconds returns for how long the party has been talking so far.
 func (a *Answered) Seconds(now int64) int64 {
 	if a.began > 0 {
 		return max(0, now-a.began) / 1000
@@ -87,7 +87,7 @@ func (a *Answered) Seconds(now int64) int64 {
 type openChat struct {
 	*Chat
 	state      ChatState
-	agent      string // handler
+	agent      string // who handles it
 	bot        bool
 	department string
 }
@@ -99,38 +99,41 @@ type departure struct {
 }
 
 // NewBoard makes the board of a moment.
-func NewBoard(m Moment, s *Facts, set Settings, d *directory.Directory) *Board {
+func NewBoard(m Moment, f *Facts, set Settings, d *directory.Directory) *Board {
 	set = set.filled()
-	p := &Board{
-		Moment: m, AgentBoard: NewAgentBoard(m, set.StaleCall, s.Agents, s.Calls, d), set: set, facts: s, directory: d,
+	b := &Board{
+		Moment: m, AgentBoard: NewAgentBoard(m, set.StaleCall, f.Agents, f.Calls, d), set: set, facts: f, directory: d,
 		validUntil: m.To, rows: map[string]*Row{}, handled: map[string]int{},
+		// Made at once, as there may be many of each.
+		Waiting:  make([]WaitRow, 0, f.waiting()),
+		Today:    make([]CallRow, 0, len(f.Calls)),
+		Answered: make([]Answered, 0, len(f.Calls)),
 	}
-	p.Waiting = make([]WaitRow, 0, s.waiting())
-	for i := range p.Rows {
-		p.rows[p.Rows[i].Key] = &p.Rows[i]
+	for i := range b.Rows {
+		b.rows[b.Rows[i].Key] = &b.Rows[i]
 	}
-	p.Today, p.Answered = make([]CallRow, 0, len(s.Calls)), make([]Answered, 0, len(s.Calls))
-	one := make([]*Row, len(s.Calls)) // room for the agents of each call
-	for i, c := range s.Calls {
-		p.addCall(c, one[i:i:i+1])
+
+	agents := make([]*Row, len(f.Calls)) // room for one agent of each call
+	for i, c := range f.Calls {
+		b.addCall(c, agents[i:i:i+1])
 	}
-	for _, c := range s.Chats {
-		p.addChat(c)
+
+	for _, c := range f.Chats {
+		b.addChat(c)
 	}
-	slices.SortFunc(p.departures, func(a, b departure) int { return cmp.Compare(a.at, b.at) })
-	slices.SortFunc(p.endings, func(a, b *Chat) int { return cmp.Compare(a.summary().ended.At, b.summary().ended.At) })
-	return p
+	slices.SortFunc(b.departures, func(x, y departure) int { return cmp.Compare(x.at, y.at) })
+	slices.SortFunc(b.endings, func(x, y *Chat) int { return cmp.Compare(x.summary().ended.At, y.summary().ended.At) })
+	return b
 }
 
-// waiting is how many contacts are in a queue, or were when their
-// events stopped: room for them is made at once.
-func (s *Facts) waiting() (n int) {
-	for _, c := range s.Calls {
-		if runningWait(c.waits()) != nil {
+// waiting returns how many contacts are in a queue, or were when their events stopped.
+func (f *Facts) waiting() (n int) {
+	for _, c := range f.Calls {
+		if c.currentWait() != nil {
 			n++
 		}
 	}
-	for _, c := range s.Chats {
+	for _, c := range f.Chats {
 		if runningWait(c.summary().waits) != nil {
 			n++
 		}
@@ -138,369 +141,174 @@ func (s *Facts) waiting() (n int) {
 	return n
 }
 
-// Row of an agent by its key; nil: the board does not have it.
-func (p *Board) Row(key string) *Row { return p.rows[key] }
+// Row returns the row of an agent by its key; nil: the board does not have it.
+func (b *Board) Row(key string) *Row { return b.rows[key] }
 
-// Directory is what the board was made with.
-func (p *Board) Directory() *directory.Directory { return p.directory }
+// Directory returns the directory that the board was made with.
+func (b *Board) Directory() *directory.Directory { return b.directory }
 
-// expires at a moment that is to come.
-func (p *Board) expires(at int64) {
-	if at > p.Now {
-		p.validUntil = min(p.validUntil, at)
+// expire makes the board invalid from a moment on, if that is still to come.
+func (b *Board) expire(at int64) {
+	if at > b.Now {
+		b.validUntil = min(b.validUntil, at)
 	}
 }
 
-func (p *Board) today(at int64) bool { return at > 0 && at >= p.From && at < p.To }
+// today reports whether an instant lies in the board's day; 0 is no instant.
+func (b *Board) today(at int64) bool { return at > 0 && at >= b.From && at < b.To }
 
-func (p *Board) addCall(c *Call, agents []*Row) {
-	over := c.over()
-	if !over {
-		p.expires(c.Latest + p.set.StaleCall)
-	}
-	goesOn := c.Live(p.Now, p.set.StaleCall)
+// addCall adds a call. agents is room for those who have a part in it.
+func (b *Board) addCall(c *Call, agents []*Row) {
+	goesOn := c.Live(b.Now, b.set.StaleCall)
 	if goesOn {
-		p.ActiveNow++
+		b.ActiveNow++
 	}
-	if wait := c.currentWait(); wait != nil && !over && p.Now-c.Latest < p.set.StaleCall {
-		w := p.waitRow(wait)
-		if w.CallType == 0 {
-			w.CallType = c.Direction()
-		}
-		for _, leg := range c.parties() {
-			if work, _ := leg.state(Open); work == 6 && goesOn && !leg.released() && leg.agent() != "" && leg.Role != "Customer" {
-				w.Ringing = true
-			}
-		}
-		p.Waiting = append(p.Waiting, w)
+	if !c.over() {
+		b.expire(c.Latest + b.set.StaleCall)
+		b.addWaitingCall(c, goesOn)
 	}
-	row := CallRow{ID: c.ID, Live: goesOn, Direction: c.Direction(), DID: c.Gateway(), Agents: agents}
-	if c.Known {
-		row.At = c.First
-	}
-	if c.Main != nil {
-		row.At = earliest(row.At, c.Main.Start)
-	}
-	row.Today = (c.Known || c.Main != nil) && p.today(row.At)
+
+	row := CallRow{ID: c.ID, At: c.startedAt(), Live: goesOn, Direction: c.Direction(), DID: c.Gateway(), Agents: agents}
+	row.Today = b.today(row.At)
 	counts := row.Today || goesOn
-	for _, leg := range c.parties() {
-		agent := p.rows[leg.agent()]
-		if counts && leg.ofAgent() {
-			row.add(agent)
+	for _, p := range c.parties() {
+		agent := b.rows[p.agent()]
+		if counts && p.ofAgent() {
+			row.addAgent(agent)
 		}
 		if agent != nil {
-			p.addParty(c, leg, agent, &row)
+			b.addAnswered(c, p, agent, &row)
 		}
 	}
+
 	if !counts {
 		return
 	}
 	if c.Main != nil && c.Main.FirstAgent != "" {
-		row.add(p.rows[AgentKey(c.Main.FirstAgent, "")])
+		row.addAgent(b.rows[record.AgentKey(c.Main.FirstAgent, "")])
 	}
-	p.Today = append(p.Today, row)
+	b.Today = append(b.Today, row)
 }
 
-func (r *CallRow) add(agent *Row) {
+// startedAt returns the earliest time of the call's events and main record; 0: it has
+// neither.
+func (c *Call) startedAt() (at int64) {
+	if c.HasEvents {
+		at = c.First
+	}
+	if c.Main != nil {
+		at = earliest(at, c.Main.Start)
+	}
+	return at
+}
+
+// addWaitingCall adds a call to the contacts that wait, if it does and is not stale.
+func (b *Board) addWaitingCall(c *Call, goesOn bool) {
+	wait := c.currentWait()
+	if wait == nil || b.Now-c.Latest >= b.set.StaleCall {
+		return
+	}
+
+	w := b.waitRow(wait)
+	w.CallType = cmp.Or(w.CallType, c.Direction())
+	for _, p := range c.parties() {
+		work, _ := p.state(record.Open)
+		if work == 6 && goesOn && !p.released() && p.agent() != "" && p.Role != "Customer" {
+			w.Ringing = true
+		}
+	}
+	b.Waiting = append(b.Waiting, w)
+}
+
+// addAgent adds an agent who has a part in the call; nil is nobody of the board.
+func (r *CallRow) addAgent(agent *Row) {
 	if agent != nil && !slices.Contains(r.Agents, agent) {
 		r.Agents = append(r.Agents, agent)
 	}
 }
 
-// ofAgent says whether the party is one of people who take calls.
-func (p *Party) ofAgent() bool {
-	switch p.Role {
-	case "Customer", "VirtualAgent", "ThirdPSTN":
-		return false
+// addAnswered adds a party of an agent if it was established today.
+func (b *Board) addAnswered(c *Call, p *Party, agent *Row, row *CallRow) {
+	established := p.Answered > 0 || p.CDR != nil && p.CDR.Result == 3
+	if !established || !p.counts() {
+		return
 	}
-	return p.agent() != "" && (p.CDR == nil || p.CDR.Role == 2)
-}
+	at := p.First
+	if p.CDR != nil {
+		at = earliest(at, p.CDR.Start)
+	}
+	if !b.today(at) {
+		return
+	}
 
-func (p *Board) addParty(c *Call, leg *Party, agent *Row, of *CallRow) {
-	if leg.Answered == 0 && (leg.CDR == nil || leg.CDR.Result != 3) || !leg.counts() {
-		return
-	}
-	at := leg.First
-	if leg.CDR != nil {
-		at = earliest(at, leg.CDR.Start)
-	}
-	if !p.today(at) {
-		return
-	}
-	a := Answered{Agent: agent, Call: c.ID, At: at, Direction: leg.direction(of.Direction), DID: of.DID}
+	a := Answered{Agent: agent, Call: c.ID, At: at, Direction: p.direction(row.Direction), DID: row.DID}
 	switch {
-	case leg.CDR != nil:
-		a.talk = leg.CDR.Talk
-	case of.Live && !leg.released():
-		a.began = leg.Answered
+	case p.CDR != nil:
+		a.talk = p.CDR.Talk
+	case row.Live && !p.released():
+		a.began = p.Answered
 	default:
-		a.talk = max(0, leg.end(c)-leg.Answered) / 1000
+		a.talk = max(0, p.endedAt(c)-p.Answered) / 1000
 	}
-	p.Answered = append(p.Answered, a)
+	b.Answered = append(b.Answered, a)
 }
 
-// direction of a party: what its record says, else its events, else that of the call.
-func (p *Party) direction(call int64) int64 {
-	switch {
-	case p.CDR != nil && p.CDR.Type >= 1 && p.CDR.Type <= 3:
-		return p.CDR.Type
-	case p.Dir.Some:
-		return int64(p.Dir.Text[0] - '0')
+// waitRow returns a wait as the board shows it: what its event leaves open comes from the
+// directory.
+func (b *Board) waitRow(w *Wait) WaitRow {
+	row := WaitRow{
+		ID: w.Contact, Media: w.Media, Queue: w.Queue, Since: w.At, GroupID: w.Group, Department: w.Department, AgentUUID: w.Agent,
+		Strategy: w.Strategy, CallType: record.Direction(w.CallType), Campaign: w.Campaign, DID: w.Gateway,
+		Customer: w.Customer, Visitor: w.Visitor, Identity: w.Identity,
 	}
-	return call
+	row.Agent = b.rows[record.AgentKey(w.Agent, "")]
+
+	if q := b.directory.Queue(w.Queue); q != nil {
+		row.GroupID = cmp.Or(row.GroupID, q.GroupID)
+		row.Strategy = cmp.Or(row.Strategy, q.Strategy)
+	}
+	row.Group = row.GroupID
+	if g := b.directory.Group(row.GroupID); g != nil {
+		row.Group = cmp.Or(g.Name, row.GroupID)
+	}
+	return row
 }
 
-// waitRow is a wait as the board shows it.
-func (p *Board) waitRow(s *Wait) WaitRow {
-	w := WaitRow{
-		ID: s.Contact, Media: s.Media, Queue: s.Queue, Since: s.At, GroupID: s.Group, Department: s.Department, AgentUUID: s.Agent,
-		Strategy: s.Strategy, Campaign: s.Campaign, DID: s.Gateway, Customer: s.Customer, Visitor: s.Visitor, Identity: s.Identity,
-	}
-	if s.CallType >= 1 && s.CallType <= 3 {
-		w.CallType = s.CallType
-	}
-	if q := p.directory.Queue(s.Queue); q != nil {
-		w.GroupID, w.Strategy = cmp.Or(w.GroupID, q.GroupID), cmp.Or(w.Strategy, q.Strategy)
-	}
-	w.Group = w.GroupID
-	if g := p.directory.Group(w.GroupID); g != nil && g.Name != "" {
-		w.Group = g.Name
-	}
-	w.Agent = p.rows[AgentKey(s.Agent, "")]
-	return w
-}
+// addChat adds a chat: to the contacts that wait, to the chats that left the queue, and to
+// those that are open, as far as it is each of them.
+func (b *Board) addChat(c *Chat) {
+	s := c.summary()
+	latest := max(s.latest, c.Queue.latest())
+	b.expire(latest + b.set.StaleCall)
+	b.expire(s.latest + b.set.StaleChat)
 
-func (p *Board) addChat(c *Chat) {
-	t := c.summary()
-	latest := max(t.latest, c.Queue.latest())
-	p.expires(latest + p.set.StaleCall)
-	p.expires(t.latest + p.set.StaleChat)
-	if wait := runningWait(t.waits); wait != nil && t.ended == nil && p.Now-latest < p.set.StaleCall {
-		p.Waiting = append(p.Waiting, p.waitRow(wait))
+	// Its queue events: a contact that waits.
+	wait := runningWait(s.waits)
+	if wait != nil && s.ended == nil && b.Now-latest < b.set.StaleCall {
+		b.Waiting = append(b.Waiting, b.waitRow(wait))
 	}
+
+	// Its chat events: when and how it left the queue.
 	if at, left := c.leftQueue(); left {
-		p.departures = append(p.departures, departure{at, max(0, at-t.requested.At), c.Department(at)})
+		b.departures = append(b.departures, departure{at: at, wait: max(0, at-s.requested.At), department: c.Department(at)})
 	}
-	if t.ended != nil && (t.ended.Reason == Abandoned || t.ended.Reason == Switched) {
-		p.endings = append(p.endings, c)
+	if s.ended != nil && (s.ended.Reason == Abandoned || s.ended.Reason == Switched) {
+		b.endings = append(b.endings, c)
 	}
-	state := c.State(p.Now, p.set.StaleChat)
+
+	state := c.State(b.Now, b.set.StaleChat)
 	if state != ChatWaiting && state != ChatOngoing {
 		return
 	}
-	for i := range t.transfers {
-		p.expires(t.transfers[i].At)
+	for i := range s.transfers {
+		b.expire(s.transfers[i].At) // then its department changes
 	}
-	o := openChat{Chat: c, state: state, department: c.Department(p.Now)}
+	o := openChat{Chat: c, state: state, department: c.Department(b.Now)}
 	if state == ChatOngoing {
-		if o.agent, o.bot = c.Handler(); !o.bot {
-			p.handled[o.agent]++
+		o.agent, o.bot = c.Handler()
+		if !o.bot {
+			b.handled[o.agent]++
 		}
 	}
-	p.chats = append(p.chats, o)
-}
-
-// QueueCounts are the figures of what waits, with those of the agents, calls and
-// talks that were picked. Times are whole seconds, means rounded half up, 0 for none.
-type QueueCounts struct {
-	OnBreak, OnCall, Web, Agents int
-	Waiting                      int
-	// What is among those that wait, each once, by code point.
-	Groups, AgentNames, States []string // States: Waiting, Ringing
-	Campaigns, Waits, Numbers  []string // Waits: 0-30, 31-60, 61+ (whole seconds)
-	// In percent of those that wait.
-	Strategies, Types map[string]int64 // Types: Inbound, Outbound
-
-	TotalCalls, ActiveCalls                   int   // of today; that go on
-	WaitTime, TalkTime, HandleTime, BreakTime int64 // TC, AC: above; WT, AT, AHT, ABT
-}
-
-// Pick says what is counted; nil: all of it.
-type Pick struct {
-	Agent    func(*Row) bool
-	Waiting  func(*WaitRow) bool
-	Call     func(*CallRow) bool
-	Answered func(*Answered) bool
-}
-
-// CountQueue counts the calls that wait, and what was picked of agents, calls and
-// talks.
-func (p *Board) CountQueue(now int64, pick Pick) QueueCounts {
-	c := QueueCounts{Strategies: map[string]int64{}, Types: map[string]int64{}}
-	var wrapUp, breaks, breakTime int64
-	for i := range p.Rows {
-		r := &p.Rows[i]
-		if pick.Agent != nil && !pick.Agent(r) {
-			continue
-		}
-		c.Agents++
-		if r.OnBreak() {
-			c.OnBreak++
-		}
-		if r.Work == 5 || r.Work == 7 || r.Work == 8 {
-			c.OnCall++
-		}
-		if r.OnWeb() {
-			c.Web++
-		}
-		stretches := p.facts.Stretches[r.Key]
-		wrapUp += sumStretches(stretches, p.From, min(now, p.To), func(s State) bool { return s.Work == 4 && s.LoggedIn() })
-		n, ms := countBreaks(stretches, p.From, min(now, p.To))
-		breaks, breakTime = breaks+n, breakTime+ms
-	}
-	c.BreakTime = mean(breakTime, breaks)
-	c.waiting(p, now, pick.Waiting)
-	for i := range p.Today {
-		if call := &p.Today[i]; pick.Call == nil || pick.Call(call) {
-			if call.Today {
-				c.TotalCalls++
-			}
-			if call.Live {
-				c.ActiveCalls++
-			}
-		}
-	}
-	var talks, talk int64
-	for i := range p.Answered {
-		if a := &p.Answered[i]; pick.Answered == nil || pick.Answered(a) {
-			talks++
-			talk += a.Seconds(now)
-		}
-	}
-	c.TalkTime, c.HandleTime = mean(1000*talk, talks), mean(1000*talk+wrapUp, talks)
-	return c
-}
-
-func (c *QueueCounts) waiting(p *Board, now int64, pick func(*WaitRow) bool) {
-	groups, agents, states, campaigns, waits, numbers := set{}, set{}, set{}, set{}, set{}, set{}
-	var sum int64
-	for i := range p.Waiting {
-		w := &p.Waiting[i]
-		if w.Media != "call" || pick != nil && !pick(w) {
-			continue
-		}
-		c.Waiting++
-		ms := max(0, now-w.Since)
-		sum += ms
-		groups.add(w.Group)
-		campaigns.add(w.Campaign)
-		numbers.add(w.DID)
-		agents.add(w.AgentName())
-		states.add(w.State())
-		waits.add(waitBucket(ms / 1000))
-		if w.Strategy != "" {
-			c.Strategies[w.Strategy]++
-		}
-		switch w.CallType {
-		case 2:
-			c.Types["Inbound"]++
-		case 3:
-			c.Types["Outbound"]++
-		}
-	}
-	c.WaitTime = mean(sum, int64(c.Waiting))
-	c.Groups, c.AgentNames, c.States, c.Campaigns, c.Waits, c.Numbers = groups.sorted(), agents.sorted(), states.sorted(), campaigns.sorted(), waits.sorted(), numbers.sorted()
-	for _, share := range []map[string]int64{c.Strategies, c.Types} {
-		for k, n := range share {
-			share[k] = (200*n + int64(c.Waiting)) / (2 * int64(c.Waiting))
-		}
-	}
-}
-
-// AgentName is the name of the agent to whom a contact is routed, else its number.
-func (w *WaitRow) AgentName() string {
-	if w.Agent == nil {
-		return w.AgentUUID
-	}
-	return cmp.Or(w.Agent.Name, w.Agent.AgentID, w.Agent.UUID)
-}
-
-// State is Ringing or Waiting.
-func (w *WaitRow) State() string {
-	if w.Ringing {
-		return "Ringing"
-	}
-	return "Waiting"
-}
-
-// Bucket of the time waited so far.
-func (w *WaitRow) Bucket(now int64) string { return waitBucket(max(0, now-w.Since) / 1000) }
-
-func waitBucket(s int64) string {
-	switch {
-	case s <= 30:
-		return "0-30"
-	case s <= 60:
-		return "31-60"
-	}
-	return "61+"
-}
-
-// OnWeb says whether the agent is logged in with a browser.
-func (r *Row) OnWeb() bool {
-	return r.LoggedIn() && (r.ClientType == "Web" || r.ClientType == "Unknown" && r.PhoneType <= 1)
-}
-
-// Talks of an agent today so far: how many, and their seconds.
-func (p *Board) Talks(now int64) map[*Row]struct{ Count, Seconds int64 } {
-	all := map[*Row]struct{ Count, Seconds int64 }{}
-	for i := range p.Answered {
-		a := &p.Answered[i]
-		n := all[a.Agent]
-		n.Count++
-		n.Seconds += a.Seconds(now)
-		all[a.Agent] = n
-	}
-	return all
-}
-
-// set of texts that are not empty.
-type set map[string]bool
-
-func (s set) add(v string) {
-	if v != "" {
-		s[v] = true
-	}
-}
-
-func (s set) sorted() []string { return slices.Sorted(maps.Keys(s)) }
-
-// mean of a sum of ms over n, in whole seconds, rounded half up.
-func mean(ms, n int64) int64 {
-	if n == 0 {
-		return 0
-	}
-	return (2*ms + 1000*n) / (2000 * n)
-}
-
-// cut of a stretch to from <= t < to; negative: it is outside.
-func (s *Stretch) cut(from, to int64) int64 { return min(s.End, to) - max(s.Start, from) }
-
-// sumStretches is the time within from and to for which an agent's state is one of some, ms.
-func sumStretches(all []Stretch, from, to int64, of func(State) bool) (ms int64) {
-	for i := range all {
-		if n := all[i].cut(from, to); n > 0 && of(all[i].State) {
-			ms += n
-		}
-	}
-	return ms
-}
-
-// countBreaks within from and to, and their time there. One break may be several
-// stretches: the reason changes, or the work status.
-func countBreaks(all []Stretch, from, to int64) (n, ms int64) {
-	within := false
-	for i := range all {
-		on := all[i].OnBreak()
-		if cut := all[i].cut(from, to); on && cut > 0 {
-			ms += cut
-			if !within {
-				n++
-			}
-			within = true
-		} else if !on {
-			within = false
-		}
-	}
-	return n, ms
+	b.chats = append(b.chats, o)
 }

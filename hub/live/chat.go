@@ -5,101 +5,64 @@ import (
 	"slices"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/record"
 )
 
-// StaleChat is after how long without an event a chat is over, and StaleVisitor
-// after how long a visitor has gone, in ms.
+// A chat without events for StaleChat ms counts as over; a visitor without events for
+// StaleVisitor ms counts as gone.
 const (
 	StaleChat    = 24 * 60 * 60 * 1000
 	StaleVisitor = 24 * 60 * 60 * 1000
 )
 
-// Chat is what the events of one chat say, in a form that later ones can be added
-// to in any order.
+// Chat is what the events of one chat say, in a form to which later ones can be added in
+// any order. The store keeps it as JSON.
 type Chat struct {
-	ID     string      `json:"-"`
-	Events []ChatEvent `json:"f,omitempty"` // each once: the same type and time told again replaces it
-	Queue  QueueEvents `json:"q,omitempty"`
+	ID     string             `json:"-"`
+	Events []record.ChatEvent `json:"f,omitempty"` // one of each type and time
+	Queue  QueueEvents        `json:"q,omitempty"`
 
-	cached *chatSummary // of Prepare
+	cached *chatSummary // set by Prepare
 }
 
-// ChatEvent is one chat.* event.
-type ChatEvent struct {
-	Type         event.Type `json:"e"`
-	At           int64      `json:"t"`           // Unix ms
-	Agent        string     `json:"a,omitempty"` // agentUUID
-	Bot          bool       `json:"b,omitempty"` // handled by one
-	ToDepartment string     `json:"o,omitempty"`
-	Department   string     `json:"d,omitempty"`
-	Visitor      string     `json:"v,omitempty"`
-	Identity     string     `json:"i,omitempty"`
-	Invited      bool       `json:"n,omitempty"`
-	Reason       string     `json:"r,omitempty"` // abandoned, switched_to_message; else closed
-	Replies      int64      `json:"p,omitempty"`
-	ResponseMS   int64      `json:"m,omitempty"`
-	Score        float64    `json:"s,omitempty"` // 1 to 5; 0: none that counts
-}
-
-// Ends of a chat.
+// Reasons for which a chat ended before anybody accepted it.
 const (
 	Abandoned = "abandoned"
 	Switched  = "switched_to_message"
 )
 
-// ChatOf is the chatId of an event that says something of a chat; "": none does.
-func ChatOf(e *event.Event) string {
-	switch t := e.Type; {
-	case t >= event.ChatRequested && t <= event.ChatRated:
-		return read(e.Body).text("chatId")
-	case t == event.QueueEntered, t == event.QueueLeft:
-		if id, media := ContactOf(e); media == "chat" {
-			return id
-		}
+// Add adds what an event says. Events may come in any order.
+func (c *Chat) Add(r *record.Record) {
+	switch says := r.Says.(type) {
+	case *record.QueueEvent:
+		c.Queue.add(says)
+	case *record.ChatEvent:
+		c.addEvent(says)
 	}
-	return ""
 }
 
-// Add what an event says.
-func (c *Chat) Add(e *event.Event) {
-	b := read(e.Body)
-	if e.Type == event.QueueEntered || e.Type == event.QueueLeft {
-		c.Queue.add(readQueueEvent(e.Type, b))
+// addEvent adds a chat.* event. One that comes again replaces the earlier one, and beyond
+// maxEvents the oldest goes, apart from requests: without them the chat is in no figure.
+func (c *Chat) addEvent(e *record.ChatEvent) {
+	c.Events = slices.DeleteFunc(c.Events, func(o record.ChatEvent) bool { return o.Type == e.Type && o.At == e.At })
+	c.Events = append(c.Events, *e)
+	if len(c.Events) <= maxEvents {
 		return
 	}
-	f := ChatEvent{Type: e.Type, At: b.time("at")}
-	num := func(name string) int64 { n, _ := b.value(name).Int(); return max(n, 0) }
-	switch e.Type {
-	case event.ChatRequested:
-		f.Department, f.Visitor, f.Identity = b.text("departmentId"), b.text("visitorId"), b.text("contactIdentityId")
-		f.Invited, _ = b.value("invited").Bool()
-	case event.ChatAccepted:
-		f.Bot = b.text("handledBy") == "bot"
-		f.Agent = b.text("agentUUID")
-	case event.ChatTransferred:
-		f.ToDepartment = b.text("toDepartmentId")
-	case event.ChatEnded:
-		f.Reason = b.text("reason")
-		f.Replies, f.ResponseMS = num("agentReplies"), num("agentResponseMs")
-	case event.ChatRated:
-		if score, there := b.value("score").Number(); there && score >= 1 && score <= 5 {
-			f.Score = score
+
+	oldest := -1
+	for i := range c.Events {
+		o := &c.Events[i]
+		if o.Type != event.ChatRequested && (oldest < 0 || o.At < c.Events[oldest].At) {
+			oldest = i
 		}
 	}
-	c.Events = slices.DeleteFunc(c.Events, func(o ChatEvent) bool { return o.Type == f.Type && o.At == f.At })
-	if c.Events = append(c.Events, f); len(c.Events) > maxEvents {
-		oldest := -1
-		for i := range c.Events {
-			if o := &c.Events[i]; o.Type != event.ChatRequested && (oldest < 0 || o.At < c.Events[oldest].At) {
-				oldest = i
-			}
-		}
-		c.Events = slices.Delete(c.Events, max(oldest, 0), max(oldest, 0)+1)
-	}
+	oldest = max(oldest, 0)
+	c.Events = slices.Delete(c.Events, oldest, oldest+1)
 }
 
-// First and Last are the earliest and the latest of its times, those of its
-// waits in queues too; 0: it has none.
+// First returns the earliest time that an event says of the chat or of its queue; 0: there
+// is none.
 func (c *Chat) First() (at int64) {
 	for i := range c.Events {
 		at = earliest(at, c.Events[i].At)
@@ -110,10 +73,10 @@ func (c *Chat) First() (at int64) {
 	return at
 }
 
-// Last: see First.
+// Last returns the latest such time.
 func (c *Chat) Last() int64 { return max(c.latest(), c.Queue.latest()) }
 
-// latest of its chat.* events.
+// latest returns the time of the latest chat.* event.
 func (c *Chat) latest() (at int64) {
 	for i := range c.Events {
 		at = max(at, c.Events[i].At)
@@ -123,35 +86,36 @@ func (c *Chat) latest() (at int64) {
 
 // EndedWaits returns the waits of the chat that are over.
 func (c *Chat) EndedWaits() []Wait {
+	waits := c.Queue.waits(c.ID) // not the cached ones: these are changed
 	if e := c.summary().ended; e != nil {
-		return endedWaits(c.Queue.waits(c.ID), true, e.At)
+		return endedWaits(waits, true, e.At)
 	}
-	return endedWaits(c.Queue.waits(c.ID), false, 0)
+	return endedWaits(waits, false, 0)
 }
 
 // chatSummary is what the events of a chat come to.
 type chatSummary struct {
-	latest    int64
-	requested *ChatEvent // the earliest
-	accepts   []ChatEvent
-	byAgent   bool       // an agent accepted it
-	ended     *ChatEvent // the earliest
+	latest    int64              // Unix ms, of its chat.* events
+	requested *record.ChatEvent  // the earliest; nil: there is none
+	accepts   []record.ChatEvent // by time
+	byAgent   bool               // an agent accepted it
+	ended     *record.ChatEvent  // the earliest; nil: there is none
 	missed    bool
-	transfers []ChatEvent
-	score     float64 // of the latest rating
+	transfers []record.ChatEvent // by time
+	score     float64            // of the latest rating; 0: there is none that counts
 	spells    []spell
 	waits     []Wait
 }
 
 // spell is the time for which one agent or bot handles a chat.
 type spell struct {
-	agent string // AgentKey; "": a bot
-	from  int64
-	to    int64 // Open: until the chat is over
+	agent string // record.AgentKey; "" for a bot
+	from  int64  // Unix ms
+	to    int64  // record.Open: until the chat is over
 }
 
-// Prepare makes questions cheap, and safe to ask at one time. Nothing may be added
-// afterwards.
+// Prepare caches what the methods below derive, so that they may be called concurrently.
+// Call no Add after it.
 func (c *Chat) Prepare() { c.cached = c.summarize() }
 
 func (c *Chat) summary() *chatSummary {
@@ -162,56 +126,63 @@ func (c *Chat) summary() *chatSummary {
 }
 
 func (c *Chat) summarize() *chatSummary {
-	t := &chatSummary{latest: c.latest(), waits: c.Queue.waits(c.ID)}
-	facts := slices.Clone(c.Events)
-	slices.SortStableFunc(facts, func(a, b ChatEvent) int { return cmp.Compare(a.At, b.At) })
-	for i := range facts {
-		switch f := &facts[i]; f.Type {
+	s := &chatSummary{latest: c.latest(), waits: c.Queue.waits(c.ID)}
+
+	// Of requests and ends the earliest counts, of ratings the latest.
+	events := slices.Clone(c.Events)
+	slices.SortStableFunc(events, func(a, b record.ChatEvent) int { return cmp.Compare(a.At, b.At) })
+	for i := range events {
+		switch e := &events[i]; e.Type {
 		case event.ChatRequested:
-			if t.requested == nil {
-				t.requested = f
+			if s.requested == nil {
+				s.requested = e
 			}
 		case event.ChatAccepted:
-			t.accepts = append(t.accepts, *f)
-			t.byAgent = t.byAgent || !f.Bot
+			s.accepts = append(s.accepts, *e)
+			s.byAgent = s.byAgent || !e.Bot
 		case event.ChatTransferred:
-			t.transfers = append(t.transfers, *f)
+			s.transfers = append(s.transfers, *e)
 		case event.ChatMissed:
-			t.missed = true
+			s.missed = true
 		case event.ChatEnded:
-			if t.ended == nil {
-				t.ended = f
+			if s.ended == nil {
+				s.ended = e
 			}
 		case event.ChatRated:
-			t.score = f.Score
+			s.score = e.Score
 		}
 	}
-	for i, a := range t.accepts {
-		s := spell{a.handler(), a.At, Open}
-		if t.ended != nil {
-			s.to = t.ended.At
+
+	// Whoever accepted it has it until somebody else accepts it, or it ends.
+	for i := range s.accepts {
+		of := spell{agent: handler(&s.accepts[i]), from: s.accepts[i].At, to: record.Open}
+		if s.ended != nil {
+			of.to = s.ended.At
 		}
-		if next := slices.IndexFunc(t.accepts[i+1:], func(o ChatEvent) bool { return o.handler() != s.agent }); next >= 0 {
-			s.to = t.accepts[i+1+next].At
+		later := s.accepts[i+1:]
+		next := slices.IndexFunc(later, func(a record.ChatEvent) bool { return handler(&a) != of.agent })
+		if next >= 0 {
+			of.to = later[next].At
 		}
-		t.spells = append(t.spells, s)
+		s.spells = append(s.spells, of)
 	}
-	return t
+	return s
 }
 
-// handler of a chat that was accepted: an AgentKey; "": a bot. An agent of whom
-// nothing is said is nobody in particular.
-func (f *ChatEvent) handler() string {
-	if f.Bot {
+// handler returns the key of the agent who accepted a chat; "" for a bot. Agents of whom
+// an event says nothing are all the same one, whom nobody asks for.
+func handler(accepted *record.ChatEvent) string {
+	if accepted.Bot {
 		return ""
 	}
-	return "u" + f.Agent
+	return "u" + accepted.Agent
 }
 
 // ChatState is where a chat is.
 type ChatState int
 
-// The states of a chat. One of which only other things are told is in none.
+// The states of a chat. In ChatNone it was neither requested nor accepted: other events
+// name it.
 const (
 	ChatNone ChatState = iota
 	ChatWaiting
@@ -219,79 +190,68 @@ const (
 	ChatOver
 )
 
-// State of a chat now; stale is after how long without an event it is over, in ms.
+// State returns the state of the chat at now. A chat without events for stale milliseconds
+// counts as over.
 func (c *Chat) State(now, stale int64) ChatState {
-	t := c.summary()
+	s := c.summary()
 	switch {
-	case t.ended != nil, now-t.latest >= stale:
+	case s.ended != nil, now-s.latest >= stale:
 		return ChatOver
-	case len(t.accepts) > 0:
+	case len(s.accepts) > 0:
 		return ChatOngoing
-	case t.requested != nil:
+	case s.requested != nil:
 		return ChatWaiting
 	}
 	return ChatNone
 }
 
-// Handler of an ongoing chat: an agent's key, or a bot.
+// Handler returns who handles an ongoing chat: the key of an agent, or a bot.
 func (c *Chat) Handler() (agent string, bot bool) {
 	accepts := c.summary().accepts
 	if len(accepts) == 0 {
 		return "", false
 	}
-	last := accepts[len(accepts)-1]
-	return last.handler(), last.Bot
+	last := &accepts[len(accepts)-1]
+	return handler(last), last.Bot
 }
 
-// Department in which a chat is at a moment; "": none.
+// Department returns the id of the department in which the chat is at a moment: that of
+// the latest transfer to one, else that of its request. "": it is in no department.
 func (c *Chat) Department(at int64) string {
-	t := c.summary()
-	for i := len(t.transfers) - 1; i >= 0; i-- {
-		if f := &t.transfers[i]; f.ToDepartment != "" && f.At <= at {
-			return f.ToDepartment
+	s := c.summary()
+	for i := len(s.transfers) - 1; i >= 0; i-- {
+		if t := &s.transfers[i]; t.ToDepartment != "" && t.At <= at {
+			return t.ToDepartment
 		}
 	}
-	if t.requested != nil {
-		return t.requested.Department
+	if s.requested != nil {
+		return s.requested.Department
 	}
 	return ""
 }
 
-// leftQueue returns when a chat left the queue, accepted or not; false: it did not, or
-// it was never in it.
-func (c *Chat) leftQueue() (at int64, is bool) {
-	t := c.summary()
+// leftQueue returns when the chat left the queue, accepted or not; false: it did not, or
+// was never in it.
+func (c *Chat) leftQueue() (at int64, left bool) {
+	s := c.summary()
 	switch {
-	case t.requested == nil:
-	case len(t.accepts) > 0:
-		return t.accepts[0].At, true
-	case t.ended != nil:
-		return t.ended.At, true
+	case s.requested == nil:
+		return 0, false
+	case len(s.accepts) > 0:
+		return s.accepts[0].At, true
+	case s.ended != nil:
+		return s.ended.At, true
 	}
 	return 0, false
 }
 
-// end of a spell, not after now, of a chat that is over when stale without an event.
-func (c *Chat) end(s *spell, now, stale int64) int64 {
-	to := s.to
-	if latest := c.summary().latest; to == Open && now-latest >= stale {
+// end returns the end of a spell, or now if it goes on. A chat without events for stale
+// milliseconds ended with its last event.
+func (c *Chat) end(of *spell, now, stale int64) int64 {
+	to := of.to
+	latest := c.summary().latest
+	if to == record.Open && now-latest >= stale {
 		to = latest
 	}
 	return min(to, now)
-}
-
-// Visitor is what an event says of a visitor of the site.
-type Visitor struct {
-	ID      string
-	At      int64 // Unix ms
-	Arrived bool  // else it left
-}
-
-// ReadVisitor reads a visitor event; false: it is none.
-func ReadVisitor(e *event.Event) (Visitor, bool) {
-	if e.Type != event.VisitorArrived && e.Type != event.VisitorLeft {
-		return Visitor{}, false
-	}
-	b := read(e.Body)
-	return Visitor{b.text("visitorId"), b.time("at"), e.Type == event.VisitorArrived}, true
 }

@@ -6,9 +6,11 @@ import (
 	"maps"
 	"slices"
 	"sort"
+
+	"github.com/hookline/hookline/hub/record"
 )
 
-const minute = 60_000
+const minute = 60_000 // ms
 
 // ChatCounts is what chats are like now.
 type ChatCounts struct {
@@ -17,15 +19,16 @@ type ChatCounts struct {
 	Waiting                     int
 	Visitors                    int // on the site
 	LoggedIn                    int // agents
-	// Utilization is the share of the chats that logged-in agents could have at a
-	// time which they have; agents without a bound are left out.
+
+	// Utilization is open chats divided by the chat limits of the logged-in agents,
+	// leaving out agents without a limit.
 	Utilization float64
 }
 
-// CountChats of now.
-func (p *Board) CountChats(now int64) (c ChatCounts) {
-	for i := range p.chats {
-		switch o := &p.chats[i]; {
+// CountChats counts the chats, agents and visitors of now.
+func (b *Board) CountChats(now int64) (c ChatCounts) {
+	for i := range b.chats {
+		switch o := &b.chats[i]; {
 		case o.state == ChatWaiting:
 			c.Waiting++
 		case o.bot:
@@ -35,11 +38,12 @@ func (p *Board) CountChats(now int64) (c ChatCounts) {
 		}
 	}
 	c.Ongoing = c.WithAgent + c.WithBot
-	busy, could := int64(0), int64(0)
-	for i := range p.Rows {
-		r := &p.Rows[i]
-		has := int64(p.handled[r.Key])
-		if has > 0 {
+
+	var taken, limits int64 // of the agents with a limit
+	for i := range b.Rows {
+		r := &b.Rows[i]
+		chats := b.Ongoing(r)
+		if chats > 0 {
 			c.AgentsInChat++
 		}
 		if !r.LoggedIn() {
@@ -47,22 +51,28 @@ func (p *Board) CountChats(now int64) (c ChatCounts) {
 		}
 		c.LoggedIn++
 		if limit := r.MaxChats(); limit >= 0 {
-			busy, could = busy+has, could+limit
+			taken += int64(chats)
+			limits += limit
 		}
 	}
-	c.Utilization = share(busy, could)
-	gone := sort.Search(len(p.facts.Visitors), func(i int) bool { return p.facts.Visitors[i] > now-StaleVisitor })
-	c.Visitors = len(p.facts.Visitors) - gone
+	c.Utilization = share(taken, limits)
+
+	// Visitors are sorted by when they arrived: those of long ago are gone.
+	gone := sort.Search(len(b.facts.Visitors), func(i int) bool { return b.facts.Visitors[i] > now-StaleVisitor })
+	c.Visitors = len(b.facts.Visitors) - gone
 	return c
 }
 
-// ChatQueue is the queue of a department, or of the chats that are in none.
+// ChatQueue is the queue of a department, or of the chats that are in no department.
 type ChatQueue struct {
-	Department string // its id; "": none
+	Department string // its id; "" for no department
 	Ongoing    int
 	Waiting    []WaitingChat // the longest wait first
-	// Mean wait, ms, of those that left it in the last 30 and 60 min, accepted or not.
-	Wait30, Wait60      int64
+
+	// Mean wait, ms, of the chats that left the queue in the last 30 and 60 min, accepted
+	// or not.
+	Wait30, Wait60 int64
+
 	Abandoned, Switched int // in the last 30 min
 }
 
@@ -72,103 +82,119 @@ type WaitingChat struct {
 	Since                 int64 // Unix ms
 }
 
-// ChatQueues of now: first that of no department, then, by id, those of the
-// directory's departments and of others where there is something to tell.
-func (p *Board) ChatQueues(now int64) []ChatQueue {
+// ChatQueues returns the queues of now: first that of no department, then, by id, those of
+// the directory's departments and of others that have a figure which is not 0.
+func (b *Board) ChatQueues(now int64) []ChatQueue {
 	all := map[string]*ChatQueue{"": {}}
-	of := func(id string) *ChatQueue {
-		if all[id] == nil {
-			all[id] = &ChatQueue{Department: id}
+	queue := func(department string) *ChatQueue {
+		if all[department] == nil {
+			all[department] = &ChatQueue{Department: department}
 		}
-		return all[id]
+		return all[department]
 	}
-	for _, d := range p.directory.Departments() {
-		of(d.DepartmentID)
+	for _, d := range b.directory.Departments() {
+		queue(d.DepartmentID)
 	}
-	for i := range p.chats {
-		o := &p.chats[i]
+
+	// Chats that go on or wait.
+	for i := range b.chats {
+		o := &b.chats[i]
+		q := queue(o.department)
 		if o.state == ChatOngoing {
-			of(o.department).Ongoing++
+			q.Ongoing++
 			continue
 		}
 		r := o.summary().requested
-		q := of(o.department)
-		q.Waiting = append(q.Waiting, WaitingChat{o.ID, r.Visitor, r.Identity, r.At})
+		q.Waiting = append(q.Waiting, WaitingChat{ID: o.ID, Visitor: r.Visitor, Identity: r.Identity, Since: r.At})
 	}
-	waits := map[string]*[2]struct{ sum, n int64 }{}
-	for i := len(p.departures) - 1; i >= 0 && p.departures[i].at > now-60*minute; i-- {
-		l := &p.departures[i]
-		if l.at > now {
-			continue
-		}
-		if waits[l.department] == nil {
-			waits[l.department] = &[2]struct{ sum, n int64 }{}
-		}
-		for w, within := range []int64{30 * minute, 60 * minute} {
-			if l.at > now-within {
-				waits[l.department][w].sum += l.wait
-				waits[l.department][w].n++
-			}
-		}
+
+	// Chats that left the queue.
+	last30, last60 := b.waitsSince(now-30*minute, now), b.waitsSince(now-60*minute, now)
+	for department, of := range last60 {
+		q := queue(department)
+		q.Wait30 = last30[department].mean()
+		q.Wait60 = of.mean()
 	}
-	for id, w := range waits {
-		q := all[id]
-		if w[1].sum > 0 {
-			q = of(id)
-		}
-		if q != nil {
-			q.Wait30, q.Wait60 = meanMS(w[0].sum, w[0].n), meanMS(w[1].sum, w[1].n)
-		}
-	}
-	for i := len(p.endings) - 1; i >= 0 && p.endings[i].summary().ended.At > now-30*minute; i-- {
-		end := p.endings[i].summary().ended
+	for i := len(b.endings) - 1; i >= 0 && b.endings[i].summary().ended.At > now-30*minute; i-- {
+		end := b.endings[i].summary().ended
 		if end.At > now {
 			continue
 		}
-		if q := of(p.endings[i].Department(end.At)); end.Reason == Abandoned {
+		q := queue(b.endings[i].Department(end.At))
+		if end.Reason == Abandoned {
 			q.Abandoned++
 		} else {
 			q.Switched++
 		}
 	}
+
 	list := make([]ChatQueue, 0, len(all))
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		q := all[id]
-		slices.SortFunc(q.Waiting, func(a, b WaitingChat) int { return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.ID, b.ID)) })
-		if id == "" || p.directory.Department(id) != nil || q.Ongoing+len(q.Waiting)+q.Abandoned+q.Switched > 0 || q.Wait30+q.Wait60 > 0 {
+		slices.SortFunc(q.Waiting, func(x, y WaitingChat) int {
+			return cmp.Or(cmp.Compare(x.Since, y.Since), cmp.Compare(x.ID, y.ID))
+		})
+		if id == "" || b.directory.Department(id) != nil || !q.empty() {
 			list = append(list, *q)
 		}
 	}
 	return list
 }
 
-// MaxChats is how many chats the logged-in agents can have at a time, without
-// those that have no bound.
-func (p *Board) MaxChats() (n int64) {
-	for i := range p.Rows {
-		if r := &p.Rows[i]; r.LoggedIn() && r.MaxChats() >= 0 {
+// empty reports whether all figures are 0.
+func (q *ChatQueue) empty() bool {
+	return q.Ongoing+len(q.Waiting)+q.Abandoned+q.Switched == 0 && q.Wait30+q.Wait60 == 0
+}
+
+// waitSum is a sum of waits, ms, and their number.
+type waitSum struct{ sum, n int64 }
+
+func (w waitSum) mean() int64 { return meanMS(w.sum, w.n) }
+
+// waitsSince sums the waits of the chats that left the queue in since < t <= now, by
+// department.
+func (b *Board) waitsSince(since, now int64) map[string]waitSum {
+	all := map[string]waitSum{}
+	for i := len(b.departures) - 1; i >= 0 && b.departures[i].at > since; i-- {
+		d := &b.departures[i]
+		if d.at > now {
+			continue
+		}
+		w := all[d.department]
+		w.sum += d.wait
+		w.n++
+		all[d.department] = w
+	}
+	return all
+}
+
+// MaxChats returns how many chats the logged-in agents can have at a time, leaving out
+// agents without a limit.
+func (b *Board) MaxChats() (n int64) {
+	for i := range b.Rows {
+		if r := &b.Rows[i]; r.LoggedIn() && r.MaxChats() >= 0 {
 			n += r.MaxChats()
 		}
 	}
 	return n
 }
 
-// Ongoing chats that an agent handles now.
-func (p *Board) Ongoing(r *Row) int { return p.handled[r.Key] }
+// Ongoing returns how many chats an agent handles now.
+func (b *Board) Ongoing(r *Row) int { return b.handled[r.Key] }
 
-// Window of time: From <= t < To, cut at now.
+// Window is a time From <= t < To, Unix ms, cut at Now.
 type Window struct {
-	From, To int64 // Unix ms
+	From, To int64
 	Now      int64
 }
 
-// has an instant: now itself is in it.
+// has reports whether an instant lies in the window; now itself does.
 func (w Window) has(at int64) bool { return at >= w.From && at < w.To && at <= w.Now }
 
-// end of what lies in the window.
+// end returns the end of what lies in the window.
 func (w Window) end() int64 { return min(w.To, w.Now) }
 
-// Length in ms; 0: it is empty.
+// Length returns the length in ms; 0 if the window is empty.
 func (w Window) Length() int64 { return max(0, w.end()-w.From) }
 
 // AgentChats is what chats an agent had in a window.
@@ -177,79 +203,92 @@ type AgentChats struct {
 	Time     int64 // ms with at least one chat
 }
 
-// Tally adds up what happened in a window, chat by chat and stretch by stretch.
+// Tally adds up what happened in a window, chat by chat and stretch by stretch, in any
+// order.
 type Tally struct {
 	Window
 
-	// Stale is after how long without an event a chat is over, ms.
+	// Stale is after how many ms without an event a chat counts as over.
 	Stale int64
-	// Status makes a group of a state, for Statuses; nil: none are counted.
-	Status func(State) string
+	// Status names the group of a state, for Statuses; nil: none are counted.
+	Status func(record.State) string
 
-	day                        ChatDay
-	waits, wait, talks, talked int64
-	replies, response          int64
-	ratings                    int64
-	rating                     float64
-	visitors                   set
-	accepted                   map[string]int
-	spells                     map[string]*cover
-	online                     cover
-	logged                     int64
-	statuses                   map[string]map[string]int64
+	day               ChatDay
+	waits             waitSum
+	talks, talked     int64
+	replies, response int64
+	scores            map[float64]int64 // how often each was given
+	visitors          set
+	accepted          map[string]int    // by agent
+	spells            map[string]*cover // by agent
+	online            cover
+	logged            int64
+	statuses          map[string]map[string]int64 // by agent and group
 }
 
-// AddChat that has something in the window, or may have.
+// AddChat adds a chat that may have something in the window.
 func (t *Tally) AddChat(c *Chat) {
-	chat := c.summary()
-	if chat.requested != nil && t.has(chat.requested.At) {
-		t.request(chat)
+	s := c.summary()
+	if s.requested != nil && t.has(s.requested.At) {
+		t.addRequest(s)
 	}
+
+	// Who accepted it: each agent once.
 	if t.spells == nil {
-		t.spells, t.accepted = map[string]*cover{}, map[string]int{}
+		t.spells = map[string]*cover{}
+		t.accepted = map[string]int{}
 	}
-	var took []string
-	for i := range chat.accepts {
-		a := &chat.accepts[i]
-		if agent := a.handler(); !a.Bot && t.has(a.At) && !slices.Contains(took, agent) {
-			took = append(took, agent)
+	var counted []string
+	for i := range s.accepts {
+		a := &s.accepts[i]
+		agent := handler(a)
+		if !a.Bot && t.has(a.At) && !slices.Contains(counted, agent) {
+			counted = append(counted, agent)
 			t.accepted[agent]++
 		}
 	}
-	for i := range chat.spells {
-		s := &chat.spells[i]
-		from, to := max(s.from, t.From), min(c.end(s, t.Now, t.Stale), t.end())
-		if s.agent != "" && from < to {
-			if t.spells[s.agent] == nil {
-				t.spells[s.agent] = &cover{}
-			}
-			t.spells[s.agent].add(from, to)
+
+	// For how long each agent had it.
+	for i := range s.spells {
+		of := &s.spells[i]
+		from := max(of.from, t.From)
+		to := min(c.end(of, t.Now, t.Stale), t.end())
+		if of.agent == "" || from >= to {
+			continue
 		}
+		if t.spells[of.agent] == nil {
+			t.spells[of.agent] = &cover{}
+		}
+		t.spells[of.agent].add(from, to)
 	}
 }
 
-// request adds a chat that was requested in the window.
-func (t *Tally) request(chat *chatSummary) {
+// addRequest adds what became of a chat that was requested in the window.
+func (t *Tally) addRequest(s *chatSummary) {
 	d := &t.day
 	d.Requests++
-	if chat.requested.Invited {
+	if s.requested.Invited {
 		d.Invited++
 	}
-	left := int64(-1)
-	if len(chat.accepts) > 0 {
+
+	// Who accepted it.
+	left := int64(-1) // when it left the queue, in a way that ends a wait
+	if len(s.accepts) > 0 {
 		d.Total++
-		left = chat.accepts[0].At
+		left = s.accepts[0].At
 	}
-	if chat.byAgent {
+	if s.byAgent {
 		d.Chats++
 		if t.visitors == nil {
 			t.visitors = set{}
 		}
-		t.visitors.add(chat.requested.Visitor)
-	} else if chat.missed {
+		t.visitors.add(s.requested.Visitor)
+	} else if s.missed {
 		d.Missed++
 	}
-	if e := chat.ended; e != nil {
+
+	// How it ended.
+	if e := s.ended; e != nil {
 		switch e.Reason {
 		case Abandoned:
 			d.Abandoned++
@@ -267,18 +306,21 @@ func (t *Tally) request(chat *chatSummary) {
 		t.response += e.ResponseMS
 	}
 	if left >= 0 {
-		t.waits++
-		t.wait += max(0, left-chat.requested.At)
+		t.waits.n++
+		t.waits.sum += max(0, left-s.requested.At)
 	}
-	for i := range chat.transfers {
+
+	for i := range s.transfers {
 		d.Transfers++
-		if chat.transfers[i].ToDepartment != "" {
+		if s.transfers[i].ToDepartment != "" {
 			d.DepartmentTransfers++
 		}
 	}
-	if chat.score > 0 {
-		t.ratings++
-		t.rating += chat.score
+	if s.score > 0 {
+		if t.scores == nil {
+			t.scores = map[float64]int64{}
+		}
+		t.scores[s.score]++
 	}
 }
 
@@ -294,6 +336,7 @@ func (t *Tally) AddStretch(agent string, s Stretch) {
 	if s.Login == 1 {
 		t.online.add(max(s.Start, t.From), min(s.End, t.end()))
 	}
+
 	if t.Status == nil {
 		return
 	}
@@ -306,7 +349,7 @@ func (t *Tally) AddStretch(agent string, s Stretch) {
 	t.statuses[agent][t.Status(s.State)] += ms
 }
 
-// Of an agent, by its key.
+// Of returns the chats of an agent, by its key.
 func (t *Tally) Of(agent string) AgentChats {
 	n := AgentChats{Accepted: t.accepted[agent]}
 	if c := t.spells[agent]; c != nil {
@@ -315,19 +358,20 @@ func (t *Tally) Of(agent string) AgentChats {
 	return n
 }
 
-// Statuses of an agent: the time of each group, ms, without those of no time.
+// Statuses returns the time of an agent in each group, ms; groups without time are left
+// out.
 func (t *Tally) Statuses(agent string) map[string]int64 { return t.statuses[agent] }
 
-// Day of the chats that were requested in the window.
+// Day returns what became of the chats that were requested in the window.
 func (t *Tally) Day() ChatDay {
 	d := t.day
 	d.AcceptanceRate = share(d.Chats, d.Requests)
 	d.UniqueRate = share(int64(len(t.visitors)), d.Chats)
-	d.WaitTime, d.ChatTime = share(t.wait, 1000*t.waits), share(t.talked, 1000*t.talks)
+	d.WaitTime = share(t.waits.sum, 1000*t.waits.n)
+	d.ChatTime = share(t.talked, 1000*t.talks)
 	d.ResponseTime = share(t.response, 1000*t.replies)
-	if t.ratings > 0 {
-		d.Rating = t.rating / float64(t.ratings)
-	}
+	d.Rating = t.rating()
+
 	chatting := int64(0)
 	for agent := range t.spells {
 		chatting += t.Of(agent).Time
@@ -337,25 +381,40 @@ func (t *Tally) Day() ChatDay {
 	return d
 }
 
-// Tally of a window of a tenant whose board is p: from its facts, as far as they go
-// back, else from the store. status: see Tally.Status.
-func (b *Boards) Tally(ctx context.Context, tenant int64, p *Board, w Window, status func(State) string) (*Tally, error) {
-	t := &Tally{Window: w, Stale: p.set.StaleChat, Status: status}
-	if w.From >= p.facts.Since {
-		for _, c := range p.facts.Chats {
+// rating returns the mean of the scores; 0: there are none.
+func (t *Tally) rating() float64 {
+	sum, n := 0.0, int64(0)
+	for score := range t.scores {
+		sum += score * float64(t.scores[score])
+		n += t.scores[score]
+	}
+	if n == 0 {
+		return 0
+	}
+	return sum / float64(n)
+}
+
+// Tally adds up a window of a tenant: from the facts of its board, if they go back that
+// far, else from the store. For status see Tally.Status.
+func (b *Boards) Tally(ctx context.Context, tenant int64, board *Board, w Window, status func(record.State) string) (*Tally, error) {
+	t := &Tally{Window: w, Stale: board.set.StaleChat, Status: status}
+	facts := board.facts
+	if w.From >= facts.Since {
+		for _, c := range facts.Chats {
 			t.AddChat(c)
 		}
-		for agent, stretches := range p.facts.Stretches {
+		for agent, stretches := range facts.Stretches {
 			for _, s := range stretches {
 				t.AddStretch(agent, s)
 			}
 		}
 		return t, nil
 	}
+
 	if w.Length() == 0 {
 		return t, nil
 	}
-	// A chat that went on had its last event before it was stale.
+	// A chat that went on in the window had its last event before it was stale.
 	if err := b.Facts.EachChat(ctx, tenant, min(w.From, w.Now-t.Stale), w.end()+1, t.AddChat); err != nil {
 		return nil, err
 	}
@@ -365,10 +424,10 @@ func (b *Boards) Tally(ctx context.Context, tenant int64, p *Board, w Window, st
 	return t, nil
 }
 
-// cover is the time that intervals cover together.
+// cover is the time that intervals cover together, Unix ms.
 type cover struct {
 	all   [][2]int64
-	limit int
+	limit int // above it intervals are merged before another is added
 }
 
 func (c *cover) add(from, to int64) {
@@ -379,7 +438,7 @@ func (c *cover) add(from, to int64) {
 	c.all = append(c.all, [2]int64{from, to})
 }
 
-// merge intervals that touch.
+// merge makes one interval of those that touch.
 func (c *cover) merge() {
 	slices.SortFunc(c.all, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
 	n := 0
@@ -414,7 +473,7 @@ type ChatDay struct {
 	Accessibility, Utilization, Rating float64
 }
 
-// share of a whole; 0 of nothing.
+// share returns a part of a whole; 0 of nothing.
 func share(of, whole int64) float64 {
 	if whole == 0 {
 		return 0
@@ -422,7 +481,7 @@ func share(of, whole int64) float64 {
 	return float64(of) / float64(whole)
 }
 
-// meanMS is a mean in whole ms, rounded half up.
+// meanMS returns a mean in whole ms, rounded half up; 0 of nothing.
 func meanMS(sum, n int64) int64 {
 	if n == 0 {
 		return 0

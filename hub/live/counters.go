@@ -1,13 +1,8 @@
 package live
 
-// agentCount is what a call counts for an agent on the day in which at lies.
-type agentCount struct {
-	agent string
-	at    int64
-	Counters
-}
+import "github.com/hookline/hookline/hub/record"
 
-// Counters of one day.
+// Counters of an agent for one day.
 type Counters struct {
 	InboundEstablished  int64
 	InboundAbandoned    int64
@@ -15,7 +10,7 @@ type Counters struct {
 	OutboundEstablished int64
 }
 
-// Add others.
+// Add adds others.
 func (n *Counters) Add(o Counters) {
 	n.InboundEstablished += o.InboundEstablished
 	n.InboundAbandoned += o.InboundAbandoned
@@ -23,14 +18,22 @@ func (n *Counters) Add(o Counters) {
 	n.OutboundEstablished += o.OutboundEstablished
 }
 
-// Count adds what the call counts for agents in a day, From <= t < To. Events
-// and records that tell the same count once.
+// agentCount is what a call counts for an agent on the day in which at lies.
+type agentCount struct {
+	agent string // record.AgentKey
+	at    int64  // Unix ms; 0: it counts on no day
+	Counters
+}
+
+// Count adds what the call counts for agents in a day, from <= t < to, by the agent's key.
+// An event and a record that say the same count once.
 func (c *Call) Count(from, to int64, into map[string]*Counters) {
-	all := c.count
+	counts := c.count
 	if c.cached != nil {
-		all = func() []agentCount { return c.cached.counts }
+		counts = func() []agentCount { return c.cached.counts }
 	}
-	for _, n := range all() {
+
+	for _, n := range counts() {
 		if n.at <= 0 || n.at < from || n.at >= to {
 			continue
 		}
@@ -41,41 +44,65 @@ func (c *Call) Count(from, to int64, into map[string]*Counters) {
 	}
 }
 
-func (c *Call) count() (all []agentCount) {
-	dir := c.Direction()
-	began := map[string]int64{} // by agent: when it called out
+// count returns what the call counts for its agents, whatever the day.
+func (c *Call) count() []agentCount {
+	switch c.Direction() {
+	case record.Inbound:
+		return c.countInbound()
+	case record.Outbound:
+		return c.countOutbound()
+	}
+	return nil
+}
+
+// countInbound counts each party of an agent that was established, or rang in vain.
+func (c *Call) countInbound() (all []agentCount) {
+	for _, p := range c.parties() {
+		if !p.counts() {
+			continue
+		}
+
+		n := agentCount{agent: p.agent(), at: p.First}
+		result := int64(0)
+		if p.CDR != nil {
+			n.at = earliest(n.at, p.CDR.Start)
+			result = p.CDR.Result
+		}
+
+		// Established wins: whatever says so, the party is not abandoned.
+		rangInVain := p.Rung && (p.released() || c.over())
+		switch {
+		case p.Answered > 0 || result == 3:
+			n.InboundEstablished = 1
+		case rangInVain || result == 1 || result == 2:
+			n.InboundAbandoned = 1
+		default:
+			continue
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+// countOutbound counts the call once for each agent who dialed, or was called first.
+func (c *Call) countOutbound() (all []agentCount) {
+	began := map[string]int64{} // by agent: when the agent began to call out
 	reached := c.Main != nil && (c.Main.Result == 8 || c.Main.Result == 21)
 	for _, p := range c.parties() {
 		if p.Role == "Customer" && p.Answered > 0 {
 			reached = true
 		}
-		if !p.counts() {
-			continue
-		}
-		if p.Dialing > 0 && dir == 3 {
+		if p.counts() && p.Dialing > 0 {
 			began[p.agent()] = earliest(began[p.agent()], p.Dialing)
 		}
-		instant, result := p.First, int64(0)
-		if p.CDR != nil {
-			instant, result = earliest(instant, p.CDR.Start), p.CDR.Result
-		}
-		switch {
-		case dir != 2:
-		case p.Answered > 0 || result == 3:
-			all = append(all, agentCount{p.agent(), instant, Counters{InboundEstablished: 1}})
-		case p.Rung && (p.released() || c.over()), result == 1, result == 2:
-			all = append(all, agentCount{p.agent(), instant, Counters{InboundAbandoned: 1}})
-		}
-	}
-	if dir != 3 {
-		return all
 	}
 	if c.Main != nil && c.Main.FirstAgent != "" {
-		key := AgentKey(c.Main.FirstAgent, "")
+		key := record.AgentKey(c.Main.FirstAgent, "")
 		began[key] = earliest(began[key], c.Main.Start)
 	}
-	for agent, at := range began {
-		n := agentCount{agent, at, Counters{Outbound: 1}}
+
+	for agent, at := range began { // in any order: they are added up by agent
+		n := agentCount{agent: agent, at: at, Counters: Counters{Outbound: 1}}
 		if reached {
 			n.OutboundEstablished = 1
 		}

@@ -17,23 +17,15 @@ type Facts struct {
 	// Since, Unix ms: the facts hold everything that was still going on then, or began later.
 	Since int64
 
-	Agents    []SeenAgent
-	Stretches map[string][]Stretch // by agent: real statuses, in their order, those that end after Since
+	Agents    []SeenAgent          // in no order, as are calls, chats and queues
+	Stretches map[string][]Stretch // by agent: what statuses say, in the order of time; those that end after Since
 	Calls     []*Call
 	Chats     []*Chat
-	Visitors  []int64 // of those who arrived and did not leave: when, ascending
+	Visitors  []int64 // when those arrived who did not leave, ascending
 	Queues    []SeenQueue
 }
 
-// Stretch is a time in which an agent's state stays the same.
-type Stretch struct {
-	State
-
-	Start int64 `db:"start_at"` // Unix ms
-	End   int64 `db:"end_at"`   // may be Open
-}
-
-// SeenQueue is one that queue events name.
+// SeenQueue is a queue that events name.
 type SeenQueue struct {
 	ID    string `db:"queue"`
 	Media string `db:"media"` // of the earliest event that names it
@@ -45,8 +37,8 @@ type FactStore interface {
 	// one, from everything that was accepted before the call. While nothing changes it
 	// returns the same pointer.
 	FindFacts(ctx context.Context, tenant, since int64) (*Facts, error)
-	// EachChat gives the chats that have some time before to, Unix ms, and some not
-	// before from, in no order. They are not kept.
+	// EachChat gives fn the chats that have an event before to, Unix ms, and one at from or
+	// later, in no order. They are not kept.
 	EachChat(ctx context.Context, tenant, from, to int64, fn func(*Chat)) error
 	// EachStretch gives fn the stretches that overlap from <= t < to, with their agent:
 	// those of one agent one after the other, in the order of time.
@@ -55,12 +47,13 @@ type FactStore interface {
 
 // Settings of a tenant that figures depend on. Zero values are the defaults.
 type Settings struct {
-	StaleCall int64 // ms without an event after which a call or a wait is over; default 12 h
-	StaleChat int64 // and a chat; default 24 h
+	StaleCall int64 // after how many ms without an event a call or a wait is over; default 12 h
+	StaleChat int64 // after how many ms without an event a chat is over; default 24 h
 }
 
+// filled returns the settings with the defaults.
 func (s Settings) filled() Settings {
-	return Settings{cmp.Or(s.StaleCall, StaleCall), cmp.Or(s.StaleChat, StaleChat)}
+	return Settings{StaleCall: cmp.Or(s.StaleCall, StaleCall), StaleChat: cmp.Or(s.StaleChat, StaleChat)}
 }
 
 // Boards gives dialects the board of a tenant, which is made once while nothing changes.
@@ -73,20 +66,25 @@ type Boards struct {
 	tenants map[int64]*boardCache
 }
 
-// boardCache has the boards of one tenant, one for each day that zones have now; the
-// last used first.
+// boardCache has the boards of one tenant, one for each day that begins in some zone. The
+// last used is the first.
 type boardCache struct {
 	mu     sync.Mutex
 	boards []*Board
 }
 
+// maxBoards of a tenant are kept.
 const maxBoards = 4
 
 // At returns a tenant's board at a moment, Unix ms; loc says when its day begins.
 func (b *Boards) At(ctx context.Context, tenant, now int64, loc *time.Location) (*Board, error) {
 	m := Today(now, loc)
-	d, set := b.Directory(tenant), b.settings(tenant)
-	facts, err := b.Facts.FindFacts(ctx, tenant, min(m.From, now-set.StaleCall, now-set.StaleChat, now-StaleVisitor))
+	d := b.Directory(tenant)
+	set := b.settings(tenant)
+
+	// From when on something may still go on, or has to do with today.
+	since := min(m.From, now-set.StaleCall, now-set.StaleChat, now-StaleVisitor)
+	facts, err := b.Facts.FindFacts(ctx, tenant, since)
 	if err != nil {
 		return nil, err
 	}
@@ -112,46 +110,55 @@ func (b *Boards) cacheOf(tenant int64) *boardCache {
 	return b.tenants[tenant]
 }
 
-// board returns one that was made before and still holds, or makes a new one. Others
+// board returns a board that was made before and still holds, or makes a new one. Others
 // who ask during that time wait for it instead of making it again.
-func (s *boardCache) board(m Moment, facts *Facts, set Settings, d *directory.Directory) *Board {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.boards = slices.DeleteFunc(s.boards, func(p *Board) bool { return p.facts != facts || p.directory != d || p.set != set })
-	i := slices.IndexFunc(s.boards, func(p *Board) bool {
-		return p.From == m.From && p.To == m.To && m.Now >= p.Now && m.Now < p.validUntil
+func (c *boardCache) board(m Moment, facts *Facts, set Settings, d *directory.Directory) *Board {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	// Boards of other facts hold no more, whatever their day.
+	c.boards = slices.DeleteFunc(c.boards, func(b *Board) bool {
+		return b.facts != facts || b.directory != d || b.set != set
+	})
+	i := slices.IndexFunc(c.boards, func(b *Board) bool {
+		return b.From == m.From && b.To == m.To && m.Now >= b.Now && m.Now < b.validUntil
 	})
 	if i < 0 {
-		s.boards = slices.Insert(s.boards[:min(len(s.boards), maxBoards-1)], 0, NewBoard(m, facts, set, d))
-		return s.boards[0]
+		b := NewBoard(m, facts, set, d)
+		c.boards = slices.Insert(c.boards[:min(len(c.boards), maxBoards-1)], 0, b)
+		return b
 	}
-	p := s.boards[i]
-	s.boards = slices.Insert(slices.Delete(s.boards, i, i+1), 0, p)
-	return p
+
+	b := c.boards[i]
+	c.boards = slices.Insert(slices.Delete(c.boards, i, i+1), 0, b)
+	return b
 }
 
-// CompareNumbers orders agentIDs: those of digits by value, then the others by
-// code point, those without one last.
+// CompareNumbers orders agentIDs: those of digits by value, then the others by code point;
+// empty ones are last. 7 and 007 are equal.
 func CompareNumbers(a, b string) int {
+	const digits, other, empty = 0, 1, 2
 	kind := func(s string) int {
 		if s == "" {
-			return 2
+			return empty
 		}
 		for i := range len(s) {
 			if s[i] < '0' || s[i] > '9' {
-				return 1
+				return other
 			}
 		}
-		return 0
+		return digits
 	}
-	if by := cmp.Compare(kind(a), kind(b)); by != 0 || kind(a) != 0 {
-		return cmp.Or(by, cmp.Compare(a, b))
+	if kind(a) != digits || kind(b) != digits {
+		return cmp.Or(cmp.Compare(kind(a), kind(b)), cmp.Compare(a, b))
 	}
+
+	// Numbers of any length, by value.
 	x, y := strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
 	return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y))
 }
 
-// CompareRows is the order of agents where nothing else says: by agentID, then by
+// CompareRows is the order of agents where nothing else is asked for: by agentID, then by
 // agentUUID.
 func CompareRows(a, b *Row) int {
 	return cmp.Or(CompareNumbers(a.AgentID, b.AgentID), cmp.Compare(a.UUID, b.UUID))

@@ -8,52 +8,58 @@ type Skill struct {
 	Waiting int64 // contacts in it, of any media
 	// MaxWait is for how long the first of them has waited, ms; -1: nobody waits.
 	MaxWait int64
-	// Slots are the contacts that its agents can take beside those they have: of
-	// agents online and, for calls, ready. 1 when one of them takes any number.
+	// Slots is how many more contacts its agents can take: those who are online and, for
+	// calls, ready. 1 if one of them takes any number.
 	Slots int64
 }
 
-// Skills are the queues of the directory and those that queue events name, in no
-// order.
-func (p *Board) Skills(now int64) map[string]*Skill {
-	media := map[string]string{}
+// Skills returns the queues of the directory and those that queue events name, by id.
+func (b *Board) Skills(now int64) map[string]*Skill {
 	all := map[string]*Skill{}
-	for _, q := range p.facts.Queues {
-		all[q.ID], media[q.ID] = &Skill{ID: q.ID, MaxWait: -1}, q.Media
+	media := map[string]string{} // of queues; the directory wins
+	for _, q := range b.facts.Queues {
+		all[q.ID] = &Skill{ID: q.ID, MaxWait: -1}
+		media[q.ID] = q.Media
 	}
-	for _, q := range p.directory.Queues() {
+	for _, q := range b.directory.Queues() {
 		all[q.QueueID] = &Skill{ID: q.QueueID, MaxWait: -1}
 		if q.Media != "" {
 			media[q.QueueID] = q.Media
 		}
 	}
-	for i := range p.Waiting {
-		if s := all[p.Waiting[i].Queue]; s != nil {
+
+	for i := range b.Waiting {
+		if s := all[b.Waiting[i].Queue]; s != nil {
 			s.Waiting++
-			s.MaxWait = max(s.MaxWait, now-p.Waiting[i].Since, 0)
+			s.MaxWait = max(s.MaxWait, now-b.Waiting[i].Since, 0)
 		}
 	}
+
+	// What its agents have free, each of them once for each of its queues.
 	unlimited := map[string]bool{}
-	for i := range p.Rows {
-		r := &p.Rows[i]
+	for i := range b.Rows {
+		r := &b.Rows[i]
 		if r.Listed == nil || r.Login != 1 {
 			continue
 		}
 		limit := r.MaxChats()
-		free := max(0, limit-int64(p.handled[r.Key])-r.Parties)
+		free := max(0, limit-int64(b.handled[r.Key])-r.Parties)
 		for j, id := range r.Listed.QueueIDs {
 			s := all[id]
-			if s == nil || media[id] == "call" && r.Work != 1 || slices.Contains(r.Listed.QueueIDs[:j], id) {
+			if s == nil || slices.Contains(r.Listed.QueueIDs[:j], id) {
+				continue
+			}
+			if media[id] == "call" && r.Work != 1 {
 				continue
 			}
 			s.Slots += free
-			unlimited[id] = unlimited[id] || limit == -1
+			if limit == -1 {
+				unlimited[id] = true
+			}
 		}
 	}
 	for id := range unlimited {
-		if unlimited[id] {
-			all[id].Slots = 1
-		}
+		all[id].Slots = 1
 	}
 	return all
 }

@@ -7,34 +7,36 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/record"
 )
 
-func tell(typ event.Type, at int64, body string, args ...any) *event.Event {
-	return &event.Event{Type: typ, OccurredAt: at, Body: fmt.Appendf(nil, body, args...)}
+func tell(typ event.Type, at int64, body string, args ...any) *record.Record {
+	r := record.Read(&event.Event{Type: typ, OccurredAt: at, Body: fmt.Appendf(nil, body, args...)})
+	return &r
 }
 
 // What ends the waits of a contact, whatever the order of arrival.
 func TestWaits(t *testing.T) {
-	in := func(queue string, at int64) *event.Event {
+	in := func(queue string, at int64) *record.Record {
 		return tell(event.QueueEntered, 0, `{"contactId": "c", "media": "call", "queueId": %q, "enteredAt": %d}`, queue, at)
 	}
-	out := func(queue string, at int64) *event.Event {
+	out := func(queue string, at int64) *record.Record {
 		return tell(event.QueueLeft, 0, `{"contactId": "c", "media": "call", "queueId": %q, "leftAt": %d, "outcome": "answered"}`, queue, at)
 	}
 	for _, c := range []struct {
 		name string
-		told []*event.Event
+		told []*record.Record
 		want string // queue entered-ended
 	}{
-		{"waits", []*event.Event{in("a", 5)}, "a 5-"},
-		{"left", []*event.Event{in("a", 5), out("a", 9)}, "a 5-9"},
-		{"left another queue", []*event.Event{in("a", 5), out("b", 9)}, "a 5-"},
-		{"left before", []*event.Event{out("a", 4), in("a", 5)}, "a 5-"},
-		{"left at once", []*event.Event{out("a", 5), in("a", 5)}, "a 5-5"},
-		{"another queue ends it", []*event.Event{in("a", 5), in("b", 7)}, "a 5-7 b 7-"},
-		{"and stays so", []*event.Event{in("a", 5), in("b", 7), out("a", 9)}, "a 5-7 b 7-"},
-		{"again", []*event.Event{in("a", 5), out("a", 6), in("a", 8)}, "a 5-6 a 8-"},
-		{"told twice", []*event.Event{in("a", 5), in("a", 5), out("a", 6), out("a", 6)}, "a 5-6"},
+		{"waits", []*record.Record{in("a", 5)}, "a 5-"},
+		{"left", []*record.Record{in("a", 5), out("a", 9)}, "a 5-9"},
+		{"left another queue", []*record.Record{in("a", 5), out("b", 9)}, "a 5-"},
+		{"left before", []*record.Record{out("a", 4), in("a", 5)}, "a 5-"},
+		{"left at once", []*record.Record{out("a", 5), in("a", 5)}, "a 5-5"},
+		{"another queue ends it", []*record.Record{in("a", 5), in("b", 7)}, "a 5-7 b 7-"},
+		{"and stays so", []*record.Record{in("a", 5), in("b", 7), out("a", 9)}, "a 5-7 b 7-"},
+		{"again", []*record.Record{in("a", 5), out("a", 6), in("a", 8)}, "a 5-6 a 8-"},
+		{"told twice", []*record.Record{in("a", 5), in("a", 5), out("a", 6), out("a", 6)}, "a 5-6"},
 	} {
 		for _, backwards := range []bool{false, true} {
 			call := &Call{}

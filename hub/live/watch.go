@@ -12,13 +12,14 @@ import (
 	"github.com/hookline/hookline/hub/fair"
 )
 
-// Page is one state of what a view shows.
+// Page is what a view shows at one time.
 type Page interface {
-	// Same says whether another page of the same view shows the same.
+	// Same reports whether another page of the same view shows the same.
 	Same(o Page) bool
-	// Full is the message for who knows nothing yet.
+	// Full returns the message for a stream that has nothing yet.
 	Full(s Stamp) ([]byte, error)
-	// Since is the message for who knows an earlier page; nil: there is nothing to say.
+	// Since returns the message for a stream that has an earlier page; nil: there is
+	// nothing to send.
 	Since(was Page, s Stamp) ([]byte, error)
 }
 
@@ -28,14 +29,14 @@ type Stamp struct {
 	At int64 // Unix ms
 }
 
-// View is what somebody wants to see. Views of a tenant with one Key and one Delay
-// are one: it is worked out, and its messages are made, once for all who watch it.
+// View is what somebody wants to watch. Views of a tenant with the same Key and Delay are
+// one view: its pages and messages are made once for all streams.
 type View struct {
 	Tenant int64
 	Key    string
 	Delay  time.Duration // at least, between two messages to one stream
-	// Show makes the page of a moment, Unix ms, from all that was accepted before it
-	// is called. It is called by one goroutine at a time.
+	// Show makes the page of a moment, Unix ms, from all that was accepted before the call.
+	// One goroutine calls it at a time.
 	Show func(ctx context.Context, now int64) (Page, error)
 }
 
@@ -47,18 +48,20 @@ var (
 )
 
 const (
-	streamBuffer = 16 // messages that wait for a listener; one more, and it is dropped
+	streamBuffer = 16 // messages that wait for a listener; one more, and its stream ends
 
-	// A view is looked at when its tenant's events say so, and this often: days end,
-	// calls go stale, the directory changes, and what others say may be lost.
+	// A view is looked at when events of its tenant say so, and this often: days end, calls
+	// go stale, the directory changes, and what other processes say may be lost.
 	watchEvery = time.Second
-	// Between two rounds of a tenant: a pause, and so many times the length of the
-	// last, so that watching takes a fifth of a processor at most.
+
+	// A pause follows each round of a tenant, as many times as long as the round was: so
+	// watching takes a fifth of a processor at most.
 	roundLeast = 50 * time.Millisecond
 	roundShare = 4
-	roundMost  = time.Second // what takes that long waits for the store
-	showTime   = 10 * time.Second
-	retryAfter = time.Second // what could not be shown is tried again
+	roundMost  = time.Second // a round that takes long waits for the store
+
+	showTime   = 10 * time.Second // for one View.Show
+	retryAfter = time.Second      // a view that could not be shown is tried again
 )
 
 // Full is the error of a tenant that has as many streams open as it may.
@@ -68,26 +71,26 @@ func (f Full) Error() string {
 	return fmt.Sprintf("the tenant has %d streams open, which is its limit", int(f))
 }
 
-// Watches keeps streams of messages in step with what views show: first all of
-// it, then what has changed. Its work is done by Run.
+// Watches keeps streams of messages in step with what views show: a stream gets the whole
+// page first, then what changes. Its work is done by Run.
 //
-// Each tenant that is watched has a goroutine. It goes by rounds: those views are
-// worked out that may have changed and are not to wait for their delay, and each
-// stream gets what is between the page it knows and the new one. Streams that know
-// the same get the same bytes.
+// Each tenant that is watched has a goroutine, which works in rounds. A round makes the
+// pages of the views that may have changed and whose delay has passed, and sends each
+// stream what is between the page it has and the new one. Streams that have the same page
+// get the same bytes.
 type Watches struct {
 	Log     *slog.Logger           // default slog.Default()
 	Streams *fair.Slots[int64]     // places of streams
-	Limit   func(tenant int64) int // of them
-	// Opened is told of every stream that has a key, so that other processes hear of
-	// it (Replace); must not block; may be nil.
+	Limit   func(tenant int64) int // of streams
+	// Opened is called for every stream that has a key, so that other processes can be told
+	// (Replace). It must not block; nil: nobody is told.
 	Opened func(tenant int64, key string, at time.Time)
 
 	mu      sync.Mutex
-	tenants map[int64]*watch
+	tenants map[int64]*tenantWatch
 	keyed   map[streamKey]*Stream
-	starts  []*watch
-	wake    chan struct{} // of one; of Run
+	starts  []*tenantWatch // those whose goroutine Run has to start
+	wake    chan struct{}  // for Run; holds one
 	closed  bool
 }
 
@@ -96,18 +99,18 @@ type streamKey struct {
 	key    string
 }
 
-// Stream is what one listener hears.
+// Stream is the messages to one listener.
 type Stream struct {
 	of     *Watches
-	watch  *watch
+	watch  *tenantWatch
 	view   *view
 	key    streamKey
 	opened time.Time
 
-	// Of the watch's goroutine.
-	first Page      // what it is shown first; nil: what the view shows then
-	knows Page      // the last page that it was told of
-	next  time.Time // not before, it is told more
+	// Used by the tenant's goroutine only.
+	first Page      // what it is sent first; nil: what the view shows then
+	sent  Page      // the page that it has; nil: it has none yet
+	next  time.Time // it gets no more before
 
 	// Guarded by Watches.mu.
 	ch    chan []byte
@@ -115,18 +118,18 @@ type Stream struct {
 	err   error
 }
 
-// watch is one tenant's.
-type watch struct {
+// tenantWatch is what is watched of one tenant.
+type tenantWatch struct {
 	of     *Watches
 	tenant int64
-	wake   chan struct{} // of one
+	wake   chan struct{} // holds one
 
 	// Guarded by Watches.mu.
 	streams int
 	views   map[viewKey]*view
 	changed bool
 
-	lastID int64
+	lastID int64 // of Stamp
 }
 
 type viewKey struct {
@@ -139,19 +142,19 @@ type view struct {
 	View
 
 	streams map[*Stream]struct{} // guarded by Watches.mu
-	joined  bool                 // some of them came since it was looked at; guarded by Watches.mu
+	joined  bool                 // a stream came since the last round; guarded by Watches.mu
 
-	// Of the watch's goroutine.
+	// Used by the tenant's goroutine only.
 	page   Page
-	greets bool      // some streams know nothing yet
-	stale  bool      // it may have changed
-	owing  bool      // some stream does not know the page yet
-	next   time.Time // not before, streams are told more
+	greets bool      // some streams have nothing yet
+	stale  bool      // the page may have changed
+	owing  bool      // some streams lack the page, as their delay has not passed
+	next   time.Time // streams get no more before
 }
 
-// Open starts a stream. Its first message shows all of the page first, or, when
-// that is nil, of what the view shows then. The tenant's stream of the same key
-// ends, and gives its place to this one; "": it has none. The error is Full or
+// Open starts a stream. Its first message shows the page first, or, if that is nil, what the
+// view shows then. The stream that the tenant has under the same key ends, and gives its
+// place to this one; under "" there are as many as the limit allows. The error is Full or
 // ErrStopping. Close the stream.
 func (w *Watches) Open(v View, key string, first Page) (*Stream, error) {
 	s := &Stream{of: w, key: streamKey{v.Tenant, key}, opened: time.Now(), first: first, ch: make(chan []byte, streamBuffer)}
@@ -160,8 +163,9 @@ func (w *Watches) Open(v View, key string, first Page) (*Stream, error) {
 	if w.closed {
 		return nil, ErrStopping
 	}
-	if was := w.keyed[s.key]; was != nil {
-		was.end(ErrReplaced)
+
+	if before := w.keyed[s.key]; before != nil {
+		before.end(ErrReplaced)
 	}
 	limit := w.Limit(v.Tenant)
 	if err := w.Streams.Try(v.Tenant, limit); err != nil {
@@ -176,6 +180,7 @@ func (w *Watches) Open(v View, key string, first Page) (*Stream, error) {
 		}
 		w.keyed[s.key] = s
 	}
+
 	s.watch = w.watchOf(v.Tenant)
 	s.view = s.watch.viewOf(v)
 	s.view.streams[s] = struct{}{}
@@ -188,8 +193,8 @@ func (w *Watches) Open(v View, key string, first Page) (*Stream, error) {
 	return s, nil
 }
 
-// Replace ends the stream of a key that was opened before another one elsewhere,
-// or, when there is none of the key there, in this process.
+// Replace ends the stream of a key that was opened before another one of that key in
+// another process. If there is none in this process, it does nothing.
 func (w *Watches) Replace(tenant int64, key string, opened time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -198,21 +203,24 @@ func (w *Watches) Replace(tenant int64, key string, opened time.Time) {
 	}
 }
 
-func (w *Watches) watchOf(tenant int64) *watch {
-	t := w.tenants[tenant]
-	if t == nil {
-		t = &watch{of: w, tenant: tenant, wake: make(chan struct{}, 1), views: map[viewKey]*view{}}
-		if w.tenants == nil {
-			w.tenants = map[int64]*watch{}
-		}
-		w.tenants[tenant] = t
-		w.starts = append(w.starts, t)
-		signal(w.waker())
+// watchOf returns the watch of a tenant, which is made if need be.
+func (w *Watches) watchOf(tenant int64) *tenantWatch {
+	if t := w.tenants[tenant]; t != nil {
+		return t
 	}
+
+	t := &tenantWatch{of: w, tenant: tenant, wake: make(chan struct{}, 1), views: map[viewKey]*view{}}
+	if w.tenants == nil {
+		w.tenants = map[int64]*tenantWatch{}
+	}
+	w.tenants[tenant] = t
+	w.starts = append(w.starts, t)
+	signal(w.waker())
 	return t
 }
 
-func (t *watch) viewOf(v View) *view {
+// viewOf returns the view that shows v, which is made if need be.
+func (t *tenantWatch) viewOf(v View) *view {
 	key := viewKey{v.Key, v.Delay}
 	if t.views[key] == nil {
 		t.views[key] = &view{View: v, streams: map[*Stream]struct{}{}}
@@ -220,6 +228,7 @@ func (t *watch) viewOf(v View) *view {
 	return t.views[key]
 }
 
+// waker returns the channel that wakes Run.
 func (w *Watches) waker() chan struct{} {
 	if w.wake == nil {
 		w.wake = make(chan struct{}, 1)
@@ -227,6 +236,7 @@ func (w *Watches) waker() chan struct{} {
 	return w.wake
 }
 
+// signal wakes who waits for a channel, without waiting.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -234,29 +244,32 @@ func signal(c chan struct{}) {
 	}
 }
 
-// C gives the messages. It is closed when the stream has ended.
+// C returns the messages. It is closed when the stream has ended.
 func (s *Stream) C() <-chan []byte { return s.ch }
 
-// Err says, once C is closed, why.
+// Err returns why the stream has ended, once C is closed.
 func (s *Stream) Err() error {
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
 	return s.err
 }
 
-// Close ends the stream. Safe to repeat.
+// Close ends the stream. It is safe to repeat.
 func (s *Stream) Close() {
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
 	s.end(nil)
 }
 
+// end ends the stream and takes it out of all that holds it. The caller holds Watches.mu.
 func (s *Stream) end(why error) {
 	if s.ended {
 		return
 	}
-	s.ended, s.err = true, why
+	s.ended = true
+	s.err = why
 	close(s.ch)
+
 	delete(s.view.streams, s)
 	if len(s.view.streams) == 0 {
 		delete(s.watch.views, viewKey{s.view.Key, s.view.Delay})
@@ -264,7 +277,7 @@ func (s *Stream) end(why error) {
 	s.watch.streams--
 	if s.watch.streams == 0 {
 		delete(s.of.tenants, s.key.tenant)
-		signal(s.watch.wake) // it ends
+		signal(s.watch.wake) // its goroutine ends
 	}
 	if s.of.keyed[s.key] == s {
 		delete(s.of.keyed, s.key)
@@ -272,8 +285,7 @@ func (s *Stream) end(why error) {
 	s.of.Streams.Give(s.key.tenant)
 }
 
-// Changed says that a tenant's events may have changed what its views show. It
-// never waits.
+// Changed says that a tenant's events may have changed what its views show. It never waits.
 func (w *Watches) Changed(tenant int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -293,7 +305,7 @@ func (w *Watches) ChangedAll() {
 	}
 }
 
-// Close ends all streams, and those that are opened later.
+// Close ends all streams, and refuses further ones.
 func (w *Watches) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -328,54 +340,58 @@ func (w *Watches) Run(ctx context.Context) error {
 	}
 }
 
-// run goes by rounds until nobody watches the tenant any more.
-func (t *watch) run(ctx context.Context) {
+// run works in rounds until nobody watches the tenant any more.
+func (t *tenantWatch) run(ctx context.Context) {
 	look := time.NewTicker(watchEvery)
 	defer look.Stop()
 	due := time.NewTimer(watchEvery)
 	defer due.Stop()
 	for {
-		again := false
+		all := false // views may have changed, whether or not an event says so
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.wake:
 		case <-due.C:
 		case <-look.C:
-			again = true
+			all = true
 		}
-		views, watched := t.take(again)
+
+		views, watched := t.take(all)
 		if !watched {
 			return
 		}
 		began := time.Now()
 		next, worked := t.round(ctx, views)
 		if worked {
+			pause := min(max(roundLeast, roundShare*time.Since(began)), roundMost)
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(min(max(roundLeast, roundShare*time.Since(began)), roundMost)):
+			case <-time.After(pause):
 			}
 		}
 		due.Reset(time.Until(next))
 	}
 }
 
-// take the views to be looked at; false: nobody watches.
-func (t *watch) take(again bool) (views []*view, watched bool) {
+// take returns the views, marked with what has happened since the last round; false: nobody
+// watches. all marks all of them as stale.
+func (t *tenantWatch) take(all bool) (views []*view, watched bool) {
 	t.of.mu.Lock()
 	defer t.of.mu.Unlock()
 	for _, v := range t.views {
-		v.stale = v.stale || t.changed || again
-		v.greets, v.joined = v.greets || v.joined, false
+		v.stale = v.stale || t.changed || all
+		v.greets = v.greets || v.joined
+		v.joined = false
 		views = append(views, v)
 	}
 	t.changed = false
 	return views, t.streams > 0
 }
 
-// round shows what is due, and says when the next is.
-func (t *watch) round(ctx context.Context, views []*view) (next time.Time, worked bool) {
+// round shows the views that are due, and returns when the next one is.
+func (t *tenantWatch) round(ctx context.Context, views []*view) (next time.Time, worked bool) {
 	next = time.Now().Add(watchEvery)
 	for _, v := range views {
 		if v.greets || (v.stale || v.owing) && !time.Now().Before(v.next) {
@@ -391,8 +407,8 @@ func (t *watch) round(ctx context.Context, views []*view) (next time.Time, worke
 	return next, worked
 }
 
-// show a view as it is now to those streams that may be told.
-func (t *watch) show(ctx context.Context, v *view) error {
+// show makes the page of a view as it is now, and sends it to the streams that may get it.
+func (t *tenantWatch) show(ctx context.Context, v *view) error {
 	showing, cancel := context.WithTimeout(ctx, showTime)
 	defer cancel()
 	now := time.Now()
@@ -401,25 +417,29 @@ func (t *watch) show(ctx context.Context, v *view) error {
 		return err
 	}
 	if v.page != nil && page.Same(v.page) {
-		page = v.page // streams that know it know this one
+		page = v.page // same content: keep the old pointer, so that streams that have it are not sent it again
 	}
-	v.page, v.stale, v.greets = page, false, false
-	news := t.news(v, now)
+	v.page = page
+	v.stale = false
+	v.greets = false
+
+	// Messages are made outside of the lock, which all streams share: one for each step.
+	all := t.news(v, now)
 	t.lastID = max(t.lastID+1, now.UnixMilli())
 	messages := map[step][]byte{}
-	for _, n := range news { // outside of the lock, which all streams share
+	for _, n := range all {
 		if _, made := messages[n.step]; made {
 			continue
 		}
-		if messages[n.step], err = n.message(Stamp{t.lastID, now.UnixMilli()}); err != nil {
+		if messages[n.step], err = n.message(Stamp{ID: t.lastID, At: now.UnixMilli()}); err != nil {
 			return err
 		}
 	}
-	t.tell(v, news, messages, now)
+	t.send(v, all, messages, now)
 	return nil
 }
 
-// step is from one page to another; from nil it is all of it.
+// step is from one page to another; from nil it is the whole page.
 type step struct{ from, to Page }
 
 func (s step) message(m Stamp) ([]byte, error) {
@@ -429,40 +449,43 @@ func (s step) message(m Stamp) ([]byte, error) {
 	return s.to.Since(s.from, m)
 }
 
-// news is what one stream is to be told.
+// news is the step that one stream makes now.
 type news struct {
 	stream *Stream
 	step
 }
 
-// news for the streams of a view that do not know its page. Those that have to
-// wait are owed it: next is then when the first of them need not.
-func (t *watch) news(v *view, now time.Time) (all []news) {
+// news returns what to send now to each stream that lacks the view's page. Streams whose
+// delay has not passed yet are left owing; v.next becomes the time when the first of them
+// is due.
+func (t *tenantWatch) news(v *view, now time.Time) (all []news) {
 	t.of.mu.Lock()
 	defer t.of.mu.Unlock()
 	v.owing = false
 	var first time.Time
 	for s := range v.streams {
-		if s.knows == v.page {
+		if s.sent == v.page {
 			continue
 		}
-		at := v.next
-		if s.next.After(at) {
-			at = s.next
+
+		due := v.next
+		if s.next.After(due) {
+			due = s.next
 		}
 		switch {
-		case s.knows == nil && s.first != nil:
-			all = append(all, news{s, step{nil, s.first}})
-			at = now.Add(v.Delay)
-		case s.knows == nil:
-			all = append(all, news{s, step{nil, v.page}})
+		case s.sent == nil && s.first != nil: // its own page now, that of the view later
+			all = append(all, news{stream: s, step: step{to: s.first}})
+			due = now.Add(v.Delay)
+		case s.sent == nil:
+			all = append(all, news{stream: s, step: step{to: v.page}})
 			continue
-		case !now.Before(at):
-			all = append(all, news{s, step{s.knows, v.page}})
+		case !now.Before(due):
+			all = append(all, news{stream: s, step: step{from: s.sent, to: v.page}})
 			continue
 		}
-		if !v.owing || at.Before(first) {
-			first = at
+
+		if !v.owing || due.Before(first) {
+			first = due
 		}
 		v.owing = true
 	}
@@ -472,38 +495,45 @@ func (t *watch) news(v *view, now time.Time) (all []news) {
 	return all
 }
 
-func (t *watch) tell(v *view, all []news, messages map[step][]byte, now time.Time) {
+// send hands out messages, by the steps that streams make. A stream that takes them too
+// slowly ends.
+func (t *tenantWatch) send(v *view, all []news, messages map[step][]byte, now time.Time) {
 	t.of.mu.Lock()
 	defer t.of.mu.Unlock()
 	for _, n := range all {
-		s, text := n.stream, messages[n.step]
-		s.knows = n.to
-		if s.ended || text == nil {
+		s := n.stream
+		s.sent = n.to
+		message := messages[n.step]
+		if s.ended || message == nil {
 			continue
 		}
+
 		s.next = now.Add(v.Delay)
 		if n.from != nil {
 			v.next = s.next
 		}
 		select {
-		case s.ch <- text:
+		case s.ch <- message:
 		default:
 			s.end(ErrSlow)
 		}
 	}
 }
 
-// fail ends the streams that have been shown nothing yet; the others hear more
-// when it works again.
-func (t *watch) fail(ctx context.Context, v *view, err error) {
-	v.stale, v.greets, v.next = true, false, time.Now().Add(retryAfter)
+// fail ends the streams that have been sent nothing yet; the others get more when the view
+// can be shown again.
+func (t *tenantWatch) fail(ctx context.Context, v *view, err error) {
+	v.stale = true
+	v.greets = false
+	v.next = time.Now().Add(retryAfter)
 	if ctx.Err() == nil {
 		cmp.Or(t.of.Log, slog.Default()).ErrorContext(ctx, "watch", "tenant", t.tenant, "err", err)
 	}
+
 	t.of.mu.Lock()
 	defer t.of.mu.Unlock()
 	for s := range v.streams {
-		if s.knows == nil {
+		if s.sent == nil {
 			s.end(err)
 		}
 	}

@@ -22,9 +22,6 @@ const (
 // SlotMS is the length of the time whose facts make a block.
 const SlotMS = 60 * 60 * 1000
 
-// Open is the end of the state that an agent is still in.
-const Open = 1<<63 - 1
-
 // Class is all that indicators ask of a fact, apart from its figures.
 type Class struct {
 	Flags  Flags

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub/record"
 )
 
 func someFacts(rnd *rand.Rand, k Kind, slot int64, n int) []Fact {
@@ -15,7 +17,7 @@ func someFacts(rnd *rand.Rand, k Kind, slot int64, n int) []Fact {
 		f.Start = slot + rnd.Int64N(SlotMS)
 		f.Key = Key{[]string{"", "A", "鼎"}[rnd.IntN(3)], []string{"", "d1|d2"}[rnd.IntN(2)]}
 		f.Class = Class{Flags(rnd.Uint32()), []string{"", "r"}[rnd.IntN(2)], rnd.Int64N(99) - 1, -rnd.Int64N(9)}
-		f.Talk = []int64{0, rnd.Int64N(1 << 40), Open}[rnd.IntN(3)]
+		f.Talk = []int64{0, rnd.Int64N(1 << 40), record.Open}[rnd.IntN(3)]
 		if k != States {
 			f.Total, f.AgentTalk = rnd.Int64N(70_000), rnd.Int64()
 		}

@@ -9,6 +9,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/hookline/hookline/hub/record"
 )
 
 // Query is one request for a report. What it asks was checked.
@@ -60,7 +62,7 @@ type Person struct {
 
 // Naming is what the newest records say of an agent.
 type Naming struct {
-	Agent  string // AgentKey
+	Agent  string // record.AgentKey
 	Number string
 	Name   string
 }
@@ -100,7 +102,7 @@ type engine struct {
 	q       *Query
 	facts   Facts
 	buckets buckets
-	people  map[string]Naming // by AgentKey
+	people  map[string]Naming // by record.AgentKey
 	wanted  map[string]bool   // nil: all keys are
 
 	classes  []Class // with the flags of settings; of each pair the second is Long
@@ -500,7 +502,7 @@ func (e *engine) filtered(name string) string {
 	if e.q.WorkNumbers {
 		return e.person(name).Number
 	}
-	uuid, _ := splitKey(name)
+	uuid, _ := record.SplitKey(name)
 	return uuid
 }
 
@@ -508,7 +510,7 @@ func (e *engine) departments(k Key) []string {
 	if k.Departments != "" {
 		return strings.Split(k.Departments, "|")
 	}
-	if uuid, _ := splitKey(k.Name); uuid != "" {
+	if uuid, _ := record.SplitKey(k.Name); uuid != "" {
 		if ids := tidy(e.q.Settings.AgentDepartments[uuid]); len(ids) > 0 {
 			return ids
 		}
@@ -527,7 +529,7 @@ func (e *engine) key(name string) int32 {
 }
 
 func (e *engine) person(key string) Person {
-	uuid, number := splitKey(key)
+	uuid, number := record.SplitKey(key)
 	known := e.people[key]
 	if number == "" {
 		number = known.Number

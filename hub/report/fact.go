@@ -3,7 +3,7 @@ package report
 import (
 	"strings"
 
-	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/record"
 )
 
 // Flags are what indicators ask of a record, decided once, when it is folded.
@@ -52,200 +52,69 @@ const (
 	InB                               //
 )
 
-// Scope of records: telemarketing and bot never mix.
-type Scope int64
+// OwnFlags returns what a main record counts as by itself, without its parties.
+func OwnFlags(r *record.Call) (f Flags) {
+	switch r.Type {
+	case record.Inbound:
+		f = In
+	case record.Outbound:
+		f = Out
+	}
+	switch r.Result {
+	case 4, 6:
+		f |= Taken | Sought
+	case 8, 21:
+		f |= Taken | Reached
+	case 5, 7:
+		f |= Taken
+	}
 
-// Scopes.
-const (
-	Telemarketing Scope = 0
-	Bot           Scope = 1
-)
-
-// Call is a main record as reports see it.
-type Call struct {
-	ID    string
-	Start int64 // Unix ms; 0: it has none, and is ignored everywhere
-	Type  int64 // callType: 1 internal, 2 inbound, 3 outbound; 0: absent
-	Flags Flags // its own, without those of its legs
-	Talk  int64 // s
-	Total int64 // s
-
-	Gateway  string
-	Route    string // firstRouteId
-	Customer string
+	// Only main records of bots have these two.
+	if r.WantsHuman != nil {
+		if *r.WantsHuman {
+			f |= Human
+		} else {
+			f |= NotHuman
+		}
+	}
+	if r.VirtualTalk > 0 {
+		f |= Virtual
+	}
+	return f
 }
 
-// Party is a party record as reports see it. Those who are no agents have neither
-// Agent nor what is said of one.
+// Call is what its parties need to know of a main record.
+type Call struct {
+	Type  int64 // callType
+	Flags Flags // OwnFlags
+}
+
+// Party is what is counted of a party record.
 type Party struct {
-	Call, ID    string
-	Start       int64 // Unix ms; 0: it has none
-	Type        int64 // callType; 0: it has none of 1, 2, 3
-	Dial        int64 // dialType, 1 when absent
-	Role        int64 // agentRole, 2 when absent
-	Result      int64 // callResult, 0 when absent
-	Talk, Total int64 // s
-	Agent       string
+	ID     string
+	Start  int64 // Unix ms
+	Type   int64 // callType; 0: it has none of 1, 2, 3
+	Dial   int64 // dialType
+	Role   int64 // agentRole
+	Result int64 // callResult
+	Talk   int64 // s
+}
+
+// Attribution says for whom the agent and department reports count a party.
+type Attribution struct {
+	Agent       string // record.AgentKey
 	Number      string // agentID
 	Name        string // agentName
 	Departments string // departmentId: a|b, each once
 }
 
-// Status is a change of an agent's state. Of several with one start the one with
-// the greatest Created counts, then the last to arrive.
-type Status struct {
-	Agent               string
-	Start, Created      int64  // Unix ms
-	Login, Reason, Work *int64 // nil: it keeps its value
-	Number, Name        string
-}
-
-// AgentKey tells agents apart: by agentUUID, or, without one, by work number. A
-// work number is never guessed to be that of some UUID. "": nobody is named.
-func AgentKey(uuid, number string) string {
-	switch {
-	case uuid != "":
-		return "u" + uuid
-	case number != "":
-		return "i" + number
+// AttributionOf returns for whom a party counts. Parties that are no agents, and those of
+// bots, count for nobody (indicators.md 3.2).
+func AttributionOf(r *record.Party) Attribution {
+	if r.Scope == record.Bot || !r.OfAgent() {
+		return Attribution{}
 	}
-	return ""
-}
-
-// splitKey is the inverse of AgentKey.
-func splitKey(key string) (uuid, number string) {
-	if uuid, is := strings.CutPrefix(key, "u"); is {
-		return uuid, ""
-	}
-	return "", strings.TrimPrefix(key, "i")
-}
-
-// body is that of an event, by the names of its members.
-type body map[string]event.Value
-
-func read(raw []byte) body {
-	b := body{}
-	for name, v := range event.Members(raw) {
-		b[string(name)] = v
-	}
-	return b
-}
-
-func (b body) value(names ...string) event.Value {
-	for _, n := range names {
-		if v, there := b[n]; there {
-			return v
-		}
-	}
-	return event.Value("null")
-}
-
-// text of a member; "" when absent. NUL is none that every store can keep.
-func (b body) text(name string) string {
-	return strings.ReplaceAll(b.value(name).Text(), "\x00", "\uFFFD")
-}
-
-func (b body) time(name string) int64 { return b.value(name).Time() }
-
-// number is otherwise when absent.
-func (b body) number(name string, otherwise int64) int64 {
-	if n, there := b.value(name).Int(); there {
-		return n
-	}
-	return otherwise
-}
-
-func (b body) code(names ...string) *int64 {
-	for _, name := range names {
-		if n, there := b.value(name).Int(); there {
-			return &n
-		}
-	}
-	return nil
-}
-
-// length in s: what the record says, else that from one of its times to another.
-func (b body) length(says, from, to string) int64 {
-	if n, there := b.value(says).Int(); there {
-		return max(n, 0)
-	}
-	start, end := b.time(from), b.time(to)
-	if start == 0 || end < start {
-		return 0
-	}
-	return (end - start) / 1000
-}
-
-// ReadCall reads an event of type cdr.call or cdr.bot_call.
-func ReadCall(e *event.Event) Call {
-	b := read(e.Body)
-	c := Call{
-		ID: b.text("callID"), Start: b.time("startTime"), Type: b.number("callType", 0),
-		Talk: b.length("duration", "bridgeTime", "endTime"), Total: b.length("totalDuration", "startTime", "endTime"),
-		Gateway: b.text("gatewayNumber"), Route: b.text("firstRouteId"),
-	}
-	for _, name := range []string{"customerNumber", "screenNumber", "encryptCustomerNumber"} {
-		if c.Customer == "" {
-			c.Customer = b.text(name)
-		}
-	}
-	switch c.Type {
-	case 2:
-		c.Flags = In
-	case 3:
-		c.Flags = Out
-	}
-	switch b.number("callResult", 0) {
-	case 4, 6:
-		c.Flags |= Taken | Sought
-	case 8, 21:
-		c.Flags |= Taken | Reached
-	case 5, 7:
-		c.Flags |= Taken
-	}
-	if is, there := b.value("inboundTransferedHumanAgent").Bool(); there {
-		if is {
-			c.Flags |= Human
-		} else {
-			c.Flags |= NotHuman
-		}
-	}
-	if b.number("virtualAgentCallDuration", 0) > 0 {
-		c.Flags |= Virtual
-	}
-	return c
-}
-
-// ReadParty reads an event of type cdr.party or cdr.bot_party.
-func ReadParty(e *event.Event) Party {
-	b := read(e.Body)
-	p := Party{
-		Call: b.text("callID"), ID: b.text("partyId"), Start: b.time("startTime"),
-		Type: b.number("callType", 0), Dial: b.number("dialType", 1), Role: b.number("agentRole", 2), Result: b.number("callResult", 0),
-		Talk: b.length("duration", "bridgeTime", "endTime"), Total: b.length("totalDuration", "startTime", "endTime"),
-	}
-	if p.Type < 1 || p.Type > 3 {
-		p.Type = 0
-	}
-	if p.Role != 2 {
-		return p
-	}
-	p.Number, p.Name = b.text("agentID"), b.text("agentName")
-	p.Agent = AgentKey(b.text("agentUUID"), p.Number)
-	p.Departments = strings.ReplaceAll(strings.Join(b.value("departmentId").Departments(), "|"), "\x00", "\uFFFD")
-	return p
-}
-
-// ReadStatus reads an event of type agent.status.
-func ReadStatus(e *event.Event) Status {
-	b := read(e.Body)
-	s := Status{
-		Start: b.time("startTime"), Created: b.time("creationTime"),
-		Login: b.code("loginStatus"), Reason: b.code("notReadyStatus", "noReadyStatus"), Work: b.code("workStatus"),
-		Number: b.text("agentID"), Name: b.text("agentName"),
-	}
-	s.Agent = AgentKey(b.text("agentUUID"), s.Number)
-	return s
+	return Attribution{Agent: r.Key(), Number: r.AgentID, Name: r.AgentName, Departments: strings.Join(r.Departments, "|")}
 }
 
 // Legs are what a main record has of its parties.
@@ -277,8 +146,12 @@ func LegsOf(parties []Party) (l Legs) {
 			first = p
 		}
 	}
-	if first != nil {
-		l.Flags |= map[int64]Flags{2: FirstHere, 4: FirstAway}[first.Role]
+	switch {
+	case first == nil:
+	case first.Role == 2:
+		l.Flags |= FirstHere
+	case first.Role == 4:
+		l.Flags |= FirstAway
 	}
 	return l
 }
@@ -290,7 +163,7 @@ func (p *Party) Shows(call *Call) (f Flags) {
 	if direction == 0 && call != nil {
 		direction = call.Type
 	}
-	dial := map[int64]Flags{1: Direct, 2: Transfer, 3: Inquiry, 5: TakeAway}[p.Dial]
+	dial := dialFlag(p.Dial)
 	switch {
 	case p.Role != 2 || dial == 0:
 		return 0
@@ -313,36 +186,48 @@ func (p *Party) Shows(call *Call) (f Flags) {
 	return f
 }
 
-// State of an agent: its three codes. Before the first status all are 0.
-type State struct{ Login, Reason, Work int64 }
-
-// After is the state that a status leads to from another.
-func (s *Status) After(was State) State {
-	for _, c := range []struct{ field, says *int64 }{{&was.Login, s.Login}, {&was.Reason, s.Reason}, {&was.Work, s.Work}} {
-		if c.says != nil {
-			*c.field = *c.says
-		}
+// dialFlag returns what the dialType of an agent's party counts as; 0: nothing. Those who
+// monitor or interrupt supervise.
+func dialFlag(dialType int64) Flags {
+	switch dialType {
+	case 1:
+		return Direct
+	case 2:
+		return Transfer
+	case 3:
+		return Inquiry
+	case 5:
+		return TakeAway
 	}
-	return was
+	return 0
 }
 
-// in is how an agent is logged in; 0: it is not.
-func (s State) in() Flags {
-	return map[int64]Flags{1: Online, 2: Busy, 98: Locked}[s.Login]
+// loginFlag returns how an agent is logged in; 0: it is not.
+func loginFlag(s record.State) Flags {
+	switch s.Login {
+	case 1:
+		return Online
+	case 2:
+		return Busy
+	case 98:
+		return Locked
+	}
+	return 0
 }
 
-func (s State) ready() bool { return s.Login == 1 && s.Work == 1 }
+// ready reports whether an agent waits for calls.
+func ready(s record.State) bool { return s.Login == 1 && s.Work == 1 }
 
-// Shows is what is counted of a state that comes after another.
-func (s State) Shows(was State) Flags {
-	f := s.in()
-	switch before := was.in(); {
+// StateFlags returns what is counted of a state that comes after another one.
+func StateFlags(is, was record.State) Flags {
+	f := loginFlag(is)
+	switch before := loginFlag(was); {
 	case before == 0 && f != 0:
 		f |= Logins
 	case before != 0 && f == 0:
 		f |= Logouts
 	}
-	if s.ready() && !was.ready() {
+	if ready(is) && !ready(was) {
 		f |= Readies
 	}
 	return f

@@ -11,15 +11,7 @@ import (
 	"strings"
 
 	"github.com/hookline/hookline/hub/event"
-)
-
-// Scope keeps the records of people and of bots apart, even with equal callIDs.
-type Scope uint8
-
-// Scopes. The numbers are stored.
-const (
-	Telemarketing Scope = iota
-	Bot
+	"github.com/hookline/hookline/hub/record"
 )
 
 // Record is the current version of a call detail record: the last to arrive
@@ -37,7 +29,7 @@ type Records interface {
 	// FindCall gives a call's main record, nil while only parties are known, and
 	// those of its parties by startTime and partyId. ErrNotFound when there is
 	// neither.
-	FindCall(ctx context.Context, tenant int64, s Scope, callID string) (call *Record, parties []Record, err error)
+	FindCall(ctx context.Context, tenant int64, s record.Scope, callID string) (call *Record, parties []Record, err error)
 }
 
 // Amount of what a record counts: none, one, several, or at least one of it.
@@ -57,7 +49,7 @@ const (
 // no list.
 type CallFilter struct {
 	Tenant   int64
-	Scope    Scope
+	Scope    record.Scope
 	From, To int64 // Unix ms of startTime: From <= t < To
 
 	CallID     string

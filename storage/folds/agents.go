@@ -1,10 +1,8 @@
 package folds
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,93 +10,135 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/hookline/hookline/hub/event"
-	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
-var _ live.History = (*Folds)(nil)
-
-// agentFold keeps the agents that events name and the history of their states. A
-// status that comes late takes its place in it.
+// agentFold keeps the agents that events name (seen_agents), their statuses
+// (agent_statuses) and the history that follows from these (agent_stretches). A status
+// that comes late takes its place in it.
 type agentFold struct{}
 
 func (agentFold) name() string { return "agents" }
 
-// period within which something changed.
-type period struct{ first, last int64 }
-
-func (agentFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*event.Event) error {
-	var seen namings
-	statuses := map[string]map[int64]live.Status{} // by agent and start
-	for _, e := range events {
-		for _, n := range live.Mentions(e) {
-			seen.add(&n, e.Seq)
+func (agentFold) plan(tenant int64, records []record.Record) change {
+	c := &agentChange{tenant: tenant, statuses: map[string]map[int64]newStatus{}}
+	var seen seenAgents
+	var mentions []record.Mention
+	for i := range records {
+		r := &records[i]
+		mentions = r.AppendMentions(mentions[:0])
+		for j := range mentions {
+			seen.add(&mentions[j], r.Event.Seq)
 		}
-		if e.Type != event.AgentStatus {
-			continue
-		}
-		s := live.ReadStatus(e)
-		key := live.AgentKey(s.UUID, s.AgentID)
-		if statuses[key] == nil {
-			statuses[key] = map[int64]live.Status{}
-		}
-		if was, there := statuses[key][s.Start]; !there || s.Created >= was.Created {
-			statuses[key][s.Start] = s
+		if s, is := r.Says.(*record.Status); is {
+			c.add(newStatus{Status: s, seq: r.Event.Seq, id: r.Event.ID})
 		}
 	}
-	if err := seen.write(ctx, tx, tenant); err != nil {
+
+	c.seen = seen.rows(tenant)
+	c.agents = slices.Sorted(maps.Keys(c.statuses))
+	return c
+}
+
+// agentChange is what a step changes about agents.
+type agentChange struct {
+	tenant   int64
+	seen     [][]any                        // rows of seen_agents
+	agents   []string                       // whose statuses came
+	statuses map[string]map[int64]newStatus // by agent and start
+}
+
+// newStatus is a status that came, with the number and the id of its event.
+type newStatus struct {
+	*record.Status
+	seq int64
+	id  string
+}
+
+// add adds a status. Of several with one start the last to be made counts, then the last
+// to arrive.
+func (c *agentChange) add(s newStatus) {
+	agent := s.Key()
+	if c.statuses[agent] == nil {
+		c.statuses[agent] = map[int64]newStatus{}
+	}
+	was, there := c.statuses[agent][s.Start]
+	if !there || s.Created >= was.Created {
+		c.statuses[agent][s.Start] = s
+	}
+}
+
+func (c *agentChange) apply(ctx context.Context, tx *sqlx.Tx) error {
+	if err := writeSeen(ctx, tx, c.seen); err != nil {
 		return err
 	}
-	tails, err := lastStretches(ctx, tx, tenant, slices.Sorted(maps.Keys(statuses)))
+	last, err := lastStretches(ctx, tx, c.tenant, c.agents)
 	if err != nil {
 		return err
 	}
-	var rows, made [][]any
-	changed := map[string]period{}
-	for agent, all := range statuses {
-		for start, s := range all {
-			rows = append(rows, []any{tenant, agent, start, s.Created, s.Seq, s.ID, s.Login, s.Reason, s.Work, s.CallID, s.CallType})
-		}
+
+	// Most often the statuses of an agent come in their order: then its history goes on,
+	// and nothing before changes. Else it is made again from the first of them.
+	var statuses, stretches [][]any
+	late := map[string]period{}
+	for _, agent := range c.agents {
+		all := c.statuses[agent]
 		starts := slices.Sorted(maps.Keys(all))
-		if tail := tails[agent]; starts[0] > tail.ToldAt { // they came in their order: nothing before changes
-			for _, s := range tail.extend(starts, all) {
-				made = append(made, s.row(tenant, agent))
-			}
+		for _, start := range starts {
+			statuses = append(statuses, all[start].row(c.tenant, agent))
+		}
+		if starts[0] <= last[agent].LastStatus {
+			late[agent] = period{first: starts[0], last: starts[len(starts)-1]}
 			continue
 		}
-		changed[agent] = period{starts[0], starts[len(starts)-1]}
+		for _, s := range last[agent].extend(starts, all) {
+			stretches = append(stretches, s.row(c.tenant, agent))
+		}
 	}
-	if err := upsert(ctx, tx, `INSERT INTO agent_statuses (tenant, agent, start_at, created_at, seq, id, login, reason, work, call_id, call_type) VALUES`, rows,
+
+	if err := upsert(ctx, tx, `INSERT INTO agent_statuses
+			(tenant, agent, start_at, created_at, seq, id, login, reason, work, call_id, call_type) VALUES`, statuses,
 		`ON CONFLICT (tenant, agent, start_at) DO UPDATE SET created_at = excluded.created_at, seq = excluded.seq, id = excluded.id,
-			login = excluded.login, reason = excluded.reason, work = excluded.work, call_id = excluded.call_id, call_type = excluded.call_type
+			login = excluded.login, reason = excluded.reason, work = excluded.work, call_id = excluded.call_id,
+			call_type = excluded.call_type
 			WHERE excluded.created_at >= agent_statuses.created_at`); err != nil {
 		return err
 	}
-	if err := writeStretches(ctx, tx, made); err != nil {
+	if err := writeStretches(ctx, tx, stretches); err != nil {
 		return err
 	}
-	return stretchAll(ctx, tx, tenant, changed)
+	return restretchAll(ctx, tx, c.tenant, late)
 }
 
-// lastStretch is the one that an agent is in, and the start of its last status.
+func (s newStatus) row(tenant int64, agent string) []any {
+	return []any{tenant, agent, s.Start, s.Created, s.seq, s.id, s.Login, s.Reason, s.Work, s.Call, s.CallType}
+}
+
+// period is a time within which statuses changed: the starts of the first and of the last.
+type period struct{ first, last int64 }
+
+// lastStretch is the stretch that an agent is in, and the start of its last status.
 type lastStretch struct {
 	Agent string `db:"agent"`
 	stretch
-	ToldAt int64 `db:"told_at"` // -1: it never told any
+	LastStatus int64 `db:"last_status"` // -1: the agent has no status yet
 }
 
+// lastStretches returns the last stretch of each of some agents.
 func lastStretches(ctx context.Context, tx *sqlx.Tx, tenant int64, agents []string) (map[string]*lastStretch, error) {
 	all := map[string]*lastStretch{}
 	for some := range slices.Chunk(agents, upsertRows) {
 		args := []any{tenant}
 		for _, a := range some {
-			all[a] = &lastStretch{ToldAt: -1}
+			all[a] = &lastStretch{LastStatus: -1}
 			args = append(args, a)
 		}
+
 		var rows []*lastStretch
-		if err := tx.SelectContext(ctx, &rows, `SELECT s.agent, s.start_at, s.end_at, s.id, s.login, s.reason, s.work, s.login_at, s.reason_at, s.work_at,
-				s.logged_at, s.ready_at, (SELECT max(t.start_at) FROM agent_statuses t WHERE t.tenant = b.tenant AND t.agent = b.agent) AS told_at
+		if err := tx.SelectContext(ctx, &rows, `SELECT s.agent, s.start_at, s.end_at, s.id, s.login, s.reason, s.work,
+				s.login_at, s.reason_at, s.work_at, s.logged_at, s.ready_at,
+				(SELECT max(t.start_at) FROM agent_statuses t WHERE t.tenant = b.tenant AND t.agent = b.agent) AS last_status
 			FROM seen_agents b JOIN agent_stretches s ON s.tenant = b.tenant AND s.agent = b.agent AND s.start_at =
 				(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent)
 			WHERE b.tenant = ? AND b.agent IN (`+sqldb.Values("?", len(some))+")", args...); err != nil {
@@ -111,47 +151,57 @@ func lastStretches(ctx context.Context, tx *sqlx.Tx, tenant int64, agents []stri
 	return all, nil
 }
 
-// extend the history with statuses that come after all others: the stretch that
-// ends, and those that begin.
-func (t *lastStretch) extend(starts []int64, statuses map[int64]live.Status) (made []stretch) {
+// extend continues the history with statuses that come after all others. It returns the
+// rows that change: the stretch that ends, and those that begin.
+func (t *lastStretch) extend(starts []int64, statuses map[int64]newStatus) (changed []stretch) {
 	var last *stretch
-	var was live.State
-	if t.ToldAt >= 0 {
-		last, was = &t.stretch, t.State
+	var was record.State
+	if t.LastStatus >= 0 {
+		last = &t.stretch
+		was = t.State
 	}
+
 	for _, at := range starts {
 		s := statuses[at]
 		is := s.After(was)
 		if last != nil && is == was {
 			continue
 		}
-		next := last.next(is, &status{Start: at, ID: s.ID})
+		next := last.next(is, at, s.id)
 		if last != nil {
 			ended := *last
 			ended.End = at
-			made = append(made, ended)
+			changed = append(changed, ended)
 		}
-		last, was = &next, is
+		last = &next
+		was = is
 	}
+
 	if last != &t.stretch {
-		last.End = live.Open
-		made = append(made, *last)
+		last.End = record.Open
+		changed = append(changed, *last)
 	}
-	return made
+	return changed
 }
 
 func (s *stretch) row(tenant int64, agent string) []any {
-	return []any{tenant, agent, s.Start, s.End, s.ID, s.Login, s.Reason, s.Work, s.LoginAt, s.ReasonAt, s.WorkAt, s.LoggedAt, s.ReadyAt}
+	return []any{
+		tenant, agent, s.Start, s.End, s.ID, s.Login, s.Reason, s.Work,
+		s.LoginAt, s.ReasonAt, s.WorkAt, s.LoggedAt, s.ReadyAt,
+	}
 }
 
 func writeStretches(ctx context.Context, tx *sqlx.Tx, rows [][]any) error {
-	return upsert(ctx, tx, `INSERT INTO agent_stretches (tenant, agent, start_at, end_at, id, login, reason, work, login_at, reason_at, work_at, logged_at,
-		ready_at) VALUES`, rows, "ON CONFLICT (tenant, agent, start_at) DO UPDATE SET end_at = excluded.end_at")
+	return upsert(ctx, tx, `INSERT INTO agent_stretches
+			(tenant, agent, start_at, end_at, id, login, reason, work, login_at, reason_at, work_at, logged_at, ready_at) VALUES`, rows,
+		"ON CONFLICT (tenant, agent, start_at) DO UPDATE SET end_at = excluded.end_at")
 }
 
 func (agentFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
-	for _, by := range []struct{ table, column string }{{"agent_stretches", "start_at"}, {"agent_statuses", "seq"}, {"seen_agents", "seq"}} {
-		left, err := cut(ctx, tx, by.table, by.column, tenant, live.Open)
+	for _, by := range []struct{ table, column string }{
+		{"agent_stretches", "start_at"}, {"agent_statuses", "seq"}, {"seen_agents", "seq"},
+	} {
+		left, err := cut(ctx, tx, by.table, by.column, tenant, record.Open)
 		if err != nil {
 			return false, err
 		}
@@ -160,12 +210,11 @@ func (agentFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more boo
 	return more, nil
 }
 
-// cut takes away about chunk rows of a table whose column is below a number,
-// the least first.
+// cut deletes about chunk rows of a table whose column is below a number, the least first.
 func cut(ctx context.Context, tx *sqlx.Tx, table, column string, tenant, below int64) (more bool, err error) {
 	var to int64
-	err = tx.GetContext(ctx, &to, "SELECT "+column+" FROM "+table+" WHERE tenant = ? AND "+column+" < ? ORDER BY "+column+" LIMIT 1 OFFSET ?",
-		tenant, below, chunk-1)
+	err = tx.GetContext(ctx, &to, "SELECT "+column+" FROM "+table+" WHERE tenant = ? AND "+column+" < ? ORDER BY "+column+
+		" LIMIT 1 OFFSET ?", tenant, below, chunk-1)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		to = below - 1
@@ -174,14 +223,15 @@ func cut(ctx context.Context, tx *sqlx.Tx, table, column string, tenant, below i
 	default:
 		more = true
 	}
+
 	if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE tenant = ? AND "+column+" <= ?", tenant, to); err != nil {
 		return false, fmt.Errorf("%s: %w", table, err)
 	}
 	return more, nil
 }
 
-// trim takes away statuses of events below a number, and then those agents whom
-// no event names that is left.
+// trim deletes the statuses of events below a number, and then the agents whom no event
+// names that is left.
 func (agentFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
 	var old []struct {
 		Agent string `db:"agent"`
@@ -196,106 +246,128 @@ func (agentFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (mo
 		_, err := tx.ExecContext(ctx, "DELETE FROM seen_agents WHERE tenant = ? AND seq < ?", tenant, below)
 		return false, err
 	}
-	if _, err := tx.ExecContext(ctx, "DELETE FROM agent_statuses WHERE tenant = ? AND seq <= ?", tenant, old[len(old)-1].Seq); err != nil {
+	last := old[len(old)-1].Seq
+	if _, err := tx.ExecContext(ctx, "DELETE FROM agent_statuses WHERE tenant = ? AND seq <= ?", tenant, last); err != nil {
 		return false, fmt.Errorf("old statuses: %w", err)
 	}
+
+	// Histories of these agents change where the statuses were.
 	changed := map[string]period{}
 	for _, s := range old {
 		in, there := changed[s.Agent]
 		if !there {
-			in = period{s.Start, s.Start}
+			in = period{first: s.Start, last: s.Start}
 		}
-		changed[s.Agent] = period{min(in.first, s.Start), max(in.last, s.Start)}
+		changed[s.Agent] = period{first: min(in.first, s.Start), last: max(in.last, s.Start)}
 	}
-	return true, stretchAll(ctx, tx, tenant, changed)
+	return true, restretchAll(ctx, tx, tenant, changed)
 }
 
-// namings is what a step's events say of agents.
-type namings struct{ all map[string]*naming }
+// seenAgents is what a step's events say of agents, by their keys.
+type seenAgents map[string]*agentNews
 
-type naming struct {
+// agentNews is what a step's events say of one agent: the newest value of each that is not
+// empty.
+type agentNews struct {
 	uuid         string
 	id, name, dn dated[string]
 	phone        dated[int64]
-	first        int64
-	seq          int64
+	first        int64 // time of the earliest event
+	seq          int64 // of the last event
 }
 
-// dated is a value and its time: the newest that is not empty counts, of equal
-// times the last to arrive.
+// dated is a value and its time.
 type dated[T comparable] struct {
-	is T
-	at int64
+	value T
+	at    int64
 }
 
-func (d *dated[T]) hear(v T, at int64) {
+// note takes a value that is not empty and not older; of equal times the last to arrive.
+func (d *dated[T]) note(v T, at int64) {
 	var empty T
-	if v != empty && (d.is == empty || at >= d.at) {
-		d.is, d.at = v, at
+	if v != empty && (d.value == empty || at >= d.at) {
+		*d = dated[T]{value: v, at: at}
 	}
 }
 
-func (s *namings) add(n *live.Mention, seq int64) {
-	if s.all == nil {
-		s.all = map[string]*naming{}
+func (s *seenAgents) add(m *record.Mention, seq int64) {
+	if *s == nil {
+		*s = seenAgents{}
 	}
-	a := s.all[n.Key()]
+	key := m.Key()
+	a := (*s)[key]
 	if a == nil {
-		a = &naming{uuid: n.UUID}
-		s.all[n.Key()] = a
+		a = &agentNews{uuid: m.UUID}
+		(*s)[key] = a
 	}
-	a.id.hear(n.AgentID, n.At)
-	a.name.hear(n.Name, n.At)
-	a.dn.hear(n.DN, n.At)
-	a.phone.hear(n.PhoneType, n.At)
-	if n.At > 0 && (a.first == 0 || n.At < a.first) {
-		a.first = n.At
+
+	a.id.note(m.AgentID, m.At)
+	a.name.note(m.AgentName, m.At)
+	a.dn.note(m.DN, m.At)
+	a.phone.note(m.PhoneType, m.At)
+	if m.At > 0 && (a.first == 0 || m.At < a.first) {
+		a.first = m.At
 	}
 	a.seq = seq
 }
 
-func (s *namings) write(ctx context.Context, tx *sqlx.Tx, tenant int64) error {
-	var rows [][]any
-	for _, key := range slices.Sorted(maps.Keys(s.all)) {
-		a := s.all[key]
-		rows = append(rows, []any{tenant, key, a.uuid, a.id.is, a.id.at, a.name.is, a.name.at, a.dn.is, a.dn.at, a.phone.is, a.phone.at, a.first, a.seq})
+// rows of seen_agents.
+func (s seenAgents) rows(tenant int64) (rows [][]any) {
+	for _, key := range slices.Sorted(maps.Keys(s)) {
+		a := s[key]
+		rows = append(rows, []any{
+			tenant, key, a.uuid, a.id.value, a.id.at, a.name.value, a.name.at, a.dn.value, a.dn.at, a.phone.value, a.phone.at, a.first, a.seq,
+		})
 	}
+	return rows
+}
+
+// writeSeen brings rows of seen_agents up to date: each value by itself, if the new one is
+// not empty and not older (dated.note in SQL).
+func writeSeen(ctx context.Context, tx *sqlx.Tx, rows [][]any) error {
 	newer := func(value, at, empty string) string {
-		when := " = CASE WHEN excluded." + value + " <> " + empty + " AND (seen_agents." + value + " = " + empty + " OR excluded." + at + " >= seen_agents." + at + ") THEN excluded."
-		return value + when + value + " ELSE seen_agents." + value + " END, " + at + when + at + " ELSE seen_agents." + at + " END, "
+		takes := " = CASE WHEN excluded." + value + " <> " + empty +
+			" AND (seen_agents." + value + " = " + empty + " OR excluded." + at + " >= seen_agents." + at + ") THEN excluded."
+		return value + takes + value + " ELSE seen_agents." + value + " END, " +
+			at + takes + at + " ELSE seen_agents." + at + " END, "
 	}
-	return upsert(ctx, tx, `INSERT INTO seen_agents (tenant, agent, uuid, id, id_at, name, name_at, dn, dn_at, phone_type, phone_at, first_at, seq) VALUES`, rows,
-		`ON CONFLICT (tenant, agent) DO UPDATE SET `+newer("id", "id_at", "''")+newer("name", "name_at", "''")+newer("dn", "dn_at", "''")+newer("phone_type", "phone_at", "0")+
-			`first_at = CASE WHEN excluded.first_at > 0 AND (seen_agents.first_at = 0 OR excluded.first_at < seen_agents.first_at) THEN excluded.first_at
-				ELSE seen_agents.first_at END, seq = excluded.seq`)
+	return upsert(ctx, tx, `INSERT INTO seen_agents
+			(tenant, agent, uuid, id, id_at, name, name_at, dn, dn_at, phone_type, phone_at, first_at, seq) VALUES`, rows,
+		`ON CONFLICT (tenant, agent) DO UPDATE SET `+
+			newer("id", "id_at", "''")+newer("name", "name_at", "''")+newer("dn", "dn_at", "''")+newer("phone_type", "phone_at", "0")+
+			`first_at = CASE WHEN excluded.first_at > 0 AND (seen_agents.first_at = 0 OR excluded.first_at < seen_agents.first_at)
+				THEN excluded.first_at ELSE seen_agents.first_at END, seq = excluded.seq`)
 }
 
 // stretch is a row of agent_stretches.
 type stretch struct {
-	live.State
-	Start int64  `db:"start_at"`
-	End   int64  `db:"end_at"`
-	ID    string `db:"id"`
-	// Since when each code is what it is.
-	LoginAt  int64 `db:"login_at"`
+	record.State
+	Start int64  `db:"start_at"` // Unix ms, as are all times
+	End   int64  `db:"end_at"`   // may be record.Open
+	ID    string `db:"id"`       // of the event that began it
+
+	LoginAt  int64 `db:"login_at"` // since when each code is what it is
 	ReasonAt int64 `db:"reason_at"`
 	WorkAt   int64 `db:"work_at"`
-	LoggedAt int64 `db:"logged_at"` // since when it is logged in; 0: it is not
+	LoggedAt int64 `db:"logged_at"` // since when the agent is logged in; 0: it is not
 	ReadyAt  int64 `db:"ready_at"`  // when the work status last became 1; 0: never
 }
 
-// next is the stretch that begins at a status.
-func (s *stretch) next(is live.State, st *status) stretch {
-	n := stretch{State: is, Start: st.Start, ID: st.ID, LoginAt: st.Start, ReasonAt: st.Start, WorkAt: st.Start}
+// next returns the stretch that begins when an event, of an id, changes the state after s;
+// nil is before the first status.
+func (s *stretch) next(is record.State, at int64, id string) stretch {
+	n := stretch{State: is, Start: at, ID: id, LoginAt: at, ReasonAt: at, WorkAt: at}
 	if is.LoggedIn() {
-		n.LoggedAt = st.Start
+		n.LoggedAt = at
 	}
 	if is.Work == 1 {
-		n.ReadyAt = st.Start
+		n.ReadyAt = at
 	}
 	if s == nil {
 		return n
 	}
+
+	// What has not changed is so since before.
 	if is.LoggedIn() && s.LoggedIn() {
 		n.LoggedAt = s.LoggedAt
 	}
@@ -314,7 +386,7 @@ func (s *stretch) next(is live.State, st *status) stretch {
 	return n
 }
 
-// like says whether what follows the two is the same.
+// like reports whether the history after s is the same as after o.
 func (s *stretch) like(o *stretch) bool {
 	return s.State == o.State && s.LoginAt == o.LoginAt && s.ReasonAt == o.ReasonAt && s.WorkAt == o.WorkAt &&
 		s.LoggedAt == o.LoggedAt && s.ReadyAt == o.ReadyAt
@@ -329,10 +401,17 @@ type status struct {
 	Work   *int64 `db:"work"`
 }
 
+// after returns the state that the status leads to from another one.
+func (s *status) after(was record.State) record.State {
+	codes := record.Codes{Login: s.Login, Reason: s.Reason, Work: s.Work}
+	return codes.After(was)
+}
+
 // statusPage is how many statuses are read at a time.
 const statusPage = 256
 
-func stretchAll(ctx context.Context, tx *sqlx.Tx, tenant int64, changed map[string]period) error {
+// restretchAll makes the histories of agents again where their statuses changed.
+func restretchAll(ctx context.Context, tx *sqlx.Tx, tenant int64, changed map[string]period) error {
 	for _, agent := range slices.Sorted(maps.Keys(changed)) {
 		if err := restretch(ctx, tx, tenant, agent, changed[agent]); err != nil {
 			return fmt.Errorf("history of %s: %w", agent, err)
@@ -341,50 +420,48 @@ func stretchAll(ctx context.Context, tx *sqlx.Tx, tenant int64, changed map[stri
 	return nil
 }
 
-// restretch makes an agent's stretches anew from the first status that changed to
-// where they are again as they were: most often the last status is the only one.
+// restretch makes an agent's stretches again from the first status that changed to where
+// they are the same as before. Most often that is soon after the last one that changed.
 func restretch(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, changed period) error {
+	// The history goes on from the stretch before.
 	before, err := stretchAt(ctx, tx, tenant, agent, changed.first-1)
 	if err != nil {
 		return err
 	}
-	made := []stretch{}
+	var made []stretch
 	if before != nil {
 		made = append(made, *before)
 	}
-	end, until := int64(live.Open), int64(live.Open)
-	for from, more := changed.first, true; more; {
+
+	// Status by status: one that changes the state ends the last stretch and begins another.
+	end := int64(record.Open)   // of the last stretch that is made
+	until := int64(record.Open) // stretches that begin later stay
+	from, more := changed.first, true
+	for more {
 		var page []status
 		if err := tx.SelectContext(ctx, &page, `SELECT start_at, id, login, reason, work FROM agent_statuses
 			WHERE tenant = ? AND agent = ? AND start_at >= ? ORDER BY start_at LIMIT ?`, tenant, agent, from, statusPage); err != nil {
 			return err
 		}
 		more = len(page) == statusPage
-		for _, s := range page {
+		for i := range page {
+			s := &page[i]
 			from = s.Start + 1
-			var was live.State
-			var last *stretch
-			if len(made) > 0 {
-				last = &made[len(made)-1]
-				was = last.State
-			}
-			is := (&live.Status{Login: s.Login, Reason: s.Reason, Work: s.Work}).After(was)
-			if last == nil || is != was {
-				next := last.next(is, &s)
-				if last != nil {
-					last.End = s.Start
-				}
-				made = append(made, next)
-			}
+			made = append(made, stretchAfter(made, s)...)
 			if s.Start <= changed.last {
 				continue
 			}
+
+			// Past the last change: once the old stretch is like the new one, what follows
+			// is as it was.
 			old, err := stretchAt(ctx, tx, tenant, agent, s.Start)
 			if err != nil {
 				return err
 			}
-			if old != nil && old.like(&made[len(made)-1]) { // from here on all is as it was
-				end, until, more = old.End, s.Start, false
+			if old != nil && old.like(&made[len(made)-1]) {
+				end = old.End
+				until = s.Start
+				more = false
 				break
 			}
 		}
@@ -392,158 +469,42 @@ func restretch(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, cha
 	if len(made) > 0 {
 		made[len(made)-1].End = end
 	}
+
+	// They replace those of that time.
 	if _, err := tx.ExecContext(ctx, "DELETE FROM agent_stretches WHERE tenant = ? AND agent = ? AND start_at >= ? AND start_at <= ?",
 		tenant, agent, changed.first, until); err != nil {
 		return err
 	}
 	var rows [][]any
-	for _, s := range made {
-		rows = append(rows, s.row(tenant, agent))
+	for i := range made {
+		rows = append(rows, made[i].row(tenant, agent))
 	}
 	return writeStretches(ctx, tx, rows)
 }
 
-// stretchAt is the one that an agent is in at a time; nil: none.
+// stretchAfter returns the stretch that a status begins after others, the last of which it
+// ends; it returns none if the status changes nothing.
+func stretchAfter(made []stretch, s *status) []stretch {
+	if len(made) == 0 {
+		var first *stretch
+		return []stretch{first.next(s.after(record.State{}), s.Start, s.ID)}
+	}
+	last := &made[len(made)-1]
+	is := s.after(last.State)
+	if is == last.State {
+		return nil
+	}
+	last.End = s.Start
+	return []stretch{last.next(is, s.Start, s.ID)}
+}
+
+// stretchAt returns the stretch that an agent is in at a time; nil: none has begun.
 func stretchAt(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, at int64) (*stretch, error) {
 	var s stretch
-	err := tx.GetContext(ctx, &s, `SELECT start_at, end_at, id, login, reason, work, login_at, reason_at, work_at, logged_at, ready_at FROM agent_stretches
-		WHERE tenant = ? AND agent = ? AND start_at <= ? ORDER BY start_at DESC LIMIT 1`, tenant, agent, at)
+	err := tx.GetContext(ctx, &s, `SELECT start_at, end_at, id, login, reason, work, login_at, reason_at, work_at, logged_at, ready_at
+		FROM agent_stretches WHERE tenant = ? AND agent = ? AND start_at <= ? ORDER BY start_at DESC LIMIT 1`, tenant, agent, at)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil //nolint:nilnil // none is no error
+		return nil, nil //nolint:nilnil // to have none is no error
 	}
 	return &s, err
-}
-
-// seenAgent is what a row of seen_agents says.
-type seenAgent struct {
-	Agent     string `db:"agent"`
-	UUID      string `db:"uuid"`
-	AgentID   string `db:"agent_id"`
-	Name      string `db:"name"`
-	DN        string `db:"dn"`
-	PhoneType int64  `db:"phone_type"`
-}
-
-func (a *seenAgent) agent() live.Agent {
-	return live.Agent{Key: a.Agent, UUID: a.UUID, AgentID: a.AgentID, Name: a.Name, DN: a.DN, PhoneType: a.PhoneType}
-}
-
-const seenColumns = "a.agent, a.uuid, a.id AS agent_id, a.name, a.dn, a.phone_type"
-
-// FindStretches implements live.History.
-func (f *Folds) FindStretches(ctx context.Context, of live.HistoryFilter) (page []live.AgentStretch, total int, err error) {
-	err = f.ask(ctx, of.Tenant, "find statuses", func(snap snapshot) error {
-		page, total, err = snap.stretches(ctx, &of)
-		return err
-	})
-	return page, total, err
-}
-
-func (snap snapshot) stretches(ctx context.Context, of *live.HistoryFilter) (page []live.AgentStretch, total int, err error) {
-	also, extra := "", []any{}
-	for _, by := range []struct {
-		column string
-		codes  []int64
-	}{{"login", of.Login}, {"reason", of.Reason}, {"work", of.Work}} {
-		if len(by.codes) > 0 {
-			also += " AND s." + by.column + " IN (" + sqldb.Values("?", len(by.codes)) + ")"
-			for _, c := range by.codes {
-				extra = append(extra, c)
-			}
-		}
-	}
-	if of.Agents != nil {
-		keys, err := snap.pick(ctx, of)
-		if err != nil || len(keys) == 0 {
-			return nil, 0, err
-		}
-		also += " AND s.agent IN (" + items(snap.In) + ")"
-		list, err := json.Marshal(keys)
-		if err != nil {
-			return nil, 0, err
-		}
-		extra = append(extra, string(list))
-	}
-	// First of each agent the one it was in before the range, then those that begin
-	// in it: apart, so that the many are read in the order of an index.
-	// One that lasts does so until now: it reaches into no range that is to come.
-	last := int64(live.Open)
-	if of.Now <= of.From {
-		last--
-	}
-	parts := []struct {
-		where string
-		args  []any
-	}{
-		{"FROM seen_agents b " + stretchBefore(snap.In) + " WHERE b.tenant = ? AND s.end_at > ? AND s.end_at <= ?" + also, slices.Concat([]any{of.From, of.Tenant, of.From, last}, extra)},
-		{`FROM agent_stretches s WHERE s.tenant = ? AND s.start_at >= ? AND s.start_at < ?` + also, slices.Concat([]any{of.Tenant, of.From, of.To}, extra)},
-	}
-	for _, part := range parts {
-		var n int
-		if err := sqlx.GetContext(ctx, snap.Q, &n, "SELECT count(*) "+part.where, part.args...); err != nil {
-			return nil, 0, err
-		}
-		if from, left := max(0, of.Offset-total), of.Limit-len(page); from < n && left > 0 {
-			if page, err = snap.addStretches(ctx, page, part.where, append(part.args, left, from)); err != nil {
-				return nil, 0, err
-			}
-		}
-		total += n
-	}
-	return page, total, nil
-}
-
-// addStretches adds a page of those that where picks; limit and offset are the
-// last of args.
-func (snap snapshot) addStretches(ctx context.Context, page []live.AgentStretch, where string, args []any) ([]live.AgentStretch, error) {
-	var rows []struct {
-		stretch
-		seenAgent
-	}
-	// Those before the page are skipped in the index, without a look at their rows.
-	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT s.start_at, s.end_at, s.id, s.login, s.reason, s.work, "+seenColumns+
-		" FROM (SELECT s.tenant, s.agent, s.start_at "+where+" ORDER BY s.start_at, s.agent LIMIT ? OFFSET ?) p "+
-		"JOIN agent_stretches s ON s.tenant = p.tenant AND s.agent = p.agent AND s.start_at = p.start_at "+
-		"JOIN seen_agents a ON a.tenant = s.tenant AND a.agent = s.agent ORDER BY s.start_at, s.agent", args...); err != nil {
-		return nil, err
-	}
-	for _, r := range rows {
-		page = append(page, live.AgentStretch{
-			Stretch: live.Stretch{State: r.State, Start: r.Start, End: r.End},
-			Agent:   r.agent(), ID: r.ID,
-		})
-	}
-	return page, nil
-}
-
-// pick asks the filter which agents it wants.
-func (snap snapshot) pick(ctx context.Context, of *live.HistoryFilter) ([]string, error) {
-	var seen []seenAgent
-	if err := sqlx.SelectContext(ctx, snap.Q, &seen, "SELECT "+seenColumns+" FROM seen_agents a WHERE a.tenant = ?", of.Tenant); err != nil {
-		return nil, err
-	}
-	slices.SortFunc(seen, func(a, b seenAgent) int { return cmp.Compare(a.Agent, b.Agent) })
-	agents := make([]live.Agent, len(seen))
-	for i := range seen {
-		agents[i] = seen[i].agent()
-	}
-	return of.Agents(agents), nil
-}
-
-// stretchBefore joins to each agent b the stretch s that it was in before a time.
-func stretchBefore(in sqldb.Dialect) string {
-	if in == sqldb.Postgres { // which would else look at every stretch of every agent
-		return `JOIN LATERAL (SELECT * FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent AND x.start_at < ?
-			ORDER BY x.start_at DESC LIMIT 1) s ON true`
-	}
-	return `JOIN agent_stretches s ON s.tenant = b.tenant AND s.agent = b.agent AND s.start_at =
-		(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent AND x.start_at < ?)`
-}
-
-// items is a subquery of the texts in one argument, a JSON list of them.
-func items(in sqldb.Dialect) string {
-	if in == sqldb.Postgres {
-		return "SELECT jsonb_array_elements_text(CAST(? AS jsonb))"
-	}
-	return "SELECT value FROM json_each(?)"
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/storage"
 	"github.com/hookline/hookline/storage/folds"
 	"github.com/hookline/hookline/storage/internal/sqldb"
@@ -51,7 +52,7 @@ func naive(all []told) (out []live.AgentStretch) {
 					codes[i] = *c
 				}
 			}
-			is := live.State{Login: codes[0], Reason: codes[1], Work: codes[2]}
+			is := record.State{Login: codes[0], Reason: codes[1], Work: codes[2]}
 			if n := len(mine); n > 0 {
 				if mine[n-1].State == is {
 					continue
@@ -59,7 +60,7 @@ func naive(all []told) (out []live.AgentStretch) {
 				mine[n-1].End = s.start
 			}
 			mine = append(mine, live.AgentStretch{
-				Stretch: live.Stretch{State: is, Start: s.start, End: live.Open}, Agent: live.Agent{Key: agent}, ID: s.id,
+				Stretch: live.Stretch{State: is, Start: s.start, End: record.Open}, Agent: live.Agent{Key: agent}, ID: s.id,
 			})
 		}
 		out = append(out, mine...)
@@ -120,7 +121,7 @@ func testAgentHistory(t *testing.T) {
 		var want []live.AgentStretch
 		for _, s := range naive(all) {
 			end := s.End
-			if end == live.Open {
+			if end == record.Open {
 				end = max(of.Now, s.Start+1)
 			}
 			if s.Start >= of.To || end <= of.From ||
@@ -138,7 +139,7 @@ func testAgentHistory(t *testing.T) {
 		require.Len(t, page, len(want), what)
 		for i, s := range page {
 			require.Equal(t, "somebody", s.Agent.Name)
-			require.Equal(t, s.Agent.Key, live.AgentKey(s.Agent.UUID, s.Agent.AgentID))
+			require.Equal(t, s.Agent.Key, record.AgentKey(s.Agent.UUID, s.Agent.AgentID))
 			s.Agent = live.Agent{Key: s.Agent.Key}
 			require.Equal(t, want[i], s, what)
 		}

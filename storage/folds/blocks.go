@@ -9,6 +9,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/report"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
@@ -209,9 +210,9 @@ func (r *reportReader) facts(ctx context.Context, k report.Kind, in report.Span)
 }
 
 func (r *reportReader) calls(ctx context.Context, k report.Kind, in report.Span) (facts []report.Fact, err error) {
-	scope := report.Telemarketing
+	scope := record.Telemarketing
 	if k == report.BotCalls {
-		scope = report.Bot
+		scope = record.Bot
 	}
 	rows, err := r.Q.QueryxContext(ctx, `SELECT start_at, own, legs, talk, total, agent_talk, gateway, route, customer FROM report_calls
 		WHERE tenant = ? AND scope = ? AND start_at >= ? AND start_at < ?`, r.tenant, int64(scope), in.From, in.To)
@@ -239,7 +240,7 @@ func (r *reportReader) calls(ctx context.Context, k report.Kind, in report.Span)
 
 func (r *reportReader) parties(ctx context.Context, in report.Span) (facts []report.Fact, err error) {
 	rows, err := r.Q.QueryxContext(ctx, `SELECT start_at, shows, talk, total, call_no, agent, departments FROM report_parties
-		WHERE tenant = ? AND scope = ? AND start_at >= ? AND start_at < ? AND shows <> 0`, r.tenant, int64(report.Telemarketing), in.From, in.To)
+		WHERE tenant = ? AND scope = ? AND start_at >= ? AND start_at < ? AND shows <> 0`, r.tenant, int64(record.Telemarketing), in.From, in.To)
 	if err != nil {
 		return nil, err
 	}

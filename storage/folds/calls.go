@@ -9,108 +9,163 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
-// callFold keeps what is said of each call, for the boards, and the waits of calls
-// that are over.
+// callFold keeps what is said of each call, for the boards (live_calls), the waits of calls
+// that are over (waits), and when agents without a status were done with their calls
+// (agent_calls).
 type callFold struct{}
 
 func (callFold) name() string { return "calls" }
 
-func (callFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*event.Event) error {
-	calls, of := map[string]*live.Call{}, make([]string, len(events))
-	var ids []any
-	for i, e := range events {
-		if of[i] = live.CallOf(e); of[i] != "" && calls[of[i]] == nil {
-			calls[of[i]] = &live.Call{ID: of[i]}
-			ids = append(ids, of[i])
+func (callFold) plan(tenant int64, records []record.Record) change {
+	return &callChange{tenant: tenant, contacts: contactsOf(records, (*record.Record).CallID)}
+}
+
+// contacts are the calls or chats that a step's events are about.
+type contacts struct {
+	ids     []string // in the order in which they came
+	records map[string][]*record.Record
+}
+
+// contactsOf returns the contacts that id finds in records; "" is none.
+func contactsOf(records []record.Record, id func(*record.Record) string) contacts {
+	c := contacts{records: map[string][]*record.Record{}}
+	for i := range records {
+		r := &records[i]
+		of := id(r)
+		if of == "" {
+			continue
 		}
+		if c.records[of] == nil {
+			c.ids = append(c.ids, of)
+		}
+		c.records[of] = append(c.records[of], r)
 	}
-	if len(ids) == 0 {
+	return c
+}
+
+// seq returns the number of the last event about a contact.
+func (c *contacts) seq(id string) int64 {
+	all := c.records[id]
+	return all[len(all)-1].Event.Seq
+}
+
+// args returns the ids as arguments of a statement, after others.
+func (c *contacts) args(others ...any) []any {
+	for _, id := range c.ids {
+		others = append(others, id)
+	}
+	return others
+}
+
+// callChange is what a step changes about calls.
+type callChange struct {
+	tenant int64
+	contacts
+}
+
+func (c *callChange) apply(ctx context.Context, tx *sqlx.Tx) error {
+	if len(c.ids) == 0 {
 		return nil
 	}
-	var known []callFacts
-	if err := tx.SelectContext(ctx, &known, "SELECT call_id, facts FROM live_calls WHERE tenant = ? AND call_id IN ("+sqldb.Values("?", len(ids))+")",
-		append([]any{tenant}, ids...)...); err != nil {
-		return fmt.Errorf("calls: %w", err)
+	calls, err := c.load(ctx, tx)
+	if err != nil {
+		return err
 	}
-	for _, k := range known {
-		c, err := k.call()
-		if err != nil {
-			return err
-		}
-		calls[k.ID] = c
-	}
-	w := waits{media: "call", was: map[string][]live.Wait{}}
+
+	// What was kept of the calls, to see what changes: their waits, and the ends of their
+	// agents' parties. An agent of before may be none now; then its end is 0.
+	waits := waitChange{media: "call", before: map[string][]live.Wait{}}
 	ends := map[string]map[string]int64{}
-	for id, c := range calls {
-		w.was[id], ends[id] = c.EndedWaits(), c.Ends()
-	}
-	seqs := map[string]int64{}
-	for i, e := range events {
-		if of[i] != "" {
-			calls[of[i]].Add(e)
-			seqs[of[i]] = e.Seq
+	for id, call := range calls {
+		waits.before[id] = call.EndedWaits()
+		ends[id] = call.Ends()
+		for agent := range ends[id] {
+			ends[id][agent] = 0
 		}
 	}
-	rows := make([][]any, len(ids))
-	for i, of := range ids {
-		id := of.(string)
-		c := calls[id]
-		facts, err := json.Marshal(c)
+
+	rows := make([][]any, len(c.ids))
+	for i, id := range c.ids {
+		call := calls[id]
+		for _, r := range c.records[id] {
+			call.Add(r)
+		}
+		facts, err := json.Marshal(call)
 		if err != nil {
 			return fmt.Errorf("call %s: %w", id, err)
 		}
-		rows[i] = []any{tenant, id, c.Last, seqs[id], facts}
-		w.now(id, seqs[id], c.EndedWaits())
+		rows[i] = []any{c.tenant, id, call.Last, c.seq(id), facts}
+		waits.add(id, c.seq(id), call.EndedWaits())
+		maps.Copy(ends[id], call.Ends())
 	}
+
 	if err := upsert(ctx, tx, "INSERT INTO live_calls (tenant, call_id, last_at, seq, facts) VALUES", rows,
 		"ON CONFLICT (tenant, call_id) DO UPDATE SET last_at = excluded.last_at, seq = excluded.seq, facts = excluded.facts"); err != nil {
 		return err
 	}
-	if err := w.write(ctx, tx, tenant); err != nil {
+	if err := waits.write(ctx, tx, c.tenant); err != nil {
 		return err
 	}
-	for id, c := range calls {
-		for agent := range ends[id] { // whoever it was before may not have been
-			ends[id][agent] = 0
-		}
-		maps.Copy(ends[id], c.Ends())
-	}
-	return writeEnds(ctx, tx, tenant, calls, ends, seqs)
+	return c.writeEnds(ctx, tx, calls, ends)
 }
 
-// writeEnds keeps when the parties of agents who never told their state ended:
-// that is how long they are free.
-func writeEnds(ctx context.Context, tx *sqlx.Tx, tenant int64, calls map[string]*live.Call, ends map[string]map[string]int64, seqs map[string]int64) error {
-	agents := map[string]bool{}
+// load reads what is kept of the calls; a call of which nothing is kept is empty.
+func (c *callChange) load(ctx context.Context, tx *sqlx.Tx) (map[string]*live.Call, error) {
+	var rows []callFacts
+	if err := tx.SelectContext(ctx, &rows, "SELECT call_id, facts FROM live_calls WHERE tenant = ? AND call_id IN ("+
+		sqldb.Values("?", len(c.ids))+")", c.args(c.tenant)...); err != nil {
+		return nil, fmt.Errorf("calls: %w", err)
+	}
+
+	calls := map[string]*live.Call{}
+	for _, id := range c.ids {
+		calls[id] = &live.Call{ID: id}
+	}
+	for i := range rows {
+		call, err := rows[i].call()
+		if err != nil {
+			return nil, err
+		}
+		calls[call.ID] = call
+	}
+	return calls, nil
+}
+
+// writeEnds keeps when the parties of agents without a status ended: since then they are
+// free. ends has the times by call and agent.
+func (c *callChange) writeEnds(ctx context.Context, tx *sqlx.Tx, calls map[string]*live.Call, ends map[string]map[string]int64) error {
+	without := map[string]bool{}
 	for _, of := range ends {
 		for agent := range of {
-			agents[agent] = true
+			without[agent] = true
 		}
 	}
-	for some := range slices.Chunk(slices.Sorted(maps.Keys(agents)), upsertRows) {
-		args := []any{tenant}
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(without)), upsertRows) {
+		args := []any{c.tenant}
 		for _, a := range some {
 			args = append(args, a)
 		}
-		var told []string
-		if err := tx.SelectContext(ctx, &told, "SELECT agent FROM seen_agents s WHERE tenant = ? AND agent IN ("+sqldb.Values("?", len(some))+`)
+		var withStatus []string
+		if err := tx.SelectContext(ctx, &withStatus, "SELECT agent FROM seen_agents s WHERE tenant = ? AND agent IN ("+
+			sqldb.Values("?", len(some))+`)
 			AND EXISTS (SELECT 1 FROM agent_statuses t WHERE t.tenant = s.tenant AND t.agent = s.agent)`, args...); err != nil {
 			return fmt.Errorf("agents of calls: %w", err)
 		}
-		for _, a := range told {
-			delete(agents, a)
+		for _, a := range withStatus {
+			delete(without, a)
 		}
 	}
+
 	var rows [][]any
 	for _, id := range slices.Sorted(maps.Keys(ends)) {
 		for _, agent := range slices.Sorted(maps.Keys(ends[id])) {
-			if agents[agent] {
-				rows = append(rows, []any{tenant, agent, id, ends[id][agent], calls[id].Last, seqs[id]})
+			if without[agent] {
+				rows = append(rows, []any{c.tenant, agent, id, ends[id][agent], calls[id].Last, c.seq(id)})
 			}
 		}
 	}
@@ -119,23 +174,24 @@ func writeEnds(ctx context.Context, tx *sqlx.Tx, tenant int64, calls map[string]
 }
 
 func (callFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
-	return cutCalls(ctx, tx, tenant, live.Open)
+	return cutCalls(ctx, tx, tenant, record.Open)
 }
 
-// trim takes away calls of which no event is left.
+// trim deletes the calls of which no event is left.
 func (callFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
 	return cutCalls(ctx, tx, tenant, below)
 }
 
 func cutCalls(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
-	left, err := cut(ctx, tx, "agent_calls", "seq", tenant, below)
+	moreEnds, err := cut(ctx, tx, "agent_calls", "seq", tenant, below)
 	if err != nil {
 		return false, err
 	}
-	more, err = cutContacts(ctx, tx, "live_calls", "call", tenant, below)
-	return more || left, err
+	moreCalls, err := cutContacts(ctx, tx, "live_calls", "call", tenant, below)
+	return moreEnds || moreCalls, err
 }
 
+// callFacts is a row of live_calls.
 type callFacts struct {
 	ID    string `db:"call_id"`
 	Seq   int64  `db:"seq"`

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/report"
 	"github.com/hookline/hookline/hub/search"
 )
@@ -45,14 +46,25 @@ type Tally struct {
 
 func (f *Tally) name() string { return f.As }
 
-func (f *Tally) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*event.Event) error {
-	for _, e := range events {
+func (f *Tally) plan(tenant int64, records []record.Record) change {
+	return &tallyChange{f, tenant, records}
+}
+
+type tallyChange struct {
+	*Tally
+	tenant  int64
+	records []record.Record
+}
+
+func (f *tallyChange) apply(ctx context.Context, tx *sqlx.Tx) error {
+	for i := range f.records {
+		e := f.records[i].Event
 		times := 1
 		if e.Seq == f.Unfit {
 			times = 2 // its key is unique
 		}
 		for range times {
-			if _, err := tx.ExecContext(ctx, "INSERT INTO tally (fold, tenant, seq, body) VALUES (?, ?, ?, ?)", f.As, tenant, e.Seq, string(e.Body)); err != nil {
+			if _, err := tx.ExecContext(ctx, "INSERT INTO tally (fold, tenant, seq, body) VALUES (?, ?, ?, ?)", f.As, f.tenant, e.Seq, string(e.Body)); err != nil {
 				return err
 			}
 		}
@@ -90,7 +102,7 @@ func (f *Folds) Replay(ctx context.Context, tenant int64, events []*event.Event,
 	for _, g := range f.all {
 		test(g.name(), func(tx *sqlx.Tx) error {
 			for _, some := range [][]*event.Event{events[:half], events[half:]} {
-				if err := g.apply(ctx, tx, tenant, some); err != nil {
+				if err := g.plan(tenant, record.ReadAll(some)).apply(ctx, tx); err != nil {
 					return err
 				}
 			}
@@ -143,7 +155,7 @@ func (snap snapshot) Calls(ctx context.Context, of *search.CallFilter) error {
 
 // Call asks for the records of a call.
 func (snap snapshot) Call(ctx context.Context, tenant int64, callID string) error {
-	_, _, err := snap.call(ctx, tenant, search.Telemarketing, callID)
+	_, _, err := snap.call(ctx, tenant, record.Telemarketing, callID)
 	return err
 }
 
@@ -164,7 +176,7 @@ func (snap snapshot) Boards(ctx context.Context, tenant int64) error {
 		if err := s.readStretches(ctx, snap, tenant, []string{"ua"}); err != nil {
 			return err
 		}
-		s.agents["ua"] = &seenRow{AgentState: live.AgentState{State: live.State{Work: 7}, CallID: "c"}}
+		s.agents["ua"] = &seenRow{AgentState: live.AgentState{State: record.State{Work: 7}, CallID: "c"}}
 		if err := s.readCalls(ctx, snap, tenant); err != nil {
 			return err
 		}

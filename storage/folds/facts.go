@@ -24,14 +24,14 @@ type factCache struct {
 }
 
 type cachedFacts struct {
-	since int64 // everything that ended at or after this time has been loaded
-	upTo  int64 // what events up to this number changed has been loaded, too
-	marks [2]int64
+	since int64    // everything that ended at or after this time has been loaded
+	upTo  int64    // what events up to this number changed has been loaded, too
+	marks [2]int64 // rebuilt and trimmed, when it was loaded
 
 	agents    map[string]*seenRow
 	stretches map[string][]live.Stretch
 	calls     map[string]*live.Call
-	seqs      map[string]int64 // of the last event about each call
+	callSeqs  map[string]int64 // of the last event about each call
 	chats     map[string]*live.Chat
 	chatSeqs  map[string]int64
 	visitors  map[string]*visitorRow
@@ -40,12 +40,14 @@ type cachedFacts struct {
 	built *live.Facts // from all this; nil: it has changed
 }
 
+// seenRow is an agent as seen_agents and its last status have it.
 type seenRow struct {
 	seenAgent
 	live.AgentState
 	Seq int64 `db:"seq"`
 }
 
+// visitorRow is a row of live_visitors.
 type visitorRow struct {
 	ID   string `db:"visitor_id"`
 	At   int64  `db:"at"`
@@ -53,6 +55,7 @@ type visitorRow struct {
 	Seq  int64  `db:"seq"`
 }
 
+// queueRow is a row of seen_queues.
 type queueRow struct {
 	live.SeenQueue
 	Seq int64 `db:"seq"`
@@ -65,6 +68,7 @@ const dayMS = 86_400_000
 // before they are dropped.
 const maxFactsAge = dayMS
 
+// factsOf returns the cache of a tenant.
 func (f *Folds) factsOf(tenant int64) *factCache {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,7 +78,7 @@ func (f *Folds) factsOf(tenant int64) *factCache {
 	return f.facts[tenant]
 }
 
-// forget what is in memory of a tenant.
+// forget drops what is in memory of a tenant.
 func (f *Folds) forget(tenant int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -92,8 +96,10 @@ func (f *Folds) FindFacts(ctx context.Context, tenant, since int64) (found *live
 			return found, nil
 		}
 	}
+
 	err = f.askAt(ctx, tenant, "find facts", func(snap snapshot, at map[string]int64) error {
-		found, err = f.factsOf(tenant).find(ctx, snap, tenant, since, f.least(at), [2]int64{at[rebuilt], at[trimmed]})
+		marks := [2]int64{at[rebuilt], at[trimmed]}
+		found, err = f.factsOf(tenant).find(ctx, snap, tenant, since, f.least(at), marks)
 		return err
 	})
 	return found, err
@@ -101,64 +107,78 @@ func (f *Folds) FindFacts(ctx context.Context, tenant, since int64) (found *live
 
 // unchanged returns the facts that were built before if nothing came since; nil:
 // something did.
-func (s *factCache) unchanged(since, last int64) *live.Facts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.built == nil || !s.covers(since) || s.upTo < last {
+func (c *factCache) unchanged(since, last int64) *live.Facts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.built == nil || !c.covers(since) || c.upTo < last {
 		return nil
 	}
-	return s.built
+	return c.built
 }
 
-func (s *factCache) covers(since int64) bool { return since >= s.since && since-s.since <= maxFactsAge }
+// covers reports whether the facts in memory begin early enough, and not too early.
+func (c *factCache) covers(since int64) bool { return since >= c.since && since-c.since <= maxFactsAge }
 
-func (s *factCache) find(ctx context.Context, snap snapshot, tenant, since, upTo int64, marks [2]int64) (found *live.Facts, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.calls == nil || !s.covers(since) || s.marks != marks {
-		s.cachedFacts = newCachedFacts(since, marks)
+// find returns the facts since a time, from a snapshot in which the folds have come to a
+// number.
+func (c *factCache) find(ctx context.Context, snap snapshot, tenant, since, upTo int64, marks [2]int64) (*live.Facts, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls == nil || !c.covers(since) || c.marks != marks {
+		c.cachedFacts = newCachedFacts(since, marks)
 	}
-	if s.built != nil && s.upTo >= upTo {
-		return s.built, nil
+	if c.built != nil && c.upTo >= upTo {
+		return c.built, nil
 	}
-	if err := s.read(ctx, snap, tenant); err != nil {
-		s.calls, s.built = nil, nil
+
+	if err := c.read(ctx, snap, tenant); err != nil {
+		c.calls = nil // what was read in part is read again
+		c.built = nil
 		return nil, err
 	}
-	s.upTo = max(s.upTo, upTo)
-	if s.built == nil {
-		s.built = s.build()
+	c.upTo = max(c.upTo, upTo)
+	if c.built == nil {
+		c.built = c.build()
 	}
-	return s.built, nil
+	return c.built, nil
 }
 
 func newCachedFacts(since int64, marks [2]int64) cachedFacts {
 	return cachedFacts{
-		since: since, marks: marks, agents: map[string]*seenRow{}, stretches: map[string][]live.Stretch{}, calls: map[string]*live.Call{},
-		seqs: map[string]int64{}, chats: map[string]*live.Chat{}, chatSeqs: map[string]int64{}, visitors: map[string]*visitorRow{}, queues: map[string]*queueRow{},
+		since: since, marks: marks,
+		agents: map[string]*seenRow{}, stretches: map[string][]live.Stretch{},
+		calls: map[string]*live.Call{}, callSeqs: map[string]int64{},
+		chats: map[string]*live.Chat{}, chatSeqs: map[string]int64{},
+		visitors: map[string]*visitorRow{}, queues: map[string]*queueRow{},
 	}
 }
 
-// read what has changed.
-func (s *factCache) read(ctx context.Context, snap snapshot, tenant int64) error {
+// read reads what has changed since the last time; the first time all.
+func (c *factCache) read(ctx context.Context, snap snapshot, tenant int64) error {
 	for _, part := range []struct {
 		what string
-		fn   func(context.Context, snapshot, int64) error
-	}{{"agents", s.readAgents}, {"calls", s.readCalls}, {"chats", s.readChats}, {"visitors", s.readVisitors}, {"queues", s.readQueues}} {
-		if err := part.fn(ctx, snap, tenant); err != nil {
+		read func(context.Context, snapshot, int64) error
+	}{
+		{"agents", c.readAgents}, {"calls", c.readCalls}, {"chats", c.readChats}, {"visitors", c.readVisitors}, {"queues", c.readQueues},
+	} {
+		if err := part.read(ctx, snap, tenant); err != nil {
 			return fmt.Errorf("%s: %w", part.what, err)
 		}
 	}
 	return nil
 }
 
-func (s *factCache) readAgents(ctx context.Context, snap snapshot, tenant int64) error {
+func (c *factCache) readAgents(ctx context.Context, snap snapshot, tenant int64) error {
+	// Each agent with its last stretch, its last status, and, without a status, the end of
+	// its parties in calls that are too old to be among the facts.
 	var rows []*seenRow
-	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT "+seenColumns+`, a.seq, a.first_at, CASE WHEN s.agent IS NULL THEN 0 ELSE 1 END AS statuses,
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT "+seenColumns+`, a.seq, a.first_at,
+			CASE WHEN s.agent IS NULL THEN 0 ELSE 1 END AS statuses,
 			coalesce(s.login, 0) AS login, coalesce(s.reason, 0) AS reason, coalesce(s.work, 0) AS work,
 			coalesce(s.login_at, 0) AS login_at, coalesce(s.reason_at, 0) AS reason_at, coalesce(s.work_at, 0) AS work_at,
 			coalesce(s.logged_at, 0) AS logged_at, coalesce(s.ready_at, 0) AS ready_at,
-			CASE WHEN s.agent IS NULL THEN coalesce((SELECT c.until FROM agent_calls c WHERE c.tenant = a.tenant AND c.agent = a.agent AND c.last_at < ?
+			CASE WHEN s.agent IS NULL THEN coalesce((SELECT c.until FROM agent_calls c
+				WHERE c.tenant = a.tenant AND c.agent = a.agent AND c.last_at < ?
 				ORDER BY c.until DESC LIMIT 1), 0) ELSE 0 END AS freed_at,
 			coalesce(t.call_id, '') AS call_id, coalesce(t.call_type, 0) AS call_type
 		FROM seen_agents a
@@ -166,27 +186,30 @@ func (s *factCache) readAgents(ctx context.Context, snap snapshot, tenant int64)
 			(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = a.tenant AND x.agent = a.agent)
 		LEFT JOIN agent_statuses t ON t.tenant = a.tenant AND t.agent = a.agent AND t.start_at =
 			(SELECT max(y.start_at) FROM agent_statuses y WHERE y.tenant = a.tenant AND y.agent = a.agent)
-		WHERE a.tenant = ? AND a.seq > ?`, s.since, tenant, s.upTo); err != nil {
+		WHERE a.tenant = ? AND a.seq > ?`, c.since, tenant, c.upTo); err != nil {
 		return err
 	}
-	var keys []string
+
+	var changed []string // agents with statuses
 	for _, r := range rows {
-		if was := s.agents[r.Agent]; was != nil && (r.Seq < was.Seq || *r == *was) {
+		if was := c.agents[r.Agent]; was != nil && (r.Seq < was.Seq || *r == *was) {
 			continue
 		}
-		s.agents[r.Agent], s.built = r, nil
+		c.agents[r.Agent] = r
+		c.built = nil
 		if r.Statuses {
-			keys = append(keys, r.Agent)
+			changed = append(changed, r.Agent)
 		}
 	}
-	if len(keys) == 0 {
+	if len(changed) == 0 {
 		return nil
 	}
-	return s.readStretches(ctx, snap, tenant, keys)
+	return c.readStretches(ctx, snap, tenant, changed)
 }
 
-func (s *factCache) readStretches(ctx context.Context, snap snapshot, tenant int64, keys []string) error {
-	list, err := json.Marshal(keys)
+// readStretches reads the stretches of some agents again.
+func (c *factCache) readStretches(ctx context.Context, snap snapshot, tenant int64, agents []string) error {
+	list, err := json.Marshal(agents)
 	if err != nil {
 		return err
 	}
@@ -195,151 +218,165 @@ func (s *factCache) readStretches(ctx context.Context, snap snapshot, tenant int
 		live.Stretch
 	}
 	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "WITH these (agent) AS ("+items(snap.In)+`)
-		SELECT s.agent, s.start_at, s.end_at, s.login, s.reason, s.work FROM these n JOIN agent_stretches s ON s.tenant = ? AND s.agent = n.agent AND s.start_at >=
+		SELECT s.agent, s.start_at, s.end_at, s.login, s.reason, s.work
+		FROM these n JOIN agent_stretches s ON s.tenant = ? AND s.agent = n.agent AND s.start_at >=
 			coalesce((SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = ? AND x.agent = n.agent AND x.start_at <= ?), 0)
-		WHERE s.end_at > ? ORDER BY s.agent, s.start_at`, string(list), tenant, tenant, s.since, s.since); err != nil {
+		WHERE s.end_at > ? ORDER BY s.agent, s.start_at`, string(list), tenant, tenant, c.since, c.since); err != nil {
 		return err
 	}
-	all := maps.Clone(s.stretches) // the facts that were built have the old map
-	for _, k := range keys {
-		delete(all, k)
+
+	all := maps.Clone(c.stretches) // the facts that were built have the old map
+	for _, a := range agents {
+		delete(all, a)
 	}
 	for _, r := range rows {
 		all[r.Agent] = append(all[r.Agent], r.Stretch)
 	}
-	s.stretches = all
+	c.stretches = all
 	return nil
 }
 
-func (s *factCache) readCalls(ctx context.Context, snap snapshot, tenant int64) error {
+// changedWhere returns the condition of rows that have changed, or, the first time, of
+// those that are recent enough, with its arguments.
+func (c *factCache) changedWhere(tenant int64, recent string) (where string, args []any) {
+	if c.upTo > 0 {
+		return "tenant = ? AND seq > ?", []any{tenant, c.upTo}
+	}
+	return "tenant = ? AND " + recent, []any{tenant, c.since}
+}
+
+func (c *factCache) readCalls(ctx context.Context, snap snapshot, tenant int64) error {
+	where, args := c.changedWhere(tenant, "last_at >= ?")
 	var rows []callFacts
-	where, args := "last_at >= ?", []any{tenant, s.since}
-	if s.upTo > 0 {
-		where, args = "seq > ?", []any{tenant, s.upTo}
-	}
-	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND "+where, args...); err != nil {
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE "+where, args...); err != nil {
 		return err
 	}
-	if err := s.addCalls(rows, s.since); err != nil {
+	if err := c.addCalls(rows, c.since); err != nil {
 		return err
 	}
-	// Those that agents have to do with, however long nothing is said of them.
+
+	// Calls that agents have to do with now, however old they are.
 	var ids []any
-	for _, a := range s.agents {
-		if a.OnCall() && a.CallID != "" && s.calls[a.CallID] == nil {
+	for _, a := range c.agents {
+		if a.OnCall() && a.CallID != "" && c.calls[a.CallID] == nil {
 			ids = append(ids, a.CallID)
 		}
 	}
 	for some := range slices.Chunk(ids, upsertRows) {
 		rows = rows[:0]
-		if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND call_id IN ("+sqldb.Values("?", len(some))+")",
-			append([]any{tenant}, some...)...); err != nil {
+		if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND call_id IN ("+
+			sqldb.Values("?", len(some))+")", append([]any{tenant}, some...)...); err != nil {
 			return err
 		}
-		if err := s.addCalls(rows, 0); err != nil {
+		if err := c.addCalls(rows, 0); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *factCache) addCalls(rows []callFacts, since int64) error {
+// addCalls takes calls that are news. One that is not there yet must have a time since.
+func (c *factCache) addCalls(rows []callFacts, since int64) error {
 	for i := range rows {
 		r := &rows[i]
-		if at, there := s.seqs[r.ID]; there && r.Seq <= at {
+		if at, there := c.callSeqs[r.ID]; there && r.Seq <= at {
 			continue
 		}
-		c, err := r.call()
+		call, err := r.call()
 		if err != nil {
 			return err
 		}
-		if _, there := s.calls[r.ID]; !there && c.Last < since {
+		if c.calls[r.ID] == nil && call.Last < since {
 			continue
 		}
-		c.Prepare()
-		s.calls[r.ID], s.seqs[r.ID], s.built = c, r.Seq, nil
+		call.Prepare()
+		c.calls[r.ID] = call
+		c.callSeqs[r.ID] = r.Seq
+		c.built = nil
 	}
 	return nil
 }
 
-func (s *factCache) readChats(ctx context.Context, snap snapshot, tenant int64) error {
+func (c *factCache) readChats(ctx context.Context, snap snapshot, tenant int64) error {
+	where, args := c.changedWhere(tenant, "last_at >= ?")
 	var rows []chatFacts
-	where, args := "last_at >= ?", []any{tenant, s.since}
-	if s.upTo > 0 {
-		where, args = "seq > ?", []any{tenant, s.upTo}
-	}
-	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT chat_id, seq, facts FROM live_chats WHERE tenant = ? AND "+where, args...); err != nil {
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT chat_id, seq, facts FROM live_chats WHERE "+where, args...); err != nil {
 		return err
 	}
 	for i := range rows {
 		r := &rows[i]
-		if at, there := s.chatSeqs[r.ID]; there && r.Seq <= at {
+		if at, there := c.chatSeqs[r.ID]; there && r.Seq <= at {
 			continue
 		}
-		c, err := r.chat()
+		chat, err := r.chat()
 		if err != nil {
 			return err
 		}
-		if c.Last() < s.since {
+		if chat.Last() < c.since {
 			continue
 		}
-		c.Prepare()
-		s.chats[r.ID], s.chatSeqs[r.ID], s.built = c, r.Seq, nil
+		chat.Prepare()
+		c.chats[r.ID] = chat
+		c.chatSeqs[r.ID] = r.Seq
+		c.built = nil
 	}
 	return nil
 }
 
-func (s *factCache) readVisitors(ctx context.Context, snap snapshot, tenant int64) error {
+func (c *factCache) readVisitors(ctx context.Context, snap snapshot, tenant int64) error {
+	where, args := c.changedWhere(tenant, "here = 1 AND at >= ?")
 	var rows []*visitorRow
-	where, args := "here = 1 AND at >= ?", []any{tenant, s.since}
-	if s.upTo > 0 {
-		where, args = "seq > ?", []any{tenant, s.upTo}
-	}
-	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT visitor_id, at, here, seq FROM live_visitors WHERE tenant = ? AND "+where, args...); err != nil {
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT visitor_id, at, here, seq FROM live_visitors WHERE "+where, args...); err != nil {
 		return err
 	}
 	for _, r := range rows {
-		was := s.visitors[r.ID]
-		if was != nil && r.Seq <= was.Seq || was == nil && r.At < s.since {
+		was := c.visitors[r.ID]
+		if was != nil && r.Seq <= was.Seq || was == nil && r.At < c.since {
 			continue
 		}
-		s.visitors[r.ID], s.built = r, nil
+		c.visitors[r.ID] = r
+		c.built = nil
 	}
 	return nil
 }
 
-func (s *factCache) readQueues(ctx context.Context, snap snapshot, tenant int64) error {
+func (c *factCache) readQueues(ctx context.Context, snap snapshot, tenant int64) error {
 	var rows []*queueRow
-	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT queue, media, seq FROM seen_queues WHERE tenant = ? AND seq > ?", tenant, s.upTo); err != nil {
+	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT queue, media, seq FROM seen_queues WHERE tenant = ? AND seq > ?",
+		tenant, c.upTo); err != nil {
 		return err
 	}
 	for _, r := range rows {
-		if was := s.queues[r.ID]; was == nil || r.Seq > was.Seq && r.SeenQueue != was.SeenQueue {
-			s.queues[r.ID], s.built = r, nil
+		was := c.queues[r.ID]
+		if was == nil || r.Seq > was.Seq && r.SeenQueue != was.SeenQueue {
+			c.queues[r.ID] = r
+			c.built = nil
 		}
 	}
 	return nil
 }
 
-func (s *factCache) build() *live.Facts {
-	made := &live.Facts{
-		Since: s.since, Stretches: s.stretches, Agents: make([]live.SeenAgent, 0, len(s.agents)),
-		Calls: slices.AppendSeq(make([]*live.Call, 0, len(s.calls)), maps.Values(s.calls)),
-		Chats: slices.AppendSeq(make([]*live.Chat, 0, len(s.chats)), maps.Values(s.chats)),
+// build makes the facts of what is in memory. Their lists come from maps, so they are in no
+// order, and no figure may depend on it.
+func (c *factCache) build() *live.Facts {
+	facts := &live.Facts{
+		Since: c.since, Stretches: c.stretches, Agents: make([]live.SeenAgent, 0, len(c.agents)),
+		Calls: slices.AppendSeq(make([]*live.Call, 0, len(c.calls)), maps.Values(c.calls)),
+		Chats: slices.AppendSeq(make([]*live.Chat, 0, len(c.chats)), maps.Values(c.chats)),
 	}
-	for _, a := range s.agents {
-		made.Agents = append(made.Agents, live.SeenAgent{Agent: a.agent(), AgentState: a.AgentState})
+	for _, a := range c.agents {
+		facts.Agents = append(facts.Agents, live.SeenAgent{Agent: a.agent(), AgentState: a.AgentState})
 	}
-	for _, v := range s.visitors {
+	for _, v := range c.visitors {
 		if v.Here == 1 {
-			made.Visitors = append(made.Visitors, v.At)
+			facts.Visitors = append(facts.Visitors, v.At)
 		}
 	}
-	slices.Sort(made.Visitors)
-	for _, q := range s.queues {
-		made.Queues = append(made.Queues, q.SeenQueue)
+	slices.Sort(facts.Visitors)
+	for _, q := range c.queues {
+		facts.Queues = append(facts.Queues, q.SeenQueue)
 	}
-	return made
+	return facts
 }
 
 // EachChat implements live.FactStore.
@@ -348,7 +385,8 @@ func (f *Folds) EachChat(ctx context.Context, tenant, from, to int64, fn func(*l
 }
 
 func (snap snapshot) eachChat(ctx context.Context, tenant, from, to int64, fn func(*live.Chat)) error {
-	rows, err := snap.Q.QueryxContext(ctx, "SELECT chat_id, seq, facts FROM live_chats WHERE tenant = ? AND last_at >= ? AND first_at < ?", tenant, from, to)
+	rows, err := snap.Q.QueryxContext(ctx, `SELECT chat_id, seq, facts FROM live_chats
+		WHERE tenant = ? AND last_at >= ? AND first_at < ?`, tenant, from, to)
 	if err != nil {
 		return err
 	}
@@ -358,12 +396,12 @@ func (snap snapshot) eachChat(ctx context.Context, tenant, from, to int64, fn fu
 		if err := rows.StructScan(&r); err != nil {
 			return err
 		}
-		c, err := r.chat()
+		chat, err := r.chat()
 		if err != nil {
 			return err
 		}
-		c.Prepare()
-		fn(c)
+		chat.Prepare()
+		fn(chat)
 	}
 	return rows.Err()
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
@@ -24,24 +25,31 @@ import (
 // them follows from the events up to its position and from nothing else. A new
 // figure is a new fold, not a change to the way in.
 //
-// Its methods run inside a transaction, which may fail and be made again: they
-// change nothing in memory.
+// A step is made in two parts. plan works out what a batch of records changes, without
+// the database: others write during that time. The change that it returns is then applied
+// inside a transaction, which the one writer of SQLite is kept for.
 type fold interface {
-	// name in the table of positions; never changes.
+	// name returns the fold's name in the table of positions; it never changes.
 	name() string
-	// apply events of one tenant, each once, in the order of their numbers. Test
-	// events are not among them, nor those whose body retention took away.
-	apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*event.Event) error
-	// reset takes away rows of one tenant, about chunk of them; more: there are
-	// others left.
+	// plan works out what records of one tenant change: each comes once, in the order of
+	// the numbers of their events. There is one at least. Test events are not among them,
+	// nor those whose body retention removed.
+	plan(tenant int64, records []record.Record) change
+	// reset deletes about chunk rows of one tenant; more: there are others left.
 	reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error)
 }
 
-// trimmer is a fold whose rows go when retention takes away the bodies that
-// they came from.
+// change is what records change in the rows of a fold.
+type change interface {
+	// apply makes the change. The transaction may fail and be made again, so apply may be
+	// called again: it changes nothing in memory.
+	apply(ctx context.Context, tx *sqlx.Tx) error
+}
+
+// trimmer is a fold whose rows go when retention removes the bodies that they came from.
 type trimmer interface {
-	// trim takes away rows of one tenant that come from events below a number,
-	// about chunk of them; more: there are others left.
+	// trim deletes about chunk rows of one tenant that come from events below a number;
+	// more: there are others left.
 	trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error)
 }
 
@@ -358,20 +366,63 @@ func (f *Folds) step(ctx context.Context, tenant, to int64) (more bool, err erro
 		f.note(tenant, from)
 		return false, nil
 	}
-	var events []*event.Event
-	upTo := from
+	b := &batch{tenant: tenant, from: from, upTo: from}
 	if from != resetting {
-		if events, upTo, err = f.read(ctx, tenant, from, to); err != nil {
+		var events []*event.Event
+		if events, b.upTo, err = f.read(ctx, tenant, from, to); err != nil {
 			return false, err
 		}
+		b.records = record.ReadAll(events)
 	}
-	if upTo, err = f.fold(ctx, tenant, from, upTo, events); err != nil {
+
+	upTo, err := f.fold(ctx, b)
+	if err != nil {
 		return false, err
 	}
 	if upTo >= to {
 		f.note(tenant, upTo)
 	}
 	return upTo < to, nil
+}
+
+// batch is the next events of a tenant, those after from up to upTo: their bodies are read
+// once, for all folds.
+type batch struct {
+	tenant, from, upTo int64
+	records            []record.Record
+	changes            map[string]change // by fold: what all of the records change
+	without            map[string]bool   // folds that do without the one event that is left
+}
+
+// plan works out what the records change in each fold.
+func (b *batch) plan(all []fold) {
+	b.changes = map[string]change{}
+	if len(b.records) == 0 {
+		return
+	}
+	for _, g := range all {
+		b.changes[g.name()] = g.plan(b.tenant, b.records)
+	}
+}
+
+// after returns the change of a fold that has seen the events up to a number; nil: none of
+// the records is new to it. Folds are rarely apart, so what all records change is planned
+// beforehand.
+func (b *batch) after(g fold, seen int64) change {
+	i := slices.IndexFunc(b.records, func(r record.Record) bool { return r.Event.Seq > seen })
+	switch {
+	case i < 0 || b.without[g.name()]:
+		return nil
+	case i == 0:
+		return b.changes[g.name()]
+	}
+	return g.plan(b.tenant, b.records[i:])
+}
+
+// halve leaves the first half of the records.
+func (b *batch) halve() {
+	b.records = b.records[:len(b.records)/2]
+	b.upTo = b.records[len(b.records)-1].Event.Seq
 }
 
 // unfit is an error of a fold with what the database cannot hold in one of the
@@ -384,63 +435,75 @@ type unfit struct {
 func (u unfit) Error() string { return u.fold + ": " + u.err.Error() }
 func (u unfit) Unwrap() error { return u.err }
 
-// fold applies events up to a number, or, when one of them does not fit, those
-// up to where this is clear. A fold that cannot hold an event goes on without it:
-// one event must not end the figures of all that come later.
-func (f *Folds) fold(ctx context.Context, tenant, from, upTo int64, events []*event.Event) (came int64, err error) {
-	without := map[string]bool{} // folds that do without the one event that is left
+// fold applies a batch and returns the number up to which it came: all of the batch, or,
+// if one of its events does not fit, up to where this is clear. A fold that cannot hold an
+// event goes on without it: one event must not end the figures of all that come later.
+func (f *Folds) fold(ctx context.Context, b *batch) (came int64, err error) {
+	b.without = map[string]bool{}
 	for {
-		err := f.transact(ctx, func(tx *sqlx.Tx) error { return f.advance(ctx, tx, tenant, from, upTo, events, without) })
+		b.plan(f.all)
+		err := f.transact(ctx, func(tx *sqlx.Tx) error { return f.advance(ctx, tx, b) })
 		bad, is := errors.AsType[unfit](err)
 		switch {
 		case !is:
-			return upTo, err
-		case len(events) > 1:
-			events = events[:len(events)/2]
-			upTo = events[len(events)-1].Seq
+			return b.upTo, err
+		case len(b.records) > 1:
+			b.halve()
 		default:
-			without[bad.fold] = true
-			f.cfg.Log.ErrorContext(ctx, "an event is left out of figures", "tenant", tenant, "event", events[0].Seq, "fold", bad.fold, "err", bad.err)
+			b.without[bad.fold] = true
+			f.cfg.Log.ErrorContext(ctx, "an event is left out of figures",
+				"tenant", b.tenant, "event", b.records[0].Event.Seq, "fold", bad.fold, "err", bad.err)
 		}
 	}
 }
 
-// advance applies events after from to each fold that has not seen them.
-func (f *Folds) advance(ctx context.Context, tx *sqlx.Tx, tenant, from, upTo int64, events []*event.Event, without map[string]bool) error {
-	at, err := f.claim(ctx, tx, tenant)
+// advance applies a batch to each fold that has not seen it.
+func (f *Folds) advance(ctx context.Context, tx *sqlx.Tx, b *batch) error {
+	at, err := f.claim(ctx, tx, b.tenant)
 	if err != nil {
 		return err
 	}
 	for _, g := range f.all {
-		switch was := at[g.name()]; {
-		case was == resetting:
-			more, err := g.reset(ctx, tx, tenant)
-			if err != nil {
-				return fmt.Errorf("reset %s: %w", g.name(), err)
-			}
-			if !more {
-				if err := setPosition(ctx, tx, g.name(), tenant, 0); err != nil {
-					return err
-				}
-			}
-		case was < from, was >= upTo:
+		switch seen := at[g.name()]; {
+		case seen == resetting:
+			err = f.advanceReset(ctx, tx, g, b.tenant)
+		case seen < b.from, seen >= b.upTo:
 			// Put back since we looked, or another process was here: the next step sees.
 		default:
-			i := slices.IndexFunc(events, func(e *event.Event) bool { return e.Seq > was })
-			if i >= 0 && !without[g.name()] {
-				switch err := g.apply(ctx, tx, tenant, events[i:]); {
-				case sqldb.IsUnfit(err):
-					return unfit{g.name(), err}
-				case err != nil:
-					return fmt.Errorf("%s: %w", g.name(), err)
-				}
-			}
-			if err := setPosition(ctx, tx, g.name(), tenant, upTo); err != nil {
-				return err
-			}
+			err = f.advanceFold(ctx, tx, g, b, seen)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// advanceReset deletes more rows of a fold that is made again, which begins once none is
+// left.
+func (f *Folds) advanceReset(ctx context.Context, tx *sqlx.Tx, g fold, tenant int64) error {
+	more, err := g.reset(ctx, tx, tenant)
+	if err != nil {
+		return fmt.Errorf("reset %s: %w", g.name(), err)
+	}
+	if more {
+		return nil
+	}
+	return setPosition(ctx, tx, g.name(), tenant, 0)
+}
+
+// advanceFold applies a batch to a fold that has seen the events up to a number.
+func (f *Folds) advanceFold(ctx context.Context, tx *sqlx.Tx, g fold, b *batch, seen int64) error {
+	if c := b.after(g, seen); c != nil {
+		err := c.apply(ctx, tx)
+		switch {
+		case sqldb.IsUnfit(err):
+			return unfit{g.name(), err}
+		case err != nil:
+			return fmt.Errorf("%s: %w", g.name(), err)
+		}
+	}
+	return setPosition(ctx, tx, g.name(), b.tenant, b.upTo)
 }
 
 // transact runs fn in a write transaction: of SQLite's writer, or, on

@@ -12,58 +12,72 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 var _ search.Records = (*Folds)(nil)
 
-// recordFold keeps call detail records: the current version of each, with
-// what they are looked for by. Their bodies are those of their events, so they
-// go when retention or an erasure takes those away.
+// recordFold keeps call detail records: the current version of each, with what they are
+// looked for by. Their bodies are those of their events, so they go when retention or an
+// erasure removes those.
 type recordFold struct{}
 
 func (recordFold) name() string { return "records" }
 
-func (recordFold) apply(ctx context.Context, tx *sqlx.Tx, tenant int64, events []*event.Event) error {
-	// Of several versions in one step only the last counts; and PostgreSQL
-	// changes no row twice in a statement.
+func (recordFold) plan(tenant int64, records []record.Record) change {
+	// Of several versions in one step only the last counts; and PostgreSQL changes no row
+	// twice in a statement.
 	calls, parties, attached := newLatest(), newLatest(), newLatest()
-	touched := touchedCalls{}
-	for _, e := range events {
-		switch scope := scopeOf(e.Type); e.Type {
-		case event.CDRCall, event.CDRBotCall:
-			call, data := callRow(scope, e)
-			calls.add(e.OrderKey, call)
-			attached.add(e.OrderKey, data)
-			touched.add(scope, call[2].(string))
-		case event.CDRParty, event.CDRBotParty:
-			party := partyRow(scope, e)
-			parties.add(e.OrderKey, party)
-			touched.add(scope, party[2].(string))
+	c := &recordChange{tenant: tenant}
+	for i := range records {
+		e := records[i].Event
+		switch r := records[i].Says.(type) {
+		case *record.Call:
+			calls.add(e.OrderKey, callRow(tenant, e.Seq, r))
+			attached.add(e.OrderKey, attachedRow(tenant, e.Seq, r))
+			c.touched.add(r.Scope, r.ID)
+		case *record.Party:
+			parties.add(e.OrderKey, partyRow(tenant, e.Seq, r))
+			c.touched.add(r.Scope, r.Call)
 		}
 	}
-	if err := upsert(ctx, tx, `INSERT INTO call_records (tenant, scope, call_id, start_at, seq, call_type, dial_type, result, hangup, transfers, consults,
-			customer, gateway, first_agent, departments) VALUES`, calls.rows(),
+	c.calls, c.parties, c.attached = calls.rows, parties.rows, attached.rows
+	return c
+}
+
+// recordChange is what a step changes about records.
+type recordChange struct {
+	tenant                   int64
+	calls, parties, attached [][]any
+	touched                  touchedCalls
+}
+
+func (c *recordChange) apply(ctx context.Context, tx *sqlx.Tx) error {
+	if err := upsert(ctx, tx, `INSERT INTO call_records (tenant, scope, call_id, start_at, seq, call_type, dial_type, result, hangup,
+			transfers, consults, customer, gateway, first_agent, departments) VALUES`, c.calls,
 		`ON CONFLICT (tenant, scope, call_id) DO UPDATE SET start_at = excluded.start_at, seq = excluded.seq, call_type = excluded.call_type,
 			dial_type = excluded.dial_type, result = excluded.result, hangup = excluded.hangup, transfers = excluded.transfers,
 			consults = excluded.consults, customer = excluded.customer, gateway = excluded.gateway,
 			first_agent = excluded.first_agent, departments = excluded.departments`); err != nil {
 		return err
 	}
-	if err := upsert(ctx, tx, `INSERT INTO party_records (tenant, scope, call_id, party_id, seq, start_at, agent_uuid, agent_id, answered, departments) VALUES`,
-		parties.rows(),
+	if err := upsert(ctx, tx, `INSERT INTO party_records (tenant, scope, call_id, party_id, seq, start_at, agent_uuid, agent_id, answered,
+			departments) VALUES`, c.parties,
 		`ON CONFLICT (tenant, scope, call_id, party_id) DO UPDATE SET seq = excluded.seq, start_at = excluded.start_at,
-			agent_uuid = excluded.agent_uuid, agent_id = excluded.agent_id, answered = excluded.answered, departments = excluded.departments`); err != nil {
+			agent_uuid = excluded.agent_uuid, agent_id = excluded.agent_id, answered = excluded.answered,
+			departments = excluded.departments`); err != nil {
 		return err
 	}
-	if err := applyAttached(ctx, tx, attached.rows()); err != nil {
+	if err := applyAttached(ctx, tx, c.attached); err != nil {
 		return err
 	}
-	return touched.sum(ctx, tx, tenant)
+	return c.touched.sum(ctx, tx, c.tenant)
 }
 
-// applyAttached stores the custom data of main records, or that there is none now.
+// applyAttached stores the custom data of main records, or removes it where there is none
+// now.
 func applyAttached(ctx context.Context, tx *sqlx.Tx, rows [][]any) error {
 	var some [][]any
 	without := map[int64][]any{} // tenant, scope and callIDs by scope
@@ -90,31 +104,31 @@ func applyAttached(ctx context.Context, tx *sqlx.Tx, rows [][]any) error {
 // touchedCalls are calls, by scope, whose main record or parties have changed.
 type touchedCalls [2]map[string]bool
 
-func (c *touchedCalls) add(s search.Scope, callID string) {
+func (c *touchedCalls) add(s record.Scope, callID string) {
 	if c[s] == nil {
 		c[s] = map[string]bool{}
 	}
 	c[s][callID] = true
 }
 
-// sum brings into the main records what filters ask of their parties.
+// sum writes into the main records what filters ask of their parties.
 func (c *touchedCalls) sum(ctx context.Context, tx *sqlx.Tx, tenant int64) error {
 	for scope, calls := range c {
-		if err := sumParties(ctx, tx, tenant, search.Scope(scope), slices.Sorted(maps.Keys(calls))); err != nil {
+		if err := sumParties(ctx, tx, tenant, record.Scope(scope), slices.Sorted(maps.Keys(calls))); err != nil {
 			return fmt.Errorf("sum parties: %w", err)
 		}
 	}
 	return nil
 }
 
-// SQLite would rather read all of a tenant's calls.
+// sumPartiesOf names the index, as SQLite would rather read all of a tenant's calls.
 const sumPartiesOf = `UPDATE call_records INDEXED BY call_records_id SET (agents, party_departments) =
 		(SELECT count(DISTINCT CASE WHEN p.answered THEN CASE WHEN p.agent_uuid <> '' THEN p.agent_uuid ELSE '#' || p.agent_id END END),
 			COALESCE(string_agg(p.departments, ''), '') FROM party_records p
 		WHERE p.tenant = call_records.tenant AND p.scope = call_records.scope AND p.call_id = call_records.call_id)
 	WHERE tenant = ? AND scope = ? AND call_id IN (`
 
-func sumParties(ctx context.Context, tx *sqlx.Tx, tenant int64, scope search.Scope, callIDs []string) error {
+func sumParties(ctx context.Context, tx *sqlx.Tx, tenant int64, scope record.Scope, callIDs []string) error {
 	for ids := range slices.Chunk(callIDs, upsertRows) {
 		args := []any{tenant, int64(scope)}
 		for _, id := range ids {
@@ -131,7 +145,7 @@ func (recordFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bo
 	return recordFold{}.trim(ctx, tx, tenant, 1<<62)
 }
 
-// trim takes away some of the records whose version is below a number.
+// trim deletes some of the records whose version is below a number.
 func (recordFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
 	for _, table := range []string{"call_records", "party_records", "call_attached"} {
 		var to int64
@@ -145,7 +159,7 @@ func (recordFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (m
 			more = true
 		}
 		var of []struct {
-			Scope  search.Scope `db:"scope"`
+			Scope  record.Scope `db:"scope"`
 			CallID string       `db:"call_id"`
 		}
 		if err := tx.SelectContext(ctx, &of, "DELETE FROM "+table+" WHERE tenant = ? AND seq < ? RETURNING scope, call_id", tenant, to); err != nil {
@@ -164,89 +178,29 @@ func (recordFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (m
 	return more, nil
 }
 
-// callRow is a main record's row, and that of its custom data.
-func callRow(scope search.Scope, e *event.Event) (call, attached []any) {
-	var (
-		data                                                 event.Value
-		callID, dialType, customer, gateway, firstAgent      string
-		start, callType, result, hangup, transfers, consults int64
-		departments                                          []string
-	)
-	for name, v := range event.Members(e.Body) {
-		switch string(name) {
-		case "callID":
-			callID = v.Text()
-		case "startTime":
-			start = v.Time()
-		case "callType":
-			callType, _ = v.Int()
-		case "mainDialType":
-			dialType = v.Text()
-		case "callResult":
-			result, _ = v.Int()
-		case "hangupDisposition":
-			hangup, _ = v.Int()
-		case "transferCount":
-			transfers, _ = v.Int()
-		case "consultCount":
-			consults, _ = v.Int()
-		case "customerNumber":
-			customer = v.Text()
-		case "gatewayNumber":
-			gateway = v.Text()
-		case "firstAgentUUID":
-			firstAgent = v.Text()
-		case "departmentId":
-			departments = v.Departments()
-		case "attachedData":
-			data = v
-		}
-	}
-	text := search.AttachedValue(data)
-	attached = []any{e.Tenant, int64(scope), callID, start, e.Seq, barred(search.AttachedAtoms(text)), text}
+// callRow returns the row of a main record.
+func callRow(tenant, seq int64, r *record.Call) []any {
 	return []any{
-		e.Tenant, int64(scope), callID, start, e.Seq, callType, dialType, result, hangup, transfers, consults,
-		customer, gateway, firstAgent, barred(departments),
-	}, attached
-}
-
-func partyRow(scope search.Scope, e *event.Event) []any {
-	var (
-		callID, partyID, uuid, id string
-		start, result             int64
-		role                      int64 = 2 // an agent, unless it says otherwise
-		departments               []string
-	)
-	for name, v := range event.Members(e.Body) {
-		switch string(name) {
-		case "callID":
-			callID = v.Text()
-		case "partyId":
-			partyID = v.Text()
-		case "startTime":
-			start = v.Time()
-		case "agentUUID":
-			uuid = v.Text()
-		case "agentID":
-			id = v.Text()
-		case "callResult":
-			result, _ = v.Int()
-		case "agentRole":
-			if n, there := v.Int(); there {
-				role = n
-			} else {
-				role = 2
-			}
-		case "departmentId":
-			departments = v.Departments()
-		}
-	}
-	return []any{
-		e.Tenant, int64(scope), callID, partyID, e.Seq, start, uuid, id, role == 2 && result == 3, barred(departments),
+		tenant, int64(r.Scope), r.ID, r.Start, seq, r.Type, r.DialType, r.Result, r.Hangup, r.Transfers, r.Consults,
+		r.CustomerNumber, r.Gateway, r.FirstAnswered, barred(r.Departments),
 	}
 }
 
-// barred is a list as a text in which |item| is found.
+// attachedRow returns the row of a main record's custom data; its last column is "" when
+// there is none.
+func attachedRow(tenant, seq int64, r *record.Call) []any {
+	text := search.AttachedValue(r.AttachedData)
+	return []any{tenant, int64(r.Scope), r.ID, r.Start, seq, barred(search.AttachedAtoms(text)), text}
+}
+
+// partyRow returns the row of a party record.
+func partyRow(tenant, seq int64, r *record.Party) []any {
+	return []any{
+		tenant, int64(r.Scope), r.Call, r.ID, seq, r.Start, r.UUID, r.AgentID, r.Answered(), barred(r.Departments),
+	}
+}
+
+// barred returns a list as a text in which |item| is found.
 func barred(items []string) string {
 	if len(items) == 0 {
 		return ""
@@ -256,22 +210,20 @@ func barred(items []string) string {
 
 // latest keeps one row of each key, the last to be added.
 type latest struct {
-	place map[string]int
-	all   [][]any
+	rows  [][]any
+	index map[string]int // in rows, by key
 }
 
-func newLatest() *latest { return &latest{place: map[string]int{}} }
+func newLatest() *latest { return &latest{index: map[string]int{}} }
 
 func (l *latest) add(key string, row []any) {
-	if i, there := l.place[key]; there {
-		l.all[i] = row
+	if i, there := l.index[key]; there {
+		l.rows[i] = row
 		return
 	}
-	l.place[key] = len(l.all)
-	l.all = append(l.all, row)
+	l.index[key] = len(l.rows)
+	l.rows = append(l.rows, row)
 }
-
-func (l *latest) rows() [][]any { return l.all }
 
 // upsertRows of one statement.
 const upsertRows = 64
@@ -312,7 +264,7 @@ func (snap snapshot) callConditions(f *search.CallFilter) (where string, args []
 		column, value string
 	}{{"customer", f.Customer}, {"gateway", f.Gateway}, {"dial_type", f.DialType}} {
 		if by.value != "" {
-			and("r."+by.column+" = ?", by.value)
+			and("r."+by.column+" = ?", record.Clean(by.value))
 		}
 	}
 	for _, by := range []struct {
@@ -392,7 +344,7 @@ func (snap snapshot) attachedConditions(of *search.Attached) (where string, args
 }
 
 // FindCall implements search.Records.
-func (f *Folds) FindCall(ctx context.Context, tenant int64, scope search.Scope, callID string) (call *search.Record, parties []search.Record, err error) {
+func (f *Folds) FindCall(ctx context.Context, tenant int64, scope record.Scope, callID string) (call *search.Record, parties []search.Record, err error) {
 	err = f.ask(ctx, tenant, "find call", func(snap snapshot) error {
 		call, parties, err = snap.call(ctx, tenant, scope, callID)
 		return err
@@ -403,7 +355,7 @@ func (f *Folds) FindCall(ctx context.Context, tenant int64, scope search.Scope, 
 	return call, parties, err
 }
 
-func (snap snapshot) call(ctx context.Context, tenant int64, scope search.Scope, callID string) (call *search.Record, parties []search.Record, err error) {
+func (snap snapshot) call(ctx context.Context, tenant int64, scope record.Scope, callID string) (call *search.Record, parties []search.Record, err error) {
 	found, err := snap.records(ctx, callType(scope), `SELECT c.seq, b.bytes FROM call_records c CROSS JOIN bodies b ON b.seq = c.seq
 		WHERE c.tenant = ? AND c.scope = ? AND c.call_id = ?`, tenant, int64(scope), callID)
 	if err != nil {
@@ -417,23 +369,15 @@ func (snap snapshot) call(ctx context.Context, tenant int64, scope search.Scope,
 	return call, parties, err
 }
 
-func callType(s search.Scope) event.Type {
-	if s == search.Bot {
+func callType(s record.Scope) event.Type {
+	if s == record.Bot {
 		return event.CDRBotCall
 	}
 	return event.CDRCall
 }
 
-// scopeOf the type of a record.
-func scopeOf(t event.Type) search.Scope {
-	if t == event.CDRBotCall || t == event.CDRBotParty {
-		return search.Bot
-	}
-	return search.Telemarketing
-}
-
-func partyType(s search.Scope) event.Type {
-	if s == search.Bot {
+func partyType(s record.Scope) event.Type {
+	if s == record.Bot {
 		return event.CDRBotParty
 	}
 	return event.CDRParty

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/storage"
 	"github.com/hookline/hookline/storage/folds"
@@ -51,9 +52,9 @@ func testRecordsPastRetention(t *testing.T) {
 	db.exec(t, "INSERT INTO retention (tenant, payload) VALUES (1, ?)", below)
 	require.NoError(t, f.Trim(ctx))
 	require.Equal(t, []string{b}, ids())
-	_, _, err := f.FindCall(ctx, 1, search.Telemarketing, "a")
+	_, _, err := f.FindCall(ctx, 1, record.Telemarketing, "a")
 	require.ErrorIs(t, err, search.ErrNotFound)
-	_, parties, err := f.FindCall(ctx, 1, search.Telemarketing, "b")
+	_, parties, err := f.FindCall(ctx, 1, record.Telemarketing, "b")
 	require.NoError(t, err)
 	require.Empty(t, parties)
 	require.Zero(t, answered(), "what is not there is not counted")
@@ -72,13 +73,13 @@ func testRecordScopes(t *testing.T) {
 	db.cdr(t, event.CDRCall, "cdr/a", `{"callID": "a", "startTime": 1000, "customerNumber": "1\u00002"}`)
 	db.cdr(t, event.CDRBotCall, "bot/a", `{"callID": "a", "startTime": 1500}`)
 	db.cdr(t, event.CDRBotParty, "bot/a/p", `{"callID": "a", "partyId": "p", "callResult": 3, "agentUUID": "u"}`)
-	for scope, start := range map[search.Scope]string{search.Telemarketing: "1000", search.Bot: "1500"} {
+	for scope, start := range map[record.Scope]string{record.Telemarketing: "1000", record.Bot: "1500"} {
 		page, total, err := f.FindCalls(ctx, search.CallFilter{Tenant: 1, Scope: scope, From: 1, To: 3000, Limit: 10})
 		require.NoError(t, err)
 		require.Equal(t, 1, total)
 		require.Contains(t, string(page[0].Body), start)
 	}
-	_, total, err := f.FindCalls(ctx, search.CallFilter{Tenant: 1, Scope: search.Bot, From: 1, To: 3000, Agents: search.One, AgentUUID: "u", Limit: 10})
+	_, total, err := f.FindCalls(ctx, search.CallFilter{Tenant: 1, Scope: record.Bot, From: 1, To: 3000, Agents: search.One, AgentUUID: "u", Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, 1, total)
 	_, total, err = f.FindCalls(ctx, search.CallFilter{Tenant: 1, From: 1, To: 3000, Customer: "1\x002", Limit: 10})
@@ -215,7 +216,7 @@ func benchRecords(b *testing.B) {
 		n := 0
 		storetest.Pages(b, func() error {
 			n = (n + 7919) % calls
-			_, _, err := f.FindCall(ctx, 1, search.Telemarketing, fmt.Sprint("call-", n))
+			_, _, err := f.FindCall(ctx, 1, record.Telemarketing, fmt.Sprint("call-", n))
 			return err
 		})
 	})

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/hub/record"
 )
 
 // Ids of the statuses that every site has. The document's sample has the first for
@@ -63,7 +64,7 @@ func (a *API) agents(ctx context.Context, q *query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var status func(live.State) string
+	var status func(record.State) string
 	if distribution {
 		status = q.settings.status
 	}
@@ -114,7 +115,7 @@ func (q *query) pick(p *live.Board, department string) (rows []*live.Row) {
 }
 
 // status is the id of an agent's state.
-func (s *Settings) status(of live.State) string {
+func (s *Settings) status(of record.State) string {
 	switch of.Login {
 	case 1:
 		return statusOnline

@@ -13,15 +13,14 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-// figures are those of a skill, or the totals. Each is -1 for a skill without data.
+// figures of a skill, or of all; -1 each for a skill without data.
 type figures struct {
-	Slots int64 `json:"currentAvailableSlots"`
-	Size  int64 `json:"currentQueueSize"`
-	// MaxWait is in ms, -1 when nobody waits, and nil before version 2.
-	MaxWait *int64 `json:"currentMaxWaitTimeInQueue,omitempty"`
+	Slots   int64  `json:"currentAvailableSlots"`
+	Size    int64  `json:"currentQueueSize"`
+	MaxWait *int64 `json:"currentMaxWaitTimeInQueue,omitempty"` // ms; -1: nobody waits; nil: before version 2
 }
 
-// skill is one member of the object skills.
+// skill is one member of skills.
 type skill struct {
 	id string
 	figures
@@ -33,10 +32,10 @@ type state struct {
 	Totals figures `json:"totals"`
 }
 
-// skills are shown as an object whose members stand in the order of the list.
+// skills are an object whose members stand in the order of the list.
 type skills []skill
 
-// MarshalJSON implements json.Marshaler. Unlike a map it keeps the order.
+// MarshalJSON keeps the order, which no map would.
 func (s skills) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -44,7 +43,6 @@ func (s skills) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-
 		name, err := json.Marshal(s[i].id)
 		if err != nil {
 			return nil, err
@@ -53,7 +51,6 @@ func (s skills) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-
 		b.Write(name)
 		b.WriteByte(':')
 		b.Write(value)
@@ -66,7 +63,7 @@ func (s skills) MarshalJSON() ([]byte, error) {
 // maximum number of concurrent requests is limited on the server side".
 const maxAnswering = 16
 
-// queueState answers the one method of this API.
+// queueState is the one method.
 func (a *API) queueState(w http.ResponseWriter, r *http.Request, c access.Caller) error {
 	if a.answering.Try(c.Tenant, maxAnswering) != nil {
 		dialect.RetryAfter(w, time.Second) // "a window of at least 1 second"
@@ -99,9 +96,9 @@ func (a *API) queueState(w http.ResponseWriter, r *http.Request, c access.Caller
 	return nil
 }
 
-// state returns the answer: all skills in the order of their numbers, or those of the
-// list that was asked for, in its order.
-func (q *query) state(all map[string]*live.Skill) state {
+// state of the skills that are asked for: all in the order of their numbers, or
+// those of a list in its order.
+func (q *asked) state(all map[string]*live.Skill) state {
 	ids := q.skills
 	if ids == nil {
 		for id := range all {
@@ -109,21 +106,17 @@ func (q *query) state(all map[string]*live.Skill) state {
 		}
 		slices.SortFunc(ids, func(x, y string) int { return cmp.Or(live.CompareNumbers(x, y), cmp.Compare(x, y)) })
 	}
-
-	nobodyWaits := func() *int64 {
+	none := func() *int64 { // what nobody has waited
 		if !q.maxWait {
 			return nil
 		}
 		return new(int64(-1))
 	}
-
-	// A skill without data stays -1 and is in no total.
-	out := state{Skills: skills{}, Totals: figures{MaxWait: nobodyWaits()}}
+	out := state{Skills: skills{}, Totals: figures{MaxWait: none()}}
 	for _, id := range ids {
-		one := skill{id, figures{-1, -1, nobodyWaits()}}
-		if s := all[id]; s != nil {
-			one.Slots = s.Slots
-			one.Size = s.Waiting
+		one := skill{id, figures{-1, -1, none()}}
+		if s := all[id]; s != nil { // else it has no data, and is in no total
+			one.Slots, one.Size = s.Slots, s.Waiting
 			out.Totals.Slots += s.Slots
 			out.Totals.Size += s.Waiting
 			if q.maxWait {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/search"
 )
 
@@ -129,8 +130,8 @@ var partyFields = []field{
 	{name: "callID"},
 	{name: "callType", kind: integer},
 	{name: "partyId"},
-	{name: "dialType", kind: integer, or: is(1)}, // a first call, and below an agent, unless it says otherwise
-	{name: "agentRole", kind: integer, or: is(2)},
+	{name: "dialType", kind: integer, or: is(record.DefaultDialType)},
+	{name: "agentRole", kind: integer, or: is(record.DefaultAgentRole)},
 	{name: "agentType", kind: integer, or: agentType},
 	{name: "phoneType", kind: counter},
 	{name: "callResult", kind: integer},

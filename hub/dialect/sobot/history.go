@@ -13,6 +13,7 @@ import (
 	"github.com/hookline/hookline/hub/directory"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/hub/record"
 )
 
 // Codes of an agent's state. Reason 1 is in no table of the document, but in its
@@ -85,7 +86,7 @@ func (a *API) searchHistory(ctx context.Context, w http.ResponseWriter, r *http.
 			StartTime: minute(s.Start, at.zone), StartTimeMS: s.Start, Duration: (s.Length(at.now) + 999) / 1000,
 			LoginStatus: s.Login, NoReadyStatus: s.Reason, NotReadyStatus: s.Reason, WorkStatus: s.Work,
 		}
-		if s.End != live.Open {
+		if s.End != record.Open {
 			rows[i].EndTime = minute(s.End, at.zone)
 			rows[i].EndTimeMS = s.End
 		}

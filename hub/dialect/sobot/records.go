@@ -12,6 +12,7 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/search"
 )
 
@@ -195,7 +196,7 @@ var unknownCall = &problem{http.StatusNotFound, "NOT_FOUND", "callID: there is n
 func (a *API) find(r *http.Request, c access.Caller, callID string) (*search.Record, []search.Record, error) {
 	ctx, stop := dialect.Bound(r)
 	defer stop()
-	call, parties, err := a.Records.FindCall(ctx, c.Tenant, search.Telemarketing, callID)
+	call, parties, err := a.Records.FindCall(ctx, c.Tenant, record.Telemarketing, callID)
 	if errors.Is(err, search.ErrNotFound) {
 		return nil, nil, unknownCall
 	}

@@ -16,30 +16,28 @@ import (
 	"github.com/hookline/hookline/hub/report"
 )
 
-// dimension says whether the rows of a report are by time, by key or by both, and which
-// of both is shown and compared first.
+// dimension says what the rows of a report are of, and in which order their keys
+// are shown and compared.
 type dimension struct {
 	byTime, byKey, keyFirst bool
 }
 
 // reportKind is what differs between S13, S14 and S15.
 type reportKind struct {
-	kind       string // in the envelope
+	kind       string // of the answer
 	of         *report.Report
 	dimensions map[int64]dimension
 	clocks     bool // startTime and endTime are required
-	// typ is the name of the parameter that says which records are counted; it is the
-	// 8th in the table of each report.
+	// typ is the parameter that says which records are counted, 8th of its table.
 	typ      string
 	typs     []int64
 	needsTyp bool
-	filter   string // the name of the parameter that lists the keys that are wanted
+	filter   string // parameter that lists the keys that are wanted
 }
 
 var (
 	relayReport = reportKind{
-		kind: "GatewayNumberTable", of: report.Relay, dimensions: dimensions(2, 3, 4),
-		typ: "callType", typs: []int64{2, 3}, filter: "gatewayNumber",
+		kind: "GatewayNumberTable", of: report.Relay, dimensions: dimensions(2, 3, 4), typ: "callType", typs: []int64{2, 3}, filter: "gatewayNumber",
 	}
 	agentReport = reportKind{
 		kind: "AgentTable", of: report.Agent, dimensions: dimensions(8, 9, 10), clocks: true,
@@ -51,18 +49,15 @@ var (
 	}
 )
 
-// dimensions returns those of a report by their codes: 1 is time, the others are codes
-// of its own for key, time and key, key and time.
+// dimensions of a report: 1 is time, the others are codes of its own for key, time
+// and key, key and time.
 func dimensions(key, timeKey, keyTime int64) map[int64]dimension {
 	return map[int64]dimension{
-		1:       {byTime: true},
-		key:     {byKey: true},
-		timeKey: {byTime: true, byKey: true},
-		keyTime: {byTime: true, byKey: true, keyFirst: true},
+		1: {byTime: true}, key: {byKey: true}, timeKey: {byTime: true, byKey: true}, keyTime: {byTime: true, byKey: true, keyFirst: true},
 	}
 }
 
-// maxRange is how long the range of a report may be, in days of 24 hours on the wall.
+// maxRange of a report, in days of 24 hours of wall clock.
 const maxRange = 366
 
 // searchReport answers S13, S14 or S15.
@@ -91,7 +86,6 @@ func (a *API) searchReport(k *reportKind) momentHandler {
 	}
 }
 
-// reportSettings returns those of a tenant that reports go by.
 func (a *API) reportSettings(tenant int64) (report.Settings, error) {
 	var of map[string]any
 	if a.Settings != nil {
@@ -100,17 +94,16 @@ func (a *API) reportSettings(tenant int64) (report.Settings, error) {
 	return report.NewSettings(of, a.directory(tenant))
 }
 
-// reportQuery is what a request for a report asks for.
+// reportQuery is what a request for a report asks.
 type reportQuery struct {
 	report.Query
 	currPage, pageSize int64
 }
 
-// read reads the parameters in the order of the document's table: of several that are
-// wrong, the first is refused.
+// read the parameters in the order of the document's table: of several that are
+// wrong, the first is told.
 func (k *reportKind) read(p *params) (*reportQuery, error) {
 	q := &reportQuery{Query: report.Query{Report: k.of}}
-
 	codes := []int64{}
 	for code := range k.dimensions {
 		codes = append(codes, code)
@@ -134,8 +127,6 @@ func (k *reportKind) read(p *params) (*reportQuery, error) {
 	q.currPage = p.atLeast("currPage", 1, 1, math.MaxInt64)
 	q.pageSize = p.atLeast("pageSize", 15, 1, maxPageSize)
 	q.Keys = p.names(k.filter)
-
-	// Which records are counted.
 	q.Kind = report.Parties
 	switch k {
 	case &relayReport:
@@ -156,18 +147,14 @@ func (k *reportKind) read(p *params) (*reportQuery, error) {
 	case 4:
 		q.Kind = report.States
 	}
-
-	q.From = startDate + startTime
-	q.To = endDate + endTime
+	q.From, q.To = startDate+startTime, endDate+endTime
 	switch {
 	case q.To <= q.From:
 		p.refuse("RANGE_INVALID", "endDate", "the range must end after it starts")
 	case q.To-q.From > maxRange*dayMS:
 		p.refuse("RANGE_TOO_LARGE", "endDate", "the range must not be longer than "+strconv.Itoa(maxRange)+" days")
 	}
-
-	q.Offset = int(min(q.currPage-1, maxPage) * q.pageSize)
-	q.Limit = int(q.pageSize)
+	q.Offset, q.Limit = int(min(q.currPage-1, maxPage)*q.pageSize), int(q.pageSize)
 	return q, p.err
 }
 
@@ -176,10 +163,10 @@ const dayMS = 24 * 60 * 60 * 1000
 // maxPage keeps the product of page and size within bounds: no report has so many rows.
 const maxPage = 1 << 40
 
-// required stands in the place of a default when a parameter has no default.
+// required stands for a default that there is none of.
 const required = -1 << 62
 
-// whole reads a code that must be one of allowed.
+// whole reads a code that must be one of some.
 func (p *params) whole(name string, otherwise int64, allowed ...int64) int64 {
 	n, given := p.strict(name, otherwise)
 	if given && !slices.Contains(allowed, n) {
@@ -188,7 +175,6 @@ func (p *params) whole(name string, otherwise int64, allowed ...int64) int64 {
 	return n
 }
 
-// atLeast reads an integer from least to most.
 func (p *params) atLeast(name string, otherwise, least, most int64) int64 {
 	n, given := p.strict(name, otherwise)
 	if given && (n < least || n > most) {
@@ -199,8 +185,8 @@ func (p *params) atLeast(name string, otherwise, least, most int64) int64 {
 
 var wholeNumber = regexp.MustCompile(`^-?[0-9]+$`)
 
-// strict reads a JSON integer, or a text of its digits. An integer that is too long for
-// int64 has the right type and no value that is allowed.
+// strict reads an integer: a JSON integer, or a text of its digits. One that is too
+// long for int64 has the right type, and no value that is allowed.
 func (p *params) strict(name string, otherwise int64) (n int64, given bool) {
 	_, v := p.given(name)
 	if v == nil {
@@ -209,7 +195,6 @@ func (p *params) strict(name string, otherwise int64) (n int64, given bool) {
 		}
 		return otherwise, false
 	}
-
 	n, ok := v.Int()
 	if !ok {
 		if !wholeNumber.MatchString(v.Text()) {
@@ -221,7 +206,7 @@ func (p *params) strict(name string, otherwise int64) (n int64, given bool) {
 	return n, true
 }
 
-// literal reads a value that must be a JSON string.
+// literal is a value that must be a JSON string.
 func (p *params) literal(name string) (string, bool) {
 	_, v := p.given(name)
 	switch {
@@ -234,7 +219,7 @@ func (p *params) literal(name string) (string, bool) {
 	return v.Text(), true
 }
 
-// date reads a required day, as a wall clock in ms.
+// date is a required day as wall clock in ms.
 func (p *params) date(name string) int64 {
 	s, ok := p.literal(name)
 	if !ok {
@@ -243,7 +228,6 @@ func (p *params) date(name string) int64 {
 		}
 		return 0
 	}
-
 	day, err := time.Parse("2006-01-02", s)
 	if err != nil || len(s) != len("2006-01-02") || day.Year() < 2000 || day.Year() > 2099 {
 		p.refuse("PARAM_VALUE", name, "must be a day of 2000 to 2099 as yyyy-MM-dd")
@@ -271,13 +255,12 @@ func (p *params) clock(name string, needed bool, otherwise int64, last bool) int
 		p.refuse("PARAM_VALUE", name, "must be a time as HH:mm")
 		return 0
 	}
-
 	hours, _ := strconv.ParseInt(s[:2], 10, 64)
 	minutes, _ := strconv.ParseInt(s[3:], 10, 64)
 	return (hours*60 + minutes) * 60_000
 }
 
-// indicators reads the indicators of a report: at least one, each once.
+// indicators of a report, at least one, each once.
 func (p *params) indicators(of *report.Report) (all []*report.Indicator) {
 	const name = "customerFields"
 	names := p.names(name)
@@ -295,7 +278,6 @@ func (p *params) indicators(of *report.Report) (all []*report.Indicator) {
 	return all
 }
 
-// cut returns the beginning of what a caller wrote.
 func cut(s string) string {
 	if utf8.RuneCountInString(s) > 80 {
 		return string([]rune(s)[:80]) + "…"
@@ -303,14 +285,13 @@ func cut(s string) string {
 	return s
 }
 
-// names reads a list: an array of texts, a text that holds such an array, or a text with
-// commas. It is nil when the list is not given or empty. The size of the body bounds it.
+// names of a list: an array of texts, a text that holds one, or a text with commas.
+// nil: it is not given, or has none. How many there are is bounded by the body.
 func (p *params) names(name string) (all []string) {
 	_, v := p.given(name)
 	if v == nil {
 		return nil
 	}
-
 	var items []string
 	ok := true
 	switch {
@@ -327,7 +308,6 @@ func (p *params) names(name string) (all []string) {
 		p.refuse("PARAM_TYPE", name, "must be a list of strings")
 		return nil
 	}
-
 	seen := map[string]bool{}
 	for _, i := range items {
 		if i = strings.Trim(i, " \t\r\n"); i != "" && !seen[i] {
@@ -338,7 +318,7 @@ func (p *params) names(name string) (all []string) {
 	return all
 }
 
-// texts appends the texts of a JSON array; false when it holds anything else.
+// texts of a JSON array that has nothing else.
 func texts(raw event.Value, into *[]string) bool {
 	var items []*string
 	if json.Unmarshal(raw, &items) != nil {
@@ -353,7 +333,7 @@ func texts(raw event.Value, into *[]string) bool {
 	return true
 }
 
-// reportData is the data of an answer. Its rows are objects whose members come in the
+// reportData is the data of an answer. Rows are objects whose members come in the
 // order of the document's examples.
 type reportData struct {
 	Metric   []json.RawMessage `json:"metric"`
@@ -363,11 +343,8 @@ type reportData struct {
 	PageSize int64             `json:"pageSize"`
 }
 
-// show returns the data of an answer.
 func (k *reportKind) show(q *reportQuery, t *report.Table) reportData {
-	d := reportData{
-		Metric: make([]json.RawMessage, len(t.Rows)), Total: t.Total, CurrPage: q.currPage, PageSize: q.pageSize,
-	}
+	d := reportData{Metric: make([]json.RawMessage, len(t.Rows)), Total: t.Total, CurrPage: q.currPage, PageSize: q.pageSize}
 	for i := range t.Rows {
 		r := &t.Rows[i]
 		var row object
@@ -392,7 +369,6 @@ func (k *reportKind) show(q *reportQuery, t *report.Table) reportData {
 		}
 		d.Metric[i] = row.figures(q.Indicators, r.Figures)
 	}
-
 	var amount object
 	d.Amount = amount.figures(q.Indicators, t.Amount)
 	return d
@@ -401,22 +377,16 @@ func (k *reportKind) show(q *reportQuery, t *report.Table) reportData {
 // object is a JSON object that is being written.
 type object []byte
 
-// member appends a member. Its name needs no escapes.
 func (o *object) member(name string, value []byte) {
 	start := byte(',')
 	if len(*o) == 0 {
 		start = '{'
 	}
-	*o = append(*o, start, '"')
-	*o = append(*o, name...)
-	*o = append(*o, '"', ':')
-	*o = append(*o, value...)
+	*o = append(append(append(append(append(*o, start, '"'), name...), '"'), ':'), value...)
 }
 
-// text appends a member that is a text.
 func (o *object) text(name, value string) { o.member(name, appendText(nil, value)) }
 
-// figures appends the figures of the indicators and ends the object.
 func (o *object) figures(of []*report.Indicator, figures []string) json.RawMessage {
 	for i, ind := range of {
 		o.member(ind.Name, []byte(figures[i]))

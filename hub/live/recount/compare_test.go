@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/hub/record"
 )
 
 // compare holds a board against the recount, figure by figure.
@@ -396,7 +397,7 @@ func (r *recount) compareWindow(t *testing.T, what string, boards *live.Boards, 
 	rows map[string]*agentRow, w live.Window,
 ) {
 	t.Helper()
-	byLogin := func(s live.State) string { return fmt.Sprint(s.Login) }
+	byLogin := func(s record.State) string { return fmt.Sprint(s.Login) }
 	tally, err := boards.Tally(t.Context(), tenant, board, w, byLogin)
 	require.NoError(t, err)
 	require.Equal(t, r.chatDay(w), tally.Day(), what)
