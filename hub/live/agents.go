@@ -220,13 +220,25 @@ func workAt(legs []leg, at int64) (work int64, shown *leg) {
 		if is == 0 || over {
 			continue
 		}
-		if shown == nil || since > changed || since == changed && slices.Index(workRank, is) < slices.Index(workRank, work) {
+		if shown == nil || since > changed || since == changed && l.precedes(is, shown, work) {
 			work = is
 			changed = since
 			shown = l
 		}
 	}
 	return work, shown
+}
+
+// precedes reports whether the leg, in a state, counts before another one that changed at
+// the same time: by workRank, then the greatest callID, then the greatest partyID. The
+// order of legs is that of a map, on which no figure may depend.
+func (l *leg) precedes(work int64, o *leg, otherWork int64) bool {
+	by := cmp.Or(
+		cmp.Compare(slices.Index(workRank, otherWork), slices.Index(workRank, work)),
+		cmp.Compare(l.call.ID, o.call.ID),
+		cmp.Compare(l.party.partyID, o.party.partyID),
+	)
+	return by > 0
 }
 
 // setState gives an agent without a status the state that its calls show.

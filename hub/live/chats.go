@@ -381,10 +381,11 @@ func (t *Tally) Day() ChatDay {
 	return d
 }
 
-// rating returns the mean of the scores; 0: there are none.
+// rating returns the mean of the scores; 0: there are none. They are added by size: a sum
+// of floats depends on its order, and chats come in any.
 func (t *Tally) rating() float64 {
 	sum, n := 0.0, int64(0)
-	for score := range t.scores {
+	for _, score := range slices.Sorted(maps.Keys(t.scores)) {
 		sum += score * float64(t.scores[score])
 		n += t.scores[score]
 	}

@@ -159,7 +159,7 @@ func CompareNumbers(a, b string) int {
 }
 
 // CompareRows is the order of agents where nothing else is asked for: by agentID, then by
-// agentUUID.
+// agentUUID. No two agents are equal in it.
 func CompareRows(a, b *Row) int {
-	return cmp.Or(CompareNumbers(a.AgentID, b.AgentID), cmp.Compare(a.UUID, b.UUID))
+	return cmp.Or(CompareNumbers(a.AgentID, b.AgentID), cmp.Compare(a.UUID, b.UUID), cmp.Compare(a.Key, b.Key))
 }

@@ -146,13 +146,14 @@ func (p *Party) agent() string {
 	return record.AgentKey(p.UUID, p.ID)
 }
 
-// counts reports whether the party is its agent's in the counters of today.
+// counts reports whether the party is its agent's in the counters of today. Where there is
+// a record, the record alone says so; without one the role of its events does.
 func (p *Party) counts() bool {
 	if p.agent() == "" {
 		return false
 	}
-	if p.CDR != nil && (p.CDR.Role != record.DefaultAgentRole || p.CDR.DialType < 1 || p.CDR.DialType > 3) {
-		return false
+	if p.CDR != nil {
+		return p.CDR.Role == record.DefaultAgentRole && p.CDR.DialType >= 1 && p.CDR.DialType <= 3
 	}
 	return p.Role == "" || p.Role == "Agent"
 }

@@ -164,21 +164,33 @@ func (r *recount) legs(key string) (all []leg) {
 var workPriority = []int64{7, 8, 6, 5}
 
 // shownWork returns what an agent does at a moment, as its legs say, and in which
-// call: that of the leg that changed last. 1 and nil: it is free.
+// call: that of the leg that changed last; of several the first by priority, then the
+// one with the greatest callID, then with the greatest partyID. 1 and nil: it is free.
 func shownWork(legs []leg, moment int64) (work int64, in *call) {
-	work = 1
-	var changed int64
+	type candidate struct {
+		leg
+		does, since int64
+	}
+	var all []candidate
 	for _, l := range legs {
 		does, since := l.workAt(moment)
-		if does == 0 || l.end != unended && l.end <= moment {
-			continue
-		}
-		before := since == changed && slices.Index(workPriority, does) < slices.Index(workPriority, work)
-		if in == nil || since > changed || before {
-			work, changed, in = does, since, l.call
+		if does != 0 && (l.end == unended || l.end > moment) {
+			all = append(all, candidate{l, does, since})
 		}
 	}
-	return work, in
+	if len(all) == 0 {
+		return 1, nil
+	}
+
+	slices.SortFunc(all, func(a, b candidate) int {
+		return cmp.Or(
+			cmp.Compare(b.since, a.since),
+			cmp.Compare(slices.Index(workPriority, a.does), slices.Index(workPriority, b.does)),
+			cmp.Compare(b.call.id, a.call.id),
+			cmp.Compare(b.id, a.id),
+		)
+	})
+	return all[0].does, all[0].call
 }
 
 // fillState says what an agent does and since when. firstNamed is the earliest
@@ -346,13 +358,11 @@ func (r *recount) countCalls(row *agentRow, key string) {
 }
 
 // ofAgent reports whether the party is one of a human agent, who talks with a
-// customer: what its events and its record say about role and dial type.
+// customer: what its record says about role and dial type; without one, what its
+// events say about its role.
 func (p *party) ofAgent() bool {
-	if p.role() != "" && p.role() != "Agent" {
-		return false
-	}
 	if p.cdr == nil {
-		return true
+		return p.role() == "" || p.role() == "Agent"
 	}
 	role := !p.cdr.has("agentRole") || p.cdr.number("agentRole") == 2
 	dial := !p.cdr.has("dialType") || p.cdr.number("dialType") >= 1 && p.cdr.number("dialType") <= 3

@@ -21,6 +21,7 @@ type call struct {
 
 // party is one side of a call: a customer, an agent, a bot.
 type party struct {
+	id     string  // "": no event says it
 	events []entry // by time
 	cdr    *entry  // cdr.party
 	bot    *entry  // cdr.bot_party
@@ -82,7 +83,7 @@ func (r *recount) readParties(c *call) {
 	byID := map[string]*party{}
 	partyOf := func(id string) *party {
 		if byID[id] == nil {
-			byID[id] = &party{}
+			byID[id] = &party{id: id}
 		}
 		return byID[id]
 	}

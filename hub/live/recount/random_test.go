@@ -188,9 +188,7 @@ func (g random) party(e *entry, call int) {
 		e.body["thisDN"] = "dn" + uuid
 		e.body["partyID"] = fmt.Sprint("p", who)
 	}
-	if g.IntN(2) == 0 {
-		e.body["partyRole"] = "Agent"
-	}
+	g.maybe(e, "partyRole", g.oneOf("Agent", "Agent", "Agent", "Supervisor"))
 }
 
 func (g random) partyRecord(e *entry) {
