@@ -195,12 +195,18 @@ func (p *params) strict(name string, otherwise int64) (n int64, given bool) {
 		}
 		return otherwise, false
 	}
+
+	// What events may write as 13.0 must be 13 here (indicators.md 1.2).
+	written := string(v)
+	if v[0] == '"' {
+		written = strings.Trim(v.Text(), " \t\r\n")
+	}
+	if !wholeNumber.MatchString(written) {
+		p.refuse("PARAM_TYPE", name, "must be an integer")
+		return 0, false
+	}
 	n, ok := v.Int()
 	if !ok {
-		if !wholeNumber.MatchString(v.Text()) {
-			p.refuse("PARAM_TYPE", name, "must be an integer")
-			return 0, false
-		}
 		n = required
 	}
 	return n, true
