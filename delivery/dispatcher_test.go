@@ -214,7 +214,7 @@ func TestDispatcher(t *testing.T) {
 		w.run().after(59 * time.Minute)
 		require.Equal(t, []string{"1/1@0"}, w.sent())
 		require.Equal(t, "retryAfter", w.log().hold.Reason)
-		require.Equal(t, time.Second, time.UnixMilli(w.log().rows[0].DueAt).Sub(w.began).Round(time.Second), "due by the schedule")
+		require.Equal(t, time.Second, w.dueAt(0).Sub(w.began).Round(time.Second), "due by the schedule")
 		w.after(2 * time.Minute)
 		require.Equal(t, []string{"1/1@0", "1/2@3600", "2/1@3600", "3/1@3600", "4/1@3600"}, w.sent(), "giveUpAfter stood still")
 	}))

@@ -255,6 +255,13 @@ func (w *world) states() (list []string) {
 	return list
 }
 
+// dueAt returns when the i-th delivery is due.
+func (w *world) dueAt(i int) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.UnixMilli(w.rows[i].DueAt)
+}
+
 func (w *world) trouble(read, record error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
