@@ -62,7 +62,8 @@ type Box struct {
 	aead   cipher.AEAD
 }
 
-// NewBox makes a Box of a master key of 32 bytes; ErrMasterKey for another length.
+// NewBox returns a Box for a master key of 32 bytes. The error is ErrMasterKey for
+// another length.
 func NewBox(master []byte) (*Box, error) {
 	if len(master) != 32 {
 		return nil, ErrMasterKey
@@ -78,8 +79,8 @@ func NewBox(master []byte) (*Box, error) {
 	return b, nil
 }
 
-// Subkey is the key of 32 bytes for one use (HKDF-SHA256), so that no key
-// serves two.
+// Subkey returns the key of 32 bytes for one use (HKDF-SHA256), so that no key has two
+// uses.
 func (b *Box) Subkey(label string) []byte {
 	key, err := hkdf.Key(sha256.New, b.master, nil, "hookline/"+label, 32)
 	if err != nil {
@@ -89,17 +90,17 @@ func (b *Box) Subkey(label string) []byte {
 }
 
 // Seal encrypts plain for the store: one byte format version, one byte number
-// of the master key, 12 bytes nonce, AES-256-GCM. purpose names what the secret
-// is and of which object ("appKey/<subscription id>/1"); the value opens only
-// for the same purpose, so that one row's secret cannot be put into another's.
+// of the master key, 12 bytes nonce, AES-256-GCM. purpose names what the secret is
+// and whose it is ("appKey/<subscription id>/1"). The value opens only for the same
+// purpose, so that nobody can move one row's secret to another row.
 func (b *Box) Seal(purpose string, plain []byte) []byte {
 	out := make([]byte, 2, 2+b.aead.Overhead()+len(plain))
 	out[0], out[1] = boxVersion, boxKey
 	return b.aead.Seal(out, nil, plain, additional(purpose))
 }
 
-// Open is the inverse of Seal; ErrBox when the value is not of this master key
-// and purpose.
+// Open returns what Seal encrypted. The error is ErrBox if the value was not sealed
+// with this master key and purpose.
 func (b *Box) Open(purpose string, sealed []byte) ([]byte, error) {
 	if len(sealed) < 2 || sealed[0] != boxVersion {
 		return nil, fmt.Errorf("%w: unknown format", ErrBox)
@@ -114,14 +115,14 @@ func (b *Box) Open(purpose string, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// Check is a value to keep beside the data: it says whether a master key is the
-// one the data was sealed with, and nothing about the key.
+// Check returns a value to keep beside the data. It shows whether a master key is the
+// one that the data was sealed with, and nothing else about the key.
 func (b *Box) Check() []byte { return b.Subkey(labelCheck) }
 
-// Matches says whether check was made by a Box of the same master key.
+// Matches reports whether check was made by a Box of the same master key.
 func (b *Box) Matches(check []byte) bool { return subtle.ConstantTimeCompare(b.Check(), check) == 1 }
 
-// NewMasterKey makes a master key and the text to keep it in.
+// NewMasterKey returns a new master key, and the text in which to keep it.
 func NewMasterKey() (key []byte, text string) {
 	key = make([]byte, 32)
 	_, _ = rand.Read(key) // never fails

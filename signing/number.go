@@ -9,14 +9,14 @@ import (
 	"fmt"
 )
 
-// NumberSealer hides phone numbers so that who gets them can tell one customer
+// NumberSealer hides phone numbers, so that whoever gets them can tell one customer
 // from another and nothing else.
 type NumberSealer struct {
 	aead cipher.AEAD
 	key  []byte
 }
 
-// Numbers seals the phone numbers of a tenant, each tenant's under a key of its own.
+// Numbers returns a sealer for the phone numbers of a tenant, under a key of its own.
 func (b *Box) Numbers(companyID string) *NumberSealer {
 	key := b.Subkey("number/" + companyID)
 	block, err := aes.NewCipher(key)
@@ -30,8 +30,8 @@ func (b *Box) Numbers(companyID string) *NumberSealer {
 	return &NumberSealer{aead, key}
 }
 
-// Seal gives the base64 of nonce, ciphertext and tag (AES-256-GCM). The nonce
-// follows from the number, so equal numbers look equal.
+// Seal returns the base64 of nonce, ciphertext and tag (AES-256-GCM). The nonce follows
+// from the number, so equal numbers look equal.
 func (s *NumberSealer) Seal(number string) string {
 	mac := hmac.New(sha256.New, s.key)
 	mac.Write([]byte(number))
@@ -39,7 +39,7 @@ func (s *NumberSealer) Seal(number string) string {
 	return base64.StdEncoding.EncodeToString(s.aead.Seal(nonce, nonce, []byte(number), nil))
 }
 
-// Open gives the number back.
+// Open returns the number that was sealed.
 func (s *NumberSealer) Open(sealed string) (string, error) {
 	raw, err := base64.StdEncoding.DecodeString(sealed)
 	if err != nil || len(raw) < s.aead.NonceSize() {

@@ -32,7 +32,7 @@ const (
 	tagLen      = 16
 )
 
-// NonceSize is how many random bytes Seal needs: 12, 16 or 0.
+// NonceSize returns how many random bytes Seal needs: 12, 16 or 0.
 func NonceSize(kind string) int {
 	switch kind {
 	case GCM:
@@ -67,6 +67,8 @@ func Seal(kind string, key []byte, m *Message, nonce []byte) ([]byte, error) {
 	if len(nonce) != NonceSize(kind) {
 		return nil, fmt.Errorf("%s: nonce of %d bytes, not %d", kind, len(nonce), NonceSize(kind))
 	}
+
+	// The nonce comes first, then the ciphertext; GCM brings its tag, the others pad.
 	raw := make([]byte, len(nonce), len(nonce)+len(m.Body)+tagLen)
 	copy(raw, nonce)
 	if kind == GCM {
@@ -88,17 +90,18 @@ func Seal(kind string, key []byte, m *Message, nonce []byte) ([]byte, error) {
 			}
 		}
 	}
+
 	out := make([]byte, 0, len(sealedStart)+base64.StdEncoding.EncodedLen(len(raw))+len(sealedEnd))
 	out = append(out, sealedStart...)
 	out = base64.StdEncoding.AppendEncode(out, raw)
 	return append(out, sealedEnd...), nil
 }
 
-// Open is the inverse of Seal: m carries the sealed body, and for GCM the
-// company id, time and random code that came with it. Verify the signature
-// first: only GCM notices by itself that somebody changed the bytes. It returns
-// ErrSealed for a body that is not sealed so, another error for an unknown kind
-// or a key of the wrong length.
+// Open returns the plain body of a sealed one. m carries the sealed body, and for GCM
+// the company id, time and random code that came with it. Verify the signature first:
+// only GCM notices by itself that somebody changed the bytes. The error is ErrSealed
+// for a body that is not sealed in this way, and another one for an unknown kind or a
+// key of the wrong length.
 func Open(kind string, key []byte, m *Message) ([]byte, error) {
 	block, err := newBlock(kind, key)
 	if err != nil {
@@ -110,12 +113,14 @@ func Open(kind string, key []byte, m *Message) ([]byte, error) {
 	if err := json.Unmarshal(m.Body, &body); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSealed, err)
 	}
+
 	raw := body.Content
 	n := NonceSize(kind)
 	if len(raw) < n {
 		return nil, fmt.Errorf("%w: content is too short", ErrSealed)
 	}
 	nonce, text := raw[:n], raw[n:]
+
 	if kind == GCM {
 		aead, err := cipher.NewGCM(block)
 		if err != nil {
@@ -127,6 +132,7 @@ func Open(kind string, key []byte, m *Message) ([]byte, error) {
 		}
 		return plain, nil
 	}
+
 	if len(text) == 0 || len(text)%aes.BlockSize != 0 {
 		return nil, fmt.Errorf("%w: content is not whole blocks", ErrSealed)
 	}
@@ -137,6 +143,8 @@ func Open(kind string, key []byte, m *Message) ([]byte, error) {
 			block.Decrypt(b, b)
 		}
 	}
+
+	// The padding is the only sign of a wrong key.
 	pad := int(text[len(text)-1])
 	if pad < 1 || pad > aes.BlockSize {
 		return nil, fmt.Errorf("%w: wrong padding", ErrSealed)
@@ -149,7 +157,7 @@ func Open(kind string, key []byte, m *Message) ([]byte, error) {
 	return text[:len(text)-pad], nil
 }
 
-// associated is what GCM binds the ciphertext to.
+// associated returns what GCM binds the ciphertext to.
 func (m *Message) associated() []byte {
 	b := make([]byte, 0, len(m.CompanyID)+20+len(m.RandomCode))
 	b = strconv.AppendInt(append(b, m.CompanyID...), m.At, 10)

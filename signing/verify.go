@@ -36,7 +36,8 @@ func Verify(h http.Header, body []byte, companyID string, keys ...string) (Messa
 		return Message{}, err
 	}
 	if x.At/1000 != m.At/1000 {
-		return Message{}, fmt.Errorf("%w: %s and %s are of different seconds", ErrSignature, HeaderXLogTimeStamp, HeaderTimestamp)
+		return Message{}, fmt.Errorf("%w: %s and %s are of different seconds",
+			ErrSignature, HeaderXLogTimeStamp, HeaderTimestamp)
 	}
 	m.CompanyID, m.At, m.RandomCode = companyID, x.At, x.RandomCode
 	return m, nil
@@ -66,9 +67,9 @@ func VerifyXLog(h http.Header, companyID string, keys ...string) (Message, error
 }
 
 // VerifyWebhook checks webhook-signature over id, time and body against any of
-// the keys; At of the message returned is whole seconds, in ms. An id with a
-// dot is refused: it could take digits over from the time under the same
-// signature. It returns ErrUnsigned or ErrSignature.
+// the keys. At of the message that it returns is whole seconds, in ms. An id with a dot
+// is refused, because it could take digits over from the time under the same signature.
+// The error is ErrUnsigned or ErrSignature.
 func VerifyWebhook(h http.Header, body []byte, keys ...string) (Message, error) {
 	id, err1 := only(h, HeaderID)
 	stamp, err2 := only(h, HeaderTimestamp)
@@ -76,6 +77,7 @@ func VerifyWebhook(h http.Header, body []byte, keys ...string) (Message, error) 
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return Message{}, err
 	}
+
 	if strings.Contains(id, ".") {
 		return Message{}, fmt.Errorf("%w: %s has a dot", ErrUnsigned, HeaderID)
 	}
@@ -83,6 +85,8 @@ func VerifyWebhook(h http.Header, body []byte, keys ...string) (Message, error) 
 	if !ok || len(stamp) > 12 || (stamp[0] == '0' && stamp != "0") {
 		return Message{}, fmt.Errorf("%w: %s is not a time in Unix seconds", ErrUnsigned, HeaderTimestamp)
 	}
+
+	// One of several signatures, with one of several keys, is enough.
 	m := Message{ID: id, At: seconds * 1000, Body: body}
 	given := strings.SplitN(signatures, " ", maxSignatures+1)
 	if len(given) > maxSignatures {
@@ -99,7 +103,7 @@ func VerifyWebhook(h http.Header, body []byte, keys ...string) (Message, error) 
 	return Message{}, fmt.Errorf("%w: %s", ErrSignature, HeaderSignature)
 }
 
-// only is the one value of a header, as set by Sign or as read by a server.
+// only returns the one value of a header, as Sign set it or as a server read it.
 func only(h http.Header, name string) (string, error) {
 	v, ok := h[name]
 	if !ok {

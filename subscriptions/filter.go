@@ -55,16 +55,16 @@ func (v Values) has(s string) bool {
 	return ok
 }
 
-// misses says whether v asks for something that none of values is.
+// misses reports whether v asks for something, and no value of an event is that.
 func (v Values) misses(values []string) bool {
 	return len(v.list) > 0 && !slices.ContainsFunc(values, v.has)
 }
 
-// Misses names the first field of the filter that the event does not match;
-// "": it passes.
+// Misses returns the name of the first field of the filter that the event does not
+// match; "" if the event passes.
 func (f *Filter) Misses(e *event.Facets) string {
 	switch {
-	case len(f.agents.list) > 0 && !slices.ContainsFunc(e.Agents, func(a event.Agent) bool { return a.ID != "" && f.agents.has(a.ID) }):
+	case len(f.agents.list) > 0 && !slices.ContainsFunc(e.Agents, f.hasAgent):
 		return "agentIDs"
 	case f.departments.misses(e.Departments):
 		return "departmentIds"
@@ -72,11 +72,15 @@ func (f *Filter) Misses(e *event.Facets) string {
 		return "queueIds"
 	case f.gateways.misses(e.Gateways):
 		return "gatewayNumbers"
-	case len(f.callTypes) > 0 && !slices.ContainsFunc(f.callTypes, func(t callType) bool { return t.Direction == e.Direction }):
+	case len(f.callTypes) > 0 && !slices.ContainsFunc(f.callTypes, func(t callType) bool {
+		return t.Direction == e.Direction
+	}):
 		return "callTypes"
 	}
 	return ""
 }
+
+func (f *Filter) hasAgent(a event.Agent) bool { return a.ID != "" && f.agents.has(a.ID) }
 
 // filterJSON is a filter as the API shows it and as it is stored.
 type filterJSON struct {
@@ -87,10 +91,11 @@ type filterJSON struct {
 	CallTypes      []any    `json:"callTypes,omitempty"` // 1, 2, 3, or a word
 }
 
-// MarshalJSON shows what was asked for, without what was not.
+// MarshalJSON shows the fields that were given.
 func (f *Filter) MarshalJSON() ([]byte, error) {
 	j := filterJSON{
-		AgentIDs: f.agents.list, DepartmentIDs: f.departments.list, QueueIDs: f.queues.list, GatewayNumbers: f.gateways.list,
+		AgentIDs: f.agents.list, DepartmentIDs: f.departments.list,
+		QueueIDs: f.queues.list, GatewayNumbers: f.gateways.list,
 	}
 	for _, t := range f.callTypes {
 		if t.word {
@@ -115,8 +120,8 @@ func (f *Filter) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// filter reads a filter as a merge patch of base (nil: none): null and [] take
-// a field out. nil when nothing is left, which filters nothing.
+// filter reads a filter as a merge patch of base, which may be nil: null and []
+// take a field out. It returns nil if no field is left, since that filters nothing.
 func (in *input) filter(base *Filter, pointer string, raw json.RawMessage) *Filter {
 	var f Filter
 	if base != nil {

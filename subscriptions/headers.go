@@ -29,10 +29,13 @@ func (e *edit) setHeaders(field string, raw json.RawMessage) {
 	if !ok {
 		return
 	}
-	if len(given) > 2*maxHeaders { // as many as can go and come at once; what follows is quadratic
+	// As many as one request can take out and put in. What follows is quadratic.
+	if len(given) > 2*maxHeaders {
 		e.problem(field, "out_of_range", fmt.Sprintf("must be at most %d headers", maxHeaders))
 		return
 	}
+
+	// Merge what was given into a copy.
 	headers := make(map[string]string, len(e.Headers)+len(given))
 	maps.Copy(headers, e.Headers)
 	seen := map[string]bool{}
@@ -47,6 +50,7 @@ func (e *edit) setHeaders(field string, raw json.RawMessage) {
 			e.problem(f.pointer, "invalid_header", why)
 			continue
 		}
+
 		old, had := find(headers, f.name)
 		if f.isNull() {
 			delete(headers, old)
@@ -65,12 +69,15 @@ func (e *edit) setHeaders(field string, raw json.RawMessage) {
 		delete(headers, old)
 		headers[f.name] = value
 	}
+
+	// The bounds are those of the result.
 	size := 0
 	for name, value := range headers {
 		size += len(name) + len(value)
 	}
 	if len(headers) > maxHeaders || size > maxHeaderBytes {
-		e.problem(field, "out_of_range", fmt.Sprintf("must be at most %d headers and %d bytes together, are %d and %d", maxHeaders, maxHeaderBytes, len(headers), size))
+		e.problem(field, "out_of_range", fmt.Sprintf("must be at most %d headers and %d bytes together, are %d and %d",
+			maxHeaders, maxHeaderBytes, len(headers), size))
 	}
 	if len(headers) == 0 {
 		headers = nil
@@ -78,7 +85,7 @@ func (e *edit) setHeaders(field string, raw json.RawMessage) {
 	e.Headers = headers
 }
 
-// refuseHeader says what is wrong with a name; "" when nothing is.
+// refuseHeader returns what is wrong with a name; "" if nothing is.
 func refuseHeader(name, lower string) string {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isTokenChar(r) }) {
 		return "is not the name of an HTTP header"
@@ -94,12 +101,15 @@ func refuseHeader(name, lower string) string {
 	return ""
 }
 
-// isTokenChar: RFC 9110, 5.6.2.
+// isTokenChar reports whether a character may be in the name of a header (RFC 9110,
+// 5.6.2).
 func isTokenChar(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r < 0x80 && strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+		r < 0x80 && strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
-// find gives the name as it stands in headers, whatever its case.
+// find returns a name as it is spelled in headers, whatever its case, and whether it
+// is there.
 func find(headers map[string]string, name string) (string, bool) {
 	for h := range headers {
 		if strings.EqualFold(h, name) {

@@ -8,35 +8,34 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// Index finds the subscriptions that want an event, in memory. What it costs
-// depends on the number of subscriptions of the event's tenant only. It is safe
-// for concurrent use; the subscriptions that it is given and hands out never
-// change.
+// Index finds the subscriptions that want an event, in memory. The cost depends on
+// the number of subscriptions of the event's tenant only. It is safe for concurrent
+// use; the subscriptions in it never change.
 type Index struct {
 	mu      sync.RWMutex
 	byNo    map[int64]*Subscription
 	tenants map[int64][]entry // by number; a reader may hold a slice of it: what is in it is never overwritten
 	version int64
 
-	// Departments of an agent by the tenant's directory, for filters of events
-	// that say none themselves; nil: there is no directory. Set before use.
+	// Departments returns those of an agent by the tenant's directory, for filters of
+	// events that name no department; nil if there is no directory. Set it before use.
 	Departments func(tenant int64, agentUUID, agentID string) []string
 }
 
-// entry keeps the mask beside the pointer: those that do not want an event are
-// passed over without touching their memory.
+// entry keeps the mask beside the pointer, so that Match passes over subscriptions
+// that do not want an event without reading their memory.
 type entry struct {
 	types event.Mask
 	sub   *Subscription
 }
 
-// NewIndex makes an empty index.
+// NewIndex returns an empty index.
 func NewIndex() *Index {
 	return &Index{byNo: map[int64]*Subscription{}, tenants: map[int64][]entry{}}
 }
 
-// Put adds s or takes the place of its earlier version. A deleted one is
-// removed. A version older than the one there is ignored.
+// Put adds s, or puts it in the place of its earlier version. A deleted subscription
+// is removed. A version older than the one there is ignored.
 func (x *Index) Put(s *Subscription) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -113,15 +112,15 @@ func place(of []entry, no int64) (int, bool) {
 	return slices.BinarySearchFunc(of, no, func(e entry, no int64) int { return cmp.Compare(e.sub.No, no) })
 }
 
-// Get is the subscription with this number; nil when there is none, or it was deleted.
+// Get returns the subscription with this number; nil if it is not there or deleted.
 func (x *Index) Get(no int64) *Subscription {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return x.byNo[no]
 }
 
-// Match appends to into the subscriptions of the event's tenant that want it,
-// by number. Paused ones are among them: their backlog is kept.
+// Match appends to into the subscriptions of the event's tenant that want it, by
+// number. Paused ones are among them, because their backlog is kept.
 func (x *Index) Match(e *event.Event, into []*Subscription) []*Subscription {
 	var facets *event.Facets // read once, and only when a filter asks
 	for _, n := range x.of(e.Tenant) {
@@ -138,8 +137,8 @@ func (x *Index) Match(e *event.Event, into []*Subscription) []*Subscription {
 	return into
 }
 
-// Facets are what filters look at in e: its body's, and for an event that says
-// no department those of its agents in the directory.
+// Facets returns what filters look at in e: the facets of its body, and, if it names
+// no department, those of its agents by the directory.
 func (x *Index) Facets(e *event.Event) *event.Facets {
 	f := event.FacetsOf(e)
 	if len(f.Departments) == 0 && x.Departments != nil {
@@ -160,14 +159,14 @@ func (x *Index) OfTenant(tenant int64) []*Subscription {
 	return subs
 }
 
-// Len is the number of subscriptions.
+// Len returns the number of subscriptions.
 func (x *Index) Len() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return len(x.byNo)
 }
 
-// Version is the highest version that was put in.
+// Version returns the highest version that was put in.
 func (x *Index) Version() int64 {
 	x.mu.RLock()
 	defer x.mu.RUnlock()

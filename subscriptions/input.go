@@ -20,13 +20,15 @@ const (
 	maxDepth    = 8   // the deepest field is at 4
 )
 
-// input reads JSON values strictly and gathers what is wrong with them. Its
-// readers return false after they have noted a problem.
+// input reads JSON values strictly and collects what is wrong with them. Its readers
+// return false after they have noted a problem.
 type input struct{ problems []event.Problem }
 
 func (in *input) problem(pointer, code, message string) {
 	if len(in.problems) < maxProblems {
-		in.problems = append(in.problems, event.Problem{Code: code, Message: message, Field: pointer, Status: http.StatusUnprocessableEntity})
+		in.problems = append(in.problems, event.Problem{
+			Code: code, Message: message, Field: pointer, Status: http.StatusUnprocessableEntity,
+		})
 	}
 }
 
@@ -46,6 +48,7 @@ func (in *input) wellFormed(raw []byte) bool {
 		}
 		return refuse("malformed JSON: " + err.Error())
 	}
+
 	depth := 0
 	for dec := json.NewDecoder(bytes.NewReader(raw)); ; {
 		tok, err := dec.Token()
@@ -74,14 +77,15 @@ func (m member) isNull() bool { return string(m.value) == "null" }
 
 var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
 
-// object reads the members of an object in their order; a name that comes
-// twice is a problem, and its first value stands.
+// object reads the members of an object in their order. A name that comes twice is a
+// problem, and its first value counts.
 func (in *input) object(pointer string, raw json.RawMessage) ([]member, bool) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
 		in.problem(pointer, "wrong_type", "must be an object, is "+kindOf(raw))
 		return nil, false
 	}
+
 	var members []member
 	seen := map[string]bool{}
 	for dec.More() {
@@ -95,6 +99,7 @@ func (in *input) object(pointer string, raw json.RawMessage) ([]member, bool) {
 			in.problem(pointer, "malformed", "must be an object")
 			return nil, false
 		}
+
 		m := member{name: name, pointer: pointer + "/" + escapePointer.Replace(name), value: value}
 		if seen[name] {
 			in.problem(m.pointer, "duplicate_field", "is there twice")

@@ -20,7 +20,7 @@ type Settings struct {
 	Description   string               `json:"description"`
 	URL           string               `json:"url"`
 	Events        []string             `json:"events"`
-	Filter        *Filter              `json:"filter"` // null: none
+	Filter        *Filter              `json:"filter"` // null if there is no filter
 	Masking       string               `json:"masking"`
 	Encryption    string               `json:"encryption"`
 	Ordering      string               `json:"ordering"`
@@ -72,8 +72,8 @@ type BreakerView struct {
 	Since string `json:"since,omitempty"` // of the last change
 }
 
-// View shows the subscription, closed and not held. What its row says of hold
-// and breaker is added with Held and Broken.
+// View returns the subscription without hold and with a closed breaker. What its row
+// says of hold and breaker is added by Held and Broken.
 func (s *Subscription) View() View {
 	return View{
 		ID: s.ID, Settings: s.Settings(), Breaker: BreakerView{State: "closed"},
@@ -81,7 +81,7 @@ func (s *Subscription) View() View {
 	}
 }
 
-// Settings shows what an admin set.
+// Settings returns what an admin set.
 func (s *Subscription) Settings() Settings {
 	v := Settings{
 		Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events, Filter: s.Filter, Masking: s.Masking.String(),
@@ -112,15 +112,16 @@ func (s *Subscription) Settings() Settings {
 	return v
 }
 
-// Held adds the hold of the subscription's row; until is Unix ms, 0: none.
+// Held adds the hold of the subscription's row. until is Unix ms, or 0 if there is no
+// hold.
 func (v *View) Held(until int64, reason string) {
 	if v.Hold = nil; until > 0 {
 		v.Hold = &HoldView{Until: stamp(time.UnixMilli(until)), Reason: reason}
 	}
 }
 
-// Broken adds the breaker of the subscription's row; since is Unix ms, 0: never
-// changed. An empty state is a closed one.
+// Broken adds the breaker of the subscription's row. since is Unix ms, or 0 if it never
+// changed. An empty state means closed.
 func (v *View) Broken(state string, opens int, since int64) {
 	v.Breaker = BreakerView{State: state, Opens: opens}
 	if state == "" {
@@ -131,8 +132,8 @@ func (v *View) Broken(state string, opens int, since int64) {
 	}
 }
 
-// ShowSecrets adds the newest key. It is for the one answer that may tell it:
-// after Create, and after a Patch that made a key.
+// ShowSecrets adds the newest key. It is for the one answer that may show it: after
+// Create, and after a Patch that made a key.
 func (v *View) ShowSecrets(s *Subscription) {
 	if len(s.Keys) == 0 {
 		return
@@ -149,7 +150,7 @@ func (v *View) ShowSecrets(s *Subscription) {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// short is the duration without the zeros at its end: "2h", not "2h0m0s".
+// short returns a duration without the zeros at its end: "2h", not "2h0m0s".
 func short(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -161,8 +162,8 @@ func short(d time.Duration) string {
 	return s
 }
 
-// stored is what a version keeps: all that an admin can set, except the keys,
-// which have rows of their own, and what a pause is about.
+// stored is what a version keeps: what a pause is about, and all that an admin can
+// set except the keys, which have rows of their own.
 type stored struct {
 	Name         string                 `json:"name,omitempty"`
 	Description  string                 `json:"description,omitempty"`
@@ -191,8 +192,8 @@ type storedRetry struct {
 	Jitter   float64 `json:"jitter"`
 }
 
-// Fields is the subscription for the store; the values of headers pass through
-// seal. Numbers, ids, times and keys are not in it: they have columns.
+// Fields returns the subscription for the store. The values of headers pass through
+// seal. Numbers, ids, times and keys are not in it, because they have columns.
 func (s *Subscription) Fields(seal func(plain []byte) []byte) ([]byte, error) {
 	f := stored{
 		Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events, Encryption: s.Encryption,
@@ -226,9 +227,9 @@ func (s *Subscription) Fields(seal func(plain []byte) []byte) ([]byte, error) {
 	return raw, nil
 }
 
-// SetFields fills in what Fields wrote; the values of headers pass through
-// open. Values equal to the defaults are shared with all other subscriptions
-// that have them. It is for a Subscription that nobody else sees yet.
+// SetFields fills in what Fields wrote. The values of headers pass through open.
+// Values equal to the defaults are shared by all subscriptions that have them. It is
+// for a Subscription that nobody else sees yet.
 func (s *Subscription) SetFields(raw []byte, open func(sealed []byte) ([]byte, error)) error {
 	var f stored
 	if err := json.Unmarshal(raw, &f); err != nil {
@@ -296,8 +297,8 @@ func (s *Subscription) SetFields(raw []byte, open func(sealed []byte) ([]byte, e
 	return nil
 }
 
-// constant is the one of options that equals s, so that a hundred thousand
-// subscriptions share it, or s itself.
+// constant returns the option that equals s, so that a hundred thousand subscriptions
+// share its bytes; s itself if no option does.
 func constant(s string, options ...string) string {
 	if i := slices.Index(options, s); i >= 0 {
 		return options[i]

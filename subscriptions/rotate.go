@@ -16,10 +16,10 @@ var (
 // MaxOverlap is how long two keys may be in force at most.
 const MaxOverlap = 30 * 24 * time.Hour
 
-// Rotate gives a copy with a new appKey. Until the overlap is over the key
-// before it makes X-Log-Sign and seals, and both sign webhook-signature. A
-// sealing key that is not derived from appKey stays. ErrRotating while an
-// earlier overlap lasts.
+// Rotate returns a copy with a new appKey. Until the overlap is over, the key before
+// it makes X-Log-Sign and seals, and both sign webhook-signature. A sealing key that
+// is not derived from appKey stays. The error is ErrRotating while an earlier overlap
+// lasts.
 func (s *Subscription) Rotate(overlap time.Duration, now time.Time) (*Subscription, error) {
 	now = now.Truncate(time.Millisecond) // as it is stored
 	if len(s.KeysAt(now)) > 1 {
@@ -36,8 +36,8 @@ func (s *Subscription) Rotate(overlap time.Duration, now time.Time) (*Subscripti
 	return &n, nil
 }
 
-// FinishRotation gives a copy in which only the newest key is in force.
-// ErrNotRotating when that is so already.
+// FinishRotation returns a copy in which only the newest key is in force. The error is
+// ErrNotRotating if that is so already.
 func (s *Subscription) FinishRotation(now time.Time) (*Subscription, error) {
 	now = now.Truncate(time.Millisecond)
 	if len(s.KeysAt(now)) < 2 {

@@ -1,9 +1,9 @@
 package subscriptions
 
-// Shards is the number of fixed slices of the subscriptions. One process owns a
-// shard at a time, and it alone sends what is in there.
+// Shards is the number of fixed slices of the subscriptions. A shard has one owner at
+// a time, a process, and only the owner sends what is in it.
 const Shards = 64
 
-// Shard is where a subscription belongs, by its number. It never changes: what
-// one version of the hub sends from one shard, another must not from a second.
+// Shard returns where a subscription belongs, by its number. The rule never changes:
+// two versions of the hub, side by side, must find a subscription in the same shard.
 func Shard(no int64) int { return int(uint64(no) % Shards) }

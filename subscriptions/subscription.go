@@ -11,8 +11,8 @@ import (
 
 // Subscription is a callback URL of a tenant at one version, with the types it
 // wants, how its pushes are signed and sealed, and how fast and how long the
-// hub tries. It never changes once others can see it: a change is a new one,
-// which shares with the old what stayed.
+// hub tries. It never changes once others can see it: a change makes a new
+// Subscription, which shares with the old one what stayed.
 type Subscription struct {
 	No          int64  // number used everywhere inside
 	ID          string // public id, UUIDv7
@@ -24,7 +24,7 @@ type Subscription struct {
 	URL         string
 	Events      []string // as given: names with wildcards
 	Types       event.Mask
-	Filter      *Filter // nil: none
+	Filter      *Filter // nil if there is no filter
 	Masking     event.Masking
 	Encryption  string // a kind of package signing: "none", "aes-256-gcm", …
 	Ordering    string // OrderingKey, OrderingNone
@@ -83,15 +83,16 @@ type Retry struct {
 type Key struct {
 	N          int // 1, 2, … within the subscription
 	AppKey     string
-	Encryption []byte // 32 bytes; FromAppKey: derived; empty: none yet. Sealing makes the key of it
+	Encryption []byte // 32 bytes, or FromAppKey, or empty if there is none yet; Sealing makes the key of it
 	From       time.Time
-	Until      *time.Time // nil: until another one is made
+	Until      *time.Time // nil if it holds until another key is made
 }
 
 // FromAppKey in the place of a sealing key says that it is derived from appKey.
 const FromAppKey = "from-appKey"
 
-// Sealing is the key for signing.Seal with this kind of encryption; nil when there is none.
+// Sealing returns the key for signing.Seal with a kind of encryption; nil if there is
+// no such key.
 func (k Key) Sealing(kind string) []byte {
 	switch {
 	case kind == signing.None || len(k.Encryption) == 0:
@@ -103,8 +104,8 @@ func (k Key) Sealing(kind string) []byte {
 }
 
 // KeysAt lists the keys in force at a time, oldest first. The first one makes
-// X-Log-Sign and seals; during a rotation all of them sign webhook-signature.
-// Before the first key's time that one is in force: clocks differ.
+// X-Log-Sign and seals; during a rotation all of them sign webhook-signature. Before
+// its time the first key is in force too, because clocks differ.
 func (s *Subscription) KeysAt(at time.Time) []Key {
 	first := 0
 	for first < len(s.Keys)-1 && s.Keys[first].Until != nil && !at.Before(*s.Keys[first].Until) {
@@ -117,7 +118,8 @@ func (s *Subscription) KeysAt(at time.Time) []Key {
 	return s.Keys[first:min(end, len(s.Keys))]
 }
 
-// Key finds the key with number n, also one of the past; false when there is none.
+// Key returns the key with number n, which may be one of the past; false if there is
+// no such key.
 func (s *Subscription) Key(n int) (Key, bool) {
 	for _, k := range s.Keys {
 		if k.N == n {
@@ -127,16 +129,17 @@ func (s *Subscription) Key(n int) (Key, bool) {
 	return Key{}, false
 }
 
-// Wants says whether an event goes to this subscription. facets are those of
-// its body; they are not looked at without a filter, so they may be nil then.
+// Wants reports whether an event goes to this subscription. facets are those of the
+// event's body; without a filter they may be nil.
 func (s *Subscription) Wants(t event.Type, facets *event.Facets) bool {
 	return s.Types.Has(t) && (s.Filter == nil || s.Filter.Misses(facets) == "")
 }
 
-// Paused says whether an admin, or the hub itself, stopped it.
+// Paused reports whether an admin, or the hub itself, stopped it.
 func (s *Subscription) Paused() bool { return s.State == Paused }
 
-// Pause gives a copy that is paused since now; the subscription itself when it is paused already.
+// Pause returns a copy that is paused since now; the subscription itself if it is
+// paused already.
 func (s *Subscription) Pause(reason string, now time.Time) *Subscription {
 	if s.Paused() {
 		return s
@@ -146,8 +149,8 @@ func (s *Subscription) Pause(reason string, now time.Time) *Subscription {
 	return &p
 }
 
-// Resume gives a copy that is active, with the pause added to PausedFor; the
-// subscription itself when it is active already.
+// Resume returns a copy that is active, with the pause added to PausedFor; the
+// subscription itself if it is active already. It does not release: see Release.
 func (s *Subscription) Resume(now time.Time) *Subscription {
 	if !s.Paused() {
 		return s

@@ -17,9 +17,10 @@ func ParseURL(s string) (*url.URL, string) {
 	// space. Within the query a blank is only a character that must be encoded.
 	_, query, _ := strings.Cut(s, "?")
 	if strings.ContainsFunc(strings.TrimSuffix(s, query), unicode.IsSpace) || strings.HasSuffix(s, " ") ||
-		strings.ContainsFunc(s, func(r rune) bool { return r == '\\' || r != ' ' && unicode.IsSpace(r) || !unicode.IsGraphic(r) }) {
+		strings.ContainsFunc(s, isOdd) {
 		return nil, "must not have white space, backslashes or invisible characters"
 	}
+
 	u, err := Target(s)
 	switch {
 	case err != nil:
@@ -40,10 +41,14 @@ func ParseURL(s string) (*url.URL, string) {
 	return u, ""
 }
 
+// isOdd reports whether a character may be in no part of a URL.
+func isOdd(r rune) bool {
+	return r == '\\' || r != ' ' && unicode.IsSpace(r) || !unicode.IsGraphic(r)
+}
+
 // Target returns where pushes to a callback URL go. Its query is encoded as its
 // path is: what RFC 3986 does not allow there, many servers refuse with 400. What
-// is encoded already stays as it is, also in the URLs of subscriptions that were
-// made when nobody looked at it.
+// is encoded already stays as it is. The stored URL is as it was given.
 func Target(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
@@ -84,7 +89,7 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-// isHost says whether the host is an address in brackets, or a name of letters,
+// isHost reports whether the host is an address in brackets, or a name of letters,
 // digits, dots, hyphens and underscores, in any script.
 func isHost(u *url.URL) bool {
 	if strings.HasPrefix(u.Host, "[") {

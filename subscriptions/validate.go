@@ -39,8 +39,8 @@ type Rules struct {
 	Now          time.Time            // default: the present; begins pauses and keys
 }
 
-// DefaultRetry and DefaultGiveUp hold where a subscription says nothing. They
-// are shared by all such subscriptions: never write to them.
+// DefaultRetry and DefaultGiveUp apply where a subscription says nothing. All such
+// subscriptions share them: never write to them.
 var (
 	DefaultRetry = map[event.Class]Retry{
 		event.CDR: {Jitter: 0.2, Schedule: []time.Duration{
@@ -67,11 +67,11 @@ var madeByHub = map[string]bool{
 	"pausedReason": true, "signingSecret": true,
 }
 
-// Create reads what an admin asks for, as JSON, into a new subscription. All
-// that is wrong is listed, each with the JSON pointer of its field; then the
-// subscription is nil. null means the default, as in Patch. Number, id, tenant,
-// version and times of creation are left to the store; appKey and, with
-// encryption, the sealing key are made when they are not given.
+// Create reads what an admin asks for, as JSON, into a new subscription. If something
+// is wrong the subscription is nil, and every problem is listed with the JSON pointer
+// of its field. null means the default, as in Patch. Number, id, tenant, version and
+// time of creation are left to the store. appKey, and with encryption the sealing key,
+// are made if they are not given.
 func Create(raw []byte, rules Rules) (*Subscription, []event.Problem) {
 	blank := &Subscription{
 		Events: everything, Encryption: signing.None, Ordering: OrderingKey, Timeout: defaultTimeout,
@@ -81,11 +81,11 @@ func Create(raw []byte, rules Rules) (*Subscription, []event.Problem) {
 	return change(blank, raw, rules, true)
 }
 
-// Patch applies a JSON merge patch (RFC 7396) to a copy of current: null resets
-// a field to its default, filter, headers, retry and giveUpAfter merge by name, and "***"
-// for a header leaves its value as it is. A new appKey or encryptionKey becomes
-// a new key at once and ends the ones before it: Keys of the result has grown.
-// Problems as in Create.
+// Patch applies a JSON merge patch (RFC 7396) to a copy of current. null resets a field
+// to its default; filter, headers, retry and giveUpAfter merge by name; "***" for a
+// header leaves its value as it is. A new appKey or encryptionKey becomes a new key at
+// once and ends those before it, so Keys of the result has grown. Problems are as in
+// Create.
 func Patch(current *Subscription, raw []byte, rules Rules) (*Subscription, []event.Problem) {
 	return change(current, raw, rules, false)
 }
@@ -111,7 +111,9 @@ var setters = map[string]func(e *edit, field string, raw json.RawMessage){
 	"appKey":        (*edit).setAppKey,
 	"encryption":    (*edit).setEncryption,
 	"encryptionKey": (*edit).setEncryptionKey,
-	"ordering":      func(e *edit, f string, raw json.RawMessage) { e.oneOf(&e.Ordering, f, raw, OrderingKey, OrderingNone) },
+	"ordering": func(e *edit, f string, raw json.RawMessage) {
+		e.oneOf(&e.Ordering, f, raw, OrderingKey, OrderingNone)
+	},
 	"headers":       (*edit).setHeaders,
 	"timeoutMs":     (*edit).setTimeout,
 	"retry":         (*edit).setRetry,
@@ -160,6 +162,7 @@ func change(base *Subscription, raw []byte, rules Rules, creating bool) (*Subscr
 	if !e.wellFormed(raw) {
 		return nil, e.problems
 	}
+
 	fields, ok := e.object("", bytes.TrimSpace(raw))
 	if !ok {
 		return nil, e.problems
@@ -177,6 +180,8 @@ func change(base *Subscription, raw []byte, rules Rules, creating bool) (*Subscr
 			set(e, f.pointer, f.value)
 		}
 	}
+
+	// What concerns several fields comes last.
 	if e.URL == "" && !slices.ContainsFunc(e.problems, func(p event.Problem) bool { return p.Field == "/url" }) {
 		e.problem("/url", "missing", "is required")
 	}
@@ -285,6 +290,8 @@ func (e *edit) setKeys(creating bool) {
 	if len(e.Keys) > 0 {
 		last = e.Keys[len(e.Keys)-1]
 	}
+
+	// The key that is in force next, if it differs from the last one.
 	next := Key{N: last.N + 1, AppKey: last.AppKey, Encryption: last.Encryption, From: e.now}
 	switch {
 	case e.appKey != nil && *e.appKey != "":
@@ -298,16 +305,19 @@ func (e *edit) setKeys(creating bool) {
 	if len(next.Encryption) == 0 && e.Encryption != signing.None {
 		next.Encryption = random32()
 	}
+
 	if string(next.Encryption) == FromAppKey && utf8.RuneCountInString(next.AppKey) < minDerivedKey {
 		field := "/encryptionKey"
 		if e.appKey != nil {
 			field = "/appKey"
 		}
-		e.problem(field, "invalid_value", fmt.Sprintf(`with encryptionKey "from-appKey" the appKey must have at least %d characters`, minDerivedKey))
+		e.problem(field, "invalid_value",
+			fmt.Sprintf(`with encryptionKey "from-appKey" the appKey must have at least %d characters`, minDerivedKey))
 	}
 	if next.AppKey == last.AppKey && bytes.Equal(next.Encryption, last.Encryption) {
 		return
 	}
+
 	keys := make([]Key, len(e.Keys), len(e.Keys)+1)
 	copy(keys, e.Keys)
 	until := e.now
@@ -335,7 +345,7 @@ func (e *edit) setTimeout(field string, raw json.RawMessage) {
 // classes are the names of the two classes in retry and giveUpAfter.
 var classes = map[string]event.Class{event.CDR.String(): event.CDR, event.Live.String(): event.Live}
 
-// eachClass calls set for the classes in raw; reset for those that are null.
+// eachClass calls set for the classes in raw, and reset for those that are null.
 func (e *edit) eachClass(field string, raw json.RawMessage, set func(event.Class, member), reset func(event.Class)) {
 	fields, _ := e.object(field, raw)
 	for _, f := range fields {
