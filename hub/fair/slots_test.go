@@ -3,6 +3,7 @@ package fair_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,7 +110,13 @@ func TestSlotsProperties(t *testing.T) {
 				What: "questions", Total: rapid.IntRange(1, 5).Draw(rt, "total"), Each: rapid.IntRange(1, 5).Draw(rt, "each"),
 				Waiting: rapid.IntRange(0, 5).Draw(rt, "waiting"), Patience: time.Duration(rapid.IntRange(0, 20).Draw(rt, "patience")) * time.Second,
 			}
+			var mu sync.Mutex // of the counts: many go on at the same moment
 			var having, waiting [holders]int
+			count := func(of *[holders]int, h, by int) {
+				mu.Lock()
+				defer mu.Unlock()
+				of[h] += by
+			}
 			total := func(of [holders]int) (n int) {
 				for _, k := range of {
 					n += k
@@ -118,6 +125,8 @@ func TestSlotsProperties(t *testing.T) {
 			}
 			check := func() {
 				synctest.Wait()
+				mu.Lock()
+				defer mu.Unlock()
 				for h := range holders {
 					require.LessOrEqual(t, having[h], s.Each)
 					require.Equal(t, having[h], s.Taken(h))
@@ -135,17 +144,17 @@ func TestSlotsProperties(t *testing.T) {
 				go func() {
 					ctx, cancel := context.WithTimeout(context.Background(), give)
 					defer cancel()
-					waiting[h]++
+					count(&waiting, h, 1)
 					p, err := s.Take(ctx, h, 0)
-					waiting[h]--
+					count(&waiting, h, -1)
 					var full *fair.Full
 					if err != nil {
 						require.True(t, errors.As(err, &full) || errors.Is(err, context.DeadlineExceeded), "%v", err)
 						return
 					}
-					having[h]++
+					count(&having, h, 1)
 					time.Sleep(work)
-					having[h]--
+					count(&having, h, -1)
 					p.Free()
 				}()
 				check()
