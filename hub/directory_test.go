@@ -34,9 +34,10 @@ func TestDirectoryLife(t *testing.T) {
 	h := hubtest.Start(t)
 	other := otherTenant(t, h)
 
-	// Replaced as a whole: what is not said gets its default.
-	full := put(t, h, h.Owner, "/v1/directory/agents/u-1", `{"agentID":"1001","agentName":" Ann ","departmentIds":["d-1","d-1"],"maxConcurrentChats":-1,"clientType":"Web","micPermission":true}`)
-	require.Equal(t, "Ann", full["agentName"])
+	// An object is replaced as a whole: fields that are left out get their defaults.
+	full := put(t, h, h.Owner, "/v1/directory/agents/u-1", `{"agentID":"1001","agentName":" Ann ",
+		"departmentIds":["d-1","d-1"],"maxConcurrentChats":-1,"clientType":"Web","micPermission":true}`)
+	require.Equal(t, " Ann ", full["agentName"], "names are kept as they come")
 	require.Equal(t, []any{"d-1"}, full["departmentIds"])
 	require.Equal(t, full, h.Do("GET", "/v1/directory/agents/u-1", h.Owner, nil).JSON(t))
 	bare := put(t, h, h.Owner, "/v1/directory/agents/u-1", `{"agentUUID":"u-1","agentName":null}`)
