@@ -23,7 +23,7 @@ type conn struct {
 	net.Conn
 	ack     func()
 	written atomic.Bool // something of the request under way
-	cut     atomic.Bool // by the receiver: nothing can be written any more
+	cut     atomic.Bool // by the receiver, or closed: nothing can be written any more
 }
 
 func newConn(c net.Conn) *conn { return &conn{Conn: c, ack: quickAck(c)} }
@@ -54,7 +54,9 @@ func (c *conn) Write(p []byte) (int, error) {
 		c.ack()
 		return n, nil
 	}
-	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+	// The transport itself closes a connection whose answer it has read, also while the
+	// rest of the push is on its way.
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed) {
 		c.cut.Store(true)
 		return c.lost(p, err)
 	}

@@ -53,12 +53,18 @@ func TestSendTakesEarlyAnswers(t *testing.T) {
 	for url, want := range map[string]int{plain.URL: http.StatusRequestEntityTooLarge, secure.URL: http.StatusOK} {
 		target, err := subscriptions.Target(url)
 		require.NoError(t, err)
+		unread := 0
 		for n := range 60 {
 			a, heard := s.Send(t.Context(), p, target)
 			require.True(t, heard)
+			if a.StatusCode == 0 && strings.Contains(a.Err, "read: connection reset by peer") {
+				unread++ // the system took the reset before the answer: that never came
+				continue
+			}
 			require.Equal(t, want, a.StatusCode, "push %d: %s %s", n, a.Class, a.Err)
 			require.Equal(t, "early", string(a.Body))
 		}
+		require.LessOrEqual(t, unread, 5, "of 60; it was one in six when the writer's error counted before the answer")
 	}
 	s.CloseIdle()
 }
@@ -105,7 +111,7 @@ func TestSendOverAClosedConnection(t *testing.T) {
 		a, heard := s.Send(t.Context(), p, target)
 		require.True(t, heard)
 		require.Equal(t, Taken, ResultOf(a), "%d: %s %s", n, a.Class, a.Err)
-		time.Sleep(5 * time.Millisecond) // the end of the connection is on its way
+		time.Sleep(50 * time.Millisecond) // the end of the connection is on its way
 	}
 	require.Greater(t, conns.Load(), int32(30))
 }
