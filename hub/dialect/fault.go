@@ -32,6 +32,7 @@ func FaultOf(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error
 	if f, is := errors.AsType[*Fault](err); is {
 		return f
 	}
+
 	var slow *access.SlowDown
 	var full *fair.Full
 	switch {
@@ -57,6 +58,7 @@ func FaultOf(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error
 	case r.Context().Err() != nil:
 		return nil
 	}
+
 	log.Error("query", "path", r.URL.Path, "err", err)
 	return &Fault{Status: http.StatusInternalServerError, Text: "the hub could not do this; its log says why"}
 }

@@ -7,59 +7,64 @@ import (
 
 const (
 	allowanceTime = 5 * time.Minute
-	// allowanceMost are the callers who are counted. Further ones, from so many
-	// addresses, share one count.
+	// allowanceMost is how many callers are counted apart. The others share one count
+	// for each tenant.
 	allowanceMost = 100_000
 )
 
-// allowance counts the calls of each tenant's addresses. The zero allowance is
-// empty and ready.
+// allowance counts the calls from each address to each tenant. The zero allowance is
+// empty and ready. It is safe for concurrent use.
 type allowance struct {
-	mu    sync.Mutex
-	began time.Time // of the round in which old ones are dropped
-	of    map[allowed]*used
+	mu      sync.Mutex
+	cleaned time.Time // when counts that were over were dropped last
+	counts  map[client]*count
 }
 
-type allowed struct {
+// client is one address that asks about one tenant.
+type client struct {
 	tenant  int64
-	address string
+	address string // "" stands for those that are not counted apart
 }
 
-type used struct {
+// count is the calls of a client in 5 min.
+type count struct {
 	calls int
 	until time.Time
 }
 
-// take one of most calls in 5 min, which begin with the first; else it says how
-// long to wait for the next 5 min.
-func (a *allowance) take(tenant int64, address string, most int) time.Duration {
+// take counts a call, unless the client made most calls in the 5 min that began with
+// the first of them. Then it returns how long to wait for the next 5 min.
+func (a *allowance) take(tenant int64, address string, most int) (wait time.Duration) {
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if now.Sub(a.began) >= allowanceTime || a.of == nil {
-		for k, u := range a.of {
-			if !now.Before(u.until) {
-				delete(a.of, k)
+	if a.counts == nil {
+		a.counts = map[client]*count{}
+	}
+
+	// Counts that are over are dropped every 5 min, not at every call.
+	if now.Sub(a.cleaned) >= allowanceTime {
+		for key, c := range a.counts {
+			if !now.Before(c.until) {
+				delete(a.counts, key)
 			}
 		}
-		if a.of == nil {
-			a.of = map[allowed]*used{}
-		}
-		a.began = now
+		a.cleaned = now
 	}
-	key := allowed{tenant, address}
-	u := a.of[key]
-	if u == nil && len(a.of) >= allowanceMost {
+
+	key := client{tenant, address}
+	c := a.counts[key]
+	if c == nil && len(a.counts) >= allowanceMost {
 		key.address = ""
-		u = a.of[key]
+		c = a.counts[key]
 	}
-	if u == nil || !now.Before(u.until) {
-		u = &used{until: now.Add(allowanceTime)}
-		a.of[key] = u
+	if c == nil || !now.Before(c.until) {
+		c = &count{until: now.Add(allowanceTime)}
+		a.counts[key] = c
 	}
-	if u.calls >= most {
-		return u.until.Sub(now)
+	if c.calls >= most {
+		return c.until.Sub(now)
 	}
-	u.calls++
+	c.calls++
 	return 0
 }

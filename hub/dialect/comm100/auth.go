@@ -9,8 +9,8 @@ import (
 	"github.com/hookline/hookline/hub/dialect"
 )
 
-// caller is who makes a request, if he may query: "Bearer <key>", or "Basic" with
-// any e-mail and the key as password.
+// caller returns who makes a request, when he may query. The credential is "Bearer
+// <key>", or "Basic" with any e-mail and the key as password.
 func (a *API) caller(r *http.Request) (access.Caller, error) {
 	key, err := readKey(r.Header.Values("Authorization"))
 	if err != nil {
@@ -23,7 +23,8 @@ func (a *API) caller(r *http.Request) (access.Caller, error) {
 	return c, dialect.MayQuery(c)
 }
 
-// readKey is "" when there is none.
+// readKey returns the key in the headers Authorization, "" when there is no such
+// header. The error is access.ErrCredential.
 func readKey(headers []string) (string, error) {
 	switch len(headers) {
 	case 0:
@@ -32,6 +33,7 @@ func readKey(headers []string) (string, error) {
 	default:
 		return "", access.ErrCredential // which one is meant?
 	}
+
 	scheme, rest, _ := strings.Cut(strings.TrimSpace(headers[0]), " ")
 	rest = strings.TrimSpace(rest)
 	switch {

@@ -1,6 +1,6 @@
-// Package comm100 answers Comm100's live chat real-time API: agents, queue, today,
-// right now, in the paths, parameters and shapes of its document. Where that is
-// silent, the comment beside the code says what holds.
+// Package comm100 answers Comm100's live chat real-time API: agents, queue, today and
+// right now, in the paths, parameters and shapes of its document. Where the document
+// says nothing, the comment beside the code says what holds.
 package comm100
 
 import (
@@ -12,7 +12,7 @@ import (
 
 var _ dialect.Dialect = (*API)(nil)
 
-// API holds what the handlers need.
+// API answers the requests. Its fields are what the handlers need.
 type API struct {
 	dialect.Kit
 
@@ -27,13 +27,14 @@ type API struct {
 	calls allowance
 }
 
-// Settings of a tenant.
+// Settings are those of one tenant.
 type Settings struct {
-	RateLimit int // calls of an address in 5 min; 0: 300, the document's
-	// StatusIDs are the tenant's own ids of what keeps agents busy, by reason code.
+	RateLimit int // calls of an address in 5 min; default 300, as the document has it
+	// StatusIDs are the tenant's own ids for why agents are busy, by reason code.
 	StatusIDs map[int64]string
 }
 
+// settings returns those of a tenant, with the defaults filled in.
 func (a *API) settings(tenant int64) (s Settings) {
 	if a.Settings != nil {
 		s = a.Settings(tenant)

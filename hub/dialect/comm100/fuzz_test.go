@@ -72,13 +72,13 @@ func TestAllowance(t *testing.T) {
 	require.Positive(t, a.take(1, "x", 1))
 	require.Zero(t, a.take(1, "y", 1))
 	require.Zero(t, a.take(2, "x", 1))
-	for _, u := range a.of { // 5 minutes later
-		u.until = u.until.Add(-2 * allowanceTime)
+	for _, c := range a.counts { // 5 minutes later
+		c.until = c.until.Add(-2 * allowanceTime)
 	}
 	require.Zero(t, a.take(1, "x", 1))
-	a.began = a.began.Add(-2 * allowanceTime)
+	a.cleaned = a.cleaned.Add(-2 * allowanceTime)
 	require.Zero(t, a.take(3, "z", 1))
-	require.Len(t, a.of, 2, "the others were dropped")
+	require.Len(t, a.counts, 2, "the others were dropped")
 }
 
 // What is no time in one of the forms is refused.

@@ -14,7 +14,7 @@ import (
 // prefix of the paths below /v4, in small letters.
 const prefix = "/livechat/realtime/"
 
-// query is one request of one who may make it.
+// query is the request of a caller who may query.
 type query struct {
 	access.Caller
 	*params
@@ -23,14 +23,15 @@ type query struct {
 	now      int64 // Unix ms
 }
 
-// handlers by the last part of the path, in small letters.
+// handlers returns the handlers by the last part of the path, in small letters.
 func (a *API) handlers() map[string]func(ctx context.Context, q *query) (any, error) {
 	return map[string]func(context.Context, *query) (any, error){
 		"agents": a.agents, "queue": a.queue, "today": a.today, "rightnow": a.rightNow,
 	}
 }
 
-// Routes implements dialect.Dialect. The document's server takes paths in any case.
+// Routes implements dialect.Dialect. The document's server takes paths in any case,
+// so that a route cannot have all of the path in it.
 func (a *API) Routes() (routes []dialect.Route) {
 	for _, v := range []string{"/v4", "/V4"} {
 		routes = append(routes, dialect.Route{Method: "GET", Path: v + "/*path", Handle: a.serve})
@@ -43,6 +44,7 @@ func (a *API) Owns(path string) bool {
 	return len(path) > 3 && strings.EqualFold(path[:4], "/v4/")
 }
 
+// serve answers any path under /v4.
 func (a *API) serve(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
 	path := strings.ToLower(strings.TrimSuffix(ps.ByName("path"), "/"))
 	name, is := strings.CutPrefix(path, prefix)
@@ -65,6 +67,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, ps httprouter.Params
 	}
 }
 
+// query reads what all queries begin with, and counts the call.
 func (a *API) query(r *http.Request) (*query, error) {
 	c, err := a.caller(r)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-// day is Today, misspelt as the document does.
+// day is the answer of Today, with the document's misspellings.
 type day struct {
 	Requests            int64  `json:"chatRequests"`
 	Total               int64  `json:"totalChats"`
@@ -27,6 +27,7 @@ type day struct {
 	Rating              double `json:"avgScore"`
 }
 
+// today answers Today.
 func (a *API) today(ctx context.Context, q *query) (any, error) {
 	w, given, err := q.window(q.now)
 	if err != nil {
@@ -35,6 +36,7 @@ func (a *API) today(ctx context.Context, q *query) (any, error) {
 	if !given {
 		return nil, bad("startTime", "is required")
 	}
+
 	p, err := a.Boards.At(ctx, q.Tenant, q.now, q.zone)
 	if err != nil {
 		return nil, err
@@ -48,15 +50,18 @@ func (a *API) today(ctx context.Context, q *query) (any, error) {
 
 func newDay(d live.ChatDay) day {
 	return day{
-		d.Requests, d.Total, d.Chats, double(d.AcceptanceRate), d.Abandoned, d.Switched, d.Missed, double(d.WaitTime), double(d.ChatTime),
-		double(d.ResponseTime), d.Invited, double(d.Accessibility), d.DepartmentTransfers, d.Transfers, double(d.UniqueRate),
-		double(d.Utilization), double(d.Rating),
+		Requests: d.Requests, Total: d.Total, Chats: d.Chats, AcceptanceRate: double(d.AcceptanceRate),
+		Abandoned: d.Abandoned, Switched: d.Switched, Missed: d.Missed,
+		WaitTime: double(d.WaitTime), ChatTime: double(d.ChatTime), ResponseTime: double(d.ResponseTime),
+		Invited: d.Invited, Accessibility: double(d.Accessibility),
+		DepartmentTransfers: d.DepartmentTransfers, Transfers: d.Transfers,
+		UniqueRate: double(d.UniqueRate), Utilization: double(d.Utilization), Rating: double(d.Rating),
 	}
 }
 
-// present is RightNow. The document's table calls chatUtilization an int, and its
-// sample shows 0.0.
-type present struct {
+// moment is the answer of RightNow. The document's table calls chatUtilization an int,
+// and its sample shows 0.0.
+type moment struct {
 	AgentsInChat int    `json:"agentsInChat"`
 	Ongoing      int    `json:"ongoingChats"`
 	WithAgent    int    `json:"ongoingChatsWithAgent"`
@@ -67,7 +72,7 @@ type present struct {
 	Utilization  double `json:"chatUtilization"`
 }
 
-// rightNow checks its parameters, and does not depend on them.
+// rightNow answers RightNow. It checks its parameters, and does not depend on them.
 func (a *API) rightNow(ctx context.Context, q *query) (any, error) {
 	from, begins, err := q.instant("startTime")
 	if err != nil {
@@ -80,10 +85,14 @@ func (a *API) rightNow(ctx context.Context, q *query) (any, error) {
 	if begins && ends && to < from {
 		return nil, bad("endTime", "is before startTime")
 	}
+
 	p, err := a.Boards.At(ctx, q.Tenant, q.now, q.zone)
 	if err != nil {
 		return nil, err
 	}
 	c := p.CountChats(q.now)
-	return present{c.AgentsInChat, c.Ongoing, c.WithAgent, c.WithBot, c.Waiting, c.Visitors, c.LoggedIn, double(c.Utilization)}, nil
+	return moment{
+		AgentsInChat: c.AgentsInChat, Ongoing: c.Ongoing, WithAgent: c.WithAgent, WithBot: c.WithBot,
+		Waiting: c.Waiting, Visitors: c.Visitors, LoggedIn: c.LoggedIn, Utilization: double(c.Utilization),
+	}, nil
 }

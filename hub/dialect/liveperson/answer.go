@@ -8,7 +8,8 @@ import (
 	"github.com/hookline/hookline/hub/dialect"
 )
 
-// failure is our contract's: the document shows statuses and no body.
+// failure is the body of an error. The document shows statuses only: this shape is our
+// own.
 type failure struct {
 	Error failureDetails `json:"error"`
 }
@@ -19,8 +20,8 @@ type failureDetails struct {
 	Message      string `json:"message"`
 }
 
-// problem is why a request is refused: HTTP status, and a text that begins with
-// the parameter's name where there is one.
+// problem is why a request is refused. The text begins with the name of the parameter
+// when one is at fault.
 type problem struct {
 	Status int
 	Text   string
@@ -28,11 +29,12 @@ type problem struct {
 
 func (p *problem) Error() string { return p.Text }
 
-// bad is a parameter that cannot be taken.
+// bad returns the problem of a parameter that cannot be taken.
 func bad(param, text string) *problem {
 	return &problem{http.StatusBadRequest, param + ": " + text}
 }
 
+// write answers with a JSON body.
 func write(w http.ResponseWriter, status int, v any) {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -41,14 +43,19 @@ func write(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(raw) // the caller went away: nobody is left to tell
+	_, _ = w.Write(raw) // an error means that the caller is gone
 }
 
-// codes by HTTP status.
+// codes are the internalCodes by HTTP status.
 var codes = map[int]string{
-	http.StatusBadRequest: "BAD_REQUEST", http.StatusUnauthorized: "UNAUTHORIZED", http.StatusForbidden: "FORBIDDEN", http.StatusNotFound: "NOT_FOUND",
-	http.StatusMethodNotAllowed: "METHOD_NOT_ALLOWED", http.StatusTooManyRequests: "TOO_MANY_REQUESTS",
-	http.StatusInternalServerError: "INTERNAL", http.StatusServiceUnavailable: "UNAVAILABLE",
+	http.StatusBadRequest:          "BAD_REQUEST",
+	http.StatusUnauthorized:        "UNAUTHORIZED",
+	http.StatusForbidden:           "FORBIDDEN",
+	http.StatusNotFound:            "NOT_FOUND",
+	http.StatusMethodNotAllowed:    "METHOD_NOT_ALLOWED",
+	http.StatusTooManyRequests:     "TOO_MANY_REQUESTS",
+	http.StatusInternalServerError: "INTERNAL",
+	http.StatusServiceUnavailable:  "UNAVAILABLE",
 }
 
 // Refuse implements dialect.Dialect.
@@ -56,16 +63,17 @@ func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int, text st
 	a.fail(w, r, &problem{status, text})
 }
 
-// fail answers an error.
+// fail answers with an error.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var p *problem
 	if !errors.As(err, &p) {
 		f := dialect.FaultOf(w, r, a.Log(), err)
 		if f == nil {
-			return // nobody is left to hear it
+			return // the caller is gone
 		}
 		p = &problem{f.Status, f.Text}
 	}
+
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Add("WWW-Authenticate", "Bearer")
 		w.Header().Add("WWW-Authenticate", "OAuth")

@@ -7,7 +7,8 @@ import (
 	"github.com/hookline/hookline/hub/dialect"
 )
 
-// caller is who makes a request, if he may query the account: his own tenant's.
+// caller returns who makes a request, when he may query the account: it must be that
+// of his own tenant.
 func (a *API) caller(r *http.Request, account string) (access.Caller, error) {
 	c, err := a.Caller(r)
 	switch {

@@ -1,7 +1,7 @@
-// Package liveperson answers LivePerson's operational real-time API: the state of
-// the queues, by skill, in the paths, parameters and shapes of its document. A
-// skill is a queue here. Where the document is silent, the comment beside the code
-// says what holds.
+// Package liveperson answers LivePerson's operational real-time API: the state of the
+// queues by skill, in the paths, parameters and shapes of its document. A skill is a
+// queue here. Where the document says nothing, the comment beside the code says what
+// holds.
 package liveperson
 
 import (
@@ -14,7 +14,7 @@ import (
 
 var _ dialect.Dialect = (*API)(nil)
 
-// API holds what the handlers need.
+// API answers the requests. Its fields are what the handlers need.
 type API struct {
 	dialect.Kit
 

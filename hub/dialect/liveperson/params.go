@@ -14,13 +14,14 @@ const (
 	maxSkill  = 256 // characters of a skill's id
 )
 
-// asked is what a request asks for.
-type asked struct {
+// query is what a request asks for.
+type query struct {
 	maxWait bool     // v is 2 or more
-	skills  []string // nil: all
+	skills  []string // nil means all
 }
 
-func readQuery(r *http.Request) (q asked, err error) {
+// readQuery reads the parameters of a request.
+func readQuery(r *http.Request) (q query, err error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return q, bad("query", "is malformed")
@@ -30,24 +31,27 @@ func readQuery(r *http.Request) (q asked, err error) {
 			return q, bad(name, "is given more than once")
 		}
 	}
+
 	switch v := strings.TrimSpace(values.Get("v")); {
 	case v == "":
 		return q, bad("v", "is required")
 	case !digits(v) || strings.Trim(v, "0") == "":
 		return q, bad("v", "must be a whole number from 1 on")
 	default:
-		q.maxWait = strings.TrimLeft(v, "0") != "1" // later versions are not known: they are 2
+		q.maxWait = strings.TrimLeft(v, "0") != "1" // versions after 2 are not known, and read as 2
 	}
+
 	q.skills, err = readSkills(values.Get("skillIds"))
 	return q, err
 }
 
-// readSkills reads ids with commas between, each once in the order in which they
-// are asked for; nil: all.
+// readSkills reads ids with commas between. It returns each id once, in the order in
+// which they are asked for; nil means all.
 func readSkills(s string) (ids []string, err error) {
 	if s = strings.TrimSpace(s); s == "" || s == "all" {
 		return nil, nil
 	}
+
 	seen := map[string]bool{}
 	for id := range strings.SplitSeq(s, ",") {
 		switch id = strings.TrimSpace(id); {
@@ -66,6 +70,7 @@ func readSkills(s string) (ids []string, err error) {
 	return ids, nil
 }
 
+// digits reports whether s is one digit or more, and nothing else.
 func digits(s string) bool {
 	return s != "" && !slices.ContainsFunc([]byte(s), func(c byte) bool { return c < '0' || c > '9' })
 }

@@ -13,14 +13,15 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-// figures of a skill, or of all; -1 each for a skill without data.
+// figures are those of a skill, or the totals. Each is -1 for a skill without data.
 type figures struct {
-	Slots   int64  `json:"currentAvailableSlots"`
-	Size    int64  `json:"currentQueueSize"`
-	MaxWait *int64 `json:"currentMaxWaitTimeInQueue,omitempty"` // ms; -1: nobody waits; nil: before version 2
+	Slots int64 `json:"currentAvailableSlots"`
+	Size  int64 `json:"currentQueueSize"`
+	// MaxWait is in ms, -1 when nobody waits, and nil before version 2.
+	MaxWait *int64 `json:"currentMaxWaitTimeInQueue,omitempty"`
 }
 
-// skill is one member of skills.
+// skill is one member of the object skills.
 type skill struct {
 	id string
 	figures
@@ -32,10 +33,10 @@ type state struct {
 	Totals figures `json:"totals"`
 }
 
-// skills are an object whose members stand in the order of the list.
+// skills are shown as an object whose members stand in the order of the list.
 type skills []skill
 
-// MarshalJSON keeps the order, which no map would.
+// MarshalJSON implements json.Marshaler. Unlike a map it keeps the order.
 func (s skills) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -43,6 +44,7 @@ func (s skills) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
+
 		name, err := json.Marshal(s[i].id)
 		if err != nil {
 			return nil, err
@@ -51,6 +53,7 @@ func (s skills) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+
 		b.Write(name)
 		b.WriteByte(':')
 		b.Write(value)
@@ -63,7 +66,7 @@ func (s skills) MarshalJSON() ([]byte, error) {
 // maximum number of concurrent requests is limited on the server side".
 const maxAnswering = 16
 
-// queueState is the one method.
+// queueState answers the one method of this API.
 func (a *API) queueState(w http.ResponseWriter, r *http.Request, c access.Caller) error {
 	if a.answering.Try(c.Tenant, maxAnswering) != nil {
 		dialect.RetryAfter(w, time.Second) // "a window of at least 1 second"
@@ -96,9 +99,9 @@ func (a *API) queueState(w http.ResponseWriter, r *http.Request, c access.Caller
 	return nil
 }
 
-// state of the skills that are asked for: all in the order of their numbers, or
-// those of a list in its order.
-func (q *asked) state(all map[string]*live.Skill) state {
+// state returns the answer: all skills in the order of their numbers, or those of the
+// list that was asked for, in its order.
+func (q *query) state(all map[string]*live.Skill) state {
 	ids := q.skills
 	if ids == nil {
 		for id := range all {
@@ -106,17 +109,21 @@ func (q *asked) state(all map[string]*live.Skill) state {
 		}
 		slices.SortFunc(ids, func(x, y string) int { return cmp.Or(live.CompareNumbers(x, y), cmp.Compare(x, y)) })
 	}
-	none := func() *int64 { // what nobody has waited
+
+	nobodyWaits := func() *int64 {
 		if !q.maxWait {
 			return nil
 		}
 		return new(int64(-1))
 	}
-	out := state{Skills: skills{}, Totals: figures{MaxWait: none()}}
+
+	// A skill without data stays -1 and is in no total.
+	out := state{Skills: skills{}, Totals: figures{MaxWait: nobodyWaits()}}
 	for _, id := range ids {
-		one := skill{id, figures{-1, -1, none()}}
-		if s := all[id]; s != nil { // else it has no data, and is in no total
-			one.Slots, one.Size = s.Slots, s.Waiting
+		one := skill{id, figures{-1, -1, nobodyWaits()}}
+		if s := all[id]; s != nil {
+			one.Slots = s.Slots
+			one.Size = s.Waiting
 			out.Totals.Slots += s.Slots
 			out.Totals.Size += s.Waiting
 			if q.maxWait {

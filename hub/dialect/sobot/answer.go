@@ -11,7 +11,7 @@ import (
 	"github.com/hookline/hookline/hub/search"
 )
 
-// envelope of every answer, in the order of the document.
+// envelope is that of every answer, in the order of the document.
 type envelope struct {
 	APIVersion string `json:"apiVersion"`
 	Status     string `json:"status"`
@@ -22,8 +22,8 @@ type envelope struct {
 	Data       any    `json:"data"`
 }
 
-// failure has two of them the other way round. The document shows none: this is
-// our contract's.
+// failure is the envelope of an error. The document shows none: this shape is our own,
+// and has code before message.
 type failure struct {
 	APIVersion string `json:"apiVersion"`
 	Status     string `json:"status"`
@@ -34,7 +34,7 @@ type failure struct {
 	Data       any    `json:"data"`
 }
 
-// reportEnvelope is that of the reports and their schemes (S12 to S15), in the
+// reportEnvelope is the envelope of the reports and their schemes (S12 to S15), in the
 // order of the document.
 type reportEnvelope struct {
 	APIVersion string   `json:"apiVersion"`
@@ -55,16 +55,19 @@ type metaData struct {
 	UpdatedTime  int64  `json:"updatedTime"`
 }
 
+// succeedReport answers a report or a scheme.
 func succeedReport(w http.ResponseWriter, kind string, data any) error {
 	return write(w, http.StatusOK, reportEnvelope{apiVersion, "Success", http.StatusOK, "", "OK", kind, metaData{}, data})
 }
 
 const apiVersion = "6.2"
 
+// succeed answers any other query.
 func succeed(w http.ResponseWriter, kind string, data any) error {
 	return write(w, http.StatusOK, envelope{apiVersion, "Success", "", http.StatusOK, "OK", kind, data})
 }
 
+// write answers with a JSON body.
 func write(w http.ResponseWriter, status int, v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -73,12 +76,12 @@ func write(w http.ResponseWriter, status int, v any) error {
 	w.Header().Set("Content-Type", "application/json;charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(raw) // the caller went away: nobody is left to tell
+	_, _ = w.Write(raw) // an error means that the caller is gone
 	return nil
 }
 
-// problem is why a request is refused: HTTP status, reason code, and a text that
-// begins with the parameter's name where there is one.
+// problem is why a request is refused. The text begins with the name of the parameter
+// when one is at fault.
 type problem struct {
 	Status int
 	Reason string
@@ -87,7 +90,7 @@ type problem struct {
 
 func (p *problem) Error() string { return p.Reason + ": " + p.Text }
 
-// bad is a parameter that cannot be taken.
+// bad returns the problem of a parameter that cannot be taken.
 func bad(reason, param, text string) *problem {
 	return &problem{http.StatusBadRequest, reason, param + ": " + text}
 }
@@ -95,24 +98,26 @@ func bad(reason, param, text string) *problem {
 // Refuse implements dialect.Dialect.
 func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
 	reasons := map[int]string{
-		http.StatusNotFound: "NOT_FOUND", http.StatusMethodNotAllowed: "METHOD_NOT_ALLOWED", http.StatusInternalServerError: "INTERNAL",
+		http.StatusNotFound:            "NOT_FOUND",
+		http.StatusMethodNotAllowed:    "METHOD_NOT_ALLOWED",
+		http.StatusInternalServerError: "INTERNAL",
 	}
 	a.fail(w, r, &problem{status, reasons[status], text})
 }
 
-// fail answers an error.
+// fail answers with an error.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.problemOf(w, r, err)
 	if p == nil {
-		return // nobody is left to hear it
+		return // the caller is gone
 	}
 	if err := write(w, p.Status, failure{apiVersion, "Fail", p.Status, p.Text, p.Reason, "Error", nil}); err != nil {
 		a.Log().Error("answer", "err", err)
 	}
 }
 
-// problemOf an error: a problem, one of the streams, or what the dialects share. It
-// sets the headers that go with it. nil: the caller went away.
+// problemOf returns what an error is to the client, and sets the headers that go with
+// it. It is nil when the client is gone.
 func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *problem {
 	var p *problem
 	var full live.Full
@@ -128,6 +133,7 @@ func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *prob
 		dialect.RetryAfter(w, time.Second)
 		return &problem{http.StatusServiceUnavailable, "UNAVAILABLE", err.Error()}
 	}
+
 	f := dialect.FaultOf(w, r, a.Log(), err)
 	if f == nil {
 		return nil

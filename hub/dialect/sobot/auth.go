@@ -7,14 +7,15 @@ import (
 	"github.com/hookline/hookline/hub/dialect"
 )
 
-// caller is who makes a request, if he may query.
+// caller returns who makes a request, when he may query.
 func (a *API) caller(r *http.Request) (access.Caller, error) { return mayQuery(a.Caller(r)) }
 
-// streamCaller is the same where an agent token may be in the URL.
+// streamCaller is caller for streams, where an agent token may be in the URL.
 func (a *API) streamCaller(r *http.Request) (access.Caller, error) {
 	return mayQuery(a.StreamCaller(r))
 }
 
+// mayQuery adds to the answer of a Caller whether he may query.
 func mayQuery(c access.Caller, err error) (access.Caller, error) {
 	if err != nil {
 		return c, err

@@ -130,7 +130,7 @@ var partyFields = []field{
 	{name: "callID"},
 	{name: "callType", kind: integer},
 	{name: "partyId"},
-	{name: "dialType", kind: integer, or: is(record.DefaultDialType)},
+	{name: "dialType", kind: integer, or: is(record.DefaultDialType)}, // a first call, and below an agent, unless it says otherwise
 	{name: "agentRole", kind: integer, or: is(record.DefaultAgentRole)},
 	{name: "agentType", kind: integer, or: agentType},
 	{name: "phoneType", kind: counter},

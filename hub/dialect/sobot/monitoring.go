@@ -17,7 +17,7 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-// metricsPath is S11.
+// metricsPath is that of S11.
 const metricsPath = "/callservice/v6/webmsg/monitoring/agents-metrics"
 
 // agentMetrics is a row of S11, "Agent list". The document's example lacks
@@ -49,7 +49,8 @@ type counters struct {
 }
 
 // summary is agentsSummary: the four counters of its table, and the other call
-// monitoring indicators, which no endpoint names but the document's increments do.
+// monitoring indicators, which the document names in its increments and in no table of
+// an answer.
 type summary struct {
 	counters
 	Inbound     int64 `json:"inboundCallsCount"`
@@ -70,7 +71,7 @@ type summary struct {
 	SysLocking  int64 `json:"sysLockingAgentsCount"`
 }
 
-// metricsPage is the body of S11: no envelope.
+// metricsPage is the answer of S11, which has no envelope.
 type metricsPage struct {
 	MessageID     string      `json:"MessageID"`
 	CompanyID     string      `json:"companyId"`
@@ -86,21 +87,21 @@ type metricsList struct {
 	List     []agentMetrics `json:"list"`
 }
 
-// watched is what S10 and S11 ask for.
-type watched struct {
+// metricsQuery is what S10 and S11 ask for.
+type metricsQuery struct {
 	key               string        // Idempotency-Key, as a UUID with dashes
-	delay             time.Duration // at least, between increments
+	delay             time.Duration // between increments there is at least this
 	departments       []string
 	agents            []string
-	agentType         int64 // 0: agents are work numbers, 1: UUIDs
+	agentType         int64 // says whether agents are work numbers (0) or UUIDs (1)
 	work, busy, login []int64
 	sort              string
 	down              bool
 	pageNum, pageSize int64
 }
 
-// getMetrics is S11, "View Agent Indicator". Its Idempotency-Key changes nothing:
-// each request is answered anew.
+// getMetrics answers S11, "View Agent Indicator". Its Idempotency-Key changes nothing:
+// a request that comes again gets an answer of its own time.
 func (a *API) getMetrics(ctx context.Context, w http.ResponseWriter, r *http.Request, at moment) error {
 	q, err := readMetrics(r, at.Caller)
 	if err != nil {
@@ -114,7 +115,7 @@ func (a *API) getMetrics(ctx context.Context, w http.ResponseWriter, r *http.Req
 }
 
 // metrics returns what a query shows at a moment, from all that was accepted before.
-func (a *API) metrics(ctx context.Context, q *watched, at moment) (*metricsState, error) {
+func (a *API) metrics(ctx context.Context, q *metricsQuery, at moment) (*metricsState, error) {
 	present, err := a.Boards.At(ctx, at.Tenant, at.now, at.zone)
 	if err != nil {
 		return nil, err
@@ -122,27 +123,27 @@ func (a *API) metrics(ctx context.Context, q *watched, at moment) (*metricsState
 	return q.show(&present.AgentBoard, at.CompanyID), nil
 }
 
-func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {
+// readMetrics reads the parameters of S10 and S11.
+func readMetrics(r *http.Request, c access.Caller) (q metricsQuery, err error) {
 	// The document's sets end in a semicolon, which Go refuses in a query.
 	values, err := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "%3B"))
 	if err != nil {
 		return q, bad("PARAM_VALUE", "query", "is malformed")
 	}
-	p := &params{}
-	key := r.Header.Get("Idempotency-Key")
-	if key == "" {
-		key = values.Get("idempotencyKey") // of browsers, which set no header
-	}
+
+	// The document writes its own ids as 32 digits without dashes: one key in both
+	// spellings is one key. A browser's EventSource sets no header.
+	key := cmp.Or(r.Header.Get("Idempotency-Key"), values.Get("idempotencyKey"))
 	if key == "" {
 		return q, bad("PARAM_REQUIRED", "Idempotency-Key", "is required")
 	}
-	// The document writes its own ids as 32 digits without dashes: one key in both
-	// spellings is one key.
 	id, err := uuid.Parse(key)
 	if err != nil || len(key) != 36 && len(key) != 32 {
 		return q, bad("PARAM_VALUE", "Idempotency-Key", "must be a UUID: 32 hex digits, with dashes or without")
 	}
 	q.key = id.String()
+
+	p := &params{}
 	q.departments = p.queryTexts(values, "departmentIds")
 	q.agentType = p.queryInt(values, "agentType", 0, 0, 1)
 	q.agents = p.queryTexts(values, "agents")
@@ -150,6 +151,7 @@ func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {
 	q.busy = p.queryCodes(values, "agentBusyReasonCodes", reasonCodes)
 	q.login = p.queryCodes(values, "agentLoginStatuses", loginCodes)
 	q.sort, q.down = p.querySort(values)
+
 	pageNum := "pageNum"
 	if values.Get(pageNum) == "" {
 		pageNum = "currPage"
@@ -159,6 +161,7 @@ func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {
 	if p.err == nil && q.pageNum*q.pageSize > maxRows {
 		p.refuse("PARAM_VALUE", pageNum, "pageNum * pageSize must not be more than 100000")
 	}
+
 	if c.Token == access.CompanyToken && strings.TrimSpace(values.Get("operatorUserId")) == "" {
 		p.refuse("PARAM_REQUIRED", "operatorUserId", "is required with a company token")
 	}
@@ -172,13 +175,14 @@ func readMetrics(r *http.Request, c access.Caller) (q watched, err error) {
 	return q, nil
 }
 
-// queryTexts is a set: x=a,b or x[]=a&x[]=b or x=a&x=b.
+// queryTexts reads a set: x=a,b or x[]=a&x[]=b or x=a&x=b.
 func (p *params) queryTexts(values url.Values, name string) (all []string) {
 	seen := map[string]bool{}
 	for _, v := range slices.Concat(values[name], values[name+"[]"]) {
 		for item := range strings.SplitSeq(strings.TrimRight(v, "; "), ",") {
 			// The document writes agents=1001,=1002.
-			if item = strings.TrimSpace(strings.TrimLeft(strings.TrimSpace(item), "=")); item != "" && !seen[item] {
+			item = strings.TrimSpace(strings.TrimLeft(strings.TrimSpace(item), "="))
+			if item != "" && !seen[item] {
 				seen[item] = true
 				all = append(all, item)
 			}
@@ -191,6 +195,7 @@ func (p *params) queryTexts(values url.Values, name string) (all []string) {
 	return all
 }
 
+// queryCodes reads a set of integers that must be among allowed.
 func (p *params) queryCodes(values url.Values, name string, allowed []int64) (all []int64) {
 	for _, s := range p.queryTexts(values, name) {
 		n, err := strconv.ParseInt(s, 10, 64)
@@ -205,6 +210,7 @@ func (p *params) queryCodes(values url.Values, name string, allowed []int64) (al
 	return all
 }
 
+// queryInt reads an integer from least to most; absent when it is not given.
 func (p *params) queryInt(values url.Values, name string, absent, least, most int64) int64 {
 	s := strings.TrimSpace(values.Get(name))
 	if s == "" {
@@ -220,8 +226,8 @@ func (p *params) queryInt(values url.Values, name string, absent, least, most in
 	return n
 }
 
-// orders are how the list is sorted by each of its columns. agentNumber, the
-// document's default, is none of them: it is the agentID.
+// orders are how the list is sorted by each of its columns, and by agentNumber, the
+// document's default, which means the agentID.
 var orders = map[string]func(a, b *live.Row) int{
 	"agentNumber":                        byNumber,
 	"agentID":                            byNumber,
@@ -237,26 +243,32 @@ var orders = map[string]func(a, b *live.Row) int{
 	"customerNumber":                     func(a, b *live.Row) int { return cmp.Compare(a.Number, b.Number) },
 	"customerPrivacyNumber":              func(_, _ *live.Row) int { return 0 }, // always empty
 	"callType":                           func(a, b *live.Row) int { return cmp.Compare(a.CallType, b.CallType) },
-	"inboundEstablishedCallsCountToday":  func(a, b *live.Row) int { return cmp.Compare(a.InboundEstablished, b.InboundEstablished) },
-	"inboundAbandonCallsCountToday":      func(a, b *live.Row) int { return cmp.Compare(a.InboundAbandoned, b.InboundAbandoned) },
-	"outboundCallsCountToday":            func(a, b *live.Row) int { return cmp.Compare(a.Counters.Outbound, b.Counters.Outbound) },
-	"outboundEstablishedCallsCountToday": func(a, b *live.Row) int { return cmp.Compare(a.OutboundEstablished, b.OutboundEstablished) },
+	"inboundEstablishedCallsCountToday":  byCounter(func(c *live.Counters) int64 { return c.InboundEstablished }),
+	"inboundAbandonCallsCountToday":      byCounter(func(c *live.Counters) int64 { return c.InboundAbandoned }),
+	"outboundCallsCountToday":            byCounter(func(c *live.Counters) int64 { return c.Outbound }),
+	"outboundEstablishedCallsCountToday": byCounter(func(c *live.Counters) int64 { return c.OutboundEstablished }),
 	"clientType":                         func(a, b *live.Row) int { return cmp.Compare(a.ClientType, b.ClientType) },
 }
 
 func byNumber(a, b *live.Row) int { return live.CompareNumbers(a.AgentID, b.AgentID) }
 
+func byCounter(of func(*live.Counters) int64) func(a, b *live.Row) int {
+	return func(a, b *live.Row) int { return cmp.Compare(of(&a.Counters), of(&b.Counters)) }
+}
+
+// querySort reads sort: a column, a comma, and asc or desc.
 func (p *params) querySort(values url.Values) (key string, down bool) {
 	key, way, _ := strings.Cut(strings.TrimSpace(values.Get("sort")), ",")
-	key, way = cmp.Or(strings.TrimSpace(key), "agentNumber"), cmp.Or(strings.TrimSpace(way), "asc")
+	key = cmp.Or(strings.TrimSpace(key), "agentNumber")
+	way = cmp.Or(strings.TrimSpace(way), "asc")
 	if _, known := orders[key]; !known || way != "asc" && way != "desc" {
 		p.refuse("PARAM_VALUE", "sort", "must be a field of the list that can be sorted by, a comma, and asc or desc")
 	}
 	return key, way == "desc"
 }
 
-// show the page of a board that is asked for, and the summary of all pages.
-func (q *watched) show(b *live.AgentBoard, company string) *metricsState {
+// show returns the page of a board that is asked for, and the summary of all pages.
+func (q *metricsQuery) show(b *live.AgentBoard, company string) *metricsState {
 	var rows []*live.Row
 	p := &metricsState{company: company, sum: summary{Inbound: b.Inbound, Outbound: b.Outbound}}
 	for i := range b.Rows {
@@ -265,6 +277,7 @@ func (q *watched) show(b *live.AgentBoard, company string) *metricsState {
 			p.sum.add(r)
 		}
 	}
+
 	// A board is in the default order, by number, which also settles ties.
 	if order := orders[q.sort]; q.down || q.sort != "agentNumber" && q.sort != "agentID" {
 		slices.SortFunc(rows, func(x, y *live.Row) int {
@@ -275,10 +288,12 @@ func (q *watched) show(b *live.AgentBoard, company string) *metricsState {
 			return cmp.Or(by, live.CompareRows(x, y))
 		})
 	}
+
+	p.list = metricsList{PageNum: q.pageNum, PageSize: q.pageSize, Total: len(rows)}
 	from := min(int((q.pageNum-1)*q.pageSize), len(rows))
-	rows, p.list = rows[from:min(from+int(q.pageSize), len(rows))], metricsList{PageNum: q.pageNum, PageSize: q.pageSize, Total: len(rows)}
-	p.list.List = make([]agentMetrics, len(rows))
-	for i, r := range rows {
+	page := rows[from:min(from+int(q.pageSize), len(rows))]
+	p.list.List = make([]agentMetrics, len(page))
+	for i, r := range page {
 		p.list.List[i] = agentMetrics{
 			AgentUUID: r.UUID, AgentID: r.AgentID, AgentName: r.Name, PhoneType: r.PhoneType, ThisDN: r.DN,
 			LoginStatus: r.Login, WorkStatus: r.Work, BusyReason: r.Reason, WorkChanged: r.WorkAt, LoginChanged: r.LoginAt,
@@ -288,22 +303,32 @@ func (q *watched) show(b *live.AgentBoard, company string) *metricsState {
 	return p
 }
 
-func (q *watched) wants(r *live.Row) bool {
-	is := r.AgentID
+// wants reports whether a row is asked for. A set without items asks for all.
+func (q *metricsQuery) wants(r *live.Row) bool {
+	agent := r.AgentID
 	if q.agentType == 1 {
-		is = r.UUID
+		agent = r.UUID
 	}
+	if len(q.agents) > 0 && !slices.Contains(q.agents, agent) {
+		return false
+	}
+
+	inOne := func(d string) bool { return slices.Contains(q.departments, d) }
+	if len(q.departments) > 0 && !slices.ContainsFunc(r.Departments, inOne) {
+		return false
+	}
+
 	among := func(set []int64, code int64) bool { return len(set) == 0 || slices.Contains(set, code) }
-	return (len(q.agents) == 0 || slices.Contains(q.agents, is)) &&
-		(len(q.departments) == 0 || slices.ContainsFunc(r.Departments, func(d string) bool { return slices.Contains(q.departments, d) })) &&
-		among(q.work, r.Work) && among(q.busy, r.Reason) && among(q.login, r.Login)
+	return among(q.work, r.Work) && among(q.busy, r.Reason) && among(q.login, r.Login)
 }
 
+// add counts a row.
 func (s *summary) add(r *live.Row) {
 	s.InboundEstablished += r.InboundEstablished
 	s.InboundAbandoned += r.InboundAbandoned
 	s.counters.Outbound += r.Counters.Outbound
 	s.OutboundEstablished += r.OutboundEstablished
+
 	switch r.Login {
 	case 1:
 		s.Online++
@@ -317,6 +342,7 @@ func (s *summary) add(r *live.Row) {
 	} else {
 		s.Logout++
 	}
+
 	switch r.Work {
 	case 1:
 		s.Ready++

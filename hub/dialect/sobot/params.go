@@ -12,22 +12,23 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// params of a request: those of its JSON body by name. Methods read one each,
-// in the order of the document's table, and the first that cannot be taken is
-// the problem of the request.
+// params are the parameters of a request: those of its JSON body by name. Methods read
+// one each, in the order of the document's table. The first that cannot be taken
+// becomes the error of the request.
 //
-// Blanks around a text are dropped; what is missing, null or an empty text is
-// not given; members that nobody asks for are ignored.
+// Blanks around a text are dropped. A parameter that is missing, null or an empty text
+// is not given. Members that nobody asks for are ignored.
 type params struct {
 	values map[string]event.Value
 	err    error
 }
 
-// readBody reads the parameters of a POST.
+// readBody reads the parameters of a POST from a caller who is known.
 func readBody(w http.ResponseWriter, r *http.Request) (*params, error) {
 	return readBodyUpTo(w, r, dialect.MaxBody)
 }
 
+// readBodyUpTo reads the parameters of a POST whose body has at most this many bytes.
 func readBodyUpTo(w http.ResponseWriter, r *http.Request, most int64) (*params, error) {
 	if ct := r.Header.Get("Content-Type"); ct != "" {
 		mt, _, err := mime.ParseMediaType(ct)
@@ -42,6 +43,7 @@ func readBodyUpTo(w http.ResponseWriter, r *http.Request, most int64) (*params, 
 	return parseBody(raw)
 }
 
+// parseBody reads the parameters in a body.
 func parseBody(raw []byte) (*params, error) {
 	values, ok := dialect.ReadObject(raw)
 	if !ok {
@@ -50,7 +52,8 @@ func parseBody(raw []byte) (*params, error) {
 	return &params{values: values}, nil
 }
 
-// given finds the value of the first of the names that has one.
+// given returns the first of the names that has a value, and that value. Without one
+// it returns the first name and nil.
 func (p *params) given(names ...string) (name string, v event.Value) {
 	for _, name := range names {
 		v, ok := p.values[name]
@@ -61,13 +64,14 @@ func (p *params) given(names ...string) (name string, v event.Value) {
 	return names[0], nil
 }
 
+// refuse makes a parameter the error of the request, unless there is one already.
 func (p *params) refuse(reason, param, text string) {
 	if p.err == nil {
 		p.err = bad(reason, param, text)
 	}
 }
 
-// required is whether a value is there; a problem when it is not.
+// required reports whether a value is there, and refuses the parameter when it is not.
 func (p *params) required(name string, v event.Value) bool {
 	if v == nil {
 		p.refuse("PARAM_REQUIRED", name, "is required")
@@ -75,7 +79,7 @@ func (p *params) required(name string, v event.Value) bool {
 	return v != nil
 }
 
-// integer reads a value: a JSON integer, or a text of its digits.
+// integer reads a value that is a JSON integer or a text of its digits.
 func (p *params) integer(name string, v event.Value) (int64, bool) {
 	n, ok := v.Int()
 	if !ok {
@@ -84,7 +88,7 @@ func (p *params) integer(name string, v event.Value) (int64, bool) {
 	return n, ok
 }
 
-// page is a required integer from 1 on, under one of its names.
+// page reads a required integer from 1 to most, under one of its names.
 func (p *params) page(most int64, names ...string) int64 {
 	name, v := p.given(names...)
 	if !p.required(name, v) {
@@ -97,7 +101,7 @@ func (p *params) page(most int64, names ...string) int64 {
 	return n
 }
 
-// instant is a required time in Unix ms.
+// instant reads a required time in Unix ms.
 func (p *params) instant(name string) int64 {
 	_, v := p.given(name)
 	if !p.required(name, v) {
@@ -113,8 +117,8 @@ func (p *params) instant(name string) int64 {
 // lastInstant is the end of the year 9999.
 const lastInstant = 253_402_300_799_999
 
-// code is an integer that must be one of some; not given: the first of them is
-// not among what a client may say, it is what holds then.
+// code reads an integer that must be one of allowed. When the parameter is not given
+// it returns absent, which may be a value that a client cannot send.
 func (p *params) code(name string, absent int64, allowed ...int64) int64 {
 	_, v := p.given(name)
 	if v == nil {
@@ -127,6 +131,7 @@ func (p *params) code(name string, absent int64, allowed ...int64) int64 {
 	return n
 }
 
+// list returns codes with commas between.
 func list(codes []int64) string {
 	texts := make([]string, len(codes))
 	for i, c := range codes {
@@ -135,10 +140,11 @@ func list(codes []int64) string {
 	return strings.Join(texts, ", ")
 }
 
-// maxText is the most bytes of a text.
+// maxText is how many bytes a text may have.
 const maxText = 4096
 
-// text is a text, or an integer that stands for its digits; "": not given.
+// text reads a text, or an integer that stands for its digits. It is "" when the
+// parameter is not given.
 func (p *params) text(name string) string {
 	_, v := p.given(name)
 	if v == nil {
@@ -154,7 +160,7 @@ func (p *params) text(name string) string {
 	return s
 }
 
-// word is a text that must be one of some. The document lists them with a
+// word reads a text that must be one of allowed. The document lists such words with a
 // semicolon behind each, which clients copy.
 func (p *params) word(name string, allowed ...string) string {
 	s := strings.TrimRight(p.text(name), "; ")

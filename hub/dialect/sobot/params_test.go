@@ -53,7 +53,7 @@ func TestPrintedClocks(t *testing.T) {
 	}
 }
 
-func readMetricsWith(header, query string) (watched, error) {
+func readMetricsWith(header, query string) (metricsQuery, error) {
 	r := &http.Request{Header: http.Header{}, URL: &url.URL{RawQuery: query}}
 	if header != "" {
 		r.Header.Set("Idempotency-Key", header)

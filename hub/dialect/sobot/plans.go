@@ -14,10 +14,11 @@ import (
 	"github.com/hookline/hookline/hub/access"
 )
 
-// planTypes: talk record, relay number report, agent report, department report.
+// planTypes are those of talk records, and of the reports of relay numbers, agents and
+// departments.
 var planTypes = []int64{1, 2, 4, 24}
 
-// plan is a display scheme of indicators. checked is in the document's example only.
+// plan is a display scheme of indicators. checked is only in the document's example.
 type plan struct {
 	ID       string `json:"id"`
 	PlanName string `json:"planName"`
@@ -25,16 +26,16 @@ type plan struct {
 	Checked  int    `json:"checked"`
 }
 
-// planOf a company: the one that there is of each type.
+// planOf returns the one scheme that a company has of a type.
 func planOf(companyID string, planType int64) plan {
 	const name = "Default plan"
 	id := md5.Sum([]byte(companyID + ":" + strconv.FormatInt(planType, 10) + ":" + name))
 	return plan{hex.EncodeToString(id[:]), name, planType, 1}
 }
 
-// checkPlan is S12, GET gateway_number/check_plan: "Get All Indicator Display
-// Schemes", although the document's example is one object (D-28). With planType
-// one, without it an array of the four.
+// checkPlan answers S12, GET gateway_number/check_plan: "Get All Indicator Display
+// Schemes". The document's example is one object all the same: the answer is one with
+// planType, and an array of all four without it.
 func (a *API) checkPlan(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
 	if err := checkZone(r); err != nil {
 		return err
@@ -43,6 +44,7 @@ func (a *API) checkPlan(w http.ResponseWriter, r *http.Request, c access.Caller,
 	if err != nil {
 		return bad("PARAM_VALUE", "query", "is malformed")
 	}
+
 	const param = "planType"
 	given := q[param]
 	if len(given) > 1 {
@@ -56,6 +58,7 @@ func (a *API) checkPlan(w http.ResponseWriter, r *http.Request, c access.Caller,
 		}
 		return succeedReport(w, "CheckPlan", plans)
 	}
+
 	if n := strings.TrimPrefix(text, "-"); n == "" || strings.Trim(n, "0123456789") != "" {
 		return bad("PARAM_TYPE", param, "must be an integer")
 	}

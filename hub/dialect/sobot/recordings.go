@@ -10,11 +10,11 @@ import (
 	"github.com/hookline/hookline/hub/recording"
 )
 
-// recordingPath is S8, where the recordUrl of a record leads.
+// recordingPath is that of S8, where the recordUrl of a record leads.
 const recordingPath = "/callservice/v6/cc-audios/recordings/:id"
 
-// getRecording is S8, GET and HEAD …/recordings/{id}: "Return MP3 speech flow".
-// The document says nothing of ranges; players need them.
+// getRecording answers S8, GET and HEAD …/recordings/{id}: "Return MP3 speech flow".
+// The document says nothing about ranges, which players need.
 func (a *API) getRecording(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) error {
 	err := a.Listen(w, r, c, ps.ByName("id"))
 	switch {

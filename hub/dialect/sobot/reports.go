@@ -16,28 +16,30 @@ import (
 	"github.com/hookline/hookline/hub/report"
 )
 
-// dimension says what the rows of a report are of, and in which order their keys
-// are shown and compared.
+// dimension says whether the rows of a report are by time, by key or by both, and which
+// of both is shown and compared first.
 type dimension struct {
 	byTime, byKey, keyFirst bool
 }
 
 // reportKind is what differs between S13, S14 and S15.
 type reportKind struct {
-	kind       string // of the answer
+	kind       string // in the envelope
 	of         *report.Report
 	dimensions map[int64]dimension
 	clocks     bool // startTime and endTime are required
-	// typ is the parameter that says which records are counted, 8th of its table.
+	// typ is the name of the parameter that says which records are counted; it is the
+	// 8th in the table of each report.
 	typ      string
 	typs     []int64
 	needsTyp bool
-	filter   string // parameter that lists the keys that are wanted
+	filter   string // the name of the parameter that lists the keys that are wanted
 }
 
 var (
 	relayReport = reportKind{
-		kind: "GatewayNumberTable", of: report.Relay, dimensions: dimensions(2, 3, 4), typ: "callType", typs: []int64{2, 3}, filter: "gatewayNumber",
+		kind: "GatewayNumberTable", of: report.Relay, dimensions: dimensions(2, 3, 4),
+		typ: "callType", typs: []int64{2, 3}, filter: "gatewayNumber",
 	}
 	agentReport = reportKind{
 		kind: "AgentTable", of: report.Agent, dimensions: dimensions(8, 9, 10), clocks: true,
@@ -49,15 +51,18 @@ var (
 	}
 )
 
-// dimensions of a report: 1 is time, the others are codes of its own for key, time
-// and key, key and time.
+// dimensions returns those of a report by their codes: 1 is time, the others are codes
+// of its own for key, time and key, key and time.
 func dimensions(key, timeKey, keyTime int64) map[int64]dimension {
 	return map[int64]dimension{
-		1: {byTime: true}, key: {byKey: true}, timeKey: {byTime: true, byKey: true}, keyTime: {byTime: true, byKey: true, keyFirst: true},
+		1:       {byTime: true},
+		key:     {byKey: true},
+		timeKey: {byTime: true, byKey: true},
+		keyTime: {byTime: true, byKey: true, keyFirst: true},
 	}
 }
 
-// maxRange of a report, in days of 24 hours of wall clock.
+// maxRange is how long the range of a report may be, in days of 24 hours on the wall.
 const maxRange = 366
 
 // searchReport answers S13, S14 or S15.
@@ -86,6 +91,7 @@ func (a *API) searchReport(k *reportKind) momentHandler {
 	}
 }
 
+// reportSettings returns those of a tenant that reports go by.
 func (a *API) reportSettings(tenant int64) (report.Settings, error) {
 	var of map[string]any
 	if a.Settings != nil {
@@ -94,16 +100,17 @@ func (a *API) reportSettings(tenant int64) (report.Settings, error) {
 	return report.NewSettings(of, a.directory(tenant))
 }
 
-// reportQuery is what a request for a report asks.
+// reportQuery is what a request for a report asks for.
 type reportQuery struct {
 	report.Query
 	currPage, pageSize int64
 }
 
-// read the parameters in the order of the document's table: of several that are
-// wrong, the first is told.
+// read reads the parameters in the order of the document's table: of several that are
+// wrong, the first is refused.
 func (k *reportKind) read(p *params) (*reportQuery, error) {
 	q := &reportQuery{Query: report.Query{Report: k.of}}
+
 	codes := []int64{}
 	for code := range k.dimensions {
 		codes = append(codes, code)
@@ -127,6 +134,8 @@ func (k *reportKind) read(p *params) (*reportQuery, error) {
 	q.currPage = p.atLeast("currPage", 1, 1, math.MaxInt64)
 	q.pageSize = p.atLeast("pageSize", 15, 1, maxPageSize)
 	q.Keys = p.names(k.filter)
+
+	// Which records are counted.
 	q.Kind = report.Parties
 	switch k {
 	case &relayReport:
@@ -147,14 +156,18 @@ func (k *reportKind) read(p *params) (*reportQuery, error) {
 	case 4:
 		q.Kind = report.States
 	}
-	q.From, q.To = startDate+startTime, endDate+endTime
+
+	q.From = startDate + startTime
+	q.To = endDate + endTime
 	switch {
 	case q.To <= q.From:
 		p.refuse("RANGE_INVALID", "endDate", "the range must end after it starts")
 	case q.To-q.From > maxRange*dayMS:
 		p.refuse("RANGE_TOO_LARGE", "endDate", "the range must not be longer than "+strconv.Itoa(maxRange)+" days")
 	}
-	q.Offset, q.Limit = int(min(q.currPage-1, maxPage)*q.pageSize), int(q.pageSize)
+
+	q.Offset = int(min(q.currPage-1, maxPage) * q.pageSize)
+	q.Limit = int(q.pageSize)
 	return q, p.err
 }
 
@@ -163,10 +176,10 @@ const dayMS = 24 * 60 * 60 * 1000
 // maxPage keeps the product of page and size within bounds: no report has so many rows.
 const maxPage = 1 << 40
 
-// required stands for a default that there is none of.
+// required stands in the place of a default when a parameter has no default.
 const required = -1 << 62
 
-// whole reads a code that must be one of some.
+// whole reads a code that must be one of allowed.
 func (p *params) whole(name string, otherwise int64, allowed ...int64) int64 {
 	n, given := p.strict(name, otherwise)
 	if given && !slices.Contains(allowed, n) {
@@ -175,6 +188,7 @@ func (p *params) whole(name string, otherwise int64, allowed ...int64) int64 {
 	return n
 }
 
+// atLeast reads an integer from least to most.
 func (p *params) atLeast(name string, otherwise, least, most int64) int64 {
 	n, given := p.strict(name, otherwise)
 	if given && (n < least || n > most) {
@@ -185,8 +199,8 @@ func (p *params) atLeast(name string, otherwise, least, most int64) int64 {
 
 var wholeNumber = regexp.MustCompile(`^-?[0-9]+$`)
 
-// strict reads an integer: a JSON integer, or a text of its digits. One that is too
-// long for int64 has the right type, and no value that is allowed.
+// strict reads a JSON integer, or a text of its digits. An integer that is too long for
+// int64 has the right type and no value that is allowed.
 func (p *params) strict(name string, otherwise int64) (n int64, given bool) {
 	_, v := p.given(name)
 	if v == nil {
@@ -212,7 +226,7 @@ func (p *params) strict(name string, otherwise int64) (n int64, given bool) {
 	return n, true
 }
 
-// literal is a value that must be a JSON string.
+// literal reads a value that must be a JSON string.
 func (p *params) literal(name string) (string, bool) {
 	_, v := p.given(name)
 	switch {
@@ -225,7 +239,7 @@ func (p *params) literal(name string) (string, bool) {
 	return v.Text(), true
 }
 
-// date is a required day as wall clock in ms.
+// date reads a required day, as a wall clock in ms.
 func (p *params) date(name string) int64 {
 	s, ok := p.literal(name)
 	if !ok {
@@ -234,6 +248,7 @@ func (p *params) date(name string) int64 {
 		}
 		return 0
 	}
+
 	day, err := time.Parse("2006-01-02", s)
 	if err != nil || len(s) != len("2006-01-02") || day.Year() < 2000 || day.Year() > 2099 {
 		p.refuse("PARAM_VALUE", name, "must be a day of 2000 to 2099 as yyyy-MM-dd")
@@ -261,12 +276,13 @@ func (p *params) clock(name string, needed bool, otherwise int64, last bool) int
 		p.refuse("PARAM_VALUE", name, "must be a time as HH:mm")
 		return 0
 	}
+
 	hours, _ := strconv.ParseInt(s[:2], 10, 64)
 	minutes, _ := strconv.ParseInt(s[3:], 10, 64)
 	return (hours*60 + minutes) * 60_000
 }
 
-// indicators of a report, at least one, each once.
+// indicators reads the indicators of a report: at least one, each once.
 func (p *params) indicators(of *report.Report) (all []*report.Indicator) {
 	const name = "customerFields"
 	names := p.names(name)
@@ -284,6 +300,7 @@ func (p *params) indicators(of *report.Report) (all []*report.Indicator) {
 	return all
 }
 
+// cut returns the beginning of what a caller wrote.
 func cut(s string) string {
 	if utf8.RuneCountInString(s) > 80 {
 		return string([]rune(s)[:80]) + "…"
@@ -291,13 +308,14 @@ func cut(s string) string {
 	return s
 }
 
-// names of a list: an array of texts, a text that holds one, or a text with commas.
-// nil: it is not given, or has none. How many there are is bounded by the body.
+// names reads a list: an array of texts, a text that holds such an array, or a text with
+// commas. It is nil when the list is not given or empty. The size of the body bounds it.
 func (p *params) names(name string) (all []string) {
 	_, v := p.given(name)
 	if v == nil {
 		return nil
 	}
+
 	var items []string
 	ok := true
 	switch {
@@ -314,6 +332,7 @@ func (p *params) names(name string) (all []string) {
 		p.refuse("PARAM_TYPE", name, "must be a list of strings")
 		return nil
 	}
+
 	seen := map[string]bool{}
 	for _, i := range items {
 		if i = strings.Trim(i, " \t\r\n"); i != "" && !seen[i] {
@@ -324,7 +343,7 @@ func (p *params) names(name string) (all []string) {
 	return all
 }
 
-// texts of a JSON array that has nothing else.
+// texts appends the texts of a JSON array; false when it holds anything else.
 func texts(raw event.Value, into *[]string) bool {
 	var items []*string
 	if json.Unmarshal(raw, &items) != nil {
@@ -339,7 +358,7 @@ func texts(raw event.Value, into *[]string) bool {
 	return true
 }
 
-// reportData is the data of an answer. Rows are objects whose members come in the
+// reportData is the data of an answer. Its rows are objects whose members come in the
 // order of the document's examples.
 type reportData struct {
 	Metric   []json.RawMessage `json:"metric"`
@@ -349,8 +368,11 @@ type reportData struct {
 	PageSize int64             `json:"pageSize"`
 }
 
+// show returns the data of an answer.
 func (k *reportKind) show(q *reportQuery, t *report.Table) reportData {
-	d := reportData{Metric: make([]json.RawMessage, len(t.Rows)), Total: t.Total, CurrPage: q.currPage, PageSize: q.pageSize}
+	d := reportData{
+		Metric: make([]json.RawMessage, len(t.Rows)), Total: t.Total, CurrPage: q.currPage, PageSize: q.pageSize,
+	}
 	for i := range t.Rows {
 		r := &t.Rows[i]
 		var row object
@@ -375,6 +397,7 @@ func (k *reportKind) show(q *reportQuery, t *report.Table) reportData {
 		}
 		d.Metric[i] = row.figures(q.Indicators, r.Figures)
 	}
+
 	var amount object
 	d.Amount = amount.figures(q.Indicators, t.Amount)
 	return d
@@ -383,16 +406,22 @@ func (k *reportKind) show(q *reportQuery, t *report.Table) reportData {
 // object is a JSON object that is being written.
 type object []byte
 
+// member appends a member. Its name needs no escapes.
 func (o *object) member(name string, value []byte) {
 	start := byte(',')
 	if len(*o) == 0 {
 		start = '{'
 	}
-	*o = append(append(append(append(append(*o, start, '"'), name...), '"'), ':'), value...)
+	*o = append(*o, start, '"')
+	*o = append(*o, name...)
+	*o = append(*o, '"', ':')
+	*o = append(*o, value...)
 }
 
+// text appends a member that is a text.
 func (o *object) text(name, value string) { o.member(name, appendText(nil, value)) }
 
+// figures appends the figures of the indicators and ends the object.
 func (o *object) figures(of []*report.Indicator, figures []string) json.RawMessage {
 	for i, ind := range of {
 		o.member(ind.Name, []byte(figures[i]))

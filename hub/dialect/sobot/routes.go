@@ -12,11 +12,12 @@ import (
 	"github.com/hookline/hookline/hub/dialect"
 )
 
-// prefixes of the reports' paths: that of the document (Telemarketing), and that
-// of its twin for Call Center V6, which asks and answers the same.
+// prefixes are what the paths of the reports begin with: that of the document
+// (Telemarketing), and that of its twin for Call Center V6, which is the same but for
+// the prefix.
 var prefixes = []string{"/callservice/tm/tm-reports", "/callservice/v6/cc-reports"}
 
-// handler answers a caller that may query.
+// handler answers a caller who may query.
 type handler func(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) error
 
 // moment is who asks a query about one moment, which moment that is, and the time
@@ -28,8 +29,8 @@ type moment struct {
 	zone *time.Location
 }
 
-// momentHandler answers a caller that asks about a moment. ctx ends when the query
-// has taken too long.
+// momentHandler answers a caller who asks about a moment. ctx ends when the query has
+// taken too long.
 type momentHandler func(ctx context.Context, w http.ResponseWriter, r *http.Request, at moment) error
 
 // at reads what all queries about a moment begin with.
@@ -68,6 +69,7 @@ func (a *API) Routes() (routes []dialect.Route) {
 			routes = append(routes, dialect.Route{Method: rt.method, Path: p + rt.path, Handle: a.guard(rt.handle)})
 		}
 	}
+
 	return append(routes,
 		dialect.Route{Method: "GET", Path: metricsPath, Handle: forPages(a.guard(a.at(a.getMetrics)))},
 		dialect.Route{Method: "OPTIONS", Path: metricsPath, Handle: forPages(preflight)},
@@ -76,7 +78,7 @@ func (a *API) Routes() (routes []dialect.Route) {
 		dialect.Route{Method: "GET", Path: recordingPath, Handle: a.guard(a.getRecording)},
 		dialect.Route{Method: "HEAD", Path: recordingPath, Handle: a.guard(a.getRecording)},
 
-		// What stands in the request signs it: no other credential is asked for.
+		// The request holds its own sign: no other credential is asked for.
 		dialect.Route{Method: "POST", Path: "/tokens/company", Handle: a.companyToken},
 		dialect.Route{Method: "POST", Path: "/tokens/agent", Handle: a.agentToken},
 		dialect.Route{Method: "GET", Path: "/api/get_token", Handle: a.oldToken},
@@ -88,9 +90,11 @@ func (a *API) Owns(path string) bool {
 	return strings.HasPrefix(path, "/callservice/") || strings.HasPrefix(path, "/tokens/") || path == "/api/get_token"
 }
 
-// guard lets those through who may query, and answers what the handler refuses.
+// guard lets callers through who may query, and answers with the error of the handler.
 func (a *API) guard(h handler) httprouter.Handle { return a.answer(a.caller, h) }
 
+// answer lets callers through whom caller finds, and answers with the error of the
+// handler.
 func (a *API) answer(caller func(*http.Request) (access.Caller, error), h handler) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
 		c, err := caller(r)
@@ -103,9 +107,9 @@ func (a *API) answer(caller func(*http.Request) (access.Caller, error), h handle
 	}
 }
 
-// forPages lets pages of any origin read the answer: customers' own pages show
-// the boards. A page sends its credential by itself, never a cookie, so it learns
-// nothing that whoever has the credential could not.
+// forPages lets pages of any origin read the answer: customers show the boards in pages
+// of their own. A page sends its credential itself, never a cookie, so that it learns
+// no more than anybody else who has the credential.
 func forPages(h httprouter.Handle) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -117,7 +121,8 @@ func forPages(h httprouter.Handle) httprouter.Handle {
 // preflight answers a browser that asks whether a page may send these headers.
 func preflight(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) {
 	w.Header().Set("Access-Control-Allow-Methods", "GET, OPTIONS")
-	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Token, Idempotency-Key, Timezoneid, Last-Event-ID, Content-Type, Cache-Control, X-Request-Id, "+dialect.NowHeader)
+	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Token, Idempotency-Key, Timezoneid, "+
+		"Last-Event-ID, Content-Type, Cache-Control, X-Request-Id, "+dialect.NowHeader)
 	w.Header().Set("Access-Control-Max-Age", "600")
 	w.Header().Set("Allow", "GET, OPTIONS")
 	w.WriteHeader(http.StatusNoContent)

@@ -14,11 +14,11 @@ import (
 	"github.com/hookline/hookline/hub/fair"
 )
 
-// maxAgent is the most bytes of an agent's id in a token.
+// maxAgent is how many bytes an agent's id in a token may have.
 const maxAgent = 128
 
-// grant is the answer to a request for a token. The vendor's pages show the
-// names with underscores (older) and without (newer): both are there.
+// grant is the answer to a request for a token. The vendor's older pages show its
+// names with underscores and the newer ones without: it has both.
 type grant struct {
 	ResponseType string `json:"response_type"`
 	AccessToken  string `json:"access_token"`
@@ -29,16 +29,17 @@ type grant struct {
 	Domain       string `json:"domain"`
 }
 
-// companyToken is POST /tokens/company.
+// companyToken answers POST /tokens/company.
 func (a *API) companyToken(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
 	a.grant(w, r, access.CompanyToken)
 }
 
-// agentToken is POST /tokens/agent.
+// agentToken answers POST /tokens/agent.
 func (a *API) agentToken(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
 	a.grant(w, r, access.AgentToken)
 }
 
+// grant answers with a token of a kind.
 func (a *API) grant(w http.ResponseWriter, r *http.Request, kind access.TokenKind) {
 	text, err := a.makeToken(w, r, kind)
 	if err != nil {
@@ -51,6 +52,7 @@ func (a *API) grant(w http.ResponseWriter, r *http.Request, kind access.TokenKin
 	}
 }
 
+// makeToken reads a signed request and returns the token that it gets.
 func (a *API) makeToken(w http.ResponseWriter, r *http.Request, kind access.TokenKind) (string, error) {
 	p, err := readBodyUpTo(w, r, fair.StrangerBody) // who asks stands in it
 	if err != nil {
@@ -60,11 +62,14 @@ func (a *API) makeToken(w http.ResponseWriter, r *http.Request, kind access.Toke
 	if responseType != "" && responseType != "token" {
 		p.refuse("PARAM_VALUE", "responseType", "must be token")
 	}
-	appID, currentTime, sign := p.needed("appId"), p.needed("currentTime"), p.needed("sign")
+	appID := p.needed("appId")
+	currentTime := p.needed("currentTime")
+	sign := p.needed("sign")
 	ms, ok := digits(currentTime)
 	if !ok || ms > lastInstant {
 		p.refuse("PARAM_TYPE", "currentTime", "must be a time in Unix milliseconds")
 	}
+
 	var agentUUID, agentID string
 	if kind == access.AgentToken {
 		agentUUID = p.text("agentId")
@@ -84,6 +89,7 @@ func (a *API) makeToken(w http.ResponseWriter, r *http.Request, kind access.Toke
 	if p.err != nil {
 		return "", p.err
 	}
+
 	app, err := a.Tokens.Redeem(r.Context(), appID, appID+currentTime+responseType, time.UnixMilli(ms), sign)
 	if err != nil {
 		return "", a.refused(w, r, err, "currentTime")
@@ -91,7 +97,7 @@ func (a *API) makeToken(w http.ResponseWriter, r *http.Request, kind access.Toke
 	return a.Tokens.Issue(app, kind, agentUUID, agentID)
 }
 
-// needed is a required text, or an integer that stands for its digits.
+// needed reads a required text, or an integer that stands for its digits.
 func (p *params) needed(name string) string {
 	if _, v := p.given(name); !p.required(name, v) {
 		return ""
@@ -99,8 +105,8 @@ func (p *params) needed(name string) string {
 	return p.text(name)
 }
 
-// digits reads a whole number that is nothing but digits: what is signed is its
-// text, so that there must be one way to write it.
+// digits reads a whole number that consists of digits only. Its text is signed, so
+// that there must be one way to write it.
 func digits(s string) (int64, bool) {
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
@@ -111,8 +117,8 @@ func digits(s string) (int64, bool) {
 	return n, err == nil
 }
 
-// refused says what an error of Redeem is to the client; clock is the parameter
-// that says when the request was signed.
+// refused returns what an error of Redeem is to the client. clock is the parameter that
+// holds the time at which the request was signed.
 func (a *API) refused(w http.ResponseWriter, r *http.Request, err error, clock string) error {
 	no := func(param, text string) error {
 		return &problem{http.StatusUnauthorized, "UNAUTHORIZED", param + ": " + text}
@@ -126,7 +132,8 @@ func (a *API) refused(w http.ResponseWriter, r *http.Request, err error, clock s
 		w.Header().Set("Retry-After", "60")
 		return &problem{http.StatusTooManyRequests, "TOO_MANY_REQUESTS", err.Error()}
 	case errors.Is(err, access.ErrCredential):
-		if err = a.Wrong(r); errors.Is(err, access.ErrCredential) { // not yet too many of them
+		err = a.Wrong(r)
+		if errors.Is(err, access.ErrCredential) { // not yet too many of them
 			return no("sign", "is wrong, or the app is unknown")
 		}
 	}
@@ -135,7 +142,7 @@ func (a *API) refused(w http.ResponseWriter, r *http.Request, err error, clock s
 
 // oldGrant is the answer to GET /api/get_token.
 type oldGrant struct {
-	Code    string `json:"ret_code"` // 000000, or our status with zeros before it
+	Code    string `json:"ret_code"` // 000000, or the HTTP status with zeros before it
 	Message string `json:"ret_msg"`
 	Item    *struct {
 		Token     string `json:"token"`
@@ -143,17 +150,19 @@ type oldGrant struct {
 	} `json:"item,omitempty"`
 }
 
-// oldToken is GET /api/get_token, where clients of the vendor's V5 platform get
-// their token. What it answers when it gives none is in no public page; ours is
-// the HTTP status in ret_code.
+// oldToken answers GET /api/get_token, where clients of the vendor's V5 platform get
+// their token. No public page shows what it answers when it refuses; here ret_code is
+// the HTTP status.
 func (a *API) oldToken(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
 	text, err := a.makeOldToken(w, r)
 	var p *problem
 	if err != nil {
-		if p = a.problemOf(w, r, err); p == nil {
-			return // nobody is left to hear it
+		p = a.problemOf(w, r, err)
+		if p == nil {
+			return // the caller is gone
 		}
 	}
+
 	status, out := http.StatusOK, oldGrant{Code: "000000", Message: "success"}
 	if p != nil {
 		status, out = p.Status, oldGrant{Code: fmt.Sprintf("%06d", p.Status), Message: p.Text}
@@ -168,6 +177,7 @@ func (a *API) oldToken(w http.ResponseWriter, r *http.Request, _ httprouter.Para
 	}
 }
 
+// makeOldToken reads a signed request and returns the token that it gets.
 func (a *API) makeOldToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -185,7 +195,10 @@ func (a *API) makeOldToken(w http.ResponseWriter, r *http.Request) (string, erro
 		}
 		return ""
 	}
-	appID, created, sign := value("appid"), value("create_time"), value("sign")
+
+	appID := value("appid")
+	created := value("create_time")
+	sign := value("sign")
 	seconds, ok := digits(created)
 	if p.err == nil && (!ok || seconds > lastInstant/1000) {
 		p.refuse("PARAM_TYPE", "create_time", "must be a time in Unix seconds")
@@ -193,6 +206,7 @@ func (a *API) makeOldToken(w http.ResponseWriter, r *http.Request) (string, erro
 	if p.err != nil {
 		return "", p.err
 	}
+
 	app, err := a.Tokens.Redeem(r.Context(), appID, appID+created, time.Unix(seconds, 0), sign)
 	if err != nil {
 		return "", a.refused(w, r, err, "create_time")

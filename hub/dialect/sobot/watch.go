@@ -14,11 +14,12 @@ import (
 	"github.com/hookline/hookline/hub/stream"
 )
 
-// watchPath is S10.
+// watchPath is that of S10.
 const watchPath = "/callservice/v6/webmsg/monitoring/_watch/agents-metrics"
 
-// watchMetrics is S10, "Push Agent Indicator": a stream of server-sent events. The
-// first message is what S11 answers, the others are what has changed in it since.
+// watchMetrics answers S10, "Push Agent Indicator", with a stream of server-sent events.
+// The first message is what S11 answers, each other one what has changed since the one
+// before.
 func (a *API) watchMetrics(ctx context.Context, w http.ResponseWriter, r *http.Request, at moment) error {
 	c := at.Caller
 	q, err := readMetrics(r, c)
@@ -38,30 +39,34 @@ func (a *API) watchMetrics(ctx context.Context, w http.ResponseWriter, r *http.R
 		first = then
 	}
 
-	zone := r.Header.Get("timezoneid")
-	var board *live.Board // that the page is of
+	// Streams that ask for the same share one view, which keeps its page as long as the
+	// board stays the same. The zone is read each time: a tenant may set another one.
+	zoneID := r.Header.Get("timezoneid")
+	var board *live.Board
 	var page *metricsState
-	s, err := a.Watches.Open(live.View{
-		Tenant: c.Tenant, Key: q.name() + " " + zone, Delay: q.delay,
-		Show: func(ctx context.Context, now int64) (live.Page, error) {
-			loc, err := a.zoneOf(zone, c.Tenant) // that of the tenant may change
-			if err != nil {
-				return nil, err
-			}
-			is, err := a.Boards.At(ctx, c.Tenant, now, loc)
-			if err != nil {
-				return nil, err
-			}
-			if is != board {
-				board, page = is, q.show(&is.AgentBoard, c.CompanyID)
-			}
-			return page, nil
-		},
-	}, q.key, first)
+	show := func(ctx context.Context, now int64) (live.Page, error) {
+		zone, err := a.zoneOf(zoneID, c.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		current, err := a.Boards.At(ctx, c.Tenant, now, zone)
+		if err != nil {
+			return nil, err
+		}
+		if current != board {
+			board = current
+			page = q.show(&current.AgentBoard, c.CompanyID)
+		}
+		return page, nil
+	}
+	view := live.View{Tenant: c.Tenant, Key: q.name() + " " + zoneID, Delay: q.delay, Show: show}
+	s, err := a.Watches.Open(view, q.key, first)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+
+	// Until the full message is there, an error can still be answered as one.
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -71,18 +76,20 @@ func (a *API) watchMetrics(ctx context.Context, w http.ResponseWriter, r *http.R
 		}
 		out := stream.NewEvents(w, "text/event-stream;charset=utf-8")
 		defer out.Release()
-		out.Beat, out.Holds = a.Beat, func() bool { return a.Holds(c) }
+		out.Beat = a.Beat
+		out.Holds = func() bool { return a.Holds(c) }
 		if out.Send(full) == nil {
-			// However it ends: the client connects again, and is shown all of it.
+			// However it ends, the client connects again and is shown all of it.
 			_ = stream.Follow(r.Context(), out, s.C(), func(m []byte) ([]byte, error) { return m, nil })
 		}
 		return nil
 	}
 }
 
-// name tells queries apart that show different things.
-func (q *watched) name() string {
-	return fmt.Sprintf("%q %d %q %v %v %v %s %t %d %d", q.departments, q.agentType, q.agents, q.work, q.busy, q.login, q.sort, q.down, q.pageNum, q.pageSize)
+// name returns a text that differs for queries that show different things.
+func (q *metricsQuery) name() string {
+	return fmt.Sprintf("%q %d %q %v %v %v %s %t %d %d",
+		q.departments, q.agentType, q.agents, q.work, q.busy, q.login, q.sort, q.down, q.pageNum, q.pageSize)
 }
 
 // metricsState is what S10 and S11 show at a moment.
@@ -90,9 +97,10 @@ type metricsState struct {
 	company string
 	sum     summary
 	list    metricsList
-	at      int64 // of the full message, where a test set it; 0: when it is sent
+	at      int64 // the time of the full message when a test has set it, else 0
 }
 
+// full returns all of it, as of a time.
 func (p *metricsState) full(at int64) metricsPage {
 	return metricsPage{"EventAgentsMetricsWatch", p.company, at, p.sum, p.list}
 }
@@ -116,11 +124,12 @@ type metricsChange struct {
 	List         []change `json:"list"`
 }
 
-// change is one step of an increment, to be made after those before it. The
-// document knows "replace" alone: of one value, id being the agent's, or "" for
-// what is in no list. Rows that come to the page are added, those that leave it
-// are removed, those that move within it are both: Index is where an added row is
-// put, counted from 0.
+// change is one step of an increment, which is made after the steps before it.
+//
+// The document knows "replace" only. It is about one value; ID is the agent's, or "" for
+// what is in no list. A row that comes to the page is added, one that leaves it is
+// removed, and one that moves within it is removed and added. Index is where a row is
+// added, counted from 0.
 type change struct {
 	Op    string `json:"op"`
 	ID    string `json:"id"`
@@ -131,7 +140,7 @@ type change struct {
 
 const listPath = "agentsMetrics/list"
 
-// id of a row in increments.
+// id returns the id of a row in increments.
 func (r *agentMetrics) id() string {
 	if r.AgentUUID == "" {
 		return r.AgentID
@@ -142,10 +151,14 @@ func (r *agentMetrics) id() string {
 // Since implements live.Page.
 func (p *metricsState) Since(o live.Page, s live.Stamp) ([]byte, error) {
 	was := o.(*metricsState)
-	before, after := was.list.index(), p.list.index()
+	before := was.list.index()
+	after := p.list.index()
 	if before == nil || after == nil {
-		return p.Full(s) // an id that means two rows tells nothing
+		return p.Full(s) // an id that means two rows cannot say which of them changed
 	}
+
+	// First the rows that leave their place, so that those that come have an index in
+	// what is left.
 	var list []change
 	stay := was.list.stay(after)
 	for i := range was.list.List {
@@ -153,6 +166,7 @@ func (p *metricsState) Since(o live.Page, s live.Stamp) ([]byte, error) {
 			list = append(list, change{Op: "remove", ID: id, Path: listPath})
 		}
 	}
+
 	for i := range p.list.List {
 		row := &p.list.List[i]
 		if !stay[row.id()] {
@@ -163,6 +177,7 @@ func (p *metricsState) Since(o live.Page, s live.Stamp) ([]byte, error) {
 			list = append(list, change{Op: "replace", ID: row.id(), Path: listPath + "/" + f.name, Value: f.value})
 		}
 	}
+
 	if was.list.Total != p.list.Total {
 		list = append(list, change{Op: "replace", Path: "agentsMetrics/total", Value: p.list.Total})
 	}
@@ -175,7 +190,7 @@ func (p *metricsState) Since(o live.Page, s live.Stamp) ([]byte, error) {
 	return message(s, metricsChange{"EventAgentsMetricsChanged", p.company, s.At, list})
 }
 
-// message is a server-sent event.
+// message returns a server-sent event.
 func message(s live.Stamp, v any) ([]byte, error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -184,7 +199,7 @@ func message(s live.Stamp, v any) ([]byte, error) {
 	return fmt.Appendf(nil, "id: %d\ndata: %s\n\n", s.ID, raw), nil
 }
 
-// index is where each row is, by id; nil: some have the same.
+// index returns where each row is, by id; nil when two of them have the same id.
 func (l *metricsList) index() map[string]int {
 	at := make(map[string]int, len(l.List))
 	for i := range l.List {
@@ -196,42 +211,47 @@ func (l *metricsList) index() map[string]int {
 	return at
 }
 
-// stay are the rows, by id, that need not move to where after has them: as many as
-// can be, in ascending order of their new places.
+// stay returns the ids of rows that need not move to get to where after has them: a
+// longest chain of rows whose new places ascend. All other rows are taken out and put in
+// again, so that the longest chain makes the fewest changes.
 func (l *metricsList) stay(after map[string]int) map[string]bool {
-	goesOn := make([]int, len(l.List)) // the row before each in its chain; -1: none
-	var ends []int                     // by length: the row that ends the chain whose last place is the least
+	// previous is the row before each in its chain, -1 for the first of a chain. ends
+	// has, for each length, the row that ends the chain with the smallest last place.
+	previous := make([]int, len(l.List))
+	var ends []int
 	for i := range l.List {
 		to, there := after[l.List[i].id()]
 		if !there {
 			continue
 		}
 		n, _ := slices.BinarySearchFunc(ends, to, func(row, to int) int { return cmp.Compare(after[l.List[row].id()], to) })
-		goesOn[i] = -1
+		previous[i] = -1
 		if n > 0 {
-			goesOn[i] = ends[n-1]
+			previous[i] = ends[n-1]
 		}
 		if n == len(ends) {
 			ends = append(ends, i)
 		}
 		ends[n] = i
 	}
+
 	stay := make(map[string]bool, len(ends))
 	if len(ends) > 0 {
-		for i := ends[len(ends)-1]; i >= 0; i = goesOn[i] {
+		for i := ends[len(ends)-1]; i >= 0; i = previous[i] {
 			stay[l.List[i].id()] = true
 		}
 	}
 	return stay
 }
 
+// member is a member of a JSON object.
 type member struct {
 	name  string
 	value any
 }
 
-// differ gives the fields of a row or summary that are not as they were, with
-// their names in JSON.
+// differ returns the fields of a row or summary that are not as they were, with their
+// names in JSON.
 func differ[T comparable](was, is *T) []member {
 	if *was == *is {
 		return nil
@@ -239,8 +259,8 @@ func differ[T comparable](was, is *T) []member {
 	return differing(nil, reflect.ValueOf(was).Elem(), reflect.ValueOf(is).Elem())
 }
 
-// differing adds to all. An embedded field that one beside it hides is in the JSON
-// all the same, by another name.
+// differing appends to all the fields that are not as they were. Go hides a field of an
+// embedded struct behind one of the same name; in JSON both have names of their own.
 func differing(all []member, was, is reflect.Value) []member {
 	for i := range is.NumField() {
 		switch f := is.Type().Field(i); {
