@@ -254,7 +254,9 @@ func testChangesAreAudited(t *testing.T) {
 	change(func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
 		return s.FinishRotation(time.Now())
 	})
-	require.NoError(t, db.Pause(ctx, s.No, 0, subscriptions.ByGone))
+	current, err := db.FindSubscription(ctx, tenant.No, s.ID)
+	require.NoError(t, err)
+	require.NoError(t, db.Pause(ctx, s.No, current.Releases, subscriptions.ByGone))
 	require.NoError(t, db.DeleteSubscription(ctx, tenant.No, s.ID, 0, owner))
 
 	var got []string
