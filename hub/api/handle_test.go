@@ -23,6 +23,10 @@ func TestHandles(t *testing.T) {
 			_, ok := h.Read(orderKeyHandle, 7, other)
 			require.False(t, ok)
 		}
+		for cut := len(orderKeyHandle); cut < len(handle); cut++ {
+			_, ok := h.Read(orderKeyHandle, 7, handle[:cut])
+			require.False(t, ok, "%d of %d letters", cut, len(handle))
+		}
 	})
 	require.Len(t, h.Make(orderKeyHandle, 7, "visitor/+49151"), len(h.Make(orderKeyHandle, 7, "visitor/+491")), "it does not tell how long a number is")
 }
