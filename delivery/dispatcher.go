@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/hookline/hookline/hub/wake"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -117,12 +118,7 @@ func (d *Dispatcher) Rescan() {
 	d.lookSoon()
 }
 
-func (d *Dispatcher) lookSoon() {
-	select {
-	case d.look <- struct{}{}:
-	default:
-	}
-}
+func (d *Dispatcher) lookSoon() { wake.Up(d.look) }
 
 // reconcile wakes the lane of every subscription that has pending rows, in the
 // shards whose backlog nobody has read.

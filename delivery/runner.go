@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/wake"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -103,12 +104,7 @@ func (r *runner) recheck(pending int) {
 	r.signal()
 }
 
-func (r *runner) signal() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-}
+func (r *runner) signal() { wake.Up(r.wake) }
 
 // run works until the lane is stopped and nothing of it is out, until it has
 // been idle for long enough, or until its shard is lost.

@@ -22,7 +22,7 @@ const module = "github.com/hookline/hookline"
 // layers of the tree, lowest first. A package imports from lower layers only.
 var layers = [][]string{
 	{"hub/fair"},
-	{"hub/event", "hub/access", "hub/audit", "hub/problem", "hub/openapi", "hub/stream", "signing", "migrations", "docs/*", "hub/hubtest/pgserver", "hub/hubtest/rabbitserver", "hub/hubtest/sqlitetest"}, // they import nothing of ours
+	{"hub/event", "hub/access", "hub/audit", "hub/problem", "hub/openapi", "hub/stream", "hub/wake", "signing", "migrations", "docs/*", "hub/hubtest/pgserver", "hub/hubtest/rabbitserver", "hub/hubtest/sqlitetest"}, // they import nothing of ours
 	{"hub/record", "hub/hubtest/pgtest", "hub/hubtest/rabbittest"},
 	{"subscriptions", "hub/directory"},
 	{"delivery"},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/hub/fair"
+	"github.com/hookline/hookline/hub/wake"
 )
 
 // Page is what a view shows at one time.
@@ -186,7 +187,7 @@ func (w *Watches) Open(v View, key string, first Page) (*Stream, error) {
 	s.view.streams[s] = struct{}{}
 	s.view.joined = true
 	s.watch.streams++
-	signal(s.watch.wake)
+	wake.Up(s.watch.wake)
 	if key != "" && w.Opened != nil {
 		w.Opened(v.Tenant, key, s.opened)
 	}
@@ -215,7 +216,7 @@ func (w *Watches) watchOf(tenant int64) *tenantWatch {
 	}
 	w.tenants[tenant] = t
 	w.starts = append(w.starts, t)
-	signal(w.waker())
+	wake.Up(w.waker())
 	return t
 }
 
@@ -234,14 +235,6 @@ func (w *Watches) waker() chan struct{} {
 		w.wake = make(chan struct{}, 1)
 	}
 	return w.wake
-}
-
-// signal wakes who waits for a channel, without waiting.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }
 
 // C returns the messages. It is closed when the stream has ended.
@@ -277,7 +270,7 @@ func (s *Stream) end(why error) {
 	s.watch.streams--
 	if s.watch.streams == 0 {
 		delete(s.of.tenants, s.key.tenant)
-		signal(s.watch.wake) // its goroutine ends
+		wake.Up(s.watch.wake) // its goroutine ends
 	}
 	if s.of.keyed[s.key] == s {
 		delete(s.of.keyed, s.key)
@@ -291,7 +284,7 @@ func (w *Watches) Changed(tenant int64) {
 	defer w.mu.Unlock()
 	if t := w.tenants[tenant]; t != nil {
 		t.changed = true
-		signal(t.wake)
+		wake.Up(t.wake)
 	}
 }
 
@@ -301,7 +294,7 @@ func (w *Watches) ChangedAll() {
 	defer w.mu.Unlock()
 	for _, t := range w.tenants {
 		t.changed = true
-		signal(t.wake)
+		wake.Up(t.wake)
 	}
 }
 

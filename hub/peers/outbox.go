@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/hookline/hookline/hub/wake"
 )
 
 // outbox holds the news of one kind until it is published. News that comes while
@@ -24,7 +26,7 @@ func newOutbox[N any](empty func() N) *outbox[N] {
 // add lets f add to the news that waits, and wakes the publisher.
 func (o *outbox[N]) add(f func(news *N)) {
 	o.amend(f)
-	signal(o.wake)
+	wake.Up(o.wake)
 }
 
 // amend is add without waking the publisher: what f adds goes with the next news.
@@ -61,13 +63,5 @@ func (o *outbox[N]) run(ctx context.Context, pause time.Duration, publish func(N
 			return
 		case <-time.After(pause):
 		}
-	}
-}
-
-// signal puts a signal into a channel that holds one, unless it is there already.
-func signal(wake chan<- struct{}) {
-	select {
-	case wake <- struct{}{}:
-	default:
 	}
 }

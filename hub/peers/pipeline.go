@@ -20,6 +20,7 @@ import (
 
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/tail"
+	"github.com/hookline/hookline/hub/wake"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -138,7 +139,7 @@ func (p *Pipeline) Connect(lanes Lanes, remote Transport) {
 		}
 		p.nudgeLanes(payload)
 	})
-	p.handle(topicChanges, remote, func([]byte) { signal(p.changes) })
+	p.handle(topicChanges, remote, func([]byte) { wake.Up(p.changes) })
 }
 
 // Share lets the watchers of boards and the listeners to attempts of all
@@ -148,7 +149,7 @@ func (p *Pipeline) Share(watches *live.Watches, feed *tail.Feed) {
 	p.handle(topicBoards, p.remote, func(payload []byte) { readBoardNews(payload, watches) })
 	p.handle(topicTails, p.remote, func(payload []byte) { p.readTailNews(payload, feed) })
 	p.feed = feed
-	feed.Opened = func() { signal(p.listening) }
+	feed.Opened = func() { wake.Up(p.listening) }
 }
 
 // Changes returns the channel that gets a signal when another process changed

@@ -10,6 +10,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/hookline/hookline/hub/wake"
 )
 
 var (
@@ -203,12 +205,7 @@ func (s *subscriber) listen(conn *amqp.Connection) error {
 	return nil
 }
 
-func (s *subscriber) miss() {
-	select {
-	case s.missed <- struct{}{}:
-	default:
-	}
-}
+func (s *subscriber) miss() { wake.Up(s.missed) }
 
 // run hands out one message after the other, each once the one before was acknowledged.
 func (s *subscriber) run(m *Metrics) {
