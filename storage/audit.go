@@ -25,33 +25,31 @@ var _ api.AuditStore = (*DB)(nil)
 // itself is the hub as somebody who changes things.
 var itself = access.Caller{KeyID: "hub"}
 
-// act is the way in which anything changes that somebody may ask about later:
-// what fn does and its row in the audit log are committed together or not at
-// all. fn says what it did; nil: nothing, and there is no row. db.admin is for
-// what the hub does by itself all day long.
-func (db *DB) act(ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (*audit.Deed, error)) error {
-	return db.actThen(ctx, by, what, fn, nil)
-}
-
-// actThen is act, and calls then after the commit (adminThen).
-func (db *DB) actThen(ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (*audit.Deed, error), then func()) error {
-	return db.adminThen(ctx, what, func(tx *sqlx.Tx) error {
-		d, err := fn(tx)
-		if err != nil || d == nil {
+// act commits a change that somebody may ask about later: what fn does and its row in
+// the audit log are committed together or not at all. fn returns what it did; nil means
+// that it did nothing, so there is no row. Each of then is called after the commit, as
+// admin does. Only what the hub does by itself all day long calls admin directly.
+func (db *DB) act(
+	ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (*audit.Deed, error), then ...func(),
+) error {
+	return db.admin(ctx, what, func(tx *sqlx.Tx) error {
+		deed, err := fn(tx)
+		if err != nil || deed == nil {
 			return err
 		}
-		return db.writeAudit(context.WithoutCancel(ctx), tx, entry{by, *d, time.Now()})
-	}, func() {
-		if then != nil {
-			then()
-		}
-		if db.cfg.Acted != nil {
-			db.cfg.Acted()
-		}
-	})
+		return db.writeAudit(context.WithoutCancel(ctx), tx, entry{by, *deed, time.Now()})
+	}, append(then, db.acted)...)
 }
 
-// ChangeMark is another one after every change that is in the audit log.
+// acted makes other processes look at what has changed.
+func (db *DB) acted() {
+	if db.cfg.Acted != nil {
+		db.cfg.Acted()
+	}
+}
+
+// ChangeMark returns a mark that is a different one after every change that is in the audit
+// log.
 func (db *DB) ChangeMark(ctx context.Context) (string, error) {
 	var head []byte
 	if err := db.read.GetContext(ctx, &head, "SELECT value FROM meta WHERE name = 'audit_head'"); err != nil {
@@ -60,14 +58,15 @@ func (db *DB) ChangeMark(ctx context.Context) (string, error) {
 	return string(head), nil
 }
 
+// entry is what becomes a row of the audit log.
 type entry struct {
 	by   access.Caller
 	deed audit.Deed
 	at   time.Time
 }
 
-// writeAudit puts rows behind the log's head. It comes last in a transaction:
-// until that ends no other process may.
+// writeAudit writes rows behind the log's head. It comes last in a transaction, because no
+// other process can write rows until the transaction ends.
 func (db *DB) writeAudit(ctx context.Context, tx *sqlx.Tx, entries ...entry) error {
 	if err := db.in.Wait(ctx, tx, sqldb.TurnAudit); err != nil {
 		return err
@@ -76,11 +75,13 @@ func (db *DB) writeAudit(ctx context.Context, tx *sqlx.Tx, entries ...entry) err
 	if err != nil {
 		return err
 	}
+
 	key := db.auditKey()
 	for _, e := range entries {
 		r := audit.Row{
-			At: e.at.UnixMilli(), Tenant: e.deed.Tenant, Platform: e.deed.Tenant == 0 || e.by.Role == access.Platform,
-			Who: e.by.KeyID, Name: e.by.Name, IP: e.by.IP, Action: e.deed.Action, Object: e.deed.Object,
+			At: e.at.UnixMilli(), Tenant: e.deed.Tenant,
+			Platform: e.deed.Tenant == 0 || e.by.Role == access.Platform,
+			Who:      e.by.KeyID, Name: e.by.Name, IP: e.by.IP, Action: e.deed.Action, Object: e.deed.Object,
 		}
 		if r.Before, err = audit.JSON(e.deed.Before); err != nil {
 			return err
@@ -89,15 +90,17 @@ func (db *DB) writeAudit(ctx context.Context, tx *sqlx.Tx, entries ...entry) err
 			return err
 		}
 		head = head.Next(key, &r)
-		if _, err := tx.ExecContext(ctx, `INSERT INTO audit (seq, at, tenant, platform, who, name, ip, action, object, before, after, prev_hash, hash)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.Seq, r.At, r.Tenant, r.Platform, r.Who, r.Name, r.IP, r.Action, r.Object,
-			r.Before, r.After, r.Prev, r.Hash); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO audit
+			(seq, at, tenant, platform, who, name, ip, action, object, before, after, prev_hash, hash)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.Seq, r.At, r.Tenant, r.Platform, r.Who, r.Name, r.IP,
+			r.Action, r.Object, r.Before, r.After, r.Prev, r.Hash); err != nil {
 			return fmt.Errorf("write audit log: %w", err)
 		}
 	}
 	return setHead(ctx, tx, head, key)
 }
 
+// setHead writes the head of the audit log.
 func setHead(ctx context.Context, tx *sqlx.Tx, head audit.Head, key []byte) error {
 	if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('audit_head', ?)
 		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, head.Seal(key)); err != nil {
@@ -106,23 +109,25 @@ func setHead(ctx context.Context, tx *sqlx.Tx, head audit.Head, key []byte) erro
 	return nil
 }
 
-// auditHead is where the log goes on. Should somebody have tampered with the
-// head, the log goes on all the same, and the break stays to be seen.
+// auditHead returns where the log goes on. If somebody has tampered with the head, the log
+// goes on all the same, and the break stays visible.
 func (db *DB) auditHead(ctx context.Context, tx *sqlx.Tx) (audit.Head, error) {
 	head, err := readHead(ctx, tx, db.auditKey())
 	if !errors.Is(err, audit.ErrHead) {
 		return head, err
 	}
+
 	db.log.Error("audit log", "err", err)
 	var last struct{ Seq, At int64 }
-	if err := tx.GetContext(ctx, &last, "SELECT COALESCE(max(seq), 0) AS seq, COALESCE(max(at), 0) AS at FROM audit"); err != nil {
+	if err := tx.GetContext(ctx, &last,
+		"SELECT COALESCE(max(seq), 0) AS seq, COALESCE(max(at), 0) AS at FROM audit"); err != nil {
 		return head, fmt.Errorf("end of audit log: %w", err)
 	}
 	return audit.LostHead(max(last.Seq, 0), last.At), nil
 }
 
-// readHead gives audit.ErrHead also when there is none: it is made together
-// with the store.
+// readHead reads the head of the audit log. A store without a head gives audit.ErrHead too,
+// because the head is made together with the store.
 func readHead(ctx context.Context, q sqlx.QueryerContext, key []byte) (audit.Head, error) {
 	var b []byte
 	err := sqlx.GetContext(ctx, q, &b, "SELECT value FROM meta WHERE name = 'audit_head'")
@@ -134,21 +139,22 @@ func readHead(ctx context.Context, q sqlx.QueryerContext, key []byte) (audit.Hea
 
 func (db *DB) auditKey() []byte { return db.box.Subkey(signing.LabelAudit) }
 
-// notes gathers the rows of those who look at something, so that many readers
-// cost one commit and not one each.
+// notes gathers the rows of those who look at something, so that many readers cost one commit
+// and not one each.
 type notes struct {
 	mu   sync.Mutex
-	next *noteBatch    // gathers while the one before it is committed
-	turn chan struct{} // of one: a batch is being committed
+	next *noteBatch    // gathers while the batch before it is committed
+	turn chan struct{} // of capacity 1; full while a batch is being committed
 }
 
+// noteBatch is rows that are committed together.
 type noteBatch struct {
 	entries []entry
-	done    chan struct{} // closed when err is there
+	done    chan struct{} // closed when err is set
 	err     error
 }
 
-// maxNotes may wait for one commit; who comes later is told to come again.
+// maxNotes is how many rows may wait for one commit; further ones are refused.
 const maxNotes = 1000
 
 // Note implements api.AuditStore.
@@ -170,7 +176,8 @@ func (db *DB) Note(ctx context.Context, by access.Caller, d audit.Deed) error {
 		<-b.done
 		return b.err
 	}
-	// Who began a batch commits it, for all who joined until its turn came.
+
+	// Whoever began a batch commits it, for all who joined before its turn came.
 	w.turn <- struct{}{}
 	w.mu.Lock()
 	w.next = nil
@@ -186,7 +193,8 @@ func (db *DB) Note(ctx context.Context, by access.Caller, d audit.Deed) error {
 const auditColumns = "seq, at, tenant, platform, who, name, ip, action, object, before, after, prev_hash, hash"
 
 func scanAudit(rows *sqlx.Rows) (r audit.Row, err error) {
-	err = rows.Scan(&r.Seq, &r.At, &r.Tenant, &r.Platform, &r.Who, &r.Name, &r.IP, &r.Action, &r.Object, &r.Before, &r.After, &r.Prev, &r.Hash)
+	err = rows.Scan(&r.Seq, &r.At, &r.Tenant, &r.Platform, &r.Who, &r.Name, &r.IP, &r.Action, &r.Object,
+		&r.Before, &r.After, &r.Prev, &r.Hash)
 	return r, err
 }
 
@@ -207,7 +215,8 @@ func (snap snapshot) audit(ctx context.Context, f audit.Filter) (page []audit.Ro
 	if f.Before > 0 {
 		w.below = min(w.below, f.Before)
 	}
-	// One more than asked for says whether another page follows.
+
+	// One more than asked for shows whether another page follows.
 	seqs, err := w.step(ctx, snap.Q, snap.rows, f.Limit+1)
 	if err != nil {
 		return nil, 0, err
@@ -221,11 +230,13 @@ func (snap snapshot) audit(ctx context.Context, f audit.Filter) (page []audit.Ro
 	if len(seqs) == 0 {
 		return nil, next, nil
 	}
+
 	args := make([]any, len(seqs))
 	for i, s := range seqs {
 		args[i] = s
 	}
-	rows, err := snap.Q.QueryxContext(ctx, "SELECT "+auditColumns+" FROM audit WHERE seq IN ("+sqldb.Values("?", len(seqs))+") ORDER BY seq DESC", args...)
+	rows, err := snap.Q.QueryxContext(ctx, "SELECT "+auditColumns+" FROM audit WHERE seq IN ("+
+		sqldb.Values("?", len(seqs))+") ORDER BY seq DESC", args...)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -240,6 +251,7 @@ func (snap snapshot) audit(ctx context.Context, f audit.Filter) (page []audit.Ro
 	return page, next, rows.Err()
 }
 
+// auditWalk chooses the index for a filter: by tenant, or that of the platform's rows.
 func auditWalk(f audit.Filter) walk {
 	w := walk{table: "audit INDEXED BY audit_tenant", where: "tenant = ?", args: []any{f.Tenant}}
 	if f.Tenant == 0 {
@@ -256,7 +268,8 @@ func auditWalk(f audit.Filter) walk {
 	return w
 }
 
-// auditRange is the range [low, below) of rows written at from <= t < to, Unix ms; 0 is open.
+// auditRange returns the range [low, below) of rows written at from <= t < to, Unix ms; 0
+// means open.
 func (snap snapshot) auditRange(ctx context.Context, from, to int64) (low, below int64, err error) {
 	low, below = 1, math.MaxInt64
 	if from > 0 {
@@ -272,31 +285,33 @@ func (snap snapshot) auditRange(ctx context.Context, from, to int64) (low, below
 	return low, below, nil
 }
 
-// auditAt finds by bisection the first row written at or after ms: times never
-// fall while numbers grow.
+// auditAt finds by bisection the first row written at or after ms. Times never fall while
+// numbers grow.
 func (snap snapshot) auditAt(ctx context.Context, ms int64) (int64, error) {
-	var lo, hi int64
-	if err := snap.Q.QueryRowxContext(ctx, "SELECT COALESCE(min(seq), 0), COALESCE(max(seq) + 1, 0) FROM audit").Scan(&lo, &hi); err != nil {
+	var low, high int64
+	row := snap.Q.QueryRowxContext(ctx, "SELECT COALESCE(min(seq), 0), COALESCE(max(seq) + 1, 0) FROM audit")
+	if err := row.Scan(&low, &high); err != nil {
 		return 0, fmt.Errorf("range of audit log: %w", err)
 	}
-	for lo < hi {
-		mid := lo + (hi-lo)/2
+	for low < high {
+		middle := low + (high-low)/2
 		var seq, at int64
-		if err := snap.Q.QueryRowxContext(ctx, "SELECT seq, at FROM audit WHERE seq >= ? ORDER BY seq LIMIT 1", mid).Scan(&seq, &at); err != nil {
+		row := snap.Q.QueryRowxContext(ctx, "SELECT seq, at FROM audit WHERE seq >= ? ORDER BY seq LIMIT 1", middle)
+		if err := row.Scan(&seq, &at); err != nil {
 			return 0, fmt.Errorf("audit row at %d: %w", ms, err)
 		}
 		if at >= ms {
-			hi = mid
+			high = middle
 		} else {
-			lo = seq + 1
+			low = seq + 1
 		}
 	}
-	return lo, nil
+	return low, nil
 }
 
-// VerifyAudit checks the audit log of the store in a folder, also one that is
-// being served, and says how many rows it has. *audit.Broken names the first
-// row that is not as it was written; audit.ErrHead.
+// VerifyAudit checks the audit log of the store in a folder, even while it is being served,
+// and returns how many rows it has. The error is an *audit.Broken that names the first row
+// that is not as it was written, or audit.ErrHead if the head is not.
 func VerifyAudit(ctx context.Context, dir string, box *signing.Box) (rows int64, err error) {
 	read, err := openReader(dir)
 	if err != nil {
@@ -306,8 +321,9 @@ func VerifyAudit(ctx context.Context, dir string, box *signing.Box) (rows int64,
 	if err := checkKey(ctx, read, box); err != nil {
 		return 0, err
 	}
+
+	// First the head: rows that are written behind it during the check do not matter.
 	key := box.Subkey(signing.LabelAudit)
-	// First the head: what comes behind it while we read is not looked at.
 	tx, err := read.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return 0, fmt.Errorf("read audit log: %w", err)
@@ -324,6 +340,7 @@ func VerifyAudit(ctx context.Context, dir string, box *signing.Box) (rows int64,
 	if err := tx.Rollback(); err != nil {
 		return 0, fmt.Errorf("read audit log: %w", err)
 	}
+
 	chain := audit.Chain{Key: key}
 	if err := eachAudit(ctx, read, last, chain.Check); err != nil {
 		return 0, err
@@ -334,21 +351,22 @@ func VerifyAudit(ctx context.Context, dir string, box *signing.Box) (rows int64,
 	return head.Seq, chain.End(head)
 }
 
-// eachAudit reads the rows up to one in their order, some at a time, so that no
-// long transaction keeps the log of a serving hub from being checkpointed.
+// eachAudit reads the rows up to one in their order, some at a time, so that no long
+// transaction keeps the write-ahead log of a serving hub from being checkpointed.
 func eachAudit(ctx context.Context, read *sqlx.DB, last int64, fn func(*audit.Row) error) error {
 	const some = 5000
 	for after := int64(math.MinInt64); after < last; {
 		n := 0
 		err := func() error {
-			rows, err := read.QueryxContext(ctx, "SELECT "+auditColumns+" FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", after, last, some)
+			rows, err := read.QueryxContext(ctx,
+				"SELECT "+auditColumns+" FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", after, last, some)
 			if err != nil {
 				return fmt.Errorf("read audit log: %w", err)
 			}
 			defer rows.Close()
 			for ; rows.Next(); n++ {
 				r, err := scanAudit(rows)
-				if err != nil { // no row that we wrote
+				if err != nil { // the hub never wrote such a row
 					return &audit.Broken{Seq: r.Seq, Reason: "was changed: " + err.Error()}
 				}
 				if err := fn(&r); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// heads are the highest version of a subscription and the highest mark of a
-// standstill that somebody committed.
+// heads are the highest version of a subscription, and the highest mark of a standstill, that
+// anybody committed.
 type heads struct {
 	Version int64 `db:"version"`
 	Mark    int64 `db:"mark"`
@@ -21,19 +21,19 @@ type heads struct {
 
 const readHeads = "SELECT (SELECT COALESCE(max(version), 0) FROM subscription_versions) AS version, mark FROM standstill_head"
 
-// indexVersion says up to which version and mark the matching index knows all
+// indexVersion is the version and the mark up to which the matching index has all
 // subscriptions. (Index.Version is the highest that it has seen.)
 type indexVersion struct {
-	mu            sync.Mutex // of those who load what is missing
+	mu            sync.Mutex // held by whoever loads what is missing
 	version, mark atomic.Int64
 }
 
 func (v *indexVersion) get() heads { return heads{v.version.Load(), v.mark.Load()} }
 
-// knows reports whether nothing up to there is missing.
-func (v *indexVersion) knows(h heads) bool {
-	known := v.get()
-	return known.Version >= h.Version && known.Mark >= h.Mark
+// has reports whether the index has everything up to these heads.
+func (v *indexVersion) has(h heads) bool {
+	indexed := v.get()
+	return indexed.Version >= h.Version && indexed.Mark >= h.Mark
 }
 
 func (v *indexVersion) set(to heads) {
@@ -41,7 +41,7 @@ func (v *indexVersion) set(to heads) {
 	raise(&v.mark, to.Mark)
 }
 
-// raise n to a value, unless it is higher already.
+// raise sets n to a value, unless n is higher already.
 func raise(n *atomic.Int64, to int64) {
 	for {
 		at := n.Load()
@@ -51,18 +51,35 @@ func raise(n *atomic.Int64, to int64) {
 	}
 }
 
-// catchUp loads what other processes changed of the subscriptions, unless the
-// index knows them up to there already.
-func (db *DB) catchUp(ctx context.Context, upTo heads) error {
-	if db.known.knows(upTo) {
+// CatchUp loads into the index what other processes changed of the subscriptions.
+// Matching needs no call: each transaction that accepts events catches up by itself.
+func (db *DB) CatchUp(ctx context.Context) error { return db.catchUp(ctx, db.read) }
+
+// catchUp loads into the index what q sees of the subscriptions. On SQLite nobody else
+// changes them.
+func (db *DB) catchUp(ctx context.Context, q sqlx.QueryerContext) error {
+	if db.in == sqldb.SQLite {
 		return nil
 	}
-	db.known.mu.Lock()
-	defer db.known.mu.Unlock()
-	if db.known.knows(upTo) { // somebody else did it meanwhile
+	var head heads
+	if err := sqlx.GetContext(ctx, q, &head, readHeads); err != nil {
+		return fmt.Errorf("version of subscriptions: %w", err)
+	}
+	return db.loadChanged(ctx, head)
+}
+
+// loadChanged loads into the index what changed of the subscriptions, unless it has everything
+// up to there already.
+func (db *DB) loadChanged(ctx context.Context, upTo heads) error {
+	if db.indexed.has(upTo) {
 		return nil
 	}
-	known := db.known.get()
+	db.indexed.mu.Lock()
+	defer db.indexed.mu.Unlock()
+	if db.indexed.has(upTo) { // another goroutine has just done it
+		return nil
+	}
+	indexed := db.indexed.get()
 
 	ctx, cancel := context.WithTimeout(ctx, sqldb.WriterWait)
 	defer cancel()
@@ -73,8 +90,9 @@ func (db *DB) catchUp(ctx context.Context, upTo heads) error {
 			return err
 		}
 		var rows []subscriptionRow
-		if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE s.version > ? OR s.still_mark > ?",
-			known.Version, known.Mark); err != nil {
+		if err := sqlx.SelectContext(ctx, snap.Q, &rows,
+			"SELECT "+subscriptionColumns+subscriptionTables+"WHERE s.version > ? OR s.still_mark > ?",
+			indexed.Version, indexed.Mark); err != nil {
 			return err
 		}
 		for i := range rows {
@@ -89,30 +107,15 @@ func (db *DB) catchUp(ctx context.Context, upTo heads) error {
 		return err
 	}
 
+	// The index first: lanes look at it when they are told of a change.
 	for _, s := range changed {
 		db.index.Put(s)
 	}
-	db.known.set(head)
+	db.indexed.set(head)
 	for _, s := range changed {
-		if s.Version > known.Version {
-			db.tellLane(s.No)
+		if s.Version > indexed.Version {
+			db.nudgeLane(s.No)
 		}
 	}
 	return nil
-}
-
-// CatchUp loads what other processes changed of the subscriptions. Matching
-// needs no call: each transaction that accepts events sees to it.
-func (db *DB) CatchUp(ctx context.Context) error { return db.catchUpTo(ctx, db.read) }
-
-// catchUpTo is catchUp to what q sees.
-func (db *DB) catchUpTo(ctx context.Context, q sqlx.QueryerContext) error {
-	if db.in == sqldb.SQLite { // whoever changes them is here
-		return nil
-	}
-	var head heads
-	if err := sqlx.GetContext(ctx, q, &head, readHeads); err != nil {
-		return fmt.Errorf("version of subscriptions: %w", err)
-	}
-	return db.catchUp(ctx, head)
 }

@@ -90,23 +90,23 @@ type Rows struct{ Sub, From int64 }
 
 // DB is the store.
 type DB struct {
-	cfg   Config
-	in    sqldb.Dialect
-	lock  *os.File // SQLite's folder
-	pool  *sqlx.DB // of the connections that write; SQLite: one, which the writer holds
-	read  *sqlx.DB
-	lease *sqlx.DB // of one connection, for shards; SQLite: nil
-	index *subscriptions.Index
-	known indexVersion
+	cfg     Config
+	in      sqldb.Dialect
+	lock    *os.File // SQLite's folder
+	pool    *sqlx.DB // of the connections that write; SQLite: one, which the writer holds
+	read    *sqlx.DB
+	lease   *sqlx.DB // of one connection, for shards; SQLite: nil
+	index   *subscriptions.Index
+	indexed indexVersion
 
 	firstSeq atomic.Int64 // number from which on there are partitions for days
 
-	box   *signing.Box
-	cache *cache
-	w     *writer
-	notes notes
-	dir   directories
-	log   *slog.Logger
+	box    *signing.Box
+	cache  *cache
+	writer *writer
+	notes  notes
+	dir    directories
+	log    *slog.Logger
 
 	jobs chan struct{} // of one: a job waits for RunJobs
 }
@@ -229,7 +229,7 @@ func (db *DB) load(ctx context.Context) (err error) {
 	if err := db.checkMasterKey(ctx); err != nil {
 		return err
 	}
-	if db.w, err = newWriter(ctx, db); err != nil {
+	if db.writer, err = newWriter(ctx, db); err != nil {
 		return err
 	}
 	if err := db.LoadSubscriptions(ctx); err != nil {
@@ -239,16 +239,16 @@ func (db *DB) load(ctx context.Context) (err error) {
 		return err
 	}
 	db.index.Departments = db.dir.book.Departments
-	if err := db.w.load(ctx); err != nil {
+	if err := db.writer.load(ctx); err != nil {
 		return err
 	}
-	db.w.start()
+	db.writer.start()
 	return nil
 }
 
 // Close commits what waits, then closes the database and frees the folder.
 func (db *DB) Close() error {
-	db.w.stop()
+	db.writer.stop()
 	return db.closeFiles()
 }
 
@@ -260,8 +260,8 @@ func (db *DB) closeFiles() error {
 	if db.lease != nil {
 		errs = append(errs, db.lease.Close())
 	}
-	if db.w != nil {
-		errs = append(errs, db.w.close())
+	if db.writer != nil {
+		errs = append(errs, db.writer.close())
 	}
 	if db.pool != nil {
 		errs = append(errs, db.pool.Close())
@@ -282,7 +282,7 @@ const awayFor = 5 * time.Second
 // Ping asks the database whether it answers, and whether it took the last
 // commit.
 func (db *DB) Ping(ctx context.Context) error {
-	if at := db.w.away.Load(); at > 0 && time.Since(time.UnixMilli(at)) < awayFor {
+	if at := db.writer.away.Load(); at > 0 && time.Since(time.UnixMilli(at)) < awayFor {
 		return errors.New("the last commit was refused, as for want of space")
 	}
 	var one int

@@ -134,9 +134,9 @@ func (snap snapshot) addStats(ctx context.Context, sums map[groupKey]*search.Sta
 
 // FindHealth implements search.Figures.
 func (db *DB) FindHealth(ctx context.Context, sub int64, now time.Time) (*search.Health, error) {
-	db.w.pending.mu.Lock()
-	h := &search.Health{Backlog: db.w.pending.bySub[sub]}
-	db.w.pending.mu.Unlock()
+	db.writer.pending.mu.Lock()
+	h := &search.Health{Backlog: db.writer.pending.bySub[sub]}
+	db.writer.pending.mu.Unlock()
 	return h, db.snapshot(ctx, "find health", func(snap snapshot) error { return snap.health(ctx, sub, now, h) })
 }
 

@@ -87,8 +87,8 @@ func (h *history) acceptSome() {
 // writer, so that is who is asked.
 func (h *history) now(later int64) (at int64) {
 	require.NoError(h.t, h.admin(h.t.Context(), "let time pass", func(*sqlx.Tx) error {
-		h.w.last.At += later
-		at = h.w.last.At
+		h.writer.last.At += later
+		at = h.writer.last.At
 		return nil
 	}))
 	return at
@@ -423,7 +423,7 @@ func testFiguresPlans(t *testing.T) {
 	e := &storetest.Explainer{DB: db.read, In: db.in, T: t, Seen: map[string]bool{}, Sorts: true}
 	snap := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: e}, rows: 10}
 	for _, by := range []search.Grouping{search.ByNone, search.BySubscription, search.ByClass} {
-		require.NoError(t, snap.addStats(ctx, nil, search.StatsFilter{Tenant: 1, By: by, Limit: 10}, span{low: 1, below: 2, unit: 60}))
+		require.NoError(t, snap.addStats(ctx, nil, search.StatsFilter{Tenant: 1, By: by, Limit: 10}, zoneSpan{low: 1, below: 2, unit: 60}))
 	}
 	require.NoError(t, snap.health(ctx, s.No, time.Now(), new(search.Health)))
 	require.Len(t, e.Seen, 7)

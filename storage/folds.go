@@ -35,7 +35,7 @@ func (s foldStore) LastEvents() map[int64]int64 { return s.db.cache.lasts() }
 
 // Busy implements folds.Store.
 func (s foldStore) Busy() bool {
-	w := s.db.w
+	w := s.db.writer
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.accepts)+len(w.outcomes) > 0

@@ -12,22 +12,24 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/wake"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // jobDelete ends what is pending of a deleted subscription.
 const jobDelete = "delete"
 
-// jobChunk is how many rows a job changes in one transaction, so that accepts
-// and outcomes get their turn in between.
+// jobChunk is how many rows a job changes in one transaction, so that accepts and outcomes
+// get their turn in between.
 const jobChunk = 1000
 
-// jobRetry is the pause after a job failed, e.g. for want of space.
+// jobRetry is the pause after a job failed, e.g. because the disk is full.
 const jobRetry = 5 * time.Second
 
 // jobLook is how often a process looks for jobs that another left unfinished.
 const jobLook = 10 * time.Second
 
+// job is a large change that is carried out after the request that asked for it.
 type job struct {
 	ID     string `db:"id"`
 	Tenant int64  `db:"tenant"`
@@ -35,6 +37,7 @@ type job struct {
 	Filter []byte `db:"filter"`
 }
 
+// deleteJob is what a job of kind jobDelete has to know.
 type deleteJob struct {
 	Sub int64 `json:"sub"`
 }
@@ -56,17 +59,12 @@ func addJob(ctx context.Context, tx *sqlx.Tx, tenant int64, kind string, filter 
 	return nil
 }
 
-// wakeJobs tells RunJobs that there is one; if it is at work already, it looks again.
-func (db *DB) wakeJobs() {
-	select {
-	case db.jobs <- struct{}{}:
-	default:
-	}
-}
+// wakeJobs tells RunJobs that there is a job. If it is at work already, it looks again.
+func (db *DB) wakeJobs() { wake.Up(db.jobs) }
 
-// RunJobs carries out the large changes that wait, one after the other and in
-// chunks, until ctx ends. What is not finished then goes on at the next start,
-// or on another process. A chunk of a job is one process's at a time.
+// RunJobs carries out the large changes that wait, one after the other and in chunks, until
+// ctx ends. What is not finished then goes on at the next start, or on another process. Only
+// one process works on a chunk at a time.
 func (db *DB) RunJobs(ctx context.Context) error {
 	var look <-chan time.Time
 	if db.Shared() {
@@ -92,7 +90,8 @@ func (db *DB) RunJobs(ctx context.Context) error {
 
 func (db *DB) runWaiting(ctx context.Context) error {
 	var waiting []job
-	if err := db.read.SelectContext(ctx, &waiting, "SELECT id, tenant, kind, filter FROM jobs WHERE kind = ? AND state = 'waiting' ORDER BY id", jobDelete); err != nil {
+	if err := db.read.SelectContext(ctx, &waiting,
+		"SELECT id, tenant, kind, filter FROM jobs WHERE kind = ? AND state = 'waiting' ORDER BY id", jobDelete); err != nil {
 		return fmt.Errorf("find jobs: %w", err)
 	}
 	for _, j := range waiting {
@@ -105,26 +104,30 @@ func (db *DB) runWaiting(ctx context.Context) error {
 
 // runDelete cancels the pending runs of a deleted subscription.
 func (db *DB) runDelete(ctx context.Context, j job) error {
-	var of deleteJob
-	if err := json.Unmarshal(j.Filter, &of); err != nil {
+	var filter deleteJob
+	if err := json.Unmarshal(j.Filter, &filter); err != nil {
 		return err
 	}
-	// From here on no event matches it, also if this runs before the one who
-	// deleted it took it out.
-	db.index.Remove(of.Sub)
+	sub := filter.Sub
+
+	// From here on no event matches the subscription, even if this runs before the index
+	// has its deletion.
+	db.index.Remove(sub)
 	for {
 		ended := 0
-		if err := db.adminThen(ctx, "cancel deliveries", func(tx *sqlx.Tx) (err error) {
+		if err := db.admin(ctx, "cancel deliveries", func(tx *sqlx.Tx) (err error) {
 			ended = 0
 			if mine, err := db.lockJob(ctx, tx, j.ID); err != nil || !mine {
 				return err
 			}
-			if ended, err = cancelPending(ctx, db.in, tx, of.Sub, time.Now().UnixMilli()); err != nil || ended == jobChunk {
+			ended, err = cancelPending(ctx, db.in, tx, sub, time.Now().UnixMilli())
+			if err != nil || ended == jobChunk {
 				return err
 			}
-			_, err = tx.ExecContext(ctx, "UPDATE jobs SET state = 'done', updated_at = ? WHERE id = ?", time.Now().UnixMilli(), j.ID)
+			_, err = tx.ExecContext(ctx, "UPDATE jobs SET state = 'done', updated_at = ? WHERE id = ?",
+				time.Now().UnixMilli(), j.ID)
 			return err
-		}, func() { db.w.pending.Change(of.Sub, j.Tenant, -ended) }); err != nil {
+		}, func() { db.writer.pending.Change(sub, j.Tenant, -ended) }); err != nil {
 			return err
 		}
 		if ended < jobChunk {
@@ -133,20 +136,21 @@ func (db *DB) runDelete(ctx context.Context, j job) error {
 	}
 }
 
-// lockJob keeps other processes from a job until tx ends; false: one of them is
-// at it, or it is done.
+// lockJob keeps other processes from a job until tx ends. It returns false if one of them
+// works on it, or it is done.
 func (db *DB) lockJob(ctx context.Context, tx *sqlx.Tx, id string) (bool, error) {
 	if db.in == sqldb.SQLite {
 		return true, nil
 	}
 	var mine []string
-	if err := tx.SelectContext(ctx, &mine, "SELECT id FROM jobs WHERE id = ? AND state = 'waiting' FOR UPDATE SKIP LOCKED", id); err != nil {
+	if err := tx.SelectContext(ctx, &mine,
+		"SELECT id FROM jobs WHERE id = ? AND state = 'waiting' FOR UPDATE SKIP LOCKED", id); err != nil {
 		return false, fmt.Errorf("lock job: %w", err)
 	}
 	return len(mine) == 1, nil
 }
 
-// cancelPending ends the next chunk of pending runs and counts them.
+// cancelPending ends the next chunk of pending runs, and returns how many there were.
 func cancelPending(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, now int64) (int, error) {
 	var rows []struct {
 		Seq        int64      `db:"seq"`
@@ -166,17 +170,23 @@ func cancelPending(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, now 
 		WHERE sub = ? AND state = 0 AND (seq, run) <= (?, ?)`, delivery.Cancelled, now, sub, last.Seq, last.Run); err != nil {
 		return 0, fmt.Errorf("cancel: %w", err)
 	}
+
+	// Count the deliveries that have ended. A delivery follows its latest run, unless it was
+	// delivered before.
 	ended := map[stateHour]int64{}
 	for _, r := range rows {
-		if r.Run > 0 { // the delivery follows its run, unless it was delivered before
-			res, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = ?, done_at = ? WHERE sub = ? AND seq = ? AND run = 0 AND state = ?",
+		if r.Run > 0 {
+			res, err := tx.ExecContext(ctx,
+				"UPDATE deliveries SET state = ?, done_at = ? WHERE sub = ? AND seq = ? AND run = 0 AND state = ?",
 				delivery.Cancelled, now, sub, r.Seq, delivery.Reopened)
 			if err != nil {
 				return 0, fmt.Errorf("cancel: %w", err)
 			}
-			if n, err := res.RowsAffected(); err != nil {
+			n, err := res.RowsAffected()
+			if err != nil {
 				return 0, fmt.Errorf("cancel: %w", err)
-			} else if n == 0 {
+			}
+			if n == 0 {
 				continue
 			}
 		}
@@ -190,7 +200,7 @@ func cancelPending(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, now 
 	return len(rows), nil
 }
 
-// stateColumns of delivery_hours; pending is what is left of matched.
+// stateColumns are the columns of delivery_hours by state; what is left of matched is pending.
 var stateColumns = map[delivery.State]string{
 	delivery.Delivered: "delivered", delivery.Exhausted: "exhausted", delivery.Expired: "expired",
 	delivery.Cancelled: "cancelled", delivery.Superseded: "superseded",
@@ -205,12 +215,15 @@ func moveHour(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, k stateHour, f
 	}
 	for state, more := range map[delivery.State]int64{from: -n, to: n} {
 		if c := stateColumns[state]; c != "" {
-			columns, args = append(columns, c), append(args, more)
+			columns = append(columns, c)
+			args = append(args, more)
 		}
 	}
+
 	counts := strings.Join(columns, ", ")
-	if _, err := tx.ExecContext(ctx, "INSERT INTO delivery_hours ("+hourKey(in)+", "+counts+") VALUES (?"+strings.Repeat(",?", len(args)-1)+
-		") ON CONFLICT ("+hourKey(in)+") DO UPDATE SET "+each(counts, "% = delivery_hours.% + excluded.%"), args...); err != nil {
+	if _, err := tx.ExecContext(ctx, "INSERT INTO delivery_hours ("+hourKey(in)+", "+counts+") VALUES ("+
+		sqldb.Values("?", len(args))+") ON CONFLICT ("+hourKey(in)+") DO UPDATE SET "+
+		each(counts, "% = delivery_hours.% + excluded.%"), args...); err != nil {
 		return fmt.Errorf("count deliveries: %w", err)
 	}
 	return nil

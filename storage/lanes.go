@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/lib/pq"
 
@@ -38,17 +37,31 @@ func (db *DB) OfKey(ctx context.Context, sub, key int64, after, upTo delivery.ID
 		ORDER BY seq, run LIMIT ?`, sub, key, after.Seq, after.Run, upTo.Seq, upTo.Run, limit)
 }
 
-// Earlier implements delivery.Store.
+// Earlier implements delivery.Store. On SQLite nothing becomes visible late, because
+// its one writer commits in the order of numbers.
 func (db *DB) Earlier(ctx context.Context, sub int64, keys []int64, upTo delivery.ID, limit int) ([]*delivery.Item, error) {
-	if db.in == sqldb.SQLite { // its one writer commits in the order of numbers
+	if db.in == sqldb.SQLite {
 		return nil, nil
 	}
 	return db.items(ctx, earlierOfKeys, pq.Array(keys), sub, upTo.Seq, upTo.Run, limit)
 }
 
 var earlierOfKeys = `SELECT d.* FROM unnest(?::bigint[]) AS k(key), LATERAL (SELECT ` + itemColumns + ` FROM deliveries
-	WHERE state = 0 AND order_key <> 0 AND ` + subOfKey(sqldb.Postgres) + ` AND order_key = k.key AND (seq, run) <= (?, ?) ORDER BY seq, run LIMIT ?) d
+	WHERE state = 0 AND order_key <> 0 AND ` + subOfKey(sqldb.Postgres) + ` AND order_key = k.key AND (seq, run) <= (?, ?)
+		ORDER BY seq, run LIMIT ?) d
 	ORDER BY d.seq, d.run`
+
+// subOfKey returns the condition on the subscription that stands beside one on the
+// order key. PostgreSQL's statistics do not know what is pending at the moment, so
+// between an index by subscription and one by order key it would choose by chance, and
+// now and then read all that is pending, for each key. That is why the index by order
+// key does not hold the subscription, and why this condition fits no index.
+func subOfKey(in sqldb.Dialect) string {
+	if in == sqldb.Postgres {
+		return "sub + 0 = ?"
+	}
+	return "sub = ?"
+}
 
 func (db *DB) items(ctx context.Context, query string, args ...any) ([]*delivery.Item, error) {
 	rows, err := db.read.QueryContext(ctx, query, args...)
@@ -74,7 +87,9 @@ func (db *DB) Load(ctx context.Context, items []*delivery.Item, m event.Masking)
 		return err
 	}
 	for _, i := range items {
-		if i.Body, i.Masked = nil, event.Unmasked; i.Event != nil {
+		i.Body = nil
+		i.Masked = event.Unmasked
+		if i.Event != nil {
 			i.Body = i.Event.Body
 		}
 	}
@@ -84,16 +99,16 @@ func (db *DB) Load(ctx context.Context, items []*delivery.Item, m event.Masking)
 	return db.loadMasked(ctx, items, m)
 }
 
-// loadMasked gives each item the masked bytes that are stored, or makes them.
-// They are asked for even if the event was accepted just now: another process,
+// loadMasked gives each item the masked bytes that are stored, or makes them. It asks
+// for stored ones even if the event was accepted just now, because another process,
 // of another version, may have pushed it already.
 func (db *DB) loadMasked(ctx context.Context, items []*delivery.Item, m event.Masking) error {
 	args := []any{int64(m)}
 	for _, i := range items {
 		args = append(args, i.Seq)
 	}
-	rows, err := db.read.QueryContext(ctx, "SELECT seq, bytes FROM masked_bodies WHERE policy = ? AND seq IN (?"+
-		strings.Repeat(",?", len(items)-1)+")", args...)
+	rows, err := db.read.QueryContext(ctx, "SELECT seq, bytes FROM masked_bodies WHERE policy = ? AND seq IN ("+
+		sqldb.Values("?", len(items))+")", args...)
 	if err != nil {
 		return fmt.Errorf("load masked bodies: %w", err)
 	}
@@ -109,12 +124,16 @@ func (db *DB) loadMasked(ctx context.Context, items []*delivery.Item, m event.Ma
 			return fmt.Errorf("load masked body of event %d: %w", seq, err)
 		}
 	}
+
+	// Masked tells the lane that these bytes are to be stored with the attempt.
 	for _, i := range items {
 		if i.Event == nil {
 			continue
 		}
-		if i.Body = stored[i.Seq]; i.Body == nil {
-			i.Body, i.Masked = m.Body(i.Type, i.Event.Body), m
+		i.Body = stored[i.Seq]
+		if i.Body == nil {
+			i.Body = m.Body(i.Type, i.Event.Body)
+			i.Masked = m
 		}
 	}
 	return rows.Err()
@@ -130,21 +149,24 @@ func (db *DB) loadEvents(ctx context.Context, items []*delivery.Item) error {
 		if i.Event == nil {
 			i.Event = db.cache.get(i.Seq)
 		}
-		if i.Event == nil {
-			if missing[i.Seq] == nil {
-				args = append(args, i.Seq)
-				low, high = min(low, i.Seq), max(high, i.Seq)
-			}
-			missing[i.Seq] = append(missing[i.Seq], i)
+		if i.Event != nil {
+			continue
 		}
+		if missing[i.Seq] == nil {
+			args = append(args, i.Seq)
+			low, high = min(low, i.Seq), max(high, i.Seq)
+		}
+		missing[i.Seq] = append(missing[i.Seq], i)
 	}
 	if len(args) == 0 {
 		return nil
 	}
+
+	// The range of numbers spares PostgreSQL a look into every partition of events.
 	rows, err := db.read.QueryContext(ctx, `SELECT e.tenant, t.company_id, e.seq, e.id, e.type, e.order_key, e.occurred_at,
 		e.accepted_at, e.traceparent, e.hops, e.test, b.bytes
 		FROM bodies b JOIN events e ON e.tenant = b.tenant AND e.seq = b.seq JOIN tenants t ON t.no = b.tenant
-		WHERE b.seq IN (?`+strings.Repeat(",?", len(args)-1)+") AND e.seq BETWEEN ? AND ?", append(args, low, high)...)
+		WHERE b.seq IN (`+sqldb.Values("?", len(args))+") AND e.seq BETWEEN ? AND ?", append(args, low, high)...)
 	if err != nil {
 		return fmt.Errorf("load events: %w", err)
 	}
@@ -168,17 +190,17 @@ func (db *DB) loadEvents(ctx context.Context, items []*delivery.Item) error {
 	return rows.Err()
 }
 
-// Backlog lists the subscriptions that have pending runs, with their number.
+// Backlog returns how many runs are pending, by subscription.
 func (db *DB) Backlog(context.Context) (map[int64]int, error) {
-	p := &db.w.pending
+	p := &db.writer.pending
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return maps.Clone(p.bySub), nil
 }
 
-// OldestPending is the acceptance of the oldest pending run, Unix ms; 0: none.
-// It asks once a subscription, and looks at no more than the 10,000 with the
-// lowest numbers.
+// OldestPending returns when the event of the oldest pending run was accepted, Unix
+// ms; 0 if nothing is pending. It asks once for each subscription, and looks at no
+// more than the 10,000 with the lowest numbers.
 func (db *DB) OldestPending(ctx context.Context) (int64, error) {
 	backlog, err := db.Backlog(ctx)
 	if err != nil {
@@ -187,28 +209,16 @@ func (db *DB) OldestPending(ctx context.Context) (int64, error) {
 	subs := slices.Sorted(maps.Keys(backlog))
 	oldest := int64(0)
 	for _, sub := range subs[:min(len(subs), 10_000)] {
-		var at []int64
-		if err := db.read.SelectContext(ctx, &at, `SELECT accepted_at FROM deliveries INDEXED BY deliveries_pending
+		var found []int64
+		if err := db.read.SelectContext(ctx, &found, `SELECT accepted_at FROM deliveries INDEXED BY deliveries_pending
 			WHERE state = 0 AND sub = ? ORDER BY seq LIMIT 1`, sub); err != nil {
 			return 0, fmt.Errorf("oldest pending: %w", err)
 		}
-		for _, t := range at {
-			if oldest == 0 || t < oldest {
-				oldest = t
+		for _, at := range found {
+			if oldest == 0 || at < oldest {
+				oldest = at
 			}
 		}
 	}
 	return oldest, nil
-}
-
-// subOfKey is the condition on the subscription beside one on the order key. Of
-// what is pending at the moment PostgreSQL's statistics know nothing; between an
-// index by subscription and one by order key it would choose by chance, and now and
-// then read all that is pending, for each key. So the latter holds no subscription,
-// and this condition fits no index.
-func subOfKey(in sqldb.Dialect) string {
-	if in == sqldb.Postgres {
-		return "sub + 0 = ?"
-	}
-	return "sub = ?"
 }

@@ -40,7 +40,7 @@ func testPlansOfTheHotPath(t *testing.T) {
 
 	// The plan that the writer kept.
 	var k *worker
-	for _, w := range db.w.workers {
+	for _, w := range db.writer.workers {
 		if w.takes&ofOutcomes != 0 {
 			k = w
 		}

@@ -235,7 +235,7 @@ func TestCountsOfOthers(t *testing.T) {
 	require.Zero(t, a.PendingOf(1))
 	recount := func() {
 		t.Helper()
-		require.NoError(t, a.w.pending.recount(ctx, a.read, sqldb.Postgres))
+		require.NoError(t, a.writer.pending.recount(ctx, a.read, sqldb.Postgres))
 		a.requireHoursAddUp(t)
 	}
 	recount()

@@ -435,7 +435,7 @@ func (t *trim) removeEvents(ctx context.Context, tx *sqlx.Tx, from, to int64) er
 		}
 		from = stop + 1
 	}
-	return t.db.w.noteLast(ctx, tx)
+	return t.db.writer.noteLast(ctx, tx)
 }
 
 // noteLast writes the high mark before events go that carry it.

@@ -81,7 +81,7 @@ func (db *DB) dropDay(ctx context.Context, table string, day int64) error {
 		}
 		switch table {
 		case "events":
-			return db.w.noteLast(ctx, tx)
+			return db.writer.noteLast(ctx, tx)
 		case "bodies":
 		default:
 			return nil

@@ -157,11 +157,11 @@ func testNumbersSurviveRetention(t *testing.T) {
 	require.NoError(t, db.Trim(t.Context(), days(401)))
 	require.Zero(t, db.count(t, "events"))
 	require.Zero(t, db.count(t, "bodies"))
-	at := db.w.last.At
+	at := db.writer.last.At
 	db.close(t)
 
 	db = openPastIn(t, dir)
-	require.Equal(t, at, db.w.last.At)
+	require.Equal(t, at, db.writer.last.At)
 	require.Equal(t, last+1, db.push(t, event.CallRinging, "call/1"))
 }
 

@@ -22,8 +22,8 @@ var _ api.RetryStore = (*DB)(nil)
 
 // RetryDelivery implements api.RetryStore.
 func (db *DB) RetryDelivery(ctx context.Context, tenant, sub, seq int64, force bool, by access.Caller) error {
-	// Counted before anybody can see it: too early is harmless, too late is not.
-	db.w.pending.Change(sub, tenant, 1)
+	// Count the run before anybody can see it: too early is harmless, too late is not.
+	db.writer.pending.Change(sub, tenant, 1)
 	err := db.act(context.WithoutCancel(ctx), by, "retry delivery", func(tx *sqlx.Tx) (*audit.Deed, error) {
 		s, err := db.findSubscription(ctx, tx, 0, "s.no = ? AND s.tenant = ?", sub, tenant)
 		if err != nil {
@@ -33,17 +33,20 @@ func (db *DB) RetryDelivery(ctx context.Context, tenant, sub, seq int64, force b
 			return nil, &api.Conflict{Reason: "its subscription was deleted"}
 		}
 		id, err := addRetry(ctx, db.in, tx, s.Subscription, seq, force, by.KeyID, time.Now())
-		return &audit.Deed{Action: audit.DeliveryRetry, Tenant: tenant, Object: "delivery/" + id, After: map[string]bool{"force": force}}, err
+		return &audit.Deed{
+			Action: audit.DeliveryRetry, Tenant: tenant, Object: "delivery/" + id, After: map[string]bool{"force": force},
+		}, err
 	})
 	if err != nil {
-		db.w.pending.Change(sub, tenant, -1)
+		db.writer.pending.Change(sub, tenant, -1)
 		return err
 	}
 	db.cfg.Nudge([]Rows{{Sub: sub, From: seq}})
 	return nil
 }
 
-type runOf struct {
+// storedRun is what a retry has to know of an earlier run.
+type storedRun struct {
 	Run        int            `db:"run"`
 	State      delivery.State `db:"state"`
 	Type       event.Type     `db:"type"`
@@ -51,10 +54,13 @@ type runOf struct {
 	AcceptedAt int64          `db:"accepted_at"`
 }
 
-// addRetry adds a pending run to a delivery and gives the public id of that.
-func addRetry(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64, force bool, by string, now time.Time) (id string, err error) {
-	var runs []runOf
-	if err := tx.SelectContext(ctx, &runs, "SELECT run, state, type, order_key, accepted_at FROM deliveries WHERE sub = ? AND seq = ? ORDER BY run", s.No, seq); err != nil {
+// addRetry adds a pending run to a delivery and returns the delivery's public id.
+func addRetry(
+	ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64, force bool, by string, now time.Time,
+) (id string, err error) {
+	var runs []storedRun
+	if err := tx.SelectContext(ctx, &runs, `SELECT run, state, type, order_key, accepted_at FROM deliveries
+		WHERE sub = ? AND seq = ? ORDER BY run`, s.No, seq); err != nil {
 		return "", fmt.Errorf("find delivery: %w", err)
 	}
 	if len(runs) == 0 {
@@ -65,6 +71,8 @@ func addRetry(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, s *subscriptio
 			return "", &api.Conflict{Reason: "a run of it is pending already"}
 		}
 	}
+
+	// The body must still be there, and must stay until this is committed.
 	var body int64
 	err = tx.GetContext(ctx, &body, "SELECT seq FROM bodies WHERE seq = ?"+in.KeepRow(), seq)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -73,17 +81,23 @@ func addRetry(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, s *subscriptio
 	if err != nil {
 		return "", fmt.Errorf("find body: %w", err)
 	}
-	first, ms := runs[0], now.UnixMilli()
+
+	// Events of an order key go out in order, so a retry waits for whoever holds the key.
+	first := runs[0]
 	id = delivery.PublicID(s.No, seq, first.AcceptedAt)
 	if s.Ordering == subscriptions.OrderingKey && first.Key != 0 && !force {
-		held, err := holder(ctx, in, tx, s.No, first.Key, ms)
+		held, err := holder(ctx, in, tx, s.No, first.Key, now.UnixMilli())
 		if err != nil {
 			return "", err
 		}
 		if held != "" {
-			return "", &api.Conflict{Reason: "its order key is held by " + held + ", which must end first; force=true sends it at once, marked late", WaitsFor: held}
+			return "", &api.Conflict{
+				Reason:   "its order key is held by " + held + ", which must end first; force=true sends it at once, marked late",
+				WaitsFor: held,
+			}
 		}
 	}
+
 	class := first.Type.Class()
 	if _, err := tx.ExecContext(ctx, `INSERT INTO deliveries (sub, seq, run, order_key, type, version, state, tries, due_at, give_up_at, accepted_at,
 		late, aside_at, made_by, reason) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, 0, ?, 'retry')`,
@@ -91,17 +105,20 @@ func addRetry(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, s *subscriptio
 		s.ActiveClock(now)+s.GiveUpAfter[class].Milliseconds(), first.AcceptedAt, force, by); err != nil {
 		return "", fmt.Errorf("add run: %w", err)
 	}
-	if first.State == delivery.Delivered { // it stays so, whatever becomes of the new run
+
+	// A delivery that succeeded stays so, whatever becomes of the new run.
+	if first.State == delivery.Delivered {
 		return id, nil
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = ?, done_at = NULL WHERE sub = ? AND seq = ? AND run = 0", int64(delivery.Reopened), s.No, seq); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = ?, done_at = NULL WHERE sub = ? AND seq = ? AND run = 0",
+		int64(delivery.Reopened), s.No, seq); err != nil {
 		return "", fmt.Errorf("reopen delivery: %w", err)
 	}
 	return id, moveHour(ctx, in, tx, stateHour{s.No, first.AcceptedAt / hourMS, class}, first.State, delivery.Pending, 1)
 }
 
-// holder is the public id of the earliest pending delivery that holds an order
-// key; "": the key is free. Those that stepped aside hold nothing.
+// holder returns the public id of the earliest pending delivery that holds an order
+// key; "" if the key is free. Deliveries that stepped aside hold nothing.
 func holder(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, key, now int64) (string, error) {
 	var by struct {
 		Seq        int64 `db:"seq"`

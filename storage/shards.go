@@ -14,20 +14,21 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// LeaseFor is how long a process that does not renew keeps its shards, by the
-// clock of the database. It must stop sending well before.
+// LeaseFor is how long a process that does not renew keeps its shards, by the clock of
+// the database. It must stop sending well before that.
 const LeaseFor = 8 * time.Second
 
-// leaseWait bounds a statement about shards: one that hangs must leave time for
-// another before the process has to stop sending.
+// leaseWait bounds a statement about shards. One that hangs must leave time for another
+// before the process has to stop sending.
 const leaseWait = 1500 * time.Millisecond
 
 // forgetProcess is when the row of a process that died is deleted.
 const forgetProcess = time.Minute
 
+// serverTime is the clock of the database, Unix ms.
 const serverTime = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
-// Reach says whether the database answers in time. It changes nothing.
+// Reach reports whether the database answers in time. It changes nothing.
 func (db *DB) Reach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseWait)
 	defer cancel()
@@ -37,24 +38,27 @@ func (db *DB) Reach(ctx context.Context) error {
 	return nil
 }
 
-// RenewShards says that this process lives. It answers with the shards that it
-// owns, each with its epoch, and how many processes live, this one included.
-// What it does not name any more has another owner. It may have been done although
-// the answer is an error.
+// RenewShards marks this process as alive. It returns the shards that the process owns,
+// each with its epoch, and how many processes are alive, this one included. A shard that
+// is missing from the answer has another owner by now. The renewal may have been done
+// although the answer is an error.
 func (db *DB) RenewShards(ctx context.Context) (owned map[int]int64, processes int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, leaseWait)
 	defer cancel()
-	// One round trip: a way that is slow should not count three times. The owners'
-	// transactions hold a key share of the shards, which this does not touch.
+
+	// One round trip, so that a slow network does not count three times. The owners'
+	// transactions hold a key share of the shards, which this does not wait for.
 	rows, err := db.lease.QueryContext(ctx, `WITH me AS (
 			INSERT INTO processes (name, renewed_at) VALUES (?1, `+serverTime+`) ON CONFLICT (name) DO UPDATE SET renewed_at = excluded.renewed_at),
 		mine AS (UPDATE shards SET renewed_at = `+serverTime+` WHERE owner = ?1 RETURNING shard, epoch),
 		others AS (SELECT count(*) AS n FROM processes WHERE name <> ?1 AND renewed_at > `+serverTime+` - ?2)
-		SELECT others.n + 1, COALESCE(mine.shard, -1), COALESCE(mine.epoch, 0) FROM others LEFT JOIN mine ON true`, db.cfg.Process, LeaseFor.Milliseconds())
+		SELECT others.n + 1, COALESCE(mine.shard, -1), COALESCE(mine.epoch, 0) FROM others LEFT JOIN mine ON true`,
+		db.cfg.Process, LeaseFor.Milliseconds())
 	if err != nil {
 		return nil, 0, fmt.Errorf("renew shards: %w", err)
 	}
 	defer rows.Close()
+
 	owned = map[int]int64{}
 	for rows.Next() {
 		var shard int
@@ -62,7 +66,7 @@ func (db *DB) RenewShards(ctx context.Context) (owned map[int]int64, processes i
 		if err := rows.Scan(&processes, &shard, &epoch); err != nil {
 			return nil, 0, fmt.Errorf("renew shards: %w", err)
 		}
-		if shard >= 0 { // else there is none
+		if shard >= 0 { // -1: it owns no shard
 			owned[shard] = epoch
 		}
 	}
@@ -72,11 +76,12 @@ func (db *DB) RenewShards(ctx context.Context) (owned map[int]int64, processes i
 	return owned, processes, nil
 }
 
-// ClaimShards takes up to most shards that have no owner, or one that has not
+// ClaimShards takes up to most shards that have no owner, or whose owner has not
 // renewed for LeaseFor, each under its next epoch.
 func (db *DB) ClaimShards(ctx context.Context, most int) (map[int]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, leaseWait)
 	defer cancel()
+
 	// A row is skipped while an outcome of its last owner is being committed, or
 	// another process is taking it.
 	claimed, err := db.shards(ctx, `UPDATE shards SET owner = ?, epoch = epoch + 1, renewed_at = `+serverTime+`
@@ -89,17 +94,19 @@ func (db *DB) ClaimShards(ctx context.Context, most int) (map[int]int64, error) 
 	return claimed, nil
 }
 
-// ReleaseShards gives up shards at once: nothing of them is in flight any more.
-// Each has the epoch under which it was owned: should this be done late, after the
-// caller gave up waiting, a shard that it owns anew stays.
+// ReleaseShards gives up shards at once; nothing of them may be in flight any more.
+// Each is given with the epoch under which it was owned. If the database does this late,
+// after the caller gave up waiting, a shard that the process has claimed again stays.
 func (db *DB) ReleaseShards(ctx context.Context, shards map[int]int64) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseWait)
 	defer cancel()
 	var nos, epochs []int64
 	for shard, epoch := range shards {
-		nos, epochs = append(nos, int64(shard)), append(epochs, epoch)
+		nos = append(nos, int64(shard))
+		epochs = append(epochs, epoch)
 	}
-	if _, err := db.lease.ExecContext(ctx, `UPDATE shards s SET owner = '', renewed_at = 0 FROM unnest(?::bigint[], ?::bigint[]) r (shard, epoch)
+	if _, err := db.lease.ExecContext(ctx, `UPDATE shards s SET owner = '', renewed_at = 0
+		FROM unnest(?::bigint[], ?::bigint[]) r (shard, epoch)
 		WHERE s.owner = ? AND s.shard = r.shard AND s.epoch = r.epoch`, pq.Array(nos), pq.Array(epochs), db.cfg.Process); err != nil {
 		return fmt.Errorf("release shards: %w", err)
 	}
@@ -138,42 +145,42 @@ func (db *DB) shards(ctx context.Context, query string, args ...any) (map[int]in
 	return shards, rows.Err()
 }
 
-// Shared says that other processes may serve the same store.
+// Shared reports whether other processes may serve the same store.
 func (db *DB) Shared() bool { return db.in == sqldb.Postgres }
 
-// lockShards is the part of a transaction's first statement that reads the epochs of
-// the shards that this process owns among those of outcomes, and keeps them so
-// until it ends: whoever takes a shard waits for it, a renewal does not.
-func (k *worker) lockShards(outcomes []*delivery.Outcome) string {
+// lockShards returns the part of a transaction's first statement that reads the epochs of
+// the shards of these outcomes, as far as this process owns them, and keeps them until the
+// transaction ends. Another process that takes a shard waits for that; a renewal does not.
+func (w *worker) lockShards(outcomes []*delivery.Outcome) string {
 	if len(outcomes) == 0 {
 		return ""
 	}
-	var of [subscriptions.Shards]bool
+	var needed [subscriptions.Shards]bool
 	for _, o := range outcomes {
-		of[subscriptions.Shard(o.Item.Sub)] = true
+		needed[subscriptions.Shard(o.Item.Sub)] = true
 	}
 	var list strings.Builder
-	for shard, is := range of {
+	for shard, is := range needed {
 		if is {
 			fmt.Fprintf(&list, ",%d", shard)
 		}
 	}
 	return fmt.Sprintf("SELECT shard, epoch FROM shards WHERE owner = %s AND shard IN (%s) ORDER BY shard FOR KEY SHARE;",
-		pq.QuoteLiteral(k.db.cfg.Process), list.String()[1:])
+		pq.QuoteLiteral(w.db.cfg.Process), list.String()[1:])
 }
 
-// mayRecord says whether an outcome comes from the owner of its shard, as the
+// mayRecord reports whether an outcome comes from the owner of its shard, as the
 // transaction under way sees it.
-func (k *worker) mayRecord(o *delivery.Outcome) bool {
-	return k.db.in == sqldb.SQLite || k.epochs[subscriptions.Shard(o.Item.Sub)] == o.Epoch && o.Epoch > 0
+func (w *worker) mayRecord(o *delivery.Outcome) bool {
+	return w.db.in == sqldb.SQLite || w.epochs[subscriptions.Shard(o.Item.Sub)] == o.Epoch && o.Epoch > 0
 }
 
-// ours are the outcomes that may be recorded.
-func (k *worker) ours(outcomes []*delivery.Outcome) []*delivery.Outcome {
-	if k.db.in == sqldb.SQLite {
+// ours returns the outcomes that may be recorded.
+func (w *worker) ours(outcomes []*delivery.Outcome) []*delivery.Outcome {
+	if w.db.in == sqldb.SQLite {
 		return outcomes
 	}
-	return slices.DeleteFunc(slices.Clone(outcomes), func(o *delivery.Outcome) bool { return !k.mayRecord(o) })
+	return slices.DeleteFunc(slices.Clone(outcomes), func(o *delivery.Outcome) bool { return !w.mayRecord(o) })
 }
 
 // backlogCap is where BacklogOf stops counting.

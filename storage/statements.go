@@ -12,7 +12,7 @@ import (
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
-// statements of the hot path, prepared once on the writer's connection.
+// statements are those of the hot path, prepared once on a worker's connection.
 type statements struct {
 	ids, events, bodies, masked, deliveries, attempts, hours, minutes, errors *bulk
 
@@ -20,10 +20,12 @@ type statements struct {
 }
 
 func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in sqldb.Dialect) error {
-	sizes, outcome := bulkSizes(in), outcomeRow
+	outcome := outcomeRow
 	if in == sqldb.Postgres {
 		outcome = outcomeArrays
 	}
+
+	sizes := bulkSizes(in)
 	for _, b := range []struct {
 		to     **bulk
 		insert string
@@ -34,7 +36,10 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in sqldb.Dial
 		{&s.events, `INSERT INTO events (tenant, seq, id, type, order_key, occurred_at, accepted_at, source, key_id,
 			process, body_hash, size, matched, warnings, traceparent, hops, test) VALUES`, 17, ""},
 		{&s.bodies, "INSERT INTO bodies (seq, tenant, bytes) VALUES", 3, ""},
-		{&s.masked, "INSERT INTO masked_bodies (seq, policy, tenant, bytes) VALUES", 4, "ON CONFLICT (seq, policy) DO NOTHING"},
+		{
+			&s.masked, "INSERT INTO masked_bodies (seq, policy, tenant, bytes) VALUES", 4,
+			"ON CONFLICT (seq, policy) DO NOTHING",
+		},
 		{&s.deliveries, `INSERT INTO deliveries (sub, seq, run, order_key, type, version, state, tries, due_at,
 			give_up_at, accepted_at, late, aside_at) VALUES`, 13, ""},
 		{
@@ -45,7 +50,8 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in sqldb.Dial
 	} {
 		*b.to = newBulk(conn, sizes, b.insert, b.cols, b.tail)
 	}
-	s.newHours(conn, in)
+	s.prepareCounts(conn, in)
+
 	for _, q := range []struct {
 		to  **sqlx.Stmt
 		sql string
@@ -71,19 +77,19 @@ func (s *statements) bulks() []*bulk {
 // drop forgets the rows of a transaction that failed.
 func (s *statements) drop() {
 	for _, b := range s.bulks() {
-		if b != nil { // there is no connection
+		if b != nil { // else there is no connection
 			b.drop()
 		}
 	}
 }
 
-// close frees the statements. database/sql does not, of a connection that was
-// taken out; with one of them left SQLite would keep the file open and the
-// write-ahead log as it is.
+// close frees the statements. database/sql does not do so when a connection was
+// taken out of its pool, and with one of them left SQLite would keep the file open
+// and the write-ahead log as it is.
 func (s *statements) close() error {
 	var errs []error
 	for _, b := range s.bulks() {
-		if b != nil { // Open failed before it came to be
+		if b != nil { // else Open failed before it was made
 			errs = append(errs, b.close())
 		}
 	}
@@ -95,39 +101,48 @@ func (s *statements) close() error {
 	return errors.Join(errs...)
 }
 
-// bulk inserts many rows with few statements: of some sizes, each prepared when
-// it is first needed.
+// bulk inserts many rows with few statements. There is one for each of a few sizes,
+// prepared when it is first needed.
 type bulk struct {
 	conn   *sqlx.Conn
 	insert string // "INSERT … VALUES"
 	tail   string // what follows the rows
 	cols   int
 	args   []any
-	sizes  []int // rows of each statement, falling to 1
-	by     []*sql.Stmt
+	sizes  []int       // rows of each statement, falling to 1
+	bySize []*sql.Stmt // nil: not prepared yet
 }
 
 func newBulk(conn *sqlx.Conn, sizes []int, insert string, cols int, tail string) *bulk {
-	return &bulk{conn: conn, insert: insert, tail: tail, cols: cols, sizes: sizes, by: make([]*sql.Stmt, len(sizes))}
+	return &bulk{conn: conn, insert: insert, tail: tail, cols: cols, sizes: sizes, bySize: make([]*sql.Stmt, len(sizes))}
 }
 
-// stmt of the i-th size.
+// bulkSizes returns the lengths of INSERT statements, in rows. Over a socket a
+// statement costs a round trip, inside the process next to nothing.
+func bulkSizes(in sqldb.Dialect) []int {
+	if in == sqldb.Postgres {
+		return []int{128, 64, 32, 16, 8, 4, 2, 1}
+	}
+	return []int{32, 8, 1}
+}
+
+// stmt returns the statement of the i-th size.
 func (b *bulk) stmt(ctx context.Context, i int) (*sql.Stmt, error) {
-	if b.by[i] != nil {
-		return b.by[i], nil
+	if b.bySize[i] != nil {
+		return b.bySize[i], nil
 	}
 	row := "(?" + strings.Repeat(",?", b.cols-1) + ")"
-	stmt, err := b.conn.PrepareContext(ctx, b.insert+" "+row+strings.Repeat(","+row, b.sizes[i]-1)+" "+b.tail)
+	stmt, err := b.conn.PrepareContext(ctx, b.insert+" "+sqldb.Values(row, b.sizes[i])+" "+b.tail)
 	if err != nil {
 		return nil, fmt.Errorf("prepare %.40s: %w", b.insert, err)
 	}
-	b.by[i] = stmt
+	b.bySize[i] = stmt
 	return stmt, nil
 }
 
 func (b *bulk) close() error {
 	var errs []error
-	for _, stmt := range b.by {
+	for _, stmt := range b.bySize {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}
@@ -135,7 +150,7 @@ func (b *bulk) close() error {
 	return errors.Join(errs...)
 }
 
-// add one row of cols values.
+// add adds one row of cols values.
 func (b *bulk) add(values ...any) { b.args = append(b.args, values...) }
 
 func (b *bulk) rows() int { return len(b.args) / b.cols }
@@ -145,40 +160,31 @@ func (b *bulk) drop() {
 	b.args = b.args[:0]
 }
 
-// flush writes the rows added and returns how many were inserted.
-func (b *bulk) flush(ctx context.Context) (int64, error) {
+// flush writes the rows that were added, and returns how many of them were inserted.
+func (b *bulk) flush(ctx context.Context) (inserted int64, err error) {
 	defer b.drop()
-	rows, inserted := b.rows(), int64(0)
+	rows := b.rows()
 	for at := 0; at < rows; {
-		for i, n := range b.sizes {
-			if rows-at < n {
-				continue
-			}
-			stmt, err := b.stmt(ctx, i) //nolint:sqlclosecheck // lives as long as the connection
-			if err != nil {
-				return inserted, err
-			}
-			res, err := stmt.ExecContext(ctx, b.args[at*b.cols:(at+n)*b.cols]...)
-			if err != nil {
-				return inserted, err
-			}
-			k, err := res.RowsAffected()
-			if err != nil {
-				return inserted, err
-			}
-			inserted += k
-			at += n
-			break
+		// The longest statement that the rows left can fill; the last has one row.
+		size := 0
+		for b.sizes[size] > rows-at {
+			size++
 		}
+		next := at + b.sizes[size]
+		stmt, err := b.stmt(ctx, size) //nolint:sqlclosecheck // lives as long as the connection
+		if err != nil {
+			return inserted, err
+		}
+		res, err := stmt.ExecContext(ctx, b.args[at*b.cols:next*b.cols]...)
+		if err != nil {
+			return inserted, err
+		}
+		n, err := res.RowsAffected()
+		if err != nil {
+			return inserted, err
+		}
+		inserted += n
+		at = next
 	}
 	return inserted, nil
-}
-
-// bulkSizes are the lengths in rows of INSERT statements. Over a socket a
-// statement costs a round trip, inside the process next to nothing.
-func bulkSizes(in sqldb.Dialect) []int {
-	if in == sqldb.Postgres {
-		return []int{128, 64, 32, 16, 8, 4, 2, 1}
-	}
-	return []int{32, 8, 1}
 }

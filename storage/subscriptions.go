@@ -53,10 +53,12 @@ type standstillRow struct {
 
 const standstillColumns = "still_past, still_from, still_until, still_mark"
 
+// standstill returns the standstill that a row holds.
 func (r *standstillRow) standstill() subscriptions.Standstill {
 	s := subscriptions.Standstill{Past: time.Duration(r.Past) * time.Millisecond, Mark: r.Mark}
 	if r.From > 0 {
-		s.From, s.Until = time.UnixMilli(r.From), time.UnixMilli(r.Until)
+		s.From = time.UnixMilli(r.From)
+		s.Until = time.UnixMilli(r.Until)
 	}
 	return s
 }
@@ -156,7 +158,7 @@ func (db *DB) LoadSubscriptions(ctx context.Context) error {
 		if err := subs.Err(); err != nil {
 			return err
 		}
-		db.known.set(head)
+		db.indexed.set(head)
 		return nil
 	})
 }
@@ -303,50 +305,61 @@ func (db *DB) VersionsAt(ctx context.Context, tenant, at int64) ([]*subscription
 	return subs, nil
 }
 
-// change commits a change of subscriptions, with its row in the audit log, and
-// then lets the index have what it gives, in the order of the commits. It is
-// finished even if ctx ends: what is in the store must be in the index. fn gives
-// the subscription before (nil: there was none) and after; after nil: nothing
-// was changed.
-func (db *DB) change(ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (before, after *subscriptions.Subscription, err error)) error {
+// edit is a subscription before and after a change. before is nil if it is new.
+type edit struct{ before, after *subscriptions.Subscription }
+
+// change commits a change of a subscription, with its row in the audit log, and then
+// puts it into the index, in the order of the commits. It is finished even if ctx ends,
+// because what is in the store must be in the index. fn returns the change; nil means
+// that it changed nothing.
+func (db *DB) change(ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (*edit, error)) error {
 	ctx = context.WithoutCancel(ctx)
-	var before, after *subscriptions.Subscription
-	return db.actThen(ctx, by, what, func(tx *sqlx.Tx) (*audit.Deed, error) {
-		// No event is matched, by any process, from here to the commit.
-		err := db.in.Wait(ctx, tx, sqldb.TurnMatching)
-		if err == nil {
-			err = db.catchUpTo(ctx, tx)
-		}
-		if err == nil {
-			before, after, err = fn(tx)
-		}
-		if err != nil || after == nil {
+	var made *edit
+	return db.act(ctx, by, what, func(tx *sqlx.Tx) (*audit.Deed, error) {
+		made = nil // this may be another try
+
+		// No process matches an event from here to the commit.
+		if err := db.in.Wait(ctx, tx, sqldb.TurnMatching); err != nil {
 			return nil, err
 		}
-		return subscriptionDeed(before, after), nil
+		if err := db.catchUp(ctx, tx); err != nil {
+			return nil, err
+		}
+
+		var err error
+		made, err = fn(tx)
+		if err != nil || made == nil {
+			return nil, err
+		}
+		return made.deed(), nil
 	}, func() {
-		if after == nil {
+		if made == nil {
 			return
 		}
-		db.index.Put(after)
-		db.known.set(heads{Version: after.Version})
+		db.index.Put(made.after)
+		db.indexed.set(heads{Version: made.after.Version})
 		if db.cfg.Changed != nil {
-			db.cfg.Changed(before, after)
+			db.cfg.Changed(made.before, made.after)
 		}
 	})
 }
 
-// subscriptionDeed finds out what was done to a subscription.
-func subscriptionDeed(before, after *subscriptions.Subscription) *audit.Deed {
-	d := &audit.Deed{Action: audit.SubscriptionUpdate, Tenant: after.Tenant, Object: "subscription/" + after.ID, After: auditView(after)}
+// deed returns what was done to a subscription, for the audit log.
+func (c *edit) deed() *audit.Deed {
+	before, after := c.before, c.after
+	d := &audit.Deed{
+		Action: audit.SubscriptionUpdate, Tenant: after.Tenant, Object: "subscription/" + after.ID, After: auditView(after),
+	}
 	if before == nil {
 		d.Action = audit.SubscriptionCreate
 		return d
 	}
+
 	d.Before = auditView(before)
 	switch {
 	case after.DeletedAt != nil:
-		d.Action, d.After = audit.SubscriptionDelete, nil
+		d.Action = audit.SubscriptionDelete
+		d.After = nil
 	case !slices.EqualFunc(before.Keys, after.Keys, sameKey):
 		d.Action = audit.SubscriptionRotate
 	case after.Paused() && !before.Paused():
@@ -361,8 +374,9 @@ func sameKey(a, b subscriptions.Key) bool {
 	return a.N == b.N && (a.Until == nil) == (b.Until == nil) && (a.Until == nil || a.Until.Equal(*b.Until))
 }
 
-// auditView is a subscription as the log shows it, also to auditors: no secret,
-// no query of its URL, which may hold one; of its keys the numbers.
+// auditView returns a subscription as the log shows it, also to auditors: without
+// secrets, without the query of its URL, which may hold one, and with the numbers of its
+// keys instead of the keys.
 func auditView(s *subscriptions.Subscription) any {
 	v := struct {
 		subscriptions.View
@@ -375,42 +389,55 @@ func auditView(s *subscriptions.Subscription) any {
 	return v
 }
 
-// tellLane makes the owner of a subscription look at what became of it.
-func (db *DB) tellLane(sub int64) { db.cfg.Nudge([]Rows{{Sub: sub}}) }
+// nudgeLane makes the owner of a subscription look at what has changed.
+func (db *DB) nudgeLane(sub int64) { db.cfg.Nudge([]Rows{{Sub: sub}}) }
 
 // CreateSubscription implements api.SubscriptionStore.
-func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscription, limit int, by access.Caller) (found *api.Subscription, made bool, err error) {
+func (db *DB) CreateSubscription(
+	ctx context.Context, s *subscriptions.Subscription, limit int, by access.Caller,
+) (found *api.Subscription, made bool, err error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, false, fmt.Errorf("create subscription: %w", err)
 	}
-	err = db.change(ctx, by, "create subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
+	err = db.change(ctx, by, "create subscription", func(tx *sqlx.Tx) (*edit, error) {
+		// A request that is repeated finds what it made before, by the name.
 		if s.Name != "" {
-			found, err = db.findSubscription(ctx, tx, 0, "s.tenant = ? AND s.name = ? AND s.name <> '' AND s.deleted_at IS NULL", s.Tenant, s.Name)
+			found, err = db.findSubscription(ctx, tx, 0, "s.tenant = ? AND s.name = ? AND s.name <> '' AND s.deleted_at IS NULL",
+				s.Tenant, s.Name)
 			if !errors.Is(err, api.ErrNotFound) {
-				return nil, nil, err
+				return nil, err
 			}
 		}
-		var live int
-		if err := tx.GetContext(ctx, &live, "SELECT count(*) FROM subscriptions WHERE tenant = ? AND deleted_at IS NULL", s.Tenant); err != nil {
-			return nil, nil, fmt.Errorf("count subscriptions: %w", err)
+
+		var count int
+		if err := tx.GetContext(ctx, &count, "SELECT count(*) FROM subscriptions WHERE tenant = ? AND deleted_at IS NULL",
+			s.Tenant); err != nil {
+			return nil, fmt.Errorf("count subscriptions: %w", err)
 		}
-		if live >= limit {
-			return nil, nil, fmt.Errorf("%w: %d subscriptions", api.ErrLimit, limit)
+		if count >= limit {
+			return nil, fmt.Errorf("%w: %d subscriptions", api.ErrLimit, limit)
 		}
+
+		// The row first, for its number; the rest is in its version.
 		n := *s
 		now := time.Now()
-		n.ID, n.CreatedAt = id.String(), time.UnixMilli(now.UnixMilli()).UTC()
+		n.ID = id.String()
+		n.CreatedAt = time.UnixMilli(now.UnixMilli()).UTC()
 		if err := tx.QueryRowContext(ctx, `INSERT INTO subscriptions (id, tenant, version, name, state, paused_reason, paused_for,
 			hold_until, hold_reason, breaker, created_at) VALUES (?, ?, 0, ?, '', '', 0, 0, '', '{}', ?) RETURNING no`,
 			n.ID, n.Tenant, n.Name, now.UnixMilli()).Scan(&n.No); err != nil {
-			return nil, nil, fmt.Errorf("create subscription: %w", err)
+			return nil, fmt.Errorf("create subscription: %w", err)
 		}
 		if err := tx.GetContext(ctx, &n.CompanyID, "SELECT company_id FROM tenants WHERE no = ?", n.Tenant); err != nil {
-			return nil, nil, fmt.Errorf("tenant of subscription: %w", err)
+			return nil, fmt.Errorf("tenant of subscription: %w", err)
 		}
-		made, found = true, &api.Subscription{Subscription: &n}
-		return nil, &n, db.writeVersion(ctx, tx, &n, by.KeyID, now)
+		if err := db.writeVersion(ctx, tx, &n, by.KeyID, now); err != nil {
+			return nil, err
+		}
+		made = true
+		found = &api.Subscription{Subscription: &n}
+		return &edit{after: &n}, nil
 	})
 	if err != nil {
 		return nil, false, err
@@ -418,8 +445,8 @@ func (db *DB) CreateSubscription(ctx context.Context, s *subscriptions.Subscript
 	return found, made, nil
 }
 
-// writeVersion makes s the current version of its subscription and gives it
-// its number and time.
+// writeVersion makes s the current version of its subscription, and sets its version
+// number and time.
 func (db *DB) writeVersion(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription, by string, now time.Time) error {
 	seal := func(plain []byte) []byte { return db.box.Seal(headersPurpose(s.ID), plain) }
 	fields, err := s.Fields(seal)
@@ -432,22 +459,26 @@ func (db *DB) writeVersion(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Su
 		s.No, fields, by, now.UnixMilli()).Scan(&s.Version); err != nil {
 		return fmt.Errorf("new version of subscription %s: %w", s.ID, err)
 	}
+
 	var pausedAt any
 	if s.Paused() {
 		pausedAt = s.PausedAt.UnixMilli()
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions SET version = ?, name = ?, state = ?, paused_reason = ?, paused_at = ?, paused_for = ?,
-		deleted_at = ? WHERE no = ?`, s.Version, s.Name, s.State, s.PausedReason, pausedAt, s.PausedFor.Milliseconds(), nullMS(s.DeletedAt), s.No); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions SET version = ?, name = ?, state = ?, paused_reason = ?, paused_at = ?,
+		paused_for = ?, deleted_at = ? WHERE no = ?`, s.Version, s.Name, s.State, s.PausedReason, pausedAt,
+		s.PausedFor.Milliseconds(), nullMS(s.DeletedAt), s.No); err != nil {
 		if sqldb.IsUnique(err) {
 			return fmt.Errorf("a subscription named %q %w", s.Name, api.ErrExists)
 		}
 		return fmt.Errorf("update subscription %s: %w", s.ID, err)
 	}
+
 	for _, k := range s.Keys {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO subscription_keys (sub, n, app_key, encryption, from_at, until_at) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (sub, n) DO UPDATE SET until_at = excluded.until_at`,
-			s.No, k.N, db.box.Seal(appKeyPurpose(s.ID, k.N), []byte(k.AppKey)), db.box.Seal(encryptionPurpose(s.ID, k.N), k.Encryption),
-			k.From.UnixMilli(), nullMS(k.Until)); err != nil {
+		app := db.box.Seal(appKeyPurpose(s.ID, k.N), []byte(k.AppKey))
+		encryption := db.box.Seal(encryptionPurpose(s.ID, k.N), k.Encryption)
+		if _, err := tx.ExecContext(ctx, `INSERT INTO subscription_keys (sub, n, app_key, encryption, from_at, until_at)
+			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sub, n) DO UPDATE SET until_at = excluded.until_at`,
+			s.No, k.N, app, encryption, k.From.UnixMilli(), nullMS(k.Until)); err != nil {
 			return fmt.Errorf("key %d of subscription %s: %w", k.N, s.ID, err)
 		}
 	}
@@ -458,73 +489,80 @@ func (db *DB) writeVersion(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Su
 func (db *DB) UpdateSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller,
 	change func(*subscriptions.Subscription) (*subscriptions.Subscription, error),
 ) (*api.Subscription, error) {
-	return db.updateSubscription(ctx, tenant, id, version, by, func(current *api.Subscription) (_ *subscriptions.Subscription, release bool, _ error) {
-		next, err := change(current.Subscription)
-		if err != nil {
-			return nil, false, err
-		}
-		// Whoever resumes it wants it tried now. What was learned of the receiver at
-		// another URL says nothing of the one at this one.
-		resumed, moved := current.Paused() && !next.Paused(), next.URL != current.URL
-		return next, resumed || moved, nil
-	})
+	return db.updateSubscription(ctx, tenant, id, version, by,
+		func(current *api.Subscription) (_ *subscriptions.Subscription, release bool, _ error) {
+			next, err := change(current.Subscription)
+			if err != nil {
+				return nil, false, err
+			}
+
+			// Whoever resumes a subscription wants it to be tried now. And what the hub
+			// learned about the receiver at another URL says nothing about this one.
+			resumed := current.Paused() && !next.Paused()
+			moved := next.URL != current.URL
+			return next, resumed || moved, nil
+		})
 }
 
 // ResumeSubscription implements api.SubscriptionStore.
-func (db *DB) ResumeSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller, now time.Time) (*api.Subscription, error) {
-	return db.updateSubscription(ctx, tenant, id, version, by, func(current *api.Subscription) (_ *subscriptions.Subscription, release bool, _ error) {
-		hold := current.Hold
-		held := hold.Until > now.UnixMilli() || hold.Breaker.State != "" && hold.Breaker.State != "closed"
-		return current.Resume(now), held || current.Paused(), nil
-	})
+func (db *DB) ResumeSubscription(
+	ctx context.Context, tenant int64, id string, version int64, by access.Caller, now time.Time,
+) (*api.Subscription, error) {
+	return db.updateSubscription(ctx, tenant, id, version, by,
+		func(current *api.Subscription) (_ *subscriptions.Subscription, release bool, _ error) {
+			hold := current.Hold
+			held := hold.Until > now.UnixMilli() || hold.Breaker.State != "" && hold.Breaker.State != "closed"
+			return current.Resume(now), held || current.Paused(), nil
+		})
 }
 
-// updateSubscription commits what change makes of a subscription, and, if it
-// says so, ends its holds and closes its breaker. If it gives back the same
-// pointer and releases nothing, nothing is written.
+// updateSubscription commits what change makes of a subscription. If change returns release,
+// it also ends the holds of the subscription and closes its breaker. If change returns the
+// same pointer, and nothing is to be released, nothing is written.
 func (db *DB) updateSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller,
 	change func(current *api.Subscription) (next *subscriptions.Subscription, release bool, err error),
 ) (updated *api.Subscription, err error) {
-	err = db.change(ctx, by, "update subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
+	err = db.change(ctx, by, "update subscription", func(tx *sqlx.Tx) (*edit, error) {
 		current, err := db.findLive(ctx, tx, tenant, id, version)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		next, release, err := change(current)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if next == current.Subscription && !release {
 			updated = current
-			return nil, nil, nil
+			return nil, nil
 		}
 
-		n, now := *next, time.Now()
+		n := *next
+		now := time.Now()
 		updated = &api.Subscription{Subscription: &n, Hold: current.Hold}
 		if err := db.writeVersion(ctx, tx, &n, by.KeyID, now); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if release {
 			updated.Hold = delivery.Hold{}
 			if err := db.release(ctx, tx, current.Subscription, &n, now); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
-		return current.Subscription, &n, nil
+		return &edit{current.Subscription, &n}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	db.tellLane(updated.No)
+	db.nudgeLane(updated.No)
 	return updated, nil
 }
 
-// release ends the holds of a subscription, closes its breaker and lets its
-// active clock go on, in its row and in n, the version that is being written.
-// before is the version before it, whose pause, if any, counts till now.
+// release ends the holds of a subscription, closes its breaker and lets its active clock go
+// on, in its row and in n, the version that is being written. before is the version before it;
+// if that is paused, its pause counts until now.
 func (db *DB) release(ctx context.Context, tx *sqlx.Tx, before, n *subscriptions.Subscription, now time.Time) error {
-	// The row is locked by writeVersion, and may have changed before that: holds
-	// are written without the lock of those who change subscriptions.
+	// writeVersion has locked the row, but it may have changed before that: holds are written
+	// without the lock of those who change subscriptions.
 	var r struct {
 		Releases int64 `db:"releases"`
 		standstillRow
@@ -532,22 +570,25 @@ func (db *DB) release(ctx context.Context, tx *sqlx.Tx, before, n *subscriptions
 	if err := tx.GetContext(ctx, &r, "SELECT releases, "+standstillColumns+" FROM subscriptions WHERE no = ?", n.No); err != nil {
 		return fmt.Errorf("release subscription %d: %w", n.No, err)
 	}
-	was := *before
-	was.Releases, was.Standstill = r.Releases, r.standstill()
-	released := was.Release(now)
-	n.Releases, n.Standstill = released.Releases, released.Standstill
+	held := *before
+	held.Releases = r.Releases
+	held.Standstill = r.standstill()
+	released := held.Release(now)
+	n.Releases = released.Releases
+	n.Standstill = released.Standstill
 
-	if _, err := tx.ExecContext(ctx, "UPDATE subscriptions SET releases = ?, hold_until = 0, hold_reason = '', breaker = '{}' WHERE no = ?",
-		n.Releases, n.No); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions SET releases = ?, hold_until = 0, hold_reason = '', breaker = '{}'
+		WHERE no = ?`, n.Releases, n.No); err != nil {
 		return fmt.Errorf("release subscription %d: %w", n.No, err)
 	}
-	if n.Standstill == was.Standstill {
+	if n.Standstill == held.Standstill {
 		return nil
 	}
 	return writeStandstill(ctx, tx, n)
 }
 
-// findLive reads a subscription that is not deleted, at the version expected; 0: any.
+// findLive reads a subscription that is not deleted. version is the one that the caller
+// expects; 0 means any.
 func (db *DB) findLive(ctx context.Context, tx *sqlx.Tx, tenant int64, id string, version int64) (*api.Subscription, error) {
 	s, err := db.findSubscription(ctx, tx, 0, "s.id = ? AND s.tenant = ? AND s.deleted_at IS NULL", id, tenant)
 	if err == nil && version != 0 && version != s.Version {
@@ -558,27 +599,30 @@ func (db *DB) findLive(ctx context.Context, tx *sqlx.Tx, tenant int64, id string
 
 // Pause implements delivery.Store: the hub itself stops a subscription.
 func (db *DB) Pause(ctx context.Context, sub, releases int64, reason string) error {
-	err := db.change(ctx, itself, "pause subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
+	err := db.change(ctx, itself, "pause subscription", func(tx *sqlx.Tx) (*edit, error) {
 		s, err := db.findSubscription(ctx, tx, 0, "s.no = ? AND s.deleted_at IS NULL", sub)
 		if errors.Is(err, api.ErrNotFound) {
-			return nil, nil, nil // deleted meanwhile: stopped for good
+			return nil, nil // it was deleted, so it is stopped for good
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if s.Releases != releases { // the reason is about another receiver
-			return nil, nil, nil
+			return nil, nil
 		}
 
 		now := time.Now()
 		paused := s.Subscription.Pause(reason, now)
-		if paused == s.Subscription {
-			return nil, nil, nil
+		if paused == s.Subscription { // it is paused already
+			return nil, nil
 		}
-		return s.Subscription, paused, db.writeVersion(ctx, tx, paused, itself.KeyID, now)
+		if err := db.writeVersion(ctx, tx, paused, itself.KeyID, now); err != nil {
+			return nil, err
+		}
+		return &edit{s.Subscription, paused}, nil
 	})
 	if err == nil {
-		db.tellLane(sub)
+		db.nudgeLane(sub)
 	}
 	return err
 }
@@ -594,11 +638,15 @@ func (db *DB) FindHold(ctx context.Context, sub int64) (delivery.Hold, error) {
 
 // SetHold implements delivery.Store.
 func (db *DB) SetHold(ctx context.Context, sub, epoch, releases int64, h delivery.Hold) error {
-	var stands *subscriptions.Subscription
-	return db.adminThen(ctx, "hold subscription", func(tx *sqlx.Tx) error {
+	var held *subscriptions.Subscription // if its clock stands still
+	return db.admin(ctx, "hold subscription", func(tx *sqlx.Tx) error {
+		held = nil // this may be another try
+
+		// Only the owner of its shard may hold a subscription.
 		if db.in == sqldb.Postgres {
 			var owner bool
-			if err := tx.GetContext(ctx, &owner, "SELECT count(*) = 1 FROM (SELECT FROM shards WHERE shard = ? AND epoch = ? AND owner = ? FOR KEY SHARE) mine",
+			if err := tx.GetContext(ctx, &owner, `SELECT count(*) = 1
+				FROM (SELECT FROM shards WHERE shard = ? AND epoch = ? AND owner = ? FOR KEY SHARE) mine`,
 				subscriptions.Shard(sub), epoch, db.cfg.Process); err != nil || !owner {
 				return err
 			}
@@ -608,49 +656,50 @@ func (db *DB) SetHold(ctx context.Context, sub, epoch, releases int64, h deliver
 			return err
 		}
 
-		// The row is locked now: what is read of it is what holds.
+		// writeHold has locked the row, so what is read of it now holds.
 		s, err := db.findSubscription(ctx, tx, 0, "s.no = ?", sub)
 		if err != nil {
 			return err
 		}
-		stands = s.StandStill(time.Now(), time.UnixMilli(h.RetryAt))
-		return writeStandstill(ctx, tx, stands)
+		held = s.StandStill(time.Now(), time.UnixMilli(h.RetryAt))
+		return writeStandstill(ctx, tx, held)
 	}, func() {
-		if stands != nil {
-			db.index.SetStandstill(sub, stands.Standstill)
+		if held != nil {
+			db.index.SetStandstill(sub, held.Standstill)
 		}
 	})
 }
 
-// writeHold writes hold and breaker, unless the subscription was released more
-// often than the caller knows; then it returns false.
+// writeHold writes hold and breaker of a subscription. It returns false, and writes nothing, if
+// the subscription was released more often than the caller knows.
 func writeHold(ctx context.Context, tx *sqlx.Tx, sub, releases int64, h delivery.Hold) (bool, error) {
 	breaker, err := json.Marshal(h.Breaker)
 	if err != nil {
 		return false, fmt.Errorf("breaker of subscription %d: %w", sub, err)
 	}
-	done, err := tx.ExecContext(ctx, "UPDATE subscriptions SET hold_until = ?, hold_reason = ?, breaker = ? WHERE no = ? AND releases = ?",
-		h.Until, h.Reason, breaker, sub, releases)
+	res, err := tx.ExecContext(ctx, `UPDATE subscriptions SET hold_until = ?, hold_reason = ?, breaker = ?
+		WHERE no = ? AND releases = ?`, h.Until, h.Reason, breaker, sub, releases)
 	if err != nil {
 		return false, fmt.Errorf("hold subscription %d: %w", sub, err)
 	}
-	rows, err := done.RowsAffected()
+	rows, err := res.RowsAffected()
 	return rows > 0, err
 }
 
-// writeStandstill writes the standstill of a subscription under the next mark,
-// which it gets.
+// writeStandstill writes the standstill of a subscription, and sets its mark to the next one.
 func writeStandstill(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription) error {
 	still := &s.Standstill
-	if err := tx.GetContext(ctx, &still.Mark, "UPDATE standstill_head SET mark = mark + 1 WHERE one = 1 RETURNING mark"); err != nil {
+	if err := tx.GetContext(ctx, &still.Mark,
+		"UPDATE standstill_head SET mark = mark + 1 WHERE one = 1 RETURNING mark"); err != nil {
 		return fmt.Errorf("mark of subscription %d: %w", s.No, err)
 	}
 	var from, until int64
 	if !still.From.IsZero() {
-		from, until = still.From.UnixMilli(), still.Until.UnixMilli()
+		from = still.From.UnixMilli()
+		until = still.Until.UnixMilli()
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE subscriptions SET still_past = ?, still_from = ?, still_until = ?, still_mark = ? WHERE no = ?",
-		still.Past.Milliseconds(), from, until, still.Mark, s.No); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions SET still_past = ?, still_from = ?, still_until = ?, still_mark = ?
+		WHERE no = ?`, still.Past.Milliseconds(), from, until, still.Mark, s.No); err != nil {
 		return fmt.Errorf("standstill of subscription %d: %w", s.No, err)
 	}
 	return nil
@@ -659,21 +708,25 @@ func writeStandstill(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscrip
 // DeleteSubscription implements api.SubscriptionStore.
 func (db *DB) DeleteSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller) error {
 	var no int64
-	err := db.change(ctx, by, "delete subscription", func(tx *sqlx.Tx) (_, _ *subscriptions.Subscription, _ error) {
+	err := db.change(ctx, by, "delete subscription", func(tx *sqlx.Tx) (*edit, error) {
 		s, err := db.findLive(ctx, tx, tenant, id, version)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		now := time.Now()
-		gone := *s.Subscription
-		gone.DeletedAt, no = &now, gone.No
-		if err := db.writeVersion(ctx, tx, &gone, by.KeyID, now); err != nil {
-			return nil, nil, err
+		deleted := *s.Subscription
+		deleted.DeletedAt = &now
+		no = deleted.No
+		if err := db.writeVersion(ctx, tx, &deleted, by.KeyID, now); err != nil {
+			return nil, err
 		}
-		return s.Subscription, &gone, addJob(ctx, tx, tenant, jobDelete, deleteJob{Sub: gone.No}, by.KeyID, now)
+		if err := addJob(ctx, tx, tenant, jobDelete, deleteJob{Sub: no}, by.KeyID, now); err != nil {
+			return nil, err
+		}
+		return &edit{s.Subscription, &deleted}, nil
 	})
 	if err == nil {
-		db.tellLane(no)
+		db.nudgeLane(no)
 		db.wakeJobs()
 	}
 	return err

@@ -20,67 +20,75 @@ import (
 // worker is a goroutine of the writer, with the connection that it holds if it
 // takes batches. All that it has belongs to that goroutine.
 type worker struct {
-	db    *DB
-	w     *writer
-	wake  <-chan struct{}
-	takes kinds
-	part  int64 // of the counts by hour
+	db     *DB
+	writer *writer
+	calls  <-chan struct{} // there may be work; closed when the writer stops
+	takes  kinds
+	part   int64 // of the counts by hour
 
 	conn *sqlx.Conn // nil: lost, or not there yet
 	stmt statements
 
-	// of the batch under way
+	// Of the batch under way.
 	until time.Time // give up then what is not committed; zero: never
 
-	// of the transaction under way
+	// Of the transaction under way.
 	now    int64 // Unix ms
 	delta  pendingDelta
-	hours  hourDeltas
+	counts countDeltas
 	heads  heads         // of the subscriptions, as the transaction sees them
-	epochs map[int]int64 // of the shards that this process owns, likewise
+	epochs map[int]int64 // of the shards that this process owns, as the transaction sees them
 }
 
-// Pauses of a worker: it has nothing better to do.
+// Pauses and tries of a worker, which has nothing better to do.
 const (
-	awayPause = 250 * time.Millisecond // nobody can write
-	poolTries = 5                      // to find a connection in the pool that lives
+	awayPause = 250 * time.Millisecond // while the database takes nothing
+	poolTries = 5                      // to find a connection in the pool that is alive
 )
 
 // acceptWait bounds the time in which events are stored on PostgreSQL, give or take
-// a statement: behind a network that carries nothing, or hardly anything, who sent
-// them should hear soon that they were not.
+// a statement. Behind a network that carries nothing, or hardly anything, whoever
+// sent events should be refused soon.
 const acceptWait = 10 * time.Second
 
-// tooLate says whether to give up.
-func (k *worker) tooLate() bool { return !k.until.IsZero() && time.Now().After(k.until) }
+// tooLate reports whether the batch under way took longer than its senders wait.
+func (w *worker) tooLate() bool { return !w.until.IsZero() && time.Now().After(w.until) }
 
-func newWorker(w *writer, wake <-chan struct{}, takes kinds) *worker {
-	k := &worker{db: w.db, w: w, wake: wake, takes: takes, delta: newPendingDelta(), epochs: map[int]int64{}}
-	k.hours.reset()
-	return k
+func newWorker(writer *writer, calls <-chan struct{}, takes kinds) *worker {
+	w := &worker{db: writer.db, writer: writer, calls: calls, takes: takes, delta: newPendingDelta(), epochs: map[int]int64{}}
+	w.counts.reset()
+	return w
 }
 
-// connect takes a connection, unless there is one. Those that lie in the pool may
-// have died there.
-func (k *worker) connect(ctx context.Context) (err error) {
-	for tries := 0; k.conn == nil; tries++ {
-		if k.conn, err = k.db.pool.Connx(ctx); err != nil {
+// pointQueries are settings of the connections that write. Their statements look for
+// rows by key. PostgreSQL keeps the plans of such statements, and if it made them
+// while a new table is empty, they would read all of the table.
+const pointQueries = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; " +
+	"SET enable_seqscan = off; SET enable_bitmapscan = off"
+
+// connect takes a connection from the pool, unless the worker has one. Connections
+// may have died while they lay in the pool, so it tries a few.
+func (w *worker) connect(ctx context.Context) (err error) {
+	for tries := 0; w.conn == nil; tries++ {
+		if w.conn, err = w.db.pool.Connx(ctx); err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}
-		if k.db.in == sqldb.Postgres && k.takes&ofAccepts != 0 {
-			err = k.db.checkOrigin(ctx, k.conn)
+
+		if w.db.in == sqldb.Postgres && w.takes&ofAccepts != 0 {
+			err = w.db.checkOrigin(ctx, w.conn)
 		}
-		if err == nil && k.db.in == sqldb.Postgres {
-			_, err = k.conn.ExecContext(ctx, pointQueries)
+		if err == nil && w.db.in == sqldb.Postgres {
+			_, err = w.conn.ExecContext(ctx, pointQueries)
 		}
 		if err == nil {
-			err = k.stmt.prepare(ctx, k.conn, k.db.in)
+			err = w.stmt.prepare(ctx, w.conn, w.db.in)
 		}
 		if err == nil {
 			return nil
 		}
-		err = errors.Join(err, k.disconnect())
-		if !sqldb.IsLost(err) || tries == poolTries || k.tooLate() {
+
+		err = errors.Join(err, w.disconnect())
+		if !sqldb.IsLost(err) || tries == poolTries || w.tooLate() {
 			return err
 		}
 	}
@@ -89,227 +97,243 @@ func (k *worker) connect(ctx context.Context) (err error) {
 
 // disconnect gives the connection up. On PostgreSQL its statements go with it;
 // in SQLite one that is left would keep the file open.
-func (k *worker) disconnect() error {
-	if k.conn == nil {
+func (w *worker) disconnect() error {
+	if w.conn == nil {
 		return nil
 	}
 	var errs []error
-	if k.db.in == sqldb.SQLite {
-		errs = append(errs, k.stmt.close())
+	if w.db.in == sqldb.SQLite {
+		errs = append(errs, w.stmt.close())
 	} else {
-		_ = k.conn.Raw(func(any) error { return driver.ErrBadConn }) // it is not used again
+		_ = w.conn.Raw(func(any) error { return driver.ErrBadConn }) // so that the pool does not use it again
 	}
-	if err := k.conn.Close(); !errors.Is(err, sql.ErrConnDone) {
+	if err := w.conn.Close(); !errors.Is(err, sql.ErrConnDone) {
 		errs = append(errs, err)
 	}
-	k.conn, k.stmt = nil, statements{}
+	w.conn = nil
+	w.stmt = statements{}
 	return errors.Join(errs...)
 }
 
 // run works until the writer is stopped, and then until nothing is left.
-func (k *worker) run() {
+func (w *worker) run() {
 	for open := true; open; {
-		_, open = <-k.wake
+		_, open = <-w.calls
 		for {
-			// Those whom the last commit woke have more to write: they come first,
+			// Those whom the last commit woke have more to write. Let them come first,
 			// for a commit of its own costs as much as twenty rows.
 			runtime.Gosched()
-			b := k.w.take(k.takes)
+			b := w.writer.take(w.takes)
 			if b.empty() {
 				break
 			}
-			k.commit(b)
+			w.commit(b)
 		}
 	}
 }
 
-// errRecorded says that attempts of a batch are there already: its commit
+// errRecorded means that attempts of a batch are stored already: its commit
 // succeeded once, but the answer to it was lost.
 var errRecorded = errors.New("attempts were recorded before")
 
-// errNotBegun: the transaction did not even begin.
+// errNotBegun means that the transaction did not even begin.
 var errNotBegun = errors.New("begin")
 
-// commit makes the batch durable, or, should it fail, finds out what can be.
-func (k *worker) commit(b batch) {
+// commit makes the batch durable or, if that fails, finds out which part of it can be.
+func (w *worker) commit(b batch) {
 	if b.admin != nil {
-		b.admin.done <- k.commitAdmin(b.admin)
+		b.admin.done <- w.commitAdmin(b.admin)
 		return
 	}
+
 	began := time.Now()
-	if k.until = (time.Time{}); k.db.in == sqldb.Postgres && len(b.accepts) > 0 {
-		k.until = began.Add(acceptWait)
+	w.until = time.Time{}
+	if w.db.in == sqldb.Postgres && len(b.accepts) > 0 {
+		w.until = began.Add(acceptWait)
 	}
-	err := k.try(&b)
-	if errors.Is(err, errNotBegun) && sqldb.IsLost(err) && !k.tooLate() { // while nobody wrote anything
-		_ = k.disconnect() // it is lost
-		err = k.try(&b)
+
+	// A connection may have died while nothing was written; another may do.
+	err := w.try(&b)
+	if errors.Is(err, errNotBegun) && sqldb.IsLost(err) && !w.tooLate() {
+		_ = w.disconnect() // it is lost anyway
+		err = w.try(&b)
 	}
 	for tries := 1; sqldb.IsConflict(err) && tries < sqldb.ConflictTries; tries++ {
-		k.w.stat.Conflicts.Add(1)
-		err = k.try(&b)
+		w.writer.stat.Conflicts.Add(1)
+		err = w.try(&b)
 	}
 	if err == nil {
-		k.committed(b, time.Since(began))
+		w.committed(b, time.Since(began))
 		return
 	}
-	k.w.stat.Failures.Add(1)
+
+	// Unless nothing at all can be written, halve the batch until the bad row is alone.
+	w.writer.stat.Failures.Add(1)
 	switch {
 	case sqldb.Unavailable(err):
-		k.refused(b, err, time.Since(began))
-	case errors.Is(err, errRecorded) && k.tellRecorded(&b):
-		k.commit(b)
+		w.refused(b, err, time.Since(began))
+	case errors.Is(err, errRecorded) && w.finishRecorded(&b):
+		w.commit(b)
 	case len(b.accepts) > 0 && len(b.outcomes) > 0:
-		k.commit(batch{outcomes: b.outcomes})
-		k.commit(batch{accepts: b.accepts})
+		w.commit(batch{outcomes: b.outcomes})
+		w.commit(batch{accepts: b.accepts})
 	case len(b.accepts) > 1:
-		k.commit(batch{accepts: b.accepts[:len(b.accepts)/2]})
-		k.commit(batch{accepts: b.accepts[len(b.accepts)/2:]})
+		w.commit(batch{accepts: b.accepts[:len(b.accepts)/2]})
+		w.commit(batch{accepts: b.accepts[len(b.accepts)/2:]})
 	case len(b.outcomes) > 1:
-		k.commit(batch{outcomes: b.outcomes[:len(b.outcomes)/2]})
-		k.commit(batch{outcomes: b.outcomes[len(b.outcomes)/2:]})
+		w.commit(batch{outcomes: b.outcomes[:len(b.outcomes)/2]})
+		w.commit(batch{outcomes: b.outcomes[len(b.outcomes)/2:]})
 	case len(b.accepts) == 1:
-		k.w.finish(b.accepts, fmt.Errorf("accept: %w", err))
+		w.writer.finish(b.accepts, fmt.Errorf("accept: %w", err))
 	case len(b.outcomes) == 1:
 		o := b.outcomes[0]
-		k.db.log.Error("outcome cannot be recorded", "sub", o.Item.Sub, "seq", o.Item.Seq, "err", err)
+		w.db.log.Error("outcome cannot be recorded", "sub", o.Item.Sub, "seq", o.Item.Seq, "err", err)
 		o.Done(err)
 	}
 }
 
-// refused: nothing can be written now, or nobody knows whether it was. Accepts
-// are refused: who sent them sends them again, with the same ids. Outcomes stay,
-// and with them their slots, until the database takes them.
-func (k *worker) refused(b batch, err error, after time.Duration) {
-	k.w.away.Store(time.Now().UnixMilli())
-	k.w.finish(b.accepts, sqldb.AsBusy(err))
-	if len(b.accepts) > 0 && after > sqldb.LockWait { // who came meanwhile has waited long enough
-		k.w.finish(k.w.takeAccepts(), sqldb.AsBusy(err))
+// refused answers for a batch when nothing can be written now, or nobody knows
+// whether it was. Accepts are refused; whoever sent them sends them again, with the
+// same ids. Outcomes stay, and with them their slots, until the database takes them.
+func (w *worker) refused(b batch, err error, after time.Duration) {
+	w.writer.away.Store(time.Now().UnixMilli())
+	w.writer.finish(b.accepts, sqldb.AsBusy(err))
+	if len(b.accepts) > 0 && after > sqldb.LockWait { // those who came during that time have waited long enough
+		w.writer.finish(w.writer.takeAccepts(), sqldb.AsBusy(err))
 	}
-	if k.db.in == sqldb.Postgres {
-		if err := k.disconnect(); err != nil {
-			k.db.log.Debug("give up a connection", "err", err)
+	if w.db.in == sqldb.Postgres {
+		if err := w.disconnect(); err != nil {
+			w.db.log.Debug("give up a connection", "err", err)
 		}
 	}
+
 	if len(b.outcomes) == 0 {
 		return
 	}
-	if !k.w.putBack(b.outcomes) { // they will be sent again after the next start
+	if !w.writer.putBack(b.outcomes) { // these deliveries will be sent again after the next start
 		for _, o := range b.outcomes {
 			o.Done(err)
 		}
 		return
 	}
-	k.db.log.Error("outcomes cannot be recorded now, trying again", "outcomes", len(b.outcomes), "err", err)
+	w.db.log.Error("outcomes cannot be recorded now, trying again", "outcomes", len(b.outcomes), "err", err)
 	time.Sleep(awayPause)
 }
 
-func (k *worker) try(b *batch) error {
+// try runs one transaction for the batch, and forgets it if it fails.
+func (w *worker) try(b *batch) error {
 	ctx := context.Background() // a commit is never cancelled half way
-	err := k.connect(ctx)
+	err := w.connect(ctx)
 	if err == nil {
-		err = k.transact(ctx, b)
+		err = w.transact(ctx, b)
 	}
 	if err != nil {
-		k.hours.reset()
-		k.delta.drop()
-		k.stmt.drop()
+		w.counts.reset()
+		w.delta.drop()
+		w.stmt.drop()
 	}
 	return err
 }
 
-func (k *worker) transact(ctx context.Context, b *batch) error {
-	seqs, err := k.begin(ctx, *b)
+func (w *worker) transact(ctx context.Context, b *batch) error {
+	seqs, err := w.begin(ctx, *b)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotBegun, err)
 	}
-	err = k.recordOutcomes(ctx, k.ours(b.outcomes))
+
+	err = w.recordOutcomes(ctx, w.ours(b.outcomes))
 	if err == nil {
-		err = k.insertEvents(ctx, b.accepts, seqs)
+		err = w.insertEvents(ctx, b.accepts, seqs)
 	}
 	if err == nil {
-		err = k.hours.write(ctx, &k.stmt, k.db.in, k.part)
+		err = w.counts.write(ctx, &w.stmt, w.db.in, w.part)
 	}
-	if err == nil && k.tooLate() {
+	if err == nil && w.tooLate() {
 		err = sqldb.ErrSlow
 	}
 	if err == nil {
-		if _, err = k.conn.ExecContext(ctx, "COMMIT"); err == nil {
+		if _, err = w.conn.ExecContext(ctx, "COMMIT"); err == nil {
 			return nil
 		}
 	}
-	// After some errors the database has rolled back by itself, or is not there;
-	// then this one says so.
-	_, _ = k.conn.ExecContext(ctx, "ROLLBACK")
+
+	// After some errors the database has rolled back by itself, or is away. Then the
+	// ROLLBACK fails too, and the first error is the one that matters.
+	_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
 	return err
 }
 
-// committed tells everybody who waits.
-func (k *worker) committed(b batch, took time.Duration) {
-	w := k.w
-	w.away.Store(0)
-	var fresh []*event.Event
+// committed brings what is in memory up to date, and answers everybody who waits.
+func (w *worker) committed(b batch, took time.Duration) {
+	writer := w.writer
+	writer.away.Store(0)
+	var stored []*event.Event
 	events := 0
 	for _, op := range b.accepts {
 		events += len(op.events)
 		for i, e := range op.events {
 			if op.verdicts[i] == ingest.Stored {
-				fresh = append(fresh, e)
+				stored = append(stored, e)
 			}
 		}
 	}
-	k.db.cache.put(fresh)
-	nudges := w.pending.apply(&k.delta, k.db.in == sqldb.Postgres)
-	k.hours.reset()
-	w.stat.Commits.Add(1)
-	w.stat.Events.Add(int64(len(fresh)))
-	w.finish(b.accepts, nil)
+
+	// Before anybody is answered, bodies are in the cache and pending runs counted.
+	w.db.cache.put(stored)
+	nudges := writer.pending.apply(&w.delta, w.db.in == sqldb.Postgres)
+	w.counts.reset()
+	writer.stat.Commits.Add(1)
+	writer.stat.Events.Add(int64(len(stored)))
+
+	writer.finish(b.accepts, nil)
 	for _, o := range b.outcomes {
-		if !k.mayRecord(o) {
-			w.stat.Fenced.Add(1)
+		if !w.mayRecord(o) {
+			writer.stat.Fenced.Add(1)
 			o.Done(delivery.ErrNotOwner)
 			continue
 		}
-		w.stat.Outcomes.Add(1)
+		writer.stat.Outcomes.Add(1)
 		o.Done(nil)
 	}
+
 	if len(nudges) > 0 {
-		k.db.cfg.Nudge(nudges)
+		w.db.cfg.Nudge(nudges)
 	}
-	if k.db.cfg.Committed != nil {
-		k.db.cfg.Committed(events, len(b.outcomes), took)
+	if w.db.cfg.Committed != nil {
+		w.db.cfg.Committed(events, len(b.outcomes), took)
 	}
-	for i, e := range fresh {
-		if k.db.cfg.Stored != nil && (i == 0 || fresh[i-1].Tenant != e.Tenant) {
-			k.db.cfg.Stored(e.Tenant)
+	for i, e := range stored {
+		if w.db.cfg.Stored != nil && (i == 0 || stored[i-1].Tenant != e.Tenant) {
+			w.db.cfg.Stored(e.Tenant)
 		}
 	}
 }
 
-func (k *worker) commitAdmin(op *adminOp) error {
-	err := k.tryAdmin(op)
+// commitAdmin makes a change durable, and calls what is to be done after it.
+func (w *worker) commitAdmin(op *adminOp) error {
+	err := w.tryAdmin(op)
 	for tries := 1; sqldb.IsConflict(err) && tries < sqldb.ConflictTries; tries++ {
-		k.w.stat.Conflicts.Add(1)
-		err = k.tryAdmin(op)
+		w.writer.stat.Conflicts.Add(1)
+		err = w.tryAdmin(op)
 	}
 	switch {
 	case err == nil:
-		if op.then != nil {
-			op.then()
+		for _, then := range op.then {
+			then()
 		}
 	case sqldb.Unavailable(err):
-		if k.takes.batches() {
-			k.w.away.Store(time.Now().UnixMilli())
+		if w.takes.batches() {
+			w.writer.away.Store(time.Now().UnixMilli())
 		}
 		err = sqldb.AsBusy(err)
 	}
 	return err
 }
 
-func (k *worker) tryAdmin(op *adminOp) error {
-	begin := k.db.pool.BeginTxx
-	if k.conn != nil {
-		begin = k.conn.BeginTxx
+func (w *worker) tryAdmin(op *adminOp) error {
+	begin := w.db.pool.BeginTxx
+	if w.conn != nil {
+		begin = w.conn.BeginTxx
 	}
 	tx, err := begin(context.Background(), nil)
 	if err != nil {
@@ -325,40 +349,38 @@ func (k *worker) tryAdmin(op *adminOp) error {
 	return nil
 }
 
-// tellRecorded tells those whose attempt is there already, and leaves the others
-// in the batch; false: there are none.
-func (k *worker) tellRecorded(b *batch) bool {
+// finishRecorded finishes the outcomes whose attempt is stored already, and leaves
+// the others in the batch. It returns false if there were no such outcomes.
+func (w *worker) finishRecorded(b *batch) bool {
 	var left []*delivery.Outcome
 	for _, o := range b.outcomes {
 		if o.Attempt == nil {
 			left = append(left, o)
 			continue
 		}
-		var was struct {
+
+		var stored struct {
 			At      int64  `db:"at"`
 			Code    string `db:"random_code"`
 			Process string `db:"process"`
 		}
 		it := o.Item
-		err := k.db.read.GetContext(context.Background(), &was, "SELECT at, random_code, process FROM attempts WHERE sub = ? AND seq = ? AND run = ? AND n = ?",
-			it.Sub, it.Seq, it.Run, it.Tries+1)
+		n := it.Tries + 1
+		err := w.db.read.GetContext(context.Background(), &stored,
+			"SELECT at, random_code, process FROM attempts WHERE sub = ? AND seq = ? AND run = ? AND n = ?",
+			it.Sub, it.Seq, it.Run, n)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			left = append(left, o)
 		case err != nil:
 			o.Done(err)
-		case was.At == o.Attempt.At && was.Code == o.Attempt.RandomCode && was.Process == k.db.cfg.Process:
+		case stored.At == o.Attempt.At && stored.Code == o.Attempt.RandomCode && stored.Process == w.db.cfg.Process:
 			o.Done(nil)
-		default: // somebody else made it: what the lane knows of this run is out of date
-			o.Done(fmt.Errorf("attempt %d of run %d of event %d for subscription %d: %w", it.Tries+1, it.Run, it.Seq, it.Sub, errRecorded))
+		default: // another process made this attempt, so what the lane knows of this run is out of date
+			o.Done(fmt.Errorf("attempt %d of run %d of event %d for subscription %d: %w", n, it.Run, it.Seq, it.Sub, errRecorded))
 		}
 	}
 	found := len(left) < len(b.outcomes)
 	b.outcomes = left
 	return found
 }
-
-// pointQueries are settings of the connections that write. Their statements look
-// for rows by their keys. Such a plan is kept, and made while a new table is empty
-// it would be to read all of it.
-const pointQueries = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_seqscan = off; SET enable_bitmapscan = off"

@@ -100,10 +100,10 @@ func benchRecord(b *testing.B) {
 					}
 				}
 				items = items[n:]
-				db.w.mu.Lock() // all of them in one transaction
-				db.w.outcomes = append(db.w.outcomes, outcomes...)
-				db.w.signal(ofOutcomes)
-				db.w.mu.Unlock()
+				db.writer.mu.Lock() // all of them in one transaction
+				db.writer.outcomes = append(db.writer.outcomes, outcomes...)
+				db.writer.signal(ofOutcomes)
+				db.writer.mu.Unlock()
 				for range n {
 					require.NoError(b, <-done)
 				}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/wake"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
@@ -23,25 +24,28 @@ const (
 	maxOutcomes     = 1024
 )
 
-// writer is group commit without a timer: its workers take whatever waits,
-// commit it as one transaction, and take what gathered meanwhile. SQLite has one
-// worker for all. PostgreSQL has one for outcomes, which never wait behind a
-// flood of accepts, one or more for those, and one for changes by admins, which
+// maxAdmins is how many changes may wait; further ones are refused.
+const maxAdmins = 1000
+
+// writer is group commit without a timer: its workers take whatever waits, commit
+// it as one transaction, and then take what has gathered since. SQLite has one
+// worker for everything. PostgreSQL has one for outcomes, which never wait behind a
+// flood of accepts, one or more for accepts, and one for changes by admins, which
 // wait for other processes now and then.
 type writer struct {
 	db      *DB
 	workers []*worker
 	wake    [3]chan struct{} // by kind: some of it waits; a worker of several kinds has one channel
 	stat    Stats
-	away    atomic.Int64 // when the database last refused a commit, as for want of space, Unix ms; 0: it did not
+	away    atomic.Int64 // when the database last refused a commit, e.g. because it is full, Unix ms; 0: it did not
 
 	mu       sync.Mutex
 	accepts  []*acceptOp
 	outcomes []*delivery.Outcome
 	admins   []*adminOp
-	bytes    int // of the accepts waiting or being committed
+	bytes    int // of the accepts that wait or are being committed
 	closing  bool
-	ended    sync.WaitGroup
+	running  sync.WaitGroup
 
 	pending pendingCounts
 
@@ -57,14 +61,15 @@ type Stats struct {
 	Events    atomic.Int64
 	Outcomes  atomic.Int64
 	Failures  atomic.Int64
-	Conflicts atomic.Int64 // transactions made anew because another got in their way
+	Conflicts atomic.Int64 // transactions that were repeated because another got in their way
 	Fenced    atomic.Int64 // outcomes of shards that another process owns by now
 }
 
+// adminOp is a change that waits for a transaction of its own.
 type adminOp struct {
 	what string
 	fn   func(*sqlx.Tx) error
-	then func() // after the commit, before the next batch is matched; may be nil
+	then []func() // called after the commit, before the next batch is matched
 	done chan error
 }
 
@@ -77,7 +82,8 @@ const (
 	ofAdmins
 )
 
-// batches are what a worker holds a connection for.
+// batches reports whether a worker for these kinds keeps a connection, on which its
+// statements are prepared.
 func (k kinds) batches() bool { return k&(ofAccepts|ofOutcomes) != 0 }
 
 func newWriter(ctx context.Context, db *DB) (*writer, error) {
@@ -89,29 +95,29 @@ func newWriter(ctx context.Context, db *DB) (*writer, error) {
 		w.employ(1, ofOutcomes)
 		w.employ(1, ofAdmins)
 	}
-	for _, k := range w.workers {
-		if !k.takes.batches() {
+	for _, worker := range w.workers {
+		if !worker.takes.batches() {
 			continue
 		}
-		if err := k.connect(ctx); err != nil {
+		if err := worker.connect(ctx); err != nil {
 			return nil, errors.Join(err, w.close())
 		}
 	}
 	return w, nil
 }
 
-// employ n workers for some kinds of work.
+// employ makes n workers for some kinds of work.
 func (w *writer) employ(n int, takes kinds) {
-	wake := make(chan struct{}, n)
+	calls := make(chan struct{}, n)
 	for i := range w.wake {
 		if takes&(1<<i) != 0 {
-			w.wake[i] = wake
+			w.wake[i] = calls
 		}
 	}
 	for i := range n {
-		k := newWorker(w, wake, takes)
-		k.part = w.db.hourPart(takes, i)
-		w.workers = append(w.workers, k)
+		worker := newWorker(w, calls, takes)
+		worker.part = w.db.hourPart(takes, i)
+		w.workers = append(w.workers, worker)
 	}
 }
 
@@ -124,44 +130,39 @@ func (w *writer) load(ctx context.Context) (err error) {
 }
 
 func (w *writer) start() {
-	for _, k := range w.workers {
-		w.ended.Go(k.run)
+	for _, worker := range w.workers {
+		w.running.Go(worker.run)
 	}
 }
 
-// stop commits what waits and ends. What comes later is refused.
+// stop commits what waits and ends. Whatever is asked for afterwards is refused.
 func (w *writer) stop() {
 	w.mu.Lock()
 	w.closing = true
-	for i, wake := range w.wake {
-		if !slices.Contains(w.wake[:i], wake) {
-			close(wake)
+	for i, calls := range w.wake {
+		if !slices.Contains(w.wake[:i], calls) {
+			close(calls)
 		}
 	}
 	w.mu.Unlock()
-	w.ended.Wait()
+	w.running.Wait()
 }
 
-// close frees the connections of the workers, once they ended.
+// close frees the connections of the workers. They must have ended.
 func (w *writer) close() error {
 	var errs []error
-	for _, k := range w.workers {
-		errs = append(errs, k.disconnect())
+	for _, worker := range w.workers {
+		errs = append(errs, worker.disconnect())
 	}
 	return errors.Join(errs...)
 }
 
-// signal that some of a kind waits. Callers hold the lock, and have seen that
-// nothing closes.
-func (w *writer) signal(of kinds) {
-	select {
-	case w.wake[bits.TrailingZeros8(uint8(of))] <- struct{}{}:
-	default:
-	}
-}
+// signal wakes a worker for a kind of work. Callers hold the lock, and have seen
+// that the writer is not closing.
+func (w *writer) signal(of kinds) { wake.Up(w.wake[bits.TrailingZeros8(uint8(of))]) }
 
-// batch is what one transaction holds: either one change of an admin, alone
-// because matching after it must see it, or accepts and outcomes together.
+// batch is what one transaction holds: either one change by an admin, which is alone
+// because the matching after it must see it, or accepts and outcomes together.
 type batch struct {
 	accepts  []*acceptOp
 	outcomes []*delivery.Outcome
@@ -177,7 +178,7 @@ func (b batch) events() (n int) {
 	return n
 }
 
-// take what waits of some kinds.
+// take removes from the queues what the next transaction holds.
 func (w *writer) take(of kinds) (b batch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -186,6 +187,8 @@ func (w *writer) take(of kinds) (b batch) {
 		w.admins = w.admins[1:]
 		return b
 	}
+
+	// Requests stay whole, so one with more events than fit is taken alone.
 	if of&ofAccepts != 0 {
 		n, events := 0, 0
 		for n < len(w.accepts) && (n == 0 || events+len(w.accepts[n].events) <= maxAcceptEvents) {
@@ -201,7 +204,7 @@ func (w *writer) take(of kinds) (b batch) {
 	return b
 }
 
-// takeAccepts takes all events that wait.
+// takeAccepts removes all events that wait from their queue.
 func (w *writer) takeAccepts() []*acceptOp {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -210,8 +213,8 @@ func (w *writer) takeAccepts() []*acceptOp {
 	return ops
 }
 
-// putBack lets outcomes wait at the head of the queue again; false: it is too
-// late for that, the writer is closing.
+// putBack lets outcomes wait at the head of the queue again. It returns false when
+// the writer is closing, because nobody would take them.
 func (w *writer) putBack(outcomes []*delivery.Outcome) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -223,6 +226,7 @@ func (w *writer) putBack(outcomes []*delivery.Outcome) bool {
 	return true
 }
 
+// finish answers those who wait for the commit of their events.
 func (w *writer) finish(ops []*acceptOp, err error) {
 	bytes := 0
 	for _, op := range ops {
@@ -234,38 +238,34 @@ func (w *writer) finish(ops []*acceptOp, err error) {
 	w.mu.Unlock()
 }
 
-// admin runs fn in a write transaction of its own. Events accepted after it
-// returns are matched with what it changed. When another process got in its way
-// fn is run again.
-func (db *DB) admin(ctx context.Context, what string, fn func(tx *sqlx.Tx) error) error {
-	return db.adminThen(ctx, what, fn, nil)
-}
-
-// adminThen is admin, and calls then after the commit, before the next change
-// and, on SQLite, before the next event is matched.
-func (db *DB) adminThen(ctx context.Context, what string, fn func(tx *sqlx.Tx) error, then func()) error {
+// admin runs fn in a write transaction of its own. Events accepted after it returns
+// are matched with what fn changed. fn is run again when another process got in its
+// way. Each of then is called after the commit, before the next change and, on
+// SQLite, before the next event is matched.
+func (db *DB) admin(ctx context.Context, what string, fn func(tx *sqlx.Tx) error, then ...func()) error {
 	op := &adminOp{what: what, fn: fn, then: then, done: make(chan error, 1)}
-	w := db.w
+	w := db.writer
 	w.mu.Lock()
 	if w.closing {
 		w.mu.Unlock()
 		return ErrClosed
 	}
-	if len(w.admins) >= 1000 {
+	if len(w.admins) >= maxAdmins {
 		w.mu.Unlock()
 		return fmt.Errorf("%s: %w", what, ingest.ErrBusy)
 	}
 	w.admins = append(w.admins, op)
 	w.signal(ofAdmins)
 	w.mu.Unlock()
+
 	select {
 	case err := <-op.done:
 		return err
 	case <-ctx.Done():
-		// It will be committed all the same; nobody is left to hear of it.
+		// The change will be committed all the same, but its caller does not wait for it.
 		return ctx.Err()
 	}
 }
 
-// Stats of the writer.
-func (db *DB) Stats() *Stats { return &db.w.stat }
+// Stats returns what the writer did since the store was opened.
+func (db *DB) Stats() *Stats { return &db.writer.stat }
