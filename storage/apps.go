@@ -31,7 +31,7 @@ type appRow struct {
 
 const appColumns = `a.id, a.tenant, t.company_id, a.kind, a.name, a.secret, a.role, a.created_at`
 
-// app is a row without its secret.
+// app returns the app that a row holds, without its secret.
 func (r *appRow) app() access.App {
 	return access.App{
 		ID: r.ID, Tenant: r.Tenant, CompanyID: r.CompanyID, Kind: access.AppKind(r.Kind), Name: r.Name,
@@ -39,15 +39,21 @@ func (r *appRow) app() access.App {
 	}
 }
 
+// appSecret returns what the sealed secret of an app is for, so that it opens nowhere else.
 func appSecret(id string) string { return "app/" + id }
 
+// appDeed returns what was done to an app, for the audit log.
 func appDeed(action string, before, after *access.App) *audit.Deed {
 	d := &audit.Deed{Action: action}
 	if before != nil {
-		d.Tenant, d.Object, d.Before = before.Tenant, "app/"+before.ID, before
+		d.Tenant = before.Tenant
+		d.Object = "app/" + before.ID
+		d.Before = before
 	}
 	if after != nil {
-		d.Tenant, d.Object, d.After = after.Tenant, "app/"+after.ID, after
+		d.Tenant = after.Tenant
+		d.Object = "app/" + after.ID
+		d.After = after
 	}
 	return d
 }
@@ -57,13 +63,15 @@ func (db *DB) CreateApp(ctx context.Context, by access.Caller, a access.App, lim
 	sealed := db.box.Seal(appSecret(a.ID), []byte(a.Secret))
 	return db.act(ctx, by, "create app", func(tx *sqlx.Tx) (*audit.Deed, error) {
 		var live int
-		if err := tx.GetContext(ctx, &live, `SELECT count(*) FROM apps WHERE tenant = ? AND deleted_at IS NULL`, a.Tenant); err != nil {
+		if err := tx.GetContext(ctx, &live,
+			`SELECT count(*) FROM apps WHERE tenant = ? AND deleted_at IS NULL`, a.Tenant); err != nil {
 			return nil, fmt.Errorf("count apps of tenant %d: %w", a.Tenant, err)
 		}
 		if live >= limit {
 			return nil, fmt.Errorf("%w: %d apps", api.ErrLimit, limit)
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO apps (id, tenant, kind, name, secret, role, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		if _, err := tx.ExecContext(ctx, `INSERT INTO apps (id, tenant, kind, name, secret, role, created_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			a.ID, a.Tenant, string(a.Kind), a.Name, sealed, string(a.Role), a.CreatedAt.UnixMilli()); err != nil {
 			return nil, fmt.Errorf("create app %s: %w", a.ID, err)
 		}
@@ -75,7 +83,8 @@ func (db *DB) CreateApp(ctx context.Context, by access.Caller, a access.App, lim
 func (db *DB) FindApps(ctx context.Context, tenant int64, before string, limit int) ([]access.App, error) {
 	where, args := `a.tenant = ? AND a.deleted_at IS NULL`, []any{tenant}
 	if before != "" {
-		where, args = where+` AND a.id < ?`, append(args, before)
+		where += ` AND a.id < ?`
+		args = append(args, before)
 	}
 	var rows []appRow
 	if err := db.read.SelectContext(ctx, &rows, `SELECT `+appColumns+` FROM apps a JOIN tenants t ON t.no = a.tenant
@@ -103,8 +112,8 @@ func (db *DB) DeleteApp(ctx context.Context, by access.Caller, tenant int64, id 
 		if _, err := tx.ExecContext(ctx, `UPDATE apps SET deleted_at = ? WHERE id = ?`, at.UnixMilli(), id); err != nil {
 			return nil, fmt.Errorf("delete app %s: %w", id, err)
 		}
-		gone := rows[0].app()
-		return appDeed(audit.AppDelete, &gone, nil), nil
+		before := rows[0].app()
+		return appDeed(audit.AppDelete, &before, nil), nil
 	})
 }
 
@@ -130,9 +139,11 @@ func (db *DB) LoadApps(ctx context.Context) ([]access.App, error) {
 // UseSign implements access.SignStore.
 func (db *DB) UseSign(ctx context.Context, app string, sign [md5.Size]byte, until time.Time, limit int) error {
 	return db.admin(ctx, "use sign", func(tx *sqlx.Tx) error {
+		// Signs that can no longer be used count against nobody.
 		if _, err := tx.ExecContext(ctx, `DELETE FROM used_signs WHERE until_at < ?`, time.Now().UnixMilli()); err != nil {
 			return fmt.Errorf("forget old signs: %w", err)
 		}
+
 		var used int
 		if err := tx.GetContext(ctx, &used, `SELECT count(*) FROM used_signs WHERE app = ?`, app); err != nil {
 			return fmt.Errorf("count signs of app %s: %w", app, err)
@@ -140,14 +151,17 @@ func (db *DB) UseSign(ctx context.Context, app string, sign [md5.Size]byte, unti
 		if used >= limit {
 			return access.ErrSignLimit
 		}
-		done, err := tx.ExecContext(ctx, `INSERT INTO used_signs (app, sign, until_at) VALUES (?, ?, ?) ON CONFLICT (app, sign) DO NOTHING`,
-			app, sign[:], until.UnixMilli())
+
+		res, err := tx.ExecContext(ctx, `INSERT INTO used_signs (app, sign, until_at) VALUES (?, ?, ?)
+			ON CONFLICT (app, sign) DO NOTHING`, app, sign[:], until.UnixMilli())
 		if err != nil {
 			return fmt.Errorf("use sign of app %s: %w", app, err)
 		}
-		if n, err := done.RowsAffected(); err != nil {
+		added, err := res.RowsAffected()
+		if err != nil {
 			return fmt.Errorf("use sign of app %s: %w", app, err)
-		} else if n == 0 {
+		}
+		if added == 0 {
 			return access.ErrSignUsed
 		}
 		return nil

@@ -12,21 +12,20 @@ import (
 	"github.com/hookline/hookline/signing"
 )
 
-// restoreGap are the numbers that a hub started from a backup leaves out. The
-// hub it replaces went on numbering after the backup, and receivers know a
-// delivery by its number: should another event get it, they would take that for
-// a duplicate and drop it. 2^36 is 80 days at 10,000 events a second, and event
-// ids have room for 4,096 restores.
+// restoreGap is how many numbers a hub leaves out that is started from a backup. The hub it
+// replaces went on numbering after the backup, and receivers know a delivery by its number.
+// If another event got the same number, they would take it for a duplicate and drop it.
+// 2^36 is 80 days at 10,000 events a second, and event ids have room for 4,096 restores.
 const restoreGap = 1 << 36
 
-// backupPages are copied between two looks at ctx: 16 MiB.
+// backupPages is how many pages are copied between two looks at ctx: 16 MiB.
 const backupPages = 4096
 
-// Backup copies the store of a folder into another, which must exist, also
-// while a process serves it: the copy is the state at one moment, with every
-// event that was accepted before the call. It does not hold up the process, but
-// until it ends the write-ahead log of the store only grows. The copy is checked
-// and on the disk when it returns. Its later events get numbers far above.
+// Backup copies the store of a folder into another folder, which must exist. A process may
+// serve the store: the copy is its state at one moment, with every event that was accepted
+// before the call. The process is not held up, but until Backup returns the write-ahead log
+// of the store only grows. When it returns, the copy is checked and on the disk. Its later
+// events get numbers far above.
 func Backup(ctx context.Context, dir, dest string, box *signing.Box) error {
 	read, err := openReader(dir)
 	if err != nil {
@@ -36,13 +35,14 @@ func Backup(ctx context.Context, dir, dest string, box *signing.Box) error {
 	if err := checkKey(ctx, read, box); err != nil {
 		return err
 	}
+
+	// A read transaction of our own. Without it, every commit of the process that serves
+	// the store would make the copy start over.
 	conn, err := read.Connx(ctx)
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
 	defer conn.Close()
-	// A read transaction of our own, or every commit of the process that serves
-	// would have the copy start over.
 	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return fmt.Errorf("begin the backup: %w", err)
 	}
@@ -50,6 +50,7 @@ func Backup(ctx context.Context, dir, dest string, box *signing.Box) error {
 	if _, err := conn.ExecContext(ctx, "SELECT count(*) FROM meta"); err != nil {
 		return fmt.Errorf("begin the backup: %w", err)
 	}
+
 	path := filepath.Join(dest, File)
 	if err := ownerOnly(path); err != nil {
 		return err
@@ -66,6 +67,7 @@ func Backup(ctx context.Context, dir, dest string, box *signing.Box) error {
 	return checkCopy(ctx, path, box)
 }
 
+// copyPages copies the database of a connection into a new file.
 func copyPages(ctx context.Context, driver any, path string) error {
 	source, ok := driver.(interface {
 		NewBackup(uri string) (*sqlite.Backup, error)
@@ -73,7 +75,7 @@ func copyPages(ctx context.Context, driver any, path string) error {
 	if !ok {
 		return errors.New("the driver has no online backup")
 	}
-	// Made anew and synced at the end, so it needs no journal.
+	// The copy needs no journal: it is a new file, which is synced at the end.
 	b, err := source.NewBackup(fileURI(path) + "?_pragma=journal_mode(OFF)&_pragma=synchronous(OFF)")
 	if err != nil {
 		return err
@@ -95,7 +97,7 @@ func skipNumbers(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }() // which folds the log into the file
+	defer func() { err = errors.Join(err, db.Close()) }() // closing moves the write-ahead log into the file
 	m, err := lastEvent(ctx, db)
 	if err != nil {
 		return err
@@ -104,7 +106,7 @@ func skipNumbers(ctx context.Context, path string) (err error) {
 	return writeHighMark(ctx, db, m)
 }
 
-// checkCopy reads the whole copy once: one that cannot be read is none.
+// checkCopy reads the whole copy once, because a copy that cannot be read is no backup.
 func checkCopy(ctx context.Context, path string, box *signing.Box) error {
 	read, err := openFile(path, "mode=ro&immutable=1")
 	if err != nil {

@@ -20,22 +20,22 @@ import (
 var _ api.DirectoryStore = (*DB)(nil)
 
 const (
-	// tombstoneLife is how long a deleted object's row stays, so that a process
-	// that was cut off meanwhile hears of it.
+	// tombstoneLife is how long a deleted object's row stays, so that a process that was
+	// cut off for a while still sees the deletion.
 	tombstoneLife = 24 * time.Hour
 	// directoryPage is how many changes are read at a time.
 	directoryPage = 5_000
 )
 
-// directories are those of all tenants in memory, up to a version.
+// directories holds the directories of all tenants in memory, up to a version.
 type directories struct {
 	book  directory.Book
 	mu    sync.Mutex
 	until int64
 }
 
-// Directory of all tenants, in step with this process's changes, and with those
-// of others as of the last FollowDirectory.
+// Directory returns the directories of all tenants. They are in step with this process's
+// changes, and have those of others up to the last FollowDirectory.
 func (db *DB) Directory() *directory.Book { return &db.dir.book }
 
 // FollowDirectory reads the changes that were committed since the last call.
@@ -52,7 +52,7 @@ func (db *DB) FollowDirectory(ctx context.Context) error {
 		changes := make([]directory.Change, len(rows))
 		for i, r := range rows {
 			changes[i] = directory.Change{Tenant: r.Tenant, Version: r.Version, Kind: directory.Kind(r.Kind), Key: r.ID}
-			if r.Body == "" {
+			if r.Body == "" { // it was deleted
 				continue
 			}
 			var err error
@@ -60,6 +60,7 @@ func (db *DB) FollowDirectory(ctx context.Context) error {
 				return err
 			}
 		}
+
 		db.dir.book.Apply(changes)
 		if len(rows) > 0 {
 			db.dir.until = rows[len(rows)-1].Version
@@ -78,6 +79,7 @@ type directoryRow struct {
 	Version int64  `db:"version"`
 }
 
+// object returns the object that a row holds.
 func (r *directoryRow) object() (directory.Object, error) {
 	o := directory.New(directory.Kind(r.Kind))
 	if o == nil {
@@ -89,19 +91,24 @@ func (r *directoryRow) object() (directory.Object, error) {
 	return o, nil
 }
 
+// directoryObject returns what the audit log calls an object of the directory.
 func directoryObject(k directory.Kind, id string) string { return "directory/" + string(k) + "/" + id }
 
-// changeDirectory commits what fn does with the version next and the ones after
-// it, which it counts up, and then reads it back into memory.
-func (db *DB) changeDirectory(ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx, version *int64) (*audit.Deed, error)) error {
+// changeDirectory commits what fn changes, and then reads it back into memory. fn gets the
+// version of its first change, and counts it up for each further one.
+func (db *DB) changeDirectory(
+	ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx, version *int64) (*audit.Deed, error),
+) error {
 	ctx = context.WithoutCancel(ctx) // what is in the store must be in memory
 	err := db.act(ctx, by, what, func(tx *sqlx.Tx) (*audit.Deed, error) {
+		// This comes first: whoever else changes a directory waits here until the
+		// commit, so that nobody reads past a version that is not committed yet.
 		var version int64
-		// First of all: whoever else changes a directory waits here until the
-		// commit, so that nobody reads past a version that is still to come.
-		if err := tx.GetContext(ctx, &version, `UPDATE directory_head SET version = version + 1 WHERE one = 1 RETURNING version`); err != nil {
+		if err := tx.GetContext(ctx, &version,
+			`UPDATE directory_head SET version = version + 1 WHERE one = 1 RETURNING version`); err != nil {
 			return nil, fmt.Errorf("%s: %w", what, err)
 		}
+
 		deed, err := fn(tx, &version)
 		if err != nil {
 			return nil, err
@@ -109,7 +116,8 @@ func (db *DB) changeDirectory(ctx context.Context, by access.Caller, what string
 		if _, err := tx.ExecContext(ctx, `UPDATE directory_head SET version = ? WHERE one = 1`, version); err != nil {
 			return nil, fmt.Errorf("%s: %w", what, err)
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM directory WHERE deleted_at < ?`, time.Now().Add(-tombstoneLife).UnixMilli()); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM directory WHERE deleted_at < ?`,
+			time.Now().Add(-tombstoneLife).UnixMilli()); err != nil {
 			return nil, fmt.Errorf("%s: %w", what, err)
 		}
 		return deed, nil
@@ -121,8 +129,12 @@ func (db *DB) changeDirectory(ctx context.Context, by access.Caller, what string
 }
 
 // PutObjects implements api.DirectoryStore.
-func (db *DB) PutObjects(ctx context.Context, by access.Caller, tenant int64, objects []directory.Object, limit int) error {
+func (db *DB) PutObjects(
+	ctx context.Context, by access.Caller, tenant int64, objects []directory.Object, limit int,
+) error {
 	return db.changeDirectory(ctx, by, "change the directory", func(tx *sqlx.Tx, version *int64) (*audit.Deed, error) {
+		// The audit log shows a single object. Of several it shows how many there were of
+		// each kind, because the objects themselves would make a row of megabytes.
 		deed := &audit.Deed{Tenant: tenant, Action: audit.DirectoryPut, Object: "directory"}
 		if len(objects) == 1 {
 			o := objects[0]
@@ -130,18 +142,21 @@ func (db *DB) PutObjects(ctx context.Context, by access.Caller, tenant int64, ob
 			if err != nil && !errors.Is(err, api.ErrNotFound) {
 				return nil, err
 			}
-			deed.Object, deed.After = directoryObject(o.Kind(), o.Key()), o
+			deed.Object = directoryObject(o.Kind(), o.Key())
+			deed.After = o
 			if before != nil {
 				deed.Before = before
 			}
 		} else {
-			count := map[directory.Kind]int{} // the objects themselves would make a row of megabytes
+			count := map[directory.Kind]int{}
 			for _, o := range objects {
 				count[o.Kind()]++
 			}
 			deed.After = count
 		}
-		put, err := tx.PreparexContext(ctx, `INSERT INTO directory (tenant, kind, id, body, version, deleted_at) VALUES (?, ?, ?, ?, ?, NULL)
+
+		put, err := tx.PreparexContext(ctx, `INSERT INTO directory (tenant, kind, id, body, version, deleted_at)
+			VALUES (?, ?, ?, ?, ?, NULL)
 			ON CONFLICT (tenant, kind, id) DO UPDATE SET body = excluded.body, version = excluded.version, deleted_at = NULL`)
 		if err != nil {
 			return nil, fmt.Errorf("change the directory: %w", err)
@@ -159,8 +174,10 @@ func (db *DB) PutObjects(ctx context.Context, by access.Caller, tenant int64, ob
 				return nil, fmt.Errorf("put %s: %w", directoryObject(o.Kind(), o.Key()), err)
 			}
 		}
+
 		var live int
-		if err := tx.GetContext(ctx, &live, `SELECT count(*) FROM directory WHERE tenant = ? AND deleted_at IS NULL`, tenant); err != nil {
+		if err := tx.GetContext(ctx, &live,
+			`SELECT count(*) FROM directory WHERE tenant = ? AND deleted_at IS NULL`, tenant); err != nil {
 			return nil, fmt.Errorf("count the directory of tenant %d: %w", tenant, err)
 		}
 		if live > limit {
@@ -177,11 +194,14 @@ func (db *DB) DeleteObject(ctx context.Context, by access.Caller, tenant int64, 
 		if err != nil {
 			return nil, err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE directory SET body = '', version = ?, deleted_at = ? WHERE tenant = ? AND kind = ? AND id = ?`,
+		if _, err := tx.ExecContext(ctx, `UPDATE directory SET body = '', version = ?, deleted_at = ?
+			WHERE tenant = ? AND kind = ? AND id = ?`,
 			*version, time.Now().UnixMilli(), tenant, string(k), id); err != nil {
 			return nil, fmt.Errorf("delete %s: %w", directoryObject(k, id), err)
 		}
-		return &audit.Deed{Tenant: tenant, Action: audit.DirectoryDelete, Object: directoryObject(k, id), Before: before}, nil
+		return &audit.Deed{
+			Tenant: tenant, Action: audit.DirectoryDelete, Object: directoryObject(k, id), Before: before,
+		}, nil
 	})
 }
 
@@ -207,7 +227,8 @@ func findObject(ctx context.Context, q sqlx.QueryerContext, tenant int64, k dire
 func (db *DB) FindObjects(ctx context.Context, tenant int64, k directory.Kind, after string, limit int) ([]directory.Object, error) {
 	var rows []directoryRow
 	if err := db.read.SelectContext(ctx, &rows, `SELECT tenant, kind, id, body, version FROM directory
-		WHERE tenant = ? AND kind = ? AND id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?`, tenant, string(k), after, limit); err != nil {
+		WHERE tenant = ? AND kind = ? AND id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?`,
+		tenant, string(k), after, limit); err != nil {
 		return nil, fmt.Errorf("list %s of tenant %d: %w", k, tenant, err)
 	}
 	objects := make([]directory.Object, len(rows))

@@ -7,12 +7,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// Events without an id of the sender's get a UUIDv7 whose last 62 bits are 14
-// random ones and the event's number: a look-up by id needs no table.
-
+// seqBits is how many bits of an event's id hold its number. An event to which the sender gave
+// no id gets a UUIDv7 whose last 62 bits are 14 random ones and the number, so that a look-up
+// by id needs no table.
 const seqBits = 48
 
-// newEventID makes the id of the event with this number, accepted at ms.
+// newEventID returns an id for the event with this number, accepted at ms.
 func newEventID(ms, seq int64) string {
 	var u uuid.UUID
 	_, _ = rand.Read(u[6:10]) // never fails
@@ -25,8 +25,8 @@ func newEventID(ms, seq int64) string {
 	return u.String()
 }
 
-// seqOfEventID reads the number out of an id that newEventID may have made.
-// The caller compares the id of the row that it finds.
+// seqOfEventID returns the number in an id that newEventID may have made. A sender may have
+// made the same id, so the caller compares it with that of the row that it finds.
 func seqOfEventID(id string) (int64, bool) {
 	if len(id) != 36 {
 		return 0, false

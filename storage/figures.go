@@ -21,10 +21,12 @@ var (
 	sumTried  = each(triedColumns, "COALESCE(sum(%), 0)")
 )
 
+// countsTo returns where to scan the columns of sumCounts that count states.
 func countsTo(c *search.Counts) []any {
 	return []any{&c.Matched, &c.Delivered, &c.Exhausted, &c.Expired, &c.Cancelled, &c.Superseded}
 }
 
+// triedTo returns where to scan the columns of what was tried.
 func triedTo(t *search.Tried) []any {
 	to := []any{&t.OK, &t.Failed}
 	for b := range t.Latencies {
@@ -50,12 +52,14 @@ func (db *DB) FindStats(ctx context.Context, f search.StatsFilter) ([]search.Sta
 	}); err != nil {
 		return nil, err
 	}
+
 	rows := make([]search.StatsRow, 0, len(sums))
 	for _, k := range slices.SortedFunc(maps.Keys(sums), func(a, b groupKey) int {
 		return cmp.Or(cmp.Compare(a.bucket, b.bucket), cmp.Compare(a.group, b.group))
 	}) {
 		r := sums[k]
-		r.From, r.To = bounds[k.bucket][0], bounds[k.bucket][1]
+		r.From = bounds[k.bucket][0]
+		r.To = bounds[k.bucket][1]
 		rows = append(rows, *r)
 	}
 	return rows, nil
@@ -67,27 +71,30 @@ type groupKey struct {
 	group  int64 // number of the subscription, class, or 0
 }
 
-// span is a range of hours in which local time keeps its distance from UTC, so
-// that the day of an hour is a matter of arithmetic.
-type span struct {
+// zoneSpan is a range of hours in which local time keeps its distance from UTC, so that
+// the day of an hour is a matter of arithmetic.
+type zoneSpan struct {
 	low, below int64 // hours
 	offset     int64 // minutes east of UTC
 	unit       int64 // minutes of a bucket: an hour or a day
 }
 
-// spansOf what is asked for, and the hours of each bucket.
-func spansOf(f search.StatsFilter) (spans []span, bounds map[int64][2]int64) {
+// spansOf returns the spans of the hours that are asked for, and the first hour of each
+// bucket with the one behind its last.
+func spansOf(f search.StatsFilter) (spans []zoneSpan, bounds map[int64][2]int64) {
 	bounds = map[int64][2]int64{}
 	for h := f.From; h < f.To; h++ {
-		s := span{low: h, unit: 60}
+		s := zoneSpan{low: h, unit: 60}
 		if f.Days != nil {
 			_, east := time.UnixMilli(h * hourMS).In(f.Days).Zone()
-			s.offset, s.unit = int64(east/60), 24*60
+			s.offset = int64(east / 60)
+			s.unit = 24 * 60
 		}
 		if n := len(spans); n == 0 || spans[n-1].offset != s.offset {
 			spans = append(spans, s)
 		}
 		spans[len(spans)-1].below = h + 1
+
 		bucket := (h*60 + s.offset) / s.unit
 		b, known := bounds[bucket]
 		if !known {
@@ -99,10 +106,11 @@ func spansOf(f search.StatsFilter) (spans []span, bounds map[int64][2]int64) {
 	return spans, bounds
 }
 
-// addStats adds what happened in a span. A day in which the clocks change is in two.
-func (snap snapshot) addStats(ctx context.Context, sums map[groupKey]*search.StatsRow, f search.StatsFilter, s span) error {
+// addStats adds what happened in a span to the rows. A day in which the clocks change is
+// in two spans.
+func (snap snapshot) addStats(ctx context.Context, sums map[groupKey]*search.StatsRow, f search.StatsFilter, s zoneSpan) error {
 	group := map[search.Grouping]string{search.ByNone: "0", search.BySubscription: "s.no", search.ByClass: "h.class"}[f.By]
-	rows, err := snap.Q.QueryxContext(ctx, "SELECT (h.hour * 60 + ?) / ? AS bucket, "+group+` AS grp, max(s.id), `+sumCounts+`
+	rows, err := snap.Q.QueryxContext(ctx, `SELECT (h.hour * 60 + ?) / ? AS bucket, `+group+` AS grp, max(s.id), `+sumCounts+`
 		FROM subscriptions s CROSS JOIN delivery_hours h ON h.sub = s.no AND h.hour >= ? AND h.hour < ?
 		WHERE s.tenant = ? GROUP BY bucket, grp LIMIT ?`, s.offset, s.unit, s.low, s.below, f.Tenant, f.Limit+1)
 	if err != nil {
@@ -116,6 +124,7 @@ func (snap snapshot) addStats(ctx context.Context, sums map[groupKey]*search.Sta
 		if err := rows.Scan(append(to, triedTo(&r.Tried)...)...); err != nil {
 			return err
 		}
+
 		if f.By != search.BySubscription {
 			r.Subscription = ""
 		}
@@ -140,33 +149,38 @@ func (db *DB) FindHealth(ctx context.Context, sub int64, now time.Time) (*search
 	return h, db.snapshot(ctx, "find health", func(snap snapshot) error { return snap.health(ctx, sub, now, h) })
 }
 
-func (snap snapshot) health(ctx context.Context, sub int64, now time.Time, h *search.Health) (err error) {
-	if err := snap.Q.QueryRowxContext(ctx, `SELECT accepted_at FROM deliveries INDEXED BY deliveries_pending
-		WHERE state = 0 AND sub = ? ORDER BY seq, run LIMIT 1`, sub).Scan(&h.OldestPending); err != nil && !errors.Is(err, sql.ErrNoRows) {
+func (snap snapshot) health(ctx context.Context, sub int64, now time.Time, h *search.Health) error {
+	err := snap.Q.QueryRowxContext(ctx, `SELECT accepted_at FROM deliveries INDEXED BY deliveries_pending
+		WHERE state = 0 AND sub = ? ORDER BY seq, run LIMIT 1`, sub).Scan(&h.OldestPending)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
+
+	// The last hour is counted by the minute, the day by the hour.
 	minute, hour := now.UnixMilli()/minuteMS, now.UnixMilli()/hourMS
-	for w, low := range map[*search.Window]int64{&h.FiveMinutes: minute - 5, &h.Hour: minute - 60} {
-		w.From = low * minuteMS
-		if err := snap.Q.QueryRowxContext(ctx, "SELECT "+sumTried+" FROM delivery_minutes WHERE sub = ? AND minute >= ?", sub, low).
-			Scan(triedTo(&w.Tried)...); err != nil {
+	for window, low := range map[*search.Window]int64{&h.FiveMinutes: minute - 5, &h.Hour: minute - 60} {
+		window.From = low * minuteMS
+		row := snap.Q.QueryRowxContext(ctx, "SELECT "+sumTried+" FROM delivery_minutes WHERE sub = ? AND minute >= ?", sub, low)
+		if err := row.Scan(triedTo(&window.Tried)...); err != nil {
 			return err
 		}
 	}
 	h.Day.From = (hour - 24) * hourMS
-	if err := snap.Q.QueryRowxContext(ctx, "SELECT "+sumTried+" FROM delivery_hours WHERE sub = ? AND hour >= ?", sub, hour-24).
-		Scan(triedTo(&h.Day.Tried)...); err != nil {
+	row := snap.Q.QueryRowxContext(ctx, "SELECT "+sumTried+" FROM delivery_hours WHERE sub = ? AND hour >= ?", sub, hour-24)
+	if err := row.Scan(triedTo(&h.Day.Tried)...); err != nil {
 		return err
 	}
+
 	h.LastError, err = snap.lastError(ctx, sub)
 	return err
 }
 
+// lastError returns the last error of a subscription; nil if there was none.
 func (snap snapshot) lastError(ctx context.Context, sub int64) (*search.LastError, error) {
 	var e search.LastError
 	var seq, acceptedAt int64
-	err := snap.Q.QueryRowxContext(ctx, "SELECT at, seq, accepted_at, status, class, error FROM last_errors WHERE sub = ?", sub).
-		Scan(&e.At, &seq, &acceptedAt, &e.Status, &e.Class, &e.Detail)
+	row := snap.Q.QueryRowxContext(ctx, "SELECT at, seq, accepted_at, status, class, error FROM last_errors WHERE sub = ?", sub)
+	err := row.Scan(&e.At, &seq, &acceptedAt, &e.Status, &e.Class, &e.Detail)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -34,7 +34,8 @@ type keyRow struct {
 	LastUsed  sql.NullInt64  `db:"last_used_at"`
 }
 
-const keyColumns = `k.id, k.tenant, t.company_id, k.role, k.pii, k.name, k.hash, k.created_by, k.created_at, k.expires_at, k.revoked_at, k.last_used_at`
+const keyColumns = `k.id, k.tenant, t.company_id, k.role, k.pii, k.name, k.hash, k.created_by, k.created_at,
+	k.expires_at, k.revoked_at, k.last_used_at`
 
 func keysOf(rows []keyRow) []access.Key {
 	keys := make([]access.Key, len(rows))
@@ -49,26 +50,31 @@ func keysOf(rows []keyRow) []access.Key {
 	return keys
 }
 
-// CreateKey commits a key, unless its tenant has limit live ones.
+// CreateKey commits a key, unless its tenant has limit live ones already.
 func (db *DB) CreateKey(ctx context.Context, by access.Caller, k access.Key, limit int) error {
 	return db.act(ctx, by, "create key", func(tx *sqlx.Tx) (*audit.Deed, error) {
 		var live int
 		if err := tx.GetContext(ctx, &live, `SELECT count(*) FROM keys
-			WHERE tenant = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)`, k.Tenant, k.CreatedAt.UnixMilli()); err != nil {
+			WHERE tenant = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)`,
+			k.Tenant, k.CreatedAt.UnixMilli()); err != nil {
 			return nil, fmt.Errorf("count keys of tenant %d: %w", k.Tenant, err)
 		}
 		if live >= limit {
 			return nil, fmt.Errorf("%w: %d keys", api.ErrLimit, limit)
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO keys (id, tenant, role, pii, name, hash, created_by, created_at, expires_at)
+
+		if _, err := tx.ExecContext(ctx, `INSERT INTO keys
+			(id, tenant, role, pii, name, hash, created_by, created_at, expires_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			k.ID, k.Tenant, string(k.Role), k.PII, k.Name, k.Hash[:], k.CreatedBy, k.CreatedAt.UnixMilli(), nullMS(k.ExpiresAt)); err != nil {
+			k.ID, k.Tenant, string(k.Role), k.PII, k.Name, k.Hash[:], k.CreatedBy, k.CreatedAt.UnixMilli(),
+			nullMS(k.ExpiresAt)); err != nil {
 			return nil, fmt.Errorf("create key %s: %w", k.ID, err)
 		}
 		return keyDeed(audit.KeyCreate, nil, &k), nil
 	})
 }
 
+// keyDeed returns what was done to a key, for the audit log.
 func keyDeed(action string, before, after *access.Key) *audit.Deed {
 	d := &audit.Deed{Action: action, Tenant: after.Tenant, Object: "key/" + after.ID, After: after}
 	if before != nil {
@@ -77,11 +83,12 @@ func keyDeed(action string, before, after *access.Key) *audit.Deed {
 	return d
 }
 
-// FindKeys lists the keys of a tenant, newest first, the revoked ones too.
+// FindKeys lists the keys of a tenant, newest first and with the revoked ones.
 func (db *DB) FindKeys(ctx context.Context, tenant int64, before string, limit int) ([]access.Key, error) {
 	where, args := `k.tenant = ?`, []any{tenant}
 	if before != "" {
-		where, args = where+` AND k.id < ?`, append(args, before)
+		where += ` AND k.id < ?`
+		args = append(args, before)
 	}
 	var rows []keyRow
 	if err := db.read.SelectContext(ctx, &rows, `SELECT `+keyColumns+` FROM keys k LEFT JOIN tenants t ON t.no = k.tenant
@@ -91,11 +98,12 @@ func (db *DB) FindKeys(ctx context.Context, tenant int64, before string, limit i
 	return keysOf(rows), nil
 }
 
-// FindKeyByHash finds a key, an expired or revoked one too; api.ErrNotFound
-// when there is none.
+// FindKeyByHash returns the key with a hash, even if it expired or was revoked. The error
+// is api.ErrNotFound when no key has it.
 func (db *DB) FindKeyByHash(ctx context.Context, hash [32]byte) (access.Key, error) {
 	var row keyRow
-	err := db.read.GetContext(ctx, &row, `SELECT `+keyColumns+` FROM keys k LEFT JOIN tenants t ON t.no = k.tenant WHERE k.hash = ?`, hash[:])
+	err := db.read.GetContext(ctx, &row,
+		`SELECT `+keyColumns+` FROM keys k LEFT JOIN tenants t ON t.no = k.tenant WHERE k.hash = ?`, hash[:])
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return access.Key{}, api.ErrNotFound
@@ -105,7 +113,8 @@ func (db *DB) FindKeyByHash(ctx context.Context, hash [32]byte) (access.Key, err
 	return keysOf([]keyRow{row})[0], nil
 }
 
-// RevokeKey commits that a key is refused from at on.
+// RevokeKey commits that a key is refused from a time on. The platform's last key that
+// does not expire cannot be revoked: the error is api.ErrLastKey.
 func (db *DB) RevokeKey(ctx context.Context, by access.Caller, tenant int64, id string, at time.Time) error {
 	return db.act(ctx, by, "revoke key", func(tx *sqlx.Tx) (*audit.Deed, error) {
 		var row struct {
@@ -120,11 +129,12 @@ func (db *DB) RevokeKey(ctx context.Context, by access.Caller, tenant int64, id 
 			return nil, api.ErrNotFound
 		case err != nil:
 			return nil, fmt.Errorf("find key %s: %w", id, err)
-		case row.RevokedAt.Valid:
+		case row.RevokedAt.Valid: // it was revoked before
 			return nil, nil
 		case tenant == 0 && row.Others == 0:
 			return nil, api.ErrLastKey
 		}
+
 		if _, err := tx.ExecContext(ctx, `UPDATE keys SET revoked_at = ? WHERE id = ?`, at.UnixMilli(), id); err != nil {
 			return nil, fmt.Errorf("revoke key %s: %w", id, err)
 		}
@@ -138,7 +148,8 @@ func (db *DB) RevokeKey(ctx context.Context, by access.Caller, tenant int64, id 
 // RecordKeyUse writes when keys were last used.
 func (db *DB) RecordKeyUse(ctx context.Context, used map[string]time.Time) error {
 	return db.admin(ctx, "record use of keys", func(tx *sqlx.Tx) error {
-		stmt, err := tx.PreparexContext(ctx, `UPDATE keys SET last_used_at = ? WHERE id = ? AND coalesce(last_used_at, 0) < ?`)
+		stmt, err := tx.PreparexContext(ctx,
+			`UPDATE keys SET last_used_at = ? WHERE id = ? AND coalesce(last_used_at, 0) < ?`)
 		if err != nil {
 			return fmt.Errorf("record use of keys: %w", err)
 		}
@@ -160,8 +171,10 @@ func (db *DB) LoadAccess(ctx context.Context) ([]access.Tenant, []access.Key, er
 		return nil, nil, fmt.Errorf("load tenants and keys: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // it only read
+
 	var tenants []tenantRow
-	if err := tx.SelectContext(ctx, &tenants, `SELECT `+tenantColumns+` FROM tenants WHERE deleted_at IS NULL`); err != nil {
+	if err := tx.SelectContext(ctx, &tenants,
+		`SELECT `+tenantColumns+` FROM tenants WHERE deleted_at IS NULL`); err != nil {
 		return nil, nil, fmt.Errorf("load tenants: %w", err)
 	}
 	var keys []keyRow
@@ -169,6 +182,7 @@ func (db *DB) LoadAccess(ctx context.Context) ([]access.Tenant, []access.Key, er
 		WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?)`, time.Now().UnixMilli()); err != nil {
 		return nil, nil, fmt.Errorf("load keys: %w", err)
 	}
+
 	all, err := tenantsOf(tenants)
 	if err != nil {
 		return nil, nil, err

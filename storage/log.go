@@ -20,8 +20,8 @@ import (
 
 var _ search.Store = (*DB)(nil)
 
-// DefaultPageRows bounds the rows that one page of the log looks at when its
-// filter has no index of its own: about 20 ms of SQLite.
+// DefaultPageRows bounds the rows that one page of the log looks at when no index fits
+// its filter. SQLite needs about 20 ms for them.
 const DefaultPageRows = 40_000
 
 // snapshot is one state of the database, as a page of the log sees it.
@@ -58,7 +58,8 @@ func (snap snapshot) events(ctx context.Context, f search.EventFilter) (page []s
 	if err := snap.bound(ctx, &w, f.From, f.To); err != nil {
 		return nil, 0, err
 	}
-	// One more than asked for says whether another page follows.
+
+	// One more than asked for shows whether another page follows.
 	seqs, err := w.step(ctx, snap.Q, snap.rows, f.Limit+1)
 	if err != nil {
 		return nil, 0, err
@@ -69,12 +70,13 @@ func (snap snapshot) events(ctx context.Context, f search.EventFilter) (page []s
 	} else if !w.done {
 		next = w.below
 	}
+
 	page, err = snap.loadEvents(ctx, f.Tenant, seqs)
 	return page, next, err
 }
 
-// bound a walk over events to what the numbers do not say: on PostgreSQL times
-// exactly, and how many partitions a page looks at.
+// bound limits a walk over events by what their numbers do not say. On PostgreSQL these
+// are the exact times, and how many partitions a page looks at.
 func (snap snapshot) bound(ctx context.Context, w *walk, from, to int64) error {
 	if snap.In == sqldb.SQLite {
 		return nil
@@ -86,11 +88,13 @@ func (snap snapshot) bound(ctx context.Context, w *walk, from, to int64) error {
 	if err := sqlx.GetContext(ctx, snap.Q, &last, "SELECT last_value FROM event_seq"); err != nil {
 		return fmt.Errorf("last event: %w", err)
 	}
-	w.below, w.span, w.first = min(w.below, last+1), stepDays<<dayBits, snap.first
+	w.below = min(w.below, last+1)
+	w.span = stepDays << dayBits
+	w.first = snap.first
 	return nil
 }
 
-// eventWalk chooses the index that leaves least to look at.
+// eventWalk chooses the index that leaves the fewest rows to look at.
 func eventWalk(f search.EventFilter) walk {
 	w := walk{table: "events", where: "tenant = ?", args: []any{f.Tenant}}
 	var filters []string
@@ -99,6 +103,9 @@ func eventWalk(f search.EventFilter) walk {
 		w.table, w.where = "events INDEXED BY events_order_key", "tenant = ? AND order_key = ? AND order_key <> ''"
 		w.args = append(w.args, f.OrderKey)
 	}
+
+	// Few events are unmatched, and few have warnings: each has an index of its own.
+	// An index can serve only one condition; the others filter row by row.
 	switch {
 	case f.Matched == nil:
 	case !*f.Matched && f.OrderKey == "":
@@ -145,7 +152,8 @@ func scanEvent(row interface{ Scan(...any) error }, tenant int64, more ...any) (
 	return e, nil
 }
 
-// loadEvents reads events without their bodies, in the order given. One that is gone is left out.
+// loadEvents reads events without their bodies, in the given order. Events that are no
+// longer stored are left out.
 func (snap snapshot) loadEvents(ctx context.Context, tenant int64, seqs []int64) ([]search.Event, error) {
 	if len(seqs) == 0 {
 		return nil, nil
@@ -154,9 +162,9 @@ func (snap snapshot) loadEvents(ctx context.Context, tenant int64, seqs []int64)
 	for _, s := range seqs {
 		args = append(args, s)
 	}
-	rows, err := snap.Q.QueryxContext(ctx, "WITH k(seq) AS (VALUES "+sqldb.BigInts(1, len(seqs))+") SELECT "+eventColumns+
-		` FROM k CROSS JOIN events e ON e.tenant = ? AND e.seq = k.seq AND e.seq BETWEEN ? AND ? CROSS JOIN tenants t ON t.no = e.tenant`,
-		append(args, tenant, slices.Min(seqs), slices.Max(seqs))...)
+	rows, err := snap.Q.QueryxContext(ctx, "WITH k(seq) AS (VALUES "+sqldb.BigInts(1, len(seqs))+") SELECT "+eventColumns+`
+		FROM k CROSS JOIN events e ON e.tenant = ? AND e.seq = k.seq AND e.seq BETWEEN ? AND ?
+			CROSS JOIN tenants t ON t.no = e.tenant`, append(args, tenant, slices.Min(seqs), slices.Max(seqs))...)
 	if err != nil {
 		return nil, err
 	}
@@ -169,18 +177,19 @@ func (snap snapshot) loadEvents(ctx context.Context, tenant int64, seqs []int64)
 		}
 		events = append(events, e)
 	}
-	place := make(map[int64]int, len(seqs))
+
+	position := make(map[int64]int, len(seqs))
 	for i, s := range seqs {
-		place[s] = i
+		position[s] = i
 	}
-	slices.SortFunc(events, func(a, b search.Event) int { return place[a.Seq] - place[b.Seq] })
+	slices.SortFunc(events, func(a, b search.Event) int { return position[a.Seq] - position[b.Seq] })
 	return events, rows.Err()
 }
 
 // FindEvent implements search.Store.
 func (db *DB) FindEvent(ctx context.Context, tenant int64, id string) (*search.Event, error) {
 	if seq, ok := seqOfEventID(id); ok {
-		// A sender may have made an id of the same form: only the row tells.
+		// A sender may have made an id of the same form, so compare with the row.
 		e, err := db.FindEventSeq(ctx, tenant, seq)
 		if err == nil && e.ID == id {
 			return e, nil
@@ -221,7 +230,8 @@ func (db *DB) FindEventSeq(ctx context.Context, tenant, seq int64) (*search.Even
 // FindMasked implements search.Store.
 func (db *DB) FindMasked(ctx context.Context, tenant, seq int64, m event.Masking) ([]byte, error) {
 	var stored []byte
-	err := db.read.GetContext(ctx, &stored, "SELECT bytes FROM masked_bodies WHERE seq = ? AND policy = ? AND tenant = ?", seq, int64(m), tenant)
+	err := db.read.GetContext(ctx, &stored, "SELECT bytes FROM masked_bodies WHERE seq = ? AND policy = ? AND tenant = ?",
+		seq, int64(m), tenant)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -244,14 +254,15 @@ func (db *DB) EventDeliveries(ctx context.Context, tenant, seq int64) (ds []sear
 }
 
 func (snap snapshot) eventDeliveries(ctx context.Context, tenant, seq int64) (ds []search.Delivery, err error) {
-	var places []search.DeliveryCursor
-	if err := sqlx.SelectContext(ctx, snap.Q, &places, `SELECT d.seq, d.sub FROM subscriptions s
+	var found []search.DeliveryCursor
+	if err := sqlx.SelectContext(ctx, snap.Q, &found, `SELECT d.seq, d.sub FROM subscriptions s
 		CROSS JOIN deliveries d ON d.sub = s.no AND d.seq = ? AND d.run = 0
 		WHERE s.tenant = ? ORDER BY s.no`, seq, tenant); err != nil {
 		return nil, err
 	}
-	// A tenant's subscriptions are limited, its tombstones are not.
-	for some := range slices.Chunk(places, 500) {
+
+	// A tenant has a limited number of subscriptions, but any number of deleted ones.
+	for some := range slices.Chunk(found, 500) {
 		part, err := snap.loadDeliveries(ctx, tenant, some)
 		if err != nil {
 			return nil, err
@@ -263,7 +274,8 @@ func (snap snapshot) eventDeliveries(ctx context.Context, tenant, seq int64) (ds
 
 // FindDelivery implements search.Store.
 func (db *DB) FindDelivery(ctx context.Context, tenant, sub, seq int64) (*search.Delivery, error) {
-	ds, err := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: db.read}}.loadDeliveries(ctx, tenant, []search.DeliveryCursor{{Seq: seq, Sub: sub}})
+	now := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: db.read}}
+	ds, err := now.loadDeliveries(ctx, tenant, []search.DeliveryCursor{{Seq: seq, Sub: sub}})
 	if err != nil {
 		return nil, fmt.Errorf("find delivery: %w", err)
 	}
@@ -273,52 +285,63 @@ func (db *DB) FindDelivery(ctx context.Context, tenant, sub, seq int64) (*search
 	return &ds[0], nil
 }
 
-// loadDeliveries reads deliveries with all their runs, in the order of their
-// places. One that is gone, or another tenant's, is left out.
-func (snap snapshot) loadDeliveries(ctx context.Context, tenant int64, places []search.DeliveryCursor) ([]search.Delivery, error) {
-	if len(places) == 0 {
+// loadDeliveries reads deliveries with all their runs, in the given order. Deliveries
+// that are no longer stored, or belong to another tenant, are left out.
+func (snap snapshot) loadDeliveries(ctx context.Context, tenant int64, which []search.DeliveryCursor) ([]search.Delivery, error) {
+	if len(which) == 0 {
 		return nil, nil
 	}
-	args := make([]any, 0, 2*len(places)+1)
-	order := make(map[search.DeliveryCursor]int, len(places))
-	low, high := places[0].Seq, places[0].Seq
-	for i, p := range places {
-		low, high = min(low, p.Seq), max(high, p.Seq)
-		args = append(args, p.Sub, p.Seq)
-		order[p] = i
+
+	// The range of numbers spares PostgreSQL a look into every partition of events.
+	args := make([]any, 0, 2*len(which)+1)
+	position := make(map[search.DeliveryCursor]int, len(which))
+	low, high := which[0].Seq, which[0].Seq
+	for i, d := range which {
+		low, high = min(low, d.Seq), max(high, d.Seq)
+		args = append(args, d.Sub, d.Seq)
+		position[d] = i
 	}
-	rows, err := snap.Q.QueryxContext(ctx, "WITH k(sub, seq) AS (VALUES "+sqldb.BigInts(2, len(places))+`)
+	rows, err := snap.Q.QueryxContext(ctx, "WITH k(sub, seq) AS (VALUES "+sqldb.BigInts(2, len(which))+`)
 		SELECT d.sub, d.seq, d.run, d.type, d.version, d.state, d.tries, d.due_at, d.accepted_at, COALESCE(d.first_try_at, 0),
 			COALESCE(d.done_at, 0), COALESCE(d.last_status, 0), COALESCE(d.last_error, 0), d.late, COALESCE(d.superseded_by, 0),
 			COALESCE(d.made_by, ''), COALESCE(d.reason, ''), s.id, COALESCE(e.id, ''), COALESCE(e.order_key, '')
 		FROM k CROSS JOIN subscriptions s ON s.no = k.sub AND s.tenant = ?
 			CROSS JOIN deliveries d ON d.sub = k.sub AND d.seq = k.seq
-			LEFT JOIN events e ON e.tenant = s.tenant AND e.seq = d.seq AND e.seq BETWEEN ? AND ?`, append(args, tenant, low, high)...)
+			LEFT JOIN events e ON e.tenant = s.tenant AND e.seq = d.seq AND e.seq BETWEEN ? AND ?`,
+		append(args, tenant, low, high)...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	all := make([]search.Delivery, 0, len(places)) // a row each
+	runs := make([]search.Delivery, 0, len(which))
 	for rows.Next() {
 		var d search.Delivery
 		var r search.Run
-		if err := rows.Scan(&d.Sub, &d.Seq, &d.Run, &d.Type, &d.Version, &d.State, &d.Tries, &d.DueAt, &d.AcceptedAt, &d.FirstTryAt,
-			&d.DoneAt, &d.LastStatus, &d.LastError, &d.Late, &d.SupersededBy,
+		if err := rows.Scan(&d.Sub, &d.Seq, &d.Run, &d.Type, &d.Version, &d.State, &d.Tries, &d.DueAt, &d.AcceptedAt,
+			&d.FirstTryAt, &d.DoneAt, &d.LastStatus, &d.LastError, &d.Late, &d.SupersededBy,
 			&r.By, &r.Reason, &d.Subscription, &d.EventID, &d.OrderKey); err != nil {
 			return nil, err
 		}
-		r.Run, r.State, r.Tries, r.DueAt, r.DoneAt = d.Run, d.State, d.Tries, d.DueAt, d.DoneAt
+		r.Run = d.Run
+		r.State = d.State
+		r.Tries = d.Tries
+		r.DueAt = d.DueAt
+		r.DoneAt = d.DoneAt
 		d.Runs = []search.Run{r}
-		all = append(all, d)
+		runs = append(runs, d)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(all, func(a, b search.Delivery) int {
-		return cmp.Or(order[search.DeliveryCursor{Seq: a.Seq, Sub: a.Sub}]-order[search.DeliveryCursor{Seq: b.Seq, Sub: b.Sub}], a.Run-b.Run)
+
+	// Later runs are added to the delivery, which is run 0.
+	slices.SortFunc(runs, func(a, b search.Delivery) int {
+		first := position[search.DeliveryCursor{Seq: a.Seq, Sub: a.Sub}]
+		second := position[search.DeliveryCursor{Seq: b.Seq, Sub: b.Sub}]
+		return cmp.Or(first-second, a.Run-b.Run)
 	})
 	var ds []search.Delivery
-	for _, d := range all {
+	for _, d := range runs {
 		if d.Run == 0 {
 			d.Runs = nil
 			ds = append(ds, d)
@@ -334,15 +357,19 @@ func (snap snapshot) loadDeliveries(ctx context.Context, tenant int64, places []
 	return ds, nil
 }
 
-// addRun lets a later run speak for the delivery, its state aside: that is kept with run 0.
+// addRun adds a later run to a delivery, which then shows what became of that run. Only
+// the state of the delivery is kept with run 0.
 func addRun(d *search.Delivery, run search.Delivery) {
 	d.Run = run.Run
 	d.Runs = append(d.Runs, run.Runs...)
-	d.DueAt, d.DoneAt, d.Late = run.DueAt, run.DoneAt, run.Late
+	d.DueAt = run.DueAt
+	d.DoneAt = run.DoneAt
+	d.Late = run.Late
 	if run.Tries > 0 {
 		d.Tries += run.Tries
 		d.FirstTryAt = cmp.Or(d.FirstTryAt, run.FirstTryAt)
-		d.LastStatus, d.LastError = run.LastStatus, run.LastError
+		d.LastStatus = run.LastStatus
+		d.LastError = run.LastError
 	}
 }
 
@@ -360,7 +387,7 @@ func (snap snapshot) deliveries(ctx context.Context, f search.DeliveryFilter) (p
 	if err != nil {
 		return nil, nil, err
 	}
-	var source places
+	var source candidates
 	if f.OrderKey != "" {
 		source, err = snap.newStory(ctx, &f, low, below)
 	} else {
@@ -369,8 +396,9 @@ func (snap snapshot) deliveries(ctx context.Context, f search.DeliveryFilter) (p
 	if err != nil {
 		return nil, nil, err
 	}
+
 	// The indexes know single runs; whether the delivery as a whole is wanted is
-	// decided here. One more than asked for says whether another page follows.
+	// decided here. One more than asked for shows whether another page follows.
 	for len(page) <= f.Limit {
 		some, more, err := source.take(ctx, f.Limit+1-len(page))
 		if err != nil {
@@ -386,10 +414,11 @@ func (snap snapshot) deliveries(ctx context.Context, f search.DeliveryFilter) (p
 			}
 		}
 		if !more {
-			next = source.place()
+			next = source.stoppedAt()
 			break
 		}
 	}
+
 	if len(page) > f.Limit {
 		page = page[:f.Limit]
 		last := page[f.Limit-1]
@@ -400,7 +429,9 @@ func (snap snapshot) deliveries(ctx context.Context, f search.DeliveryFilter) (p
 
 // FindAttempts implements search.Store.
 func (db *DB) FindAttempts(ctx context.Context, tenant, sub, seq int64, after search.AttemptPlace, limit int) ([]search.Attempt, error) {
-	rows, err := db.read.QueryxContext(ctx, `SELECT a.run, a.n, a.at, a.dns * 1000, a.connect * 1000, a.tls * 1000, a.first * 1000, a.total * 1000,
+	// Times are stored in microseconds; a time.Duration counts nanoseconds.
+	rows, err := db.read.QueryxContext(ctx, `SELECT a.run, a.n, a.at,
+			a.dns * 1000, a.connect * 1000, a.tls * 1000, a.first * 1000, a.total * 1000,
 			a.remote_ip, a.status, a.class, COALESCE(a.error, ''), a.header, a.body,
 			a.signed_at, a.random_code, a.nonce, a.key_n, a.version, a.late, a.replay, a.process
 		FROM subscriptions s CROSS JOIN attempts a ON a.sub = s.no AND a.seq = ? AND (a.run, a.n) > (?, ?)

@@ -15,24 +15,24 @@ import (
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
-// places are the candidates of a page of the log, in its order.
-type places interface {
-	// take returns up to n of them; more is false when there are no others, or
-	// this call has looked at enough rows.
+// candidates are deliveries that a page of the log may show, in the order of the page.
+type candidates interface {
+	// take returns up to n of them. more is false when there are no others, or the page
+	// has looked at enough rows.
 	take(ctx context.Context, n int) (some []search.DeliveryCursor, more bool, err error)
-	// place is where the next page begins; nil at the end.
-	place() *search.DeliveryCursor
+	// stoppedAt returns where the next page begins; nil if there are no others.
+	stoppedAt() *search.DeliveryCursor
 }
 
-// minLook is how many rows of each subscription a page looks at in any case,
-// so that it comes some way however many subscriptions there are.
+// minLook is how many rows of each subscription a page looks at in any case, so that it
+// makes progress however many subscriptions there are.
 const minLook = 50
 
-// merge reads the log newest first: the subscriptions' own ranges, merged.
+// merge reads the log newest first. It merges the subscriptions' own ranges.
 type merge struct {
 	snapshot
 	streams []*stream
-	look    int // rows a stream looks at in one step; snapshot.rows are those that are left
+	look    int // rows that a stream looks at in one step; snapshot.rows is how many the page has left
 	stopped *search.DeliveryCursor
 }
 
@@ -40,11 +40,11 @@ type merge struct {
 type stream struct {
 	sub    int64
 	walk   walk
-	ready  []int64 // found and not yet taken, downwards
+	ready  []int64 // found and not yet taken, highest first
 	walked bool
 }
 
-// top is the highest number that may still come; -1: none.
+// top returns the highest number that may still come; -1 if none will.
 func (s *stream) top() int64 {
 	switch {
 	case len(s.ready) > 0:
@@ -62,10 +62,12 @@ func (snap snapshot) newMerge(ctx context.Context, f *search.DeliveryFilter, low
 	}
 	where, args := "s.tenant = ?", []any{below, low, f.Tenant}
 	if f.Sub != 0 {
-		where, args = where+" AND s.no = ?", append(args, f.Sub)
+		where += " AND s.no = ?"
+		args = append(args, f.Sub)
 	}
-	// The newest row of each tells which subscriptions take part; the many
-	// that were deleted long ago cost one look.
+
+	// Subscriptions take part if they have a row in the range. The many that were
+	// deleted long ago cost one look each.
 	rows, err := snap.Q.QueryxContext(ctx, `SELECT s.no, (SELECT d.seq FROM deliveries d
 			WHERE d.sub = s.no AND d.seq < ? AND d.seq >= ? ORDER BY d.seq DESC LIMIT 1) AS newest
 		FROM subscriptions s WHERE `+where, args...)
@@ -82,11 +84,13 @@ func (snap snapshot) newMerge(ctx context.Context, f *search.DeliveryFilter, low
 		if !newest.Valid {
 			continue
 		}
+
 		w := deliveryWalk(sub, f)
 		if filter, picks := snap.accepted(f.From, f.To); filter != "" {
 			w.narrow(filter, picks...)
 		}
-		w.low, w.below = low, newest.Int64+1
+		w.low = low
+		w.below = newest.Int64 + 1
 		if f.After != nil && sub >= f.After.Sub {
 			w.below = min(w.below, f.After.Seq)
 		}
@@ -103,10 +107,12 @@ func deliveryWalk(sub int64, f *search.DeliveryFilter) walk {
 	w := walk{table: "deliveries", where: "sub = ?", args: []any{sub}}
 	var filters []string
 	pick := func(filter string, v any) {
-		filters, w.picks = append(filters, filter), append(w.picks, v)
+		filters = append(filters, filter)
+		w.picks = append(w.picks, v)
 	}
+
+	// The index: an answer outside 2xx is an error, and errors have one.
 	lastAsked := f.HTTP != 0 || f.Error != delivery.None
-	// An answer outside 2xx is an error, and errors have an index.
 	failed := f.Error != delivery.None || f.HTTP != 0 && (f.HTTP < 200 || f.HTTP > 299)
 	switch {
 	case failed || f.State != nil && *f.State > delivery.Delivered:
@@ -114,23 +120,28 @@ func deliveryWalk(sub int64, f *search.DeliveryFilter) walk {
 	case f.State != nil && *f.State == delivery.Pending && !lastAsked:
 		w.table, w.where = "deliveries INDEXED BY deliveries_pending", "sub = ? AND state = 0"
 	}
+
 	if f.HTTP != 0 {
 		pick("last_status = ?", f.HTTP)
 	}
 	if f.Error != delivery.None {
 		pick("last_error = ?", f.Error)
 	}
+
+	// One row of each delivery: that of run 0, unless the filter asks about the last
+	// answer, which stands with the latest run.
 	switch {
 	case f.State == nil && !lastAsked:
 		filters = append(filters, "run = 0")
 	case f.State == nil, *f.State == delivery.Pending && !lastAsked:
 	case lastAsked:
-		// The last status stands with the latest run, the state with run 0.
+		// The state stands with run 0.
 		pick("(run > 0 OR state = ? OR state = 6 AND ? = 0)", *f.State)
 		w.picks = append(w.picks, *f.State)
 	default:
 		pick("run = 0 AND state = ?", *f.State)
 	}
+
 	if f.Types != 0 {
 		pick("(CAST(? AS BIGINT) >> type) & 1 = 1", int64(f.Types))
 	}
@@ -145,6 +156,8 @@ func deliveryWalk(sub int64, f *search.DeliveryFilter) walk {
 
 func (m *merge) take(ctx context.Context, n int) (some []search.DeliveryCursor, more bool, err error) {
 	for len(some) < n {
+		// The stream that may have the newest delivery; of two with the same event, the
+		// one with the higher subscription.
 		var next *stream
 		top := int64(-1)
 		for _, s := range m.streams {
@@ -160,11 +173,13 @@ func (m *merge) take(ctx context.Context, n int) (some []search.DeliveryCursor, 
 			next.ready = next.ready[1:]
 			continue
 		}
-		// Every stream may step once: a page always comes some way.
+
+		// Every stream may step once, so that a page always makes progress.
 		if m.rows <= 0 && next.walked {
 			m.stopped = &search.DeliveryCursor{Seq: top, Sub: next.sub + 1}
 			return some, false, nil
 		}
+
 		batch := min(n+1, max(8, 2*n/len(m.streams)))
 		if next.ready, err = next.walk.step(ctx, m.Q, m.look, batch); err != nil {
 			return nil, false, err
@@ -177,7 +192,7 @@ func (m *merge) take(ctx context.Context, n int) (some []search.DeliveryCursor, 
 	return some, true, nil
 }
 
-func (m *merge) place() *search.DeliveryCursor { return m.stopped }
+func (m *merge) stoppedAt() *search.DeliveryCursor { return m.stopped }
 
 // story reads all deliveries of one order key in order, oldest first.
 type story struct {
@@ -197,7 +212,8 @@ func (snap snapshot) newStory(ctx context.Context, f *search.DeliveryFilter, low
 		s.low = max(low, f.After.Seq)
 	}
 	if f.Sub == 0 {
-		if err := sqlx.GetContext(ctx, snap.Q, &s.subs, "SELECT COUNT(*) FROM subscriptions WHERE tenant = ?", f.Tenant); err != nil {
+		if err := sqlx.GetContext(ctx, snap.Q, &s.subs,
+			"SELECT COUNT(*) FROM subscriptions WHERE tenant = ?", f.Tenant); err != nil {
 			return nil, err
 		}
 	}
@@ -233,6 +249,8 @@ func (s *story) step(ctx context.Context, n int) error {
 	}
 	s.low = seqs[len(seqs)-1] + 1
 	s.rows -= len(seqs) * s.subs
+
+	// Their deliveries, which are of any subscription of the tenant.
 	args := make([]any, 0, len(seqs)+2)
 	for _, seq := range seqs {
 		args = append(args, seq)
@@ -244,24 +262,26 @@ func (s *story) step(ctx context.Context, n int) error {
 		args = append(args, s.f.Sub)
 	}
 	times, picks := s.accepted(s.f.From, s.f.To)
-	if times != "" {
+	if times != "" { // here the columns need a table
 		times = " AND d." + strings.ReplaceAll(times, "AND ", "AND d.")
 	}
 	var found []search.DeliveryCursor
 	if err := sqlx.SelectContext(ctx, s.Q, &found, "WITH k(seq) AS (VALUES "+sqldb.BigInts(1, len(seqs))+`)
-		SELECT d.seq, d.sub FROM k CROSS JOIN subscriptions s ON true CROSS JOIN deliveries d ON d.sub = s.no AND d.seq = k.seq AND d.run = 0
+		SELECT d.seq, d.sub FROM k CROSS JOIN subscriptions s ON true
+			CROSS JOIN deliveries d ON d.sub = s.no AND d.seq = k.seq AND d.run = 0
 		WHERE `+where+times, append(args, picks...)...); err != nil {
 		return err
 	}
 	slices.SortFunc(found, func(a, b search.DeliveryCursor) int {
 		return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Sub, b.Sub))
 	})
-	for _, p := range found {
-		if a := s.f.After; a == nil || p.Seq > a.Seq || p.Seq == a.Seq && p.Sub > a.Sub {
-			s.ready = append(s.ready, p)
+	after := s.f.After
+	for _, d := range found {
+		if after == nil || d.Seq > after.Seq || d.Seq == after.Seq && d.Sub > after.Sub {
+			s.ready = append(s.ready, d)
 		}
 	}
 	return nil
 }
 
-func (s *story) place() *search.DeliveryCursor { return s.stopped }
+func (s *story) stoppedAt() *search.DeliveryCursor { return s.stopped }

@@ -13,71 +13,79 @@ import (
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
-// walk goes down one index by event number and keeps what its filter picks.
-// However rare that is, each step looks at a bounded number of rows.
+// walk goes down an index by event number and keeps the rows that its filter picks.
+// However rare these are, each step looks at a bounded number of rows.
 type walk struct {
 	table  string // and the index, when it is not the clustered one
-	where  string // what holds for the whole range of the index, in its own words
-	args   []any
-	filter string // tested row by row; "": all are kept
+	where  string // what holds for the whole range of the index, in the words of its declaration
+	args   []any  // of where
+	filter string // tested row by row; "": all rows are kept
 	picks  []any  // the filter's arguments
-	below  int64  // rows at or above it are done with
-	low    int64  // the lowest of interest
-	span   int64  // how many numbers a step may cross above first; 0: any
+	below  int64  // the walk has passed the rows at or above this number
+	low    int64  // the lowest number of interest
+	span   int64  // how many numbers above first a step may cross; 0: any
 	first  int64
-	done   bool // nothing is left above low
+	done   bool // nothing is left at or above low
 }
 
-// step returns the next event numbers, at most limit, downwards, each once,
-// out of at most look rows.
+// step returns the next event numbers, highest first, at most limit of them and each
+// once. It looks at no more than look rows.
 func (w *walk) step(ctx context.Context, q sqlx.QueryerContext, look, limit int) ([]int64, error) {
+	// The lowest number that this step reaches: by the span, and by the rows that it may
+	// look at when they have to be tested. whole: nothing of interest is below it.
 	low, whole := w.low, true
 	if w.span > 0 && w.below-w.span > max(w.first, w.low) {
-		low, whole = w.below-w.span, false
+		low = w.below - w.span
+		whole = false
 	}
 	floor := low
 	if w.filter != "" {
 		err := sqlx.GetContext(ctx, q, &floor, "SELECT seq FROM "+w.table+" WHERE "+w.where+
-			" AND seq < ? AND seq >= ? ORDER BY seq DESC LIMIT 1 OFFSET ?", slices.Concat(w.args, []any{w.below, low, look - 1})...)
-		if errors.Is(err, sql.ErrNoRows) {
+			" AND seq < ? AND seq >= ? ORDER BY seq DESC LIMIT 1 OFFSET ?",
+			slices.Concat(w.args, []any{w.below, low, look - 1})...)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
 			floor = low
-		} else if err != nil {
+		case err != nil:
 			return nil, err
-		} else {
+		default:
 			whole = false
 		}
 	}
-	stmt := "SELECT seq FROM " + w.table + " WHERE " + w.where + " AND seq < ? AND seq >= ?"
+
+	query := "SELECT seq FROM " + w.table + " WHERE " + w.where + " AND seq < ? AND seq >= ?"
 	args := slices.Concat(w.args, []any{w.below, floor})
 	if w.filter != "" {
-		stmt += " AND (" + w.filter + ")"
+		query += " AND (" + w.filter + ")"
 		args = append(args, w.picks...)
 	}
-	var rows []int64
-	if err := sqlx.SelectContext(ctx, q, &rows, stmt+" ORDER BY seq DESC LIMIT ?", append(args, limit)...); err != nil {
+	var seqs []int64
+	if err := sqlx.SelectContext(ctx, q, &seqs, query+" ORDER BY seq DESC LIMIT ?", append(args, limit)...); err != nil {
 		return nil, err
 	}
+
 	switch {
-	case len(rows) == limit:
-		w.below = rows[limit-1] // further runs of the same delivery are skipped: it is found already
+	case len(seqs) == limit:
+		w.below = seqs[limit-1] // it skips further runs of that delivery, which is found already
 	case whole:
 		w.done = true
 	default:
 		w.below = floor
 	}
 	w.done = w.done || w.below <= w.low
-	return unique(rows), nil
+	return unique(seqs), nil
 }
 
-// narrow the filter further.
+// narrow adds a condition to the filter.
 func (w *walk) narrow(filter string, picks ...any) {
 	if w.filter != "" {
 		filter = w.filter + " AND " + filter
 	}
-	w.filter, w.picks = filter, append(w.picks, picks...)
+	w.filter = filter
+	w.picks = append(w.picks, picks...)
 }
 
-// unique drops repetitions out of a sorted slice, in place.
+// unique removes repetitions from a sorted slice, in place.
 func unique(seqs []int64) []int64 {
 	kept := seqs[:0]
 	for i, s := range seqs {
@@ -88,8 +96,8 @@ func unique(seqs []int64) []int64 {
 	return kept
 }
 
-// seqRange is a range [low, below) of event numbers of a tenant that holds all
-// accepted at from <= t < to, Unix ms; 0 is open. In SQLite it holds no others.
+// seqRange returns a range [low, below) of event numbers that contains all events of a
+// tenant accepted at from <= t < to, Unix ms; 0 means open. In SQLite it contains no others.
 func (snap snapshot) seqRange(ctx context.Context, tenant, from, to int64) (low, below int64, err error) {
 	low, below = 1, math.MaxInt64
 	if from > 0 {
@@ -105,7 +113,7 @@ func (snap snapshot) seqRange(ctx context.Context, tenant, from, to int64) (low,
 	return low, below, nil
 }
 
-// accepted is the filter for the times that a range of numbers may exceed.
+// accepted returns the filter for the times that seqRange may exceed; "" if it does not.
 func (snap snapshot) accepted(from, to int64) (filter string, picks []any) {
 	if snap.In == sqldb.SQLite || from <= 0 && to <= 0 {
 		return "", nil
@@ -116,36 +124,37 @@ func (snap snapshot) accepted(from, to int64) (filter string, picks []any) {
 	return "accepted_at >= ? AND accepted_at < ?", []any{from, to}
 }
 
-// seqAt finds by bisection the number from which on the tenant's events were
-// accepted at or after ms: accepted_at never falls while numbers grow, give or
-// take the skew of the sqldb.Dialect.
+// seqAt finds by bisection the number from which on the tenant's events were accepted
+// at or after ms. Times of acceptance never fall while numbers grow, give or take
+// acceptSkew.
 func (snap snapshot) seqAt(ctx context.Context, tenant, ms int64) (int64, error) {
-	lo, hi, err := snap.seqsAround(ctx, tenant, ms)
+	low, high, err := snap.seqsAround(ctx, tenant, ms)
 	if err != nil {
 		return 0, fmt.Errorf("range of events: %w", err)
 	}
-	for lo < hi {
-		mid := lo + (hi-lo)/2
+	for low < high {
+		middle := low + (high-low)/2
 		var seq, at int64
-		err := snap.Q.QueryRowxContext(ctx, "SELECT seq, accepted_at FROM events WHERE tenant = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT 1",
-			tenant, mid, hi).Scan(&seq, &at)
+		err := snap.Q.QueryRowxContext(ctx,
+			"SELECT seq, accepted_at FROM events WHERE tenant = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT 1",
+			tenant, middle, high).Scan(&seq, &at)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			hi = mid
+			high = middle
 		case err != nil:
 			return 0, fmt.Errorf("event at %d: %w", ms, err)
 		case at >= ms:
-			hi = mid
+			high = middle
 		default:
-			lo = seq + 1
+			low = seq + 1
 		}
 	}
-	return lo, nil
+	return low, nil
 }
 
-// seqsAround is where to look for an event accepted at ms.
+// seqsAround returns the range of numbers that an event accepted at ms may have.
 func (snap snapshot) seqsAround(ctx context.Context, tenant, ms int64) (lo, hi int64, err error) {
-	if snap.In == sqldb.Postgres { // its number says the day, or the one before it
+	if snap.In == sqldb.Postgres { // a number begins with the day, or the one before it
 		day := ms / dayMS
 		return max(0, day-1) << dayBits, (day + 2) << dayBits, nil
 	}
@@ -155,9 +164,9 @@ func (snap snapshot) seqsAround(ctx context.Context, tenant, ms int64) (lo, hi i
 	return lo, hi, err
 }
 
-// acceptSkew bounds by how much an event may have been accepted before one with a
-// lower number, in ms. SQLite's writer is alone. On PostgreSQL number and time
-// come from the server in one statement, and a process may stall in between.
+// acceptSkew returns by how many ms at most an event was accepted before one with a lower
+// number. SQLite has one writer. On PostgreSQL number and time come from the server in
+// one statement, and the server may stall in between.
 func acceptSkew(in sqldb.Dialect) int64 {
 	if in == sqldb.Postgres {
 		return 5000

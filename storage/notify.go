@@ -24,8 +24,8 @@ var (
 	_ message.Subscriber = (*Notices)(nil)
 )
 
-// MaxNotice is how many bytes a message of Notices may have. PostgreSQL takes
-// less than 8,000, and text only.
+// MaxNotice is how many bytes a message of Notices may have. PostgreSQL takes less than
+// 8,000, and only text.
 const MaxNotice = 5900
 
 const (
@@ -34,15 +34,15 @@ const (
 	// A connection that says nothing for pingEvery and one more answer is dead.
 	pingEvery = 5 * time.Second
 	pingWait  = 15 * time.Second
-	// Between two tries to connect anew.
+	// Pauses between two tries to connect again.
 	reconnectLeast, reconnectMost = 100 * time.Millisecond, 2 * time.Second
 )
 
-// Notices carries small messages between the processes of a store, by NOTIFY. A
-// message reaches every process that subscribes to its topic, the sender too, at
-// most once: it is lost to those that are not connected. A subscriber that may
-// have missed some gets one without a payload. Metadata is not carried, and
-// what is not acknowledged does not come again.
+// Notices carries small messages between the processes of a store, by NOTIFY. A message
+// reaches every process that subscribes to its topic, the sender too, at most once:
+// processes that are not connected miss it. A subscriber that may have missed a message gets
+// one without a payload. Metadata is not carried, and a message that is not acknowledged does
+// not come again.
 type Notices struct {
 	db       *sqlx.DB // one connection, to publish
 	listener *pq.Listener
@@ -52,11 +52,11 @@ type Notices struct {
 	close    sync.Once
 
 	mu     sync.Mutex
-	topics map[string][]*noticed // by channel
+	topics map[string][]*subscriber // by channel
 }
 
-// noticed is a subscription.
-type noticed struct {
+// subscriber gets the messages of one topic.
+type subscriber struct {
 	ctx context.Context
 
 	mu     sync.Mutex // held while something is sent
@@ -64,7 +64,8 @@ type noticed struct {
 	closed bool
 }
 
-func (s *noticed) end() {
+// end closes the subscriber's channel.
+func (s *subscriber) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
@@ -73,8 +74,8 @@ func (s *noticed) end() {
 	}
 }
 
-// tell waits until the message is acknowledged.
-func (s *noticed) tell(payload []byte, done <-chan struct{}) {
+// send sends a message, and waits until it is acknowledged.
+func (s *subscriber) send(payload []byte, done <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -84,6 +85,7 @@ func (s *noticed) tell(payload []byte, done <-chan struct{}) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	msg.SetContext(ctx)
+
 	select {
 	case s.out <- msg:
 	case <-s.ctx.Done():
@@ -99,7 +101,7 @@ func (s *noticed) tell(payload []byte, done <-chan struct{}) {
 	}
 }
 
-// Notices connects to the other processes; only for a store that is shared.
+// Notices connects to the other processes. Only a store that is Shared has any.
 func (db *DB) Notices() (*Notices, error) {
 	cfg := sqldb.Settings{Name: "notices", Statement: noticeWait, Wait: noticeWait, Async: true}
 	pool, err := sqldb.OpenPostgres(db.cfg.URL, db.cfg.Process, cfg)
@@ -107,22 +109,24 @@ func (db *DB) Notices() (*Notices, error) {
 		return nil, err
 	}
 	pool.SetMaxOpenConns(1)
+
 	dsn, err := sqldb.ListenerURL(db.cfg.URL, db.cfg.Process)
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	n := &Notices{db: pool, log: db.log, done: make(chan struct{}), topics: map[string][]*noticed{}}
-	n.listener = pq.NewDialListener(sqldb.Dialer{Wait: pingWait}, dsn, reconnectLeast, reconnectMost, func(_ pq.ListenerEventType, err error) {
+	n := &Notices{db: pool, log: db.log, done: make(chan struct{}), topics: map[string][]*subscriber{}}
+	warn := func(_ pq.ListenerEventType, err error) {
 		if err != nil {
 			n.log.Warn("notices of other processes", "err", err)
 		}
-	})
+	}
+	n.listener = pq.NewDialListener(sqldb.Dialer{Wait: pingWait}, dsn, reconnectLeast, reconnectMost, warn)
 	n.ended.Go(n.listen)
 	n.ended.Go(n.ping)
 	return n, nil
 }
 
-// Publish implements message.Publisher: one transaction for all messages.
+// Publish implements message.Publisher. All messages are sent in one transaction.
 func (n *Notices) Publish(topic string, messages ...*message.Message) error {
 	ctx, cancel := context.WithTimeout(context.Background(), noticeWait)
 	defer cancel()
@@ -133,7 +137,8 @@ func (n *Notices) Publish(topic string, messages ...*message.Message) error {
 		}
 		texts[i] = base64.StdEncoding.EncodeToString(m.Payload)
 	}
-	if _, err := n.db.ExecContext(ctx, "SELECT pg_notify(?, text) FROM unnest(?::text[]) WITH ORDINALITY AS t(text, n) ORDER BY n",
+	if _, err := n.db.ExecContext(ctx,
+		"SELECT pg_notify(?, text) FROM unnest(?::text[]) WITH ORDINALITY AS t(text, n) ORDER BY n",
 		channelPrefix+topic, pq.Array(texts)); err != nil {
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
@@ -144,7 +149,7 @@ func (n *Notices) Publish(topic string, messages ...*message.Message) error {
 // or Notices is closed.
 func (n *Notices) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	channel := channelPrefix + topic
-	s := &noticed{ctx: ctx, out: make(chan *message.Message)}
+	s := &subscriber{ctx: ctx, out: make(chan *message.Message)}
 	n.mu.Lock()
 	first := n.topics[channel] == nil
 	n.topics[channel] = append(n.topics[channel], s)
@@ -159,15 +164,16 @@ func (n *Notices) Subscribe(ctx context.Context, topic string) (<-chan *message.
 	return s.out, nil
 }
 
+// listen hands messages of other processes on, until the listener is closed.
 func (n *Notices) listen() {
 	defer n.closeAll()
 	for notice := range n.listener.Notify {
-		if notice == nil { // connected anew: something may have been missed
+		if notice == nil { // the connection is new, so messages may have been missed
 			n.mu.Lock()
 			channels := slices.Collect(maps.Keys(n.topics))
 			n.mu.Unlock()
 			for _, channel := range channels {
-				n.tell(channel, nil)
+				n.send(channel, nil)
 			}
 			continue
 		}
@@ -175,25 +181,26 @@ func (n *Notices) listen() {
 		if err != nil || len(payload) == 0 { // not one of ours
 			continue
 		}
-		n.tell(notice.Channel, payload)
+		n.send(notice.Channel, payload)
 	}
 }
 
-// tell one message after the other, each once the one before was acknowledged.
-func (n *Notices) tell(channel string, payload []byte) {
+// send sends a message to all subscribers of a channel, one after the other.
+func (n *Notices) send(channel string, payload []byte) {
 	n.mu.Lock()
 	subscribers := slices.Clone(n.topics[channel])
 	n.mu.Unlock()
 	for _, s := range subscribers {
-		s.tell(payload, n.done)
+		s.send(payload, n.done)
 	}
 }
 
-func (n *Notices) forget(channel string, gone *noticed) {
+// forget removes a subscriber, and closes its channel.
+func (n *Notices) forget(channel string, s *subscriber) {
 	n.mu.Lock()
-	n.topics[channel] = slices.DeleteFunc(n.topics[channel], func(s *noticed) bool { return s == gone })
+	n.topics[channel] = slices.DeleteFunc(n.topics[channel], func(other *subscriber) bool { return other == s })
 	n.mu.Unlock()
-	gone.end()
+	s.end()
 }
 
 func (n *Notices) closeAll() {
@@ -207,7 +214,7 @@ func (n *Notices) closeAll() {
 	clear(n.topics)
 }
 
-// ping finds out that the server is gone, should it not have said so.
+// ping finds out that the server is gone, even if the server did not close the connection.
 func (n *Notices) ping() {
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
@@ -217,7 +224,7 @@ func (n *Notices) ping() {
 			return
 		case <-tick.C:
 			if err := n.listener.Ping(); err != nil {
-				n.log.Debug("ping of notices", "err", err) // it connects anew by itself
+				n.log.Debug("ping of notices", "err", err) // the listener connects again by itself
 			}
 		}
 	}

@@ -30,11 +30,13 @@ type recordingRow struct {
 
 const recordingColumns = `tenant, id, source, blob, size, hash, created_at, updated_at`
 
-// sourceOf is what the sealed source of a recording is for.
+// sourceOf returns what the sealed source of a recording is for, so that it opens nowhere
+// else.
 func sourceOf(tenant int64, id string) string {
 	return "recording/" + strconv.FormatInt(tenant, 10) + "/" + id
 }
 
+// recording returns the recording that a row holds.
 func (db *DB) recording(row *recordingRow) (*recording.Recording, error) {
 	r := &recording.Recording{
 		Tenant: row.Tenant, ID: row.ID, Blob: row.Blob, Size: row.Size,
@@ -53,7 +55,8 @@ func (db *DB) recording(row *recordingRow) (*recording.Recording, error) {
 
 func findRecording(ctx context.Context, q sqlx.QueryerContext, tenant int64, id string) (*recordingRow, error) {
 	var row recordingRow
-	err := sqlx.GetContext(ctx, q, &row, `SELECT `+recordingColumns+` FROM recordings WHERE tenant = ? AND id = ?`, tenant, id)
+	err := sqlx.GetContext(ctx, q, &row,
+		`SELECT `+recordingColumns+` FROM recordings WHERE tenant = ? AND id = ?`, tenant, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, recording.ErrNotFound
@@ -77,16 +80,19 @@ func (db *DB) NoteBlob(ctx context.Context, blob string) error {
 	return db.admin(ctx, "note blob", func(tx *sqlx.Tx) error { return loosen(ctx, tx, blob) })
 }
 
+// loosen notes that no recording has a blob, so that its bytes can be deleted after a while.
 func loosen(ctx context.Context, tx *sqlx.Tx, blob string) error {
 	if blob == "" {
 		return nil
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO loose_blobs (blob, since) VALUES (?, ?)`, blob, time.Now().UnixMilli()); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO loose_blobs (blob, since) VALUES (?, ?)`,
+		blob, time.Now().UnixMilli()); err != nil {
 		return fmt.Errorf("note blob %s: %w", blob, err)
 	}
 	return nil
 }
 
+// forget removes the note of a blob: a recording has it, or its bytes are gone.
 func forget(ctx context.Context, tx *sqlx.Tx, blob string) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM loose_blobs WHERE blob = ?`, blob); err != nil {
 		return fmt.Errorf("forget blob %s: %w", blob, err)
@@ -94,12 +100,13 @@ func forget(ctx context.Context, tx *sqlx.Tx, blob string) error {
 	return nil
 }
 
-// recordingNote is what the audit log says of a recording.
+// recordingNote is what the audit log says about a recording.
 type recordingNote struct {
-	Source string `json:"source"` // upload, url: the URL may hold a secret
+	Source string `json:"source"` // "upload" or "url"; the URL itself may hold a secret
 	Size   int64  `json:"size,omitempty"`
 }
 
+// noteOf returns what the audit log says about a recording; nil if there is none.
 func noteOf(row *recordingRow) any {
 	switch {
 	case row == nil:
@@ -114,7 +121,9 @@ func noteOf(row *recordingRow) any {
 func (db *DB) PutRecording(ctx context.Context, by access.Caller, r *recording.Recording) (before string, err error) {
 	ctx = context.WithoutCancel(ctx) // the bytes are there already
 	now := time.Now().UnixMilli()
-	row := recordingRow{Tenant: r.Tenant, ID: r.ID, Blob: r.Blob, Size: r.Size, Hash: r.Hash[:], CreatedAt: now, UpdatedAt: now}
+	row := recordingRow{
+		Tenant: r.Tenant, ID: r.ID, Blob: r.Blob, Size: r.Size, Hash: r.Hash[:], CreatedAt: now, UpdatedAt: now,
+	}
 	if r.Source != "" {
 		row.Source = db.box.Seal(sourceOf(r.Tenant, r.ID), []byte(r.Source))
 	}
@@ -125,9 +134,11 @@ func (db *DB) PutRecording(ctx context.Context, by access.Caller, r *recording.R
 		}
 		before = ""
 		if old != nil {
-			before, row.CreatedAt = old.Blob, old.CreatedAt
-			row.UpdatedAt = max(now, old.UpdatedAt+1) // tells one put from the next
+			before = old.Blob
+			row.CreatedAt = old.CreatedAt
+			row.UpdatedAt = max(now, old.UpdatedAt+1) // so that FetchedRecording can tell one put from the next
 		}
+
 		if err := errors.Join(loosen(ctx, tx, before), forget(ctx, tx, r.Blob)); err != nil {
 			return nil, err
 		}
@@ -137,9 +148,12 @@ func (db *DB) PutRecording(ctx context.Context, by access.Caller, r *recording.R
 			row.Tenant, row.ID, row.Source, row.Blob, row.Size, row.Hash, row.CreatedAt, row.UpdatedAt); err != nil {
 			return nil, fmt.Errorf("put recording %s: %w", r.ID, err)
 		}
-		return &audit.Deed{Tenant: r.Tenant, Action: audit.RecordingPut, Object: "recording/" + r.ID, Before: noteOf(old), After: noteOf(&row)}, nil
+		return &audit.Deed{
+			Tenant: r.Tenant, Action: audit.RecordingPut, Object: "recording/" + r.ID, Before: noteOf(old), After: noteOf(&row),
+		}, nil
 	})
-	r.CreatedAt, r.UpdatedAt = time.UnixMilli(row.CreatedAt).UTC(), time.UnixMilli(row.UpdatedAt).UTC()
+	r.CreatedAt = time.UnixMilli(row.CreatedAt).UTC()
+	r.UpdatedAt = time.UnixMilli(row.UpdatedAt).UTC()
 	return before, err
 }
 
@@ -147,16 +161,19 @@ func (db *DB) PutRecording(ctx context.Context, by access.Caller, r *recording.R
 func (db *DB) FetchedRecording(ctx context.Context, r *recording.Recording) (kept bool, err error) {
 	ctx = context.WithoutCancel(ctx)
 	err = db.admin(ctx, "fetched recording", func(tx *sqlx.Tx) error {
-		done, err := tx.ExecContext(ctx, `UPDATE recordings SET blob = ?, size = ?, hash = ? WHERE tenant = ? AND id = ? AND blob = '' AND updated_at = ?`,
+		// Unless somebody has put another recording in its place since.
+		res, err := tx.ExecContext(ctx, `UPDATE recordings SET blob = ?, size = ?, hash = ?
+			WHERE tenant = ? AND id = ? AND blob = '' AND updated_at = ?`,
 			r.Blob, r.Size, r.Hash[:], r.Tenant, r.ID, r.UpdatedAt.UnixMilli())
 		if err != nil {
 			return fmt.Errorf("fetched recording %s: %w", r.ID, err)
 		}
-		n, err := done.RowsAffected()
+		n, err := res.RowsAffected()
 		if err != nil {
 			return fmt.Errorf("fetched recording %s: %w", r.ID, err)
 		}
-		if kept = n > 0; !kept {
+		kept = n > 0
+		if !kept {
 			return nil
 		}
 		return forget(ctx, tx, r.Blob)
@@ -179,7 +196,9 @@ func (db *DB) DeleteRecording(ctx context.Context, by access.Caller, tenant int6
 		if _, err := tx.ExecContext(ctx, `DELETE FROM recordings WHERE tenant = ? AND id = ?`, tenant, id); err != nil {
 			return nil, fmt.Errorf("delete recording %s: %w", id, err)
 		}
-		return &audit.Deed{Tenant: tenant, Action: audit.RecordingDelete, Object: "recording/" + id, Before: noteOf(old)}, nil
+		return &audit.Deed{
+			Tenant: tenant, Action: audit.RecordingDelete, Object: "recording/" + id, Before: noteOf(old),
+		}, nil
 	})
 	return blob, err
 }
@@ -187,7 +206,8 @@ func (db *DB) DeleteRecording(ctx context.Context, by access.Caller, tenant int6
 // LooseBlobs implements recording.Store.
 func (db *DB) LooseBlobs(ctx context.Context, at time.Time, limit int) ([]string, error) {
 	var blobs []string
-	if err := db.read.SelectContext(ctx, &blobs, `SELECT blob FROM loose_blobs WHERE since < ? ORDER BY since LIMIT ?`, at.UnixMilli(), limit); err != nil {
+	if err := db.read.SelectContext(ctx, &blobs, `SELECT blob FROM loose_blobs WHERE since < ? ORDER BY since LIMIT ?`,
+		at.UnixMilli(), limit); err != nil {
 		return nil, fmt.Errorf("loose blobs: %w", err)
 	}
 	return blobs, nil

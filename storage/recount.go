@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,11 +19,11 @@ import (
 // ErrMiscount is returned by CheckCounts when the counts differ from the rows.
 var ErrMiscount = errors.New("counts differ from what they count")
 
-// CheckCounts recounts all deliveries and attempts of the store in a folder, or
-// of a database's URL, and compares them with delivery_hours, from which health and stats are answered.
-// It reads one state of the database, which another process may be using. The
-// error wraps ErrMiscount and names the first ten hours that differ; what
-// retention has removed counts as a difference too.
+// CheckCounts recounts all deliveries and attempts of the store in a folder, or at the URL
+// of a database, and compares them with delivery_hours, which health and stats read. It reads
+// one state of the database, which another process may be using. The error wraps ErrMiscount
+// and names the first ten hours that differ; what retention has deleted counts as a
+// difference too.
 func CheckCounts(ctx context.Context, dir string) error {
 	db, err := openReader(dir)
 	if err != nil {
@@ -34,6 +35,7 @@ func CheckCounts(ctx context.Context, dir string) error {
 		return fmt.Errorf("check counts: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // nothing was written
+
 	counted, recounted, err := bothCounts(ctx, tx)
 	if err != nil {
 		return fmt.Errorf("check counts: %w", err)
@@ -41,13 +43,15 @@ func CheckCounts(ctx context.Context, dir string) error {
 	var wrong []string
 	for k, r := range recounted {
 		if c := counted[k]; c == nil || *c != *r {
-			wrong = append(wrong, fmt.Sprintf("subscription %d, hour %d, class %s: counted %v, there are %v", k.sub, k.hour, k.class, c, *r))
+			wrong = append(wrong, fmt.Sprintf("subscription %d, hour %d, class %s: counted %v, there are %v",
+				k.sub, k.hour, k.class, c, *r))
 		}
 		delete(counted, k)
 	}
 	for k, c := range counted {
 		if *c != (hourCount{}) {
-			wrong = append(wrong, fmt.Sprintf("subscription %d, hour %d, class %s: counted %v, there are none", k.sub, k.hour, k.class, *c))
+			wrong = append(wrong, fmt.Sprintf("subscription %d, hour %d, class %s: counted %v, there are none",
+				k.sub, k.hour, k.class, *c))
 		}
 	}
 	if len(wrong) > 0 {
@@ -56,24 +60,29 @@ func CheckCounts(ctx context.Context, dir string) error {
 	return nil
 }
 
+// hourCount is what is counted of one stateHour.
 type hourCount struct {
 	search.Counts
 	pending int64
 	search.Tried
 }
 
-// bothCounts are those of delivery_hours, and those that the rows give.
+// bothCounts returns the counts of delivery_hours, and those that the rows add up to.
 func bothCounts(ctx context.Context, tx *sqlx.Tx) (counted, recounted map[stateHour]*hourCount, err error) {
-	counted, recounted = map[stateHour]*hourCount{}, map[stateHour]*hourCount{}
+	counted = map[stateHour]*hourCount{}
+	recounted = map[stateHour]*hourCount{}
+
+	// On PostgreSQL an hour has several rows.
 	if err := eachRow(ctx, tx, "SELECT "+hourColumns+" FROM delivery_hours", func(rows *sqlx.Rows) error {
 		var k stateHour
 		c := new(hourCount)
-		if err := rows.Scan(append(append([]any{&k.sub, &k.hour, &k.class}, countsTo(&c.Counts)...), triedTo(&c.Tried)...)...); err != nil {
+		to := slices.Concat([]any{&k.sub, &k.hour, &k.class}, countsTo(&c.Counts), triedTo(&c.Tried))
+		if err := rows.Scan(to...); err != nil {
 			return err
 		}
-		if whole := counted[k]; whole != nil { // other parts of it came before
-			c.Counts.Add(&whole.Counts)
-			c.Tried.Add(&whole.Tried)
+		if before := counted[k]; before != nil {
+			c.Counts.Add(&before.Counts)
+			c.Tried.Add(&before.Tried)
 		}
 		c.pending = c.Pending()
 		counted[k] = c
@@ -81,6 +90,7 @@ func bothCounts(ctx context.Context, tx *sqlx.Tx) (counted, recounted map[stateH
 	}); err != nil {
 		return nil, nil, err
 	}
+
 	of := func(sub, at int64, typ event.Type) *hourCount {
 		k := stateHour{sub, at / hourMS, typ.Class()}
 		c := recounted[k]
@@ -90,6 +100,7 @@ func bothCounts(ctx context.Context, tx *sqlx.Tx) (counted, recounted map[stateH
 		}
 		return c
 	}
+
 	if err := eachRow(ctx, tx, "SELECT sub, accepted_at, type, state FROM deliveries WHERE run = 0", func(rows *sqlx.Rows) error {
 		var sub, at int64
 		var typ event.Type
@@ -100,13 +111,15 @@ func bothCounts(ctx context.Context, tx *sqlx.Tx) (counted, recounted map[stateH
 		c := of(sub, at, typ)
 		c.Matched++
 		*map[delivery.State]*int64{
-			delivery.Pending: &c.pending, delivery.Reopened: &c.pending, delivery.Delivered: &c.Delivered, delivery.Exhausted: &c.Exhausted,
-			delivery.Expired: &c.Expired, delivery.Cancelled: &c.Cancelled, delivery.Superseded: &c.Superseded,
+			delivery.Pending: &c.pending, delivery.Reopened: &c.pending,
+			delivery.Delivered: &c.Delivered, delivery.Exhausted: &c.Exhausted, delivery.Expired: &c.Expired,
+			delivery.Cancelled: &c.Cancelled, delivery.Superseded: &c.Superseded,
 		}[state]++
 		return nil
 	}); err != nil {
 		return nil, nil, err
 	}
+
 	return counted, recounted, eachRow(ctx, tx, `SELECT a.sub, a.at, d.type, a.class, a.total FROM attempts a
 		CROSS JOIN deliveries d ON d.sub = a.sub AND d.seq = a.seq AND d.run = 0`, func(rows *sqlx.Rows) error {
 		var sub, at, micros int64
@@ -120,6 +133,7 @@ func bothCounts(ctx context.Context, tx *sqlx.Tx) (counted, recounted map[stateH
 	})
 }
 
+// eachRow calls scan for every row of a query.
 func eachRow(ctx context.Context, tx *sqlx.Tx, query string, scan func(*sqlx.Rows) error) error {
 	rows, err := tx.QueryxContext(ctx, query)
 	if err != nil {

@@ -15,25 +15,25 @@ import (
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
-// Retention takes away what is old, in two steps: first the payload (the bytes
-// of events and of receivers' answers), long after it the metadata (events,
-// deliveries, attempts, counts). What is pending keeps all it needs, however
-// old it is. Subscriptions, tenants and the audit log stay.
+// Retention deletes what is old, in two steps: first the payload (the bytes of events and
+// of receivers' answers), long after it the metadata (events, deliveries, attempts, counts).
+// What is pending keeps all it needs, however old it is. Subscriptions, tenants and the
+// audit log stay.
 //
-// accepted_at never falls while seq grows, so what is old is a range of event
-// numbers that starts at the tenant's first one. Rows are looked for on the
-// readers' connections and taken away by the writer in chunks, with a pause
-// after each, so that accepts and outcomes never wait for more than one.
+// Times of acceptance never fall while numbers grow, so what is old is a range of event
+// numbers that starts at the tenant's first one. Rows are found on the readers'
+// connections and deleted by the writer in chunks, with a pause after each, so that accepts
+// and outcomes never wait for more than one chunk.
 
 const (
 	retentionEvery = time.Hour
-	retentionRetry = time.Minute // after a failure, e.g. for want of space
-	// sliceEvents are walked between two notes of how far payload retention came.
+	retentionRetry = time.Minute // after a failure, e.g. because the disk is full
+	// sliceEvents is after how many events it is noted how far payload retention came.
 	sliceEvents = 100_000
 	dayMS       = 86_400_000
 )
 
-// RunRetention trims what is past retention, now and every hour, until ctx ends.
+// RunRetention deletes what is past retention, now and every hour, until ctx ends.
 func (db *DB) RunRetention(ctx context.Context) error {
 	for {
 		wait := retentionEvery
@@ -49,8 +49,8 @@ func (db *DB) RunRetention(ctx context.Context) error {
 	}
 }
 
-// Trim takes away what is past its tenant's retention at now. What it did not
-// finish when it failed, or ctx ended, the next call does.
+// Trim deletes what is past its tenant's retention at now. If it fails, or ctx ends, the
+// next call goes on where it stopped.
 func (db *DB) Trim(ctx context.Context, now time.Time) error {
 	var tenants []struct {
 		No       int64  `db:"no"`
@@ -59,8 +59,10 @@ func (db *DB) Trim(ctx context.Context, now time.Time) error {
 	if err := db.read.SelectContext(ctx, &tenants, "SELECT no, settings FROM tenants ORDER BY no"); err != nil {
 		return fmt.Errorf("retention: %w", err)
 	}
-	trims := make([]trim, len(tenants))
-	payload, metadata := now.UnixMilli(), now.UnixMilli() // before it nobody keeps any
+
+	// What each tenant keeps, and the times before which nobody keeps anything.
+	passes := make([]trimPass, len(tenants))
+	payload, metadata := now.UnixMilli(), now.UnixMilli()
 	for i, row := range tenants {
 		days := struct {
 			Payload  int64 `json:"payloadDays"`
@@ -69,40 +71,48 @@ func (db *DB) Trim(ctx context.Context, now time.Time) error {
 		if err := json.Unmarshal(row.Settings, &days); err != nil {
 			return fmt.Errorf("retention: settings of tenant %d: %w", row.No, err)
 		}
-		trims[i] = trim{db: db, tenant: row.No, before: now.UnixMilli() - days.Payload*dayMS, beforeMeta: now.UnixMilli() - days.Metadata*dayMS}
-		payload, metadata = min(payload, trims[i].before), min(metadata, trims[i].beforeMeta)
+		passes[i] = trimPass{
+			db: db, tenant: row.No,
+			before: now.UnixMilli() - days.Payload*dayMS, beforeMeta: now.UnixMilli() - days.Metadata*dayMS,
+		}
+		payload = min(payload, passes[i].before)
+		metadata = min(metadata, passes[i].beforeMeta)
 	}
-	if len(trims) == 0 {
+	if len(passes) == 0 {
 		return nil
 	}
+
 	return db.in.Try(ctx, db.pool, sqldb.TurnRetention, func() error {
 		if db.in == sqldb.Postgres {
 			if err := db.dropDays(ctx, payload, min(payload, metadata)); err != nil {
 				return fmt.Errorf("retention: %w", err)
 			}
 		}
-		for i := range trims {
-			if err := trims[i].run(ctx); err != nil {
-				return fmt.Errorf("retention of tenant %d: %w", trims[i].tenant, err)
+		for i := range passes {
+			if err := passes[i].run(ctx); err != nil {
+				return fmt.Errorf("retention of tenant %d: %w", passes[i].tenant, err)
 			}
 		}
 		return nil
 	})
 }
 
-// trim is one pass over one tenant: it takes away payload accepted before one
-// time, Unix ms, and metadata accepted before another.
-type trim struct {
+// trimPass is one pass over one tenant. It deletes payload accepted before one time, Unix
+// ms, and metadata accepted before another.
+type trimPass struct {
 	db                 *DB
 	tenant             int64
 	before, beforeMeta int64
-	subs               []int64 // all it ever had
+	subs               []int64 // all that the tenant ever had
 }
 
-func (t *trim) run(ctx context.Context) error {
-	if err := t.db.read.SelectContext(ctx, &t.subs, "SELECT no FROM subscriptions WHERE tenant = ? ORDER BY no", t.tenant); err != nil {
+func (t *trimPass) run(ctx context.Context) error {
+	if err := t.db.read.SelectContext(ctx, &t.subs,
+		"SELECT no FROM subscriptions WHERE tenant = ? ORDER BY no", t.tenant); err != nil {
 		return err
 	}
+
+	// Payload.
 	below, err := t.payload(ctx)
 	if err != nil {
 		return err
@@ -110,11 +120,13 @@ func (t *trim) run(ctx context.Context) error {
 	if err := t.kept(ctx); err != nil {
 		return err
 	}
+
+	// Metadata, but no event whose body is still there: a body is found through its event.
 	end, err := t.end(ctx, t.beforeMeta)
 	if err != nil {
 		return err
 	}
-	end = min(end, below) // a body is found through its event
+	end = min(end, below)
 	for _, sub := range t.subs {
 		if err := t.deliveries(ctx, sub, end); err != nil {
 			return err
@@ -126,18 +138,18 @@ func (t *trim) run(ctx context.Context) error {
 	return t.events(ctx, end)
 }
 
-// end is the number below which the tenant's events were accepted before ms. On
-// PostgreSQL whole days go at once.
-func (t *trim) end(ctx context.Context, ms int64) (int64, error) {
+// end returns the number below which the tenant's events were accepted before ms. On
+// PostgreSQL days are deleted as a whole.
+func (t *trimPass) end(ctx context.Context, ms int64) (int64, error) {
 	if t.db.in == sqldb.Postgres {
 		return ms / dayMS << dayBits, nil
 	}
 	return snapshot{Snapshot: sqldb.Snapshot{Q: t.db.read}}.seqAt(ctx, t.tenant, ms)
 }
 
-// chunk runs fn in a write transaction of its own, then rests for as long as
-// that took: retention has time, those who wait for the writer do not.
-func (t *trim) chunk(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
+// chunk runs fn in a write transaction of its own, then rests for as long as that took:
+// retention has time, those who wait for the writer do not.
+func (t *trimPass) chunk(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
 	began := time.Now()
 	if err := t.db.admin(ctx, "retention", fn); err != nil {
 		return err
@@ -150,9 +162,9 @@ func (t *trim) chunk(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
 	}
 }
 
-// payload takes away bytes of events, and says from which number on they are
-// still there.
-func (t *trim) payload(ctx context.Context) (int64, error) {
+// payload deletes the bytes of events, and returns the number from which on they are still
+// there.
+func (t *trimPass) payload(ctx context.Context) (int64, error) {
 	var from int64
 	err := t.db.read.GetContext(ctx, &from, "SELECT payload FROM retention WHERE tenant = ?", t.tenant)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -162,6 +174,7 @@ func (t *trim) payload(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+
 	for from < end {
 		to, err := t.after(ctx, from, end, sliceEvents)
 		if err != nil {
@@ -175,6 +188,8 @@ func (t *trim) payload(ctx context.Context) (int64, error) {
 				return from, err
 			}
 		}
+
+		// Note how far this came, so that a restart does not begin from the start.
 		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
 			_, err := tx.ExecContext(ctx, `INSERT INTO retention (tenant, payload) VALUES (?, ?)
 				ON CONFLICT (tenant) DO UPDATE SET payload = excluded.payload`, t.tenant, to)
@@ -187,10 +202,12 @@ func (t *trim) payload(ctx context.Context) (int64, error) {
 	return from, nil
 }
 
-// after is the number that n events of the tenant, from one on, lie below; end if they are fewer.
-func (t *trim) after(ctx context.Context, from, end int64, n int) (int64, error) {
+// after returns the number below which the next n events of the tenant lie, from one on; end
+// if they are fewer.
+func (t *trimPass) after(ctx context.Context, from, end int64, n int) (int64, error) {
 	var seq int64
-	err := t.db.read.GetContext(ctx, &seq, "SELECT seq FROM events WHERE tenant = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT 1 OFFSET ?",
+	err := t.db.read.GetContext(ctx, &seq,
+		"SELECT seq FROM events WHERE tenant = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT 1 OFFSET ?",
 		t.tenant, from, end, n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return end, nil
@@ -198,9 +215,9 @@ func (t *trim) after(ctx context.Context, from, end int64, n int) (int64, error)
 	return seq, err
 }
 
-// bodies takes away those of the events in [from, end), but for those that are
-// still to be pushed.
-func (t *trim) bodies(ctx context.Context, from, end int64) (err error) {
+// bodies deletes the bodies of the events in [from, end), except those that are still to be
+// pushed.
+func (t *trimPass) bodies(ctx context.Context, from, end int64) (err error) {
 	if t.db.in == sqldb.Postgres {
 		if from, err = t.rest(ctx, from, end); err != nil {
 			return err
@@ -217,11 +234,14 @@ func (t *trim) bodies(ctx context.Context, from, end int64) (err error) {
 				return err
 			}
 			for _, seq := range pending {
-				if _, err := tx.ExecContext(ctx, "INSERT INTO kept_bodies (tenant, seq) VALUES (?, ?) ON CONFLICT (tenant, seq) DO NOTHING", t.tenant, seq); err != nil {
+				if _, err := tx.ExecContext(ctx, `INSERT INTO kept_bodies (tenant, seq) VALUES (?, ?)
+					ON CONFLICT (tenant, seq) DO NOTHING`, t.tenant, seq); err != nil {
 					return err
 				}
 			}
-			const old = ` WHERE seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3
+
+			const old = ` WHERE seq >= ?2 AND seq < ?3 AND seq IN
+				(SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3
 				EXCEPT SELECT seq FROM kept_bodies WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)`
 			if _, err := tx.ExecContext(ctx, "DELETE FROM bodies"+old, t.tenant, from, to); err != nil {
 				return err
@@ -239,15 +259,18 @@ func (t *trim) bodies(ctx context.Context, from, end int64) (err error) {
 }
 
 // pending lists the events in [from, to) that are still to be pushed to somebody.
-func (t *trim) pending(ctx context.Context, tx *sqlx.Tx, from, to int64) ([]int64, error) {
+func (t *trimPass) pending(ctx context.Context, tx *sqlx.Tx, from, to int64) ([]int64, error) {
 	var seqs []int64
-	return seqs, tx.SelectContext(ctx, &seqs, `SELECT DISTINCT d.seq FROM subscriptions s CROSS JOIN deliveries d INDEXED BY deliveries_pending
-		ON d.sub = s.no AND d.state = 0 AND d.seq >= ? AND d.seq < ? WHERE s.tenant = ? ORDER BY d.seq`, from, to, t.tenant)
+	err := tx.SelectContext(ctx, &seqs, `SELECT DISTINCT d.seq
+		FROM subscriptions s CROSS JOIN deliveries d INDEXED BY deliveries_pending
+			ON d.sub = s.no AND d.state = 0 AND d.seq >= ? AND d.seq < ?
+		WHERE s.tenant = ? ORDER BY d.seq`, from, to, t.tenant)
+	return seqs, err
 }
 
-// stillPending fails when more is pending than there was: of an event whose body
-// is taken away somebody may have asked for a retry, on PostgreSQL.
-func (t *trim) stillPending(ctx context.Context, tx *sqlx.Tx, from, to int64, was []int64) error {
+// stillPending fails when more is pending than before. On PostgreSQL somebody may have asked
+// for a retry of an event while its body was being deleted.
+func (t *trimPass) stillPending(ctx context.Context, tx *sqlx.Tx, from, to int64, was []int64) error {
 	if t.db.in == sqldb.SQLite {
 		return nil
 	}
@@ -256,19 +279,20 @@ func (t *trim) stillPending(ctx context.Context, tx *sqlx.Tx, from, to int64, wa
 		return err
 	}
 	for _, seq := range now {
-		if _, known := slices.BinarySearch(was, seq); !known {
+		if _, before := slices.BinarySearch(was, seq); !before {
 			return fmt.Errorf("a retry of event %d was asked for: it comes first", seq)
 		}
 	}
 	return nil
 }
 
-// answers takes away what receivers said to the attempts of [from, end).
-func (t *trim) answers(ctx context.Context, sub, from, end int64) error {
+// answers deletes what receivers answered to the attempts of [from, end).
+func (t *trimPass) answers(ctx context.Context, sub, from, end int64) error {
 	for from < end {
 		// Whole deliveries, so that a chunk is a range of numbers.
 		var rows []int64
-		if err := t.db.read.SelectContext(ctx, &rows, "SELECT seq FROM attempts WHERE sub = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?",
+		if err := t.db.read.SelectContext(ctx, &rows,
+			"SELECT seq FROM attempts WHERE sub = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?",
 			sub, from, end, jobChunk); err != nil {
 			return err
 		}
@@ -288,19 +312,22 @@ func (t *trim) answers(ctx context.Context, sub, from, end int64) error {
 }
 
 func stripAnswers(ctx context.Context, tx *sqlx.Tx, sub, from, to int64) error {
-	_, err := tx.ExecContext(ctx, "UPDATE attempts SET header = '', body = NULL WHERE sub = ? AND seq >= ? AND seq < ? AND (header <> '' OR body IS NOT NULL)",
-		sub, from, to)
+	_, err := tx.ExecContext(ctx, `UPDATE attempts SET header = '', body = NULL
+		WHERE sub = ? AND seq >= ? AND seq < ? AND (header <> '' OR body IS NOT NULL)`, sub, from, to)
 	return err
 }
 
-// kept looks again at the bodies that stayed because they were to be pushed.
-func (t *trim) kept(ctx context.Context) error {
+// kept looks again at the bodies that stayed because they were still to be pushed, and
+// deletes those that no longer are.
+func (t *trimPass) kept(ctx context.Context) error {
 	for from := int64(0); ; {
 		var seqs []int64
-		if err := t.db.read.SelectContext(ctx, &seqs, "SELECT seq FROM kept_bodies WHERE tenant = ? AND seq >= ? ORDER BY seq LIMIT ?",
+		if err := t.db.read.SelectContext(ctx, &seqs,
+			"SELECT seq FROM kept_bodies WHERE tenant = ? AND seq >= ? ORDER BY seq LIMIT ?",
 			t.tenant, from, jobChunk); err != nil || len(seqs) == 0 {
 			return err
 		}
+
 		low, end := seqs[0], seqs[len(seqs)-1]+1
 		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
 			pending, err := t.pending(ctx, tx, low, end)
@@ -323,10 +350,11 @@ func (t *trim) kept(ctx context.Context) error {
 	}
 }
 
-// release takes away the payload of one event that was kept.
-func (t *trim) release(ctx context.Context, tx *sqlx.Tx, seq int64) error {
+// release deletes the payload of one event that was kept.
+func (t *trimPass) release(ctx context.Context, tx *sqlx.Tx, seq int64) error {
 	for _, stmt := range []string{
-		"DELETE FROM bodies WHERE seq = ?2 AND tenant = ?1", "DELETE FROM masked_bodies WHERE seq = ?2 AND tenant = ?1",
+		"DELETE FROM bodies WHERE seq = ?2 AND tenant = ?1",
+		"DELETE FROM masked_bodies WHERE seq = ?2 AND tenant = ?1",
 		"DELETE FROM kept_bodies WHERE tenant = ?1 AND seq = ?2",
 	} {
 		if _, err := tx.ExecContext(ctx, stmt, t.tenant, seq); err != nil {
@@ -341,24 +369,28 @@ func (t *trim) release(ctx context.Context, tx *sqlx.Tx, seq int64) error {
 	return nil
 }
 
-// deliveries takes away a subscription's deliveries below end that have ended, with their attempts.
-func (t *trim) deliveries(ctx context.Context, sub, end int64) error {
+// deliveries deletes a subscription's deliveries below end that have ended, with their
+// attempts.
+func (t *trimPass) deliveries(ctx context.Context, sub, end int64) error {
 	for from := int64(0); from < end; {
-		// Of each delivery all runs end before any goes: state 0 is pending.
+		// All runs of a delivery must have ended; state 0 is pending.
 		var rows []int64
-		if err := t.db.read.SelectContext(ctx, &rows, `SELECT seq FROM deliveries d WHERE sub = ? AND seq >= ? AND seq < ? AND run = 0
-			AND NOT EXISTS (SELECT 1 FROM deliveries p INDEXED BY deliveries_pending WHERE p.sub = d.sub AND p.seq = d.seq AND p.state = 0)
+		if err := t.db.read.SelectContext(ctx, &rows, `SELECT seq FROM deliveries d
+			WHERE sub = ? AND seq >= ? AND seq < ? AND run = 0 AND NOT EXISTS (SELECT 1 FROM deliveries p INDEXED BY deliveries_pending
+				WHERE p.sub = d.sub AND p.seq = d.seq AND p.state = 0)
 			ORDER BY seq LIMIT ?`, sub, from, end, jobChunk/2); err != nil {
 			return err
 		}
 		if len(rows) == 0 {
 			return nil
 		}
+
 		to := rows[len(rows)-1] + 1
 		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
-			// Asked again: somebody may have asked for a retry meanwhile.
+			// Look again, because somebody may have asked for a retry since.
 			const old = `WHERE sub = ?1 AND seq >= ?2 AND seq < ?3 AND seq NOT IN
-				(SELECT seq FROM deliveries INDEXED BY deliveries_pending WHERE sub = ?1 AND state = 0 AND seq >= ?2 AND seq < ?3)`
+				(SELECT seq FROM deliveries INDEXED BY deliveries_pending
+					WHERE sub = ?1 AND state = 0 AND seq >= ?2 AND seq < ?3)`
 			if _, err := tx.ExecContext(ctx, "DELETE FROM attempts "+old, sub, rows[0], to); err != nil {
 				return err
 			}
@@ -372,20 +404,23 @@ func (t *trim) deliveries(ctx context.Context, sub, end int64) error {
 	return nil
 }
 
-// hours takes away the counts of hours before one, but for those of which something is pending.
-func (t *trim) hours(ctx context.Context, sub, before int64) error {
-	// Parts of an hour are settled together.
+// hours deletes the counts of hours before one, except those whose deliveries have not all
+// ended.
+func (t *trimPass) hours(ctx context.Context, sub, before int64) error {
+	// An hour has ended when the sum of its parts has.
 	const settled = "SELECT hour, class FROM delivery_hours WHERE sub = ? AND hour < ? GROUP BY hour, class " +
 		"HAVING sum(matched) = sum(delivered + exhausted + expired + cancelled + superseded)"
 	for {
-		// Whole hours: the key has more columns.
+		// Whole hours, because the key has more columns.
 		var hours []int64
-		if err := t.db.read.SelectContext(ctx, &hours, "SELECT DISTINCT hour FROM ("+settled+") s ORDER BY hour LIMIT ?",
+		if err := t.db.read.SelectContext(ctx, &hours,
+			"SELECT DISTINCT hour FROM ("+settled+") s ORDER BY hour LIMIT ?",
 			sub, before, jobChunk/2); err != nil || len(hours) == 0 {
 			return err
 		}
 		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
-			_, err := tx.ExecContext(ctx, "DELETE FROM delivery_hours WHERE sub = ? AND (hour, class) IN ("+settled+")", sub, sub, hours[len(hours)-1]+1)
+			_, err := tx.ExecContext(ctx, "DELETE FROM delivery_hours WHERE sub = ? AND (hour, class) IN ("+settled+")",
+				sub, sub, hours[len(hours)-1]+1)
 			return err
 		}); err != nil {
 			return err
@@ -393,17 +428,20 @@ func (t *trim) hours(ctx context.Context, sub, before int64) error {
 	}
 }
 
-// events takes away the events below end, but for those of which something is pending.
-func (t *trim) events(ctx context.Context, end int64) error {
+// events deletes the events below end, except those that are still to be pushed.
+func (t *trimPass) events(ctx context.Context, end int64) error {
 	for from := int64(0); from < end; {
 		to, err := t.after(ctx, from, end, jobChunk)
 		if err != nil {
 			return err
 		}
+
+		// Most often nothing is left to delete: that should cost no transaction.
 		if to == end {
-			var none bool
-			if err := t.db.read.GetContext(ctx, &none, "SELECT NOT EXISTS (SELECT 1 FROM events WHERE tenant = ? AND seq >= ? AND seq < ?)",
-				t.tenant, from, end); err != nil || none {
+			var left bool
+			if err := t.db.read.GetContext(ctx, &left,
+				"SELECT EXISTS (SELECT 1 FROM events WHERE tenant = ? AND seq >= ? AND seq < ?)",
+				t.tenant, from, end); err != nil || !left {
 				return err
 			}
 		}
@@ -415,19 +453,21 @@ func (t *trim) events(ctx context.Context, end int64) error {
 	return nil
 }
 
-func (t *trim) removeEvents(ctx context.Context, tx *sqlx.Tx, from, to int64) error {
+func (t *trimPass) removeEvents(ctx context.Context, tx *sqlx.Tx, from, to int64) error {
 	pending, err := t.pending(ctx, tx, from, to)
 	if err != nil {
 		return err
 	}
-	// The gaps between what is pending.
+
+	// The ranges between what is pending.
+	const these = " FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3"
 	for _, stop := range append(pending, to) {
 		for _, stmt := range []string{
-			`DELETE FROM event_ids WHERE tenant = ?1 AND id IN (SELECT id FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)`,
-			"DELETE FROM bodies WHERE seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)",
-			"DELETE FROM masked_bodies WHERE seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)",
+			"DELETE FROM event_ids WHERE tenant = ?1 AND id IN (SELECT id" + these + ")",
+			"DELETE FROM bodies WHERE seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq" + these + ")",
+			"DELETE FROM masked_bodies WHERE seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq" + these + ")",
 			"DELETE FROM kept_bodies WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3",
-			"DELETE FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3",
+			"DELETE" + these,
 		} {
 			if _, err := tx.ExecContext(ctx, stmt, t.tenant, from, stop); err != nil {
 				return err
@@ -438,7 +478,7 @@ func (t *trim) removeEvents(ctx context.Context, tx *sqlx.Tx, from, to int64) er
 	return t.db.writer.noteLast(ctx, tx)
 }
 
-// noteLast writes the high mark before events go that carry it.
+// noteLast writes the high mark before the events that carry it are deleted.
 func (w *writer) noteLast(ctx context.Context, tx *sqlx.Tx) error {
 	w.last.Lock()
 	last := w.last.highMark
@@ -446,16 +486,16 @@ func (w *writer) noteLast(ctx context.Context, tx *sqlx.Tx) error {
 	return writeHighMark(ctx, tx, last)
 }
 
-// highMark is the last event there ever was. Its number is never used again and
-// later ones are accepted at its time or after, also when its row is gone.
+// highMark is the last event that there ever was. Its number is never used again, and later
+// events are accepted at its time or after, even when its row is deleted.
 type highMark struct {
 	Seq int64 `json:"seq"`
 	At  int64 `json:"at"`
 }
 
-// lastEvent finds the high mark: numbers go on from the highest that was
-// committed. Bodies are trimmed before events, so both are asked, and of events
-// retention leaves a note.
+// lastEvent finds the high mark: numbers go on from the highest that was committed. Bodies
+// are deleted before events, so it looks at both, and at the note that retention leaves when
+// it deletes events.
 func lastEvent(ctx context.Context, q sqlx.QueryerContext) (highMark, error) {
 	m, err := readHighMark(ctx, q)
 	if err != nil {
@@ -466,6 +506,7 @@ func lastEvent(ctx context.Context, q sqlx.QueryerContext) (highMark, error) {
 		return m, fmt.Errorf("last event: %w", err)
 	}
 	m.Seq = max(m.Seq, bodies.Int64)
+
 	var tenants []int64
 	if err := sqlx.SelectContext(ctx, q, &tenants, "SELECT no FROM tenants"); err != nil {
 		return m, fmt.Errorf("last event: %w", err)
@@ -475,11 +516,13 @@ func lastEvent(ctx context.Context, q sqlx.QueryerContext) (highMark, error) {
 			Seq int64 `db:"seq"`
 			At  int64 `db:"accepted_at"`
 		}
-		if err := sqlx.SelectContext(ctx, q, &last, "SELECT seq, accepted_at FROM events WHERE tenant = ? ORDER BY seq DESC LIMIT 1", t); err != nil {
+		if err := sqlx.SelectContext(ctx, q, &last,
+			"SELECT seq, accepted_at FROM events WHERE tenant = ? ORDER BY seq DESC LIMIT 1", t); err != nil {
 			return m, fmt.Errorf("last event of tenant %d: %w", t, err)
 		}
 		for _, l := range last {
-			m.Seq, m.At = max(m.Seq, l.Seq), max(m.At, l.At)
+			m.Seq = max(m.Seq, l.Seq)
+			m.At = max(m.At, l.At)
 		}
 	}
 	return m, nil
@@ -505,7 +548,8 @@ func writeHighMark(ctx context.Context, tx sqlx.ExecerContext, m highMark) error
 	if err != nil {
 		return fmt.Errorf("last event: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ('high_mark', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", value); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('high_mark', ?)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, value); err != nil {
 		return fmt.Errorf("last event: %w", err)
 	}
 	return nil

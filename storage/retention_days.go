@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -11,17 +12,17 @@ import (
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
-// On PostgreSQL most of what is old goes as whole partitions, which costs the
-// same however much is in them. What a tenant keeps shorter than the others goes
-// row by row, as in SQLite, and so do deliveries and the answers of receivers.
+// On PostgreSQL most of what is old is deleted as whole partitions, which costs the same
+// however much is in them. What a tenant keeps for a shorter time than the others is deleted
+// row by row, as in SQLite, and so are deliveries and the answers of receivers.
 
-// maxLeftover is how much of a partition may be still to be pushed for it to be
-// dropped all the same; that is moved to the rest. Of a day with more the rows go
-// one by one.
+// maxLeftover is how many events of a day may be still to be pushed for its partition to be
+// dropped; their rows are moved to the partition for all other days. If there are more, the
+// rows of the day are deleted one by one.
 const maxLeftover = 10_000
 
-// dropDays drops the partitions of bodies accepted before one time, and of events
-// and attempts accepted before another, Unix ms.
+// dropDays drops the partitions of bodies accepted before one time, and of events and
+// attempts accepted before another, Unix ms.
 func (db *DB) dropDays(ctx context.Context, payload, metadata int64) error {
 	for _, t := range []struct {
 		table  string
@@ -31,7 +32,7 @@ func (db *DB) dropDays(ctx context.Context, payload, metadata int64) error {
 		if err != nil {
 			return err
 		}
-		for _, day := range days {
+		for _, day := range days { // oldest first
 			if (day+1)*dayMS > t.before {
 				break
 			}
@@ -43,6 +44,7 @@ func (db *DB) dropDays(ctx context.Context, payload, metadata int64) error {
 	return db.noteDays(ctx)
 }
 
+// dropDay drops the partition of a day, unless too much of it is still to be pushed.
 func (db *DB) dropDay(ctx context.Context, table string, day int64) error {
 	left, err := leftovers(ctx, db.read, day)
 	if err != nil || len(left.Seqs) > maxLeftover {
@@ -53,9 +55,10 @@ func (db *DB) dropDay(ctx context.Context, table string, day int64) error {
 			return err
 		}
 	}
+
 	return db.admin(ctx, "retention", func(tx *sqlx.Tx) error {
-		// Everybody who needs the table waits for us, and we for those who use it:
-		// rather come again than let them wait.
+		// Everybody who needs the table waits for this transaction, which waits for those
+		// who use it. Rather come again than let them wait.
 		if _, err := tx.ExecContext(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
 			return err
 		}
@@ -65,13 +68,15 @@ func (db *DB) dropDay(ctx context.Context, table string, day int64) error {
 		if _, err := tx.ExecContext(ctx, "LOCK TABLE "+table+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 			return err
 		}
-		// Asked again: somebody may have asked for a retry meanwhile.
+
+		// Look again, because somebody may have asked for a retry since.
 		left, err := leftovers(ctx, tx, day)
 		if err != nil || len(left.Seqs) > maxLeftover {
 			return err
 		}
 		name, seqs := partition(table, day), pq.Array(left.Seqs)
-		if _, err := tx.ExecContext(ctx, "CREATE TEMPORARY TABLE leftover ON COMMIT DROP AS SELECT * FROM "+name+" WHERE seq = ANY(?)", seqs); err != nil {
+		if _, err := tx.ExecContext(ctx,
+			"CREATE TEMPORARY TABLE leftover ON COMMIT DROP AS SELECT * FROM "+name+" WHERE seq = ANY(?)", seqs); err != nil {
 			return err
 		}
 		for _, stmt := range []string{"DROP TABLE " + name, "INSERT INTO " + table + " SELECT * FROM leftover"} {
@@ -79,6 +84,7 @@ func (db *DB) dropDay(ctx context.Context, table string, day int64) error {
 				return err
 			}
 		}
+
 		switch table {
 		case "events":
 			return db.writer.noteLast(ctx, tx)
@@ -86,15 +92,16 @@ func (db *DB) dropDay(ctx context.Context, table string, day int64) error {
 		default:
 			return nil
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO kept_bodies (tenant, seq) SELECT * FROM unnest(?::bigint[], ?::bigint[]) ON CONFLICT (tenant, seq) DO NOTHING",
-			pq.Array(left.Tenants), seqs)
+		_, err = tx.ExecContext(ctx, `INSERT INTO kept_bodies (tenant, seq) SELECT * FROM unnest(?::bigint[], ?::bigint[])
+			ON CONFLICT (tenant, seq) DO NOTHING`, pq.Array(left.Tenants), seqs)
 		return err
 	})
 }
 
-// leftover are the events of a day that are still to be pushed to somebody.
+// leftover holds the events of a day that are still to be pushed to somebody.
 type leftover struct{ Tenants, Seqs []int64 }
 
+// leftovers finds these events, but no more than show that there are too many.
 func leftovers(ctx context.Context, q sqlx.QueryerContext, day int64) (l leftover, err error) {
 	var rows []struct {
 		Tenant int64 `db:"tenant"`
@@ -106,12 +113,13 @@ func leftovers(ctx context.Context, q sqlx.QueryerContext, day int64) (l leftove
 		return l, fmt.Errorf("find what is pending: %w", err)
 	}
 	for _, r := range rows {
-		l.Tenants, l.Seqs = append(l.Tenants, r.Tenant), append(l.Seqs, r.Seq)
+		l.Tenants = append(l.Tenants, r.Tenant)
+		l.Seqs = append(l.Seqs, r.Seq)
 	}
 	return l, nil
 }
 
-// dropIDs takes away the senders' ids of the events of a day, some at a time.
+// dropIDs deletes the senders' ids of the events of a day, some at a time.
 func (db *DB) dropIDs(ctx context.Context, day int64, keep leftover) error {
 	var tenant, seq int64
 	for {
@@ -121,17 +129,20 @@ func (db *DB) dropIDs(ctx context.Context, day int64, keep leftover) error {
 			ID     string `db:"id"`
 		}
 		if err := db.read.SelectContext(ctx, &rows, "SELECT tenant, seq, id FROM "+partition("events", day)+
-			" WHERE (tenant, seq) > (?, ?) AND seq <> ALL(?) ORDER BY tenant, seq LIMIT ?", tenant, seq, pq.Array(keep.Seqs), jobChunk); err != nil {
+			" WHERE (tenant, seq) > (?, ?) AND seq <> ALL(?) ORDER BY tenant, seq LIMIT ?",
+			tenant, seq, pq.Array(keep.Seqs), jobChunk); err != nil {
 			return err
 		}
 		if len(rows) == 0 {
 			return nil
 		}
+
 		tenants, ids := make([]int64, len(rows)), make([]string, len(rows))
 		for i, r := range rows {
-			tenants[i], ids[i] = r.Tenant, r.ID
+			tenants[i] = r.Tenant
+			ids[i] = r.ID
 		}
-		t := trim{db: db}
+		t := trimPass{db: db}
 		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
 			_, err := tx.ExecContext(ctx, `DELETE FROM event_ids i USING unnest(?::bigint[], ?::text[]) AS old(tenant, id)
 				WHERE i.tenant = old.tenant AND i.id = old.id`, pq.Array(tenants), pq.Array(ids))
@@ -139,12 +150,13 @@ func (db *DB) dropIDs(ctx context.Context, day int64, keep leftover) error {
 		}); err != nil {
 			return err
 		}
+
 		last := rows[len(rows)-1]
 		tenant, seq = last.Tenant, last.Seq
 	}
 }
 
-// firstOf is the number from which on a table has partitions for days.
+// firstOf returns the number from which on a table has partitions for days.
 func (db *DB) firstOf(ctx context.Context, table string) (int64, error) {
 	days, err := db.daysOf(ctx, table)
 	if err != nil || len(days) == 0 {
@@ -153,18 +165,20 @@ func (db *DB) firstOf(ctx context.Context, table string) (int64, error) {
 	return days[0] << dayBits, nil
 }
 
-// rest takes away bodies of the tenant's events in [from, end) that are in no
-// partition of a day, and says from where on there are days.
-func (t *trim) rest(ctx context.Context, from, end int64) (int64, error) {
+// rest deletes bodies of the tenant's events in [from, end) that are in no partition of a
+// day, and returns the number from which on there are days.
+func (t *trimPass) rest(ctx context.Context, from, end int64) (int64, error) {
 	first, err := t.db.firstOf(ctx, "bodies")
 	if err != nil || first <= from {
 		return from, err
 	}
 	first = min(first, end)
+	pending := strconv.Itoa(int(delivery.Pending))
 	return first, t.chunk(ctx, func(tx *sqlx.Tx) error {
 		for _, table := range []string{"bodies", "masked_bodies"} {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+` b WHERE seq >= ?2 AND seq < ?3 AND tenant = ?1 AND NOT EXISTS
-				(SELECT 1 FROM deliveries d JOIN subscriptions s ON s.no = d.sub WHERE s.tenant = ?1 AND d.state = `+fmt.Sprint(int(delivery.Pending))+` AND d.seq = b.seq)
+			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+` b WHERE seq >= ?2 AND seq < ?3 AND tenant = ?1
+				AND NOT EXISTS (SELECT 1 FROM deliveries d JOIN subscriptions s ON s.no = d.sub
+					WHERE s.tenant = ?1 AND d.state = `+pending+` AND d.seq = b.seq)
 				AND seq NOT IN (SELECT seq FROM kept_bodies WHERE tenant = ?1)`, t.tenant, from, first); err != nil {
 				return err
 			}

@@ -18,7 +18,8 @@ import (
 
 var _ api.TenantStore = (*DB)(nil)
 
-const tenantColumns = `no, company_id, name, timezone, settings, limits, allow_networks, suspended_at, version, created_at, updated_at`
+const tenantColumns = `no, company_id, name, timezone, settings, limits, allow_networks, suspended_at, version,
+	created_at, updated_at`
 
 type tenantRow struct {
 	No            int64         `db:"no"`
@@ -34,6 +35,7 @@ type tenantRow struct {
 	UpdatedAt     int64         `db:"updated_at"`
 }
 
+// tenant returns the tenant that a row holds.
 func (r *tenantRow) tenant() (access.Tenant, error) {
 	t := access.Tenant{
 		No: r.No, CompanyID: r.CompanyID, Name: r.Name, Timezone: r.Timezone,
@@ -51,6 +53,7 @@ func (r *tenantRow) tenant() (access.Tenant, error) {
 	return t, nil
 }
 
+// rowOfTenant returns the row that holds a tenant.
 func rowOfTenant(t *access.Tenant) (tenantRow, error) {
 	settings, err1 := json.Marshal(t.Settings)
 	limits, err2 := json.Marshal(t.Limits)
@@ -66,16 +69,19 @@ func rowOfTenant(t *access.Tenant) (tenantRow, error) {
 	}, nil
 }
 
-// CreateTenant commits a tenant and sets its number, version and times. The
-// companyId of a deleted one stays taken: its log is still readable.
+// CreateTenant commits a tenant and sets its number, version and times. The companyId of
+// a deleted tenant stays taken, because its log can still be read.
 func (db *DB) CreateTenant(ctx context.Context, by access.Caller, t *access.Tenant) error {
 	now := time.UnixMilli(time.Now().UnixMilli()).UTC()
 	made := *t
-	made.Version, made.CreatedAt, made.UpdatedAt = 1, now, now
+	made.Version = 1
+	made.CreatedAt = now
+	made.UpdatedAt = now
 	row, err := rowOfTenant(&made)
 	if err != nil {
 		return err
 	}
+
 	err = db.act(ctx, by, "create tenant "+t.CompanyID, func(tx *sqlx.Tx) (*audit.Deed, error) {
 		err := tx.Get(&made.No, `INSERT INTO tenants
 			(company_id, name, timezone, settings, limits, allow_networks, suspended_at, version, created_at, updated_at)
@@ -96,6 +102,7 @@ func (db *DB) CreateTenant(ctx context.Context, by access.Caller, t *access.Tena
 	return err
 }
 
+// tenantDeed returns what was done to a tenant, for the audit log.
 func tenantDeed(action string, before, after *access.Tenant) *audit.Deed {
 	d := &audit.Deed{Action: action, Tenant: after.No, Object: "tenant/" + after.CompanyID, After: after}
 	if before != nil {
@@ -104,14 +111,15 @@ func tenantDeed(action string, before, after *access.Tenant) *audit.Deed {
 	return d
 }
 
-// FindTenant by its companyId.
+// FindTenant returns the tenant with a companyId, or api.ErrNotFound.
 func (db *DB) FindTenant(ctx context.Context, companyID string) (*access.Tenant, error) {
 	return findTenant(ctx, db.read, companyID)
 }
 
 func findTenant(ctx context.Context, q sqlx.QueryerContext, companyID string) (*access.Tenant, error) {
 	var row tenantRow
-	err := sqlx.GetContext(ctx, q, &row, `SELECT `+tenantColumns+` FROM tenants WHERE company_id = ? AND deleted_at IS NULL`, companyID)
+	err := sqlx.GetContext(ctx, q, &row,
+		`SELECT `+tenantColumns+` FROM tenants WHERE company_id = ? AND deleted_at IS NULL`, companyID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, api.ErrNotFound
 	}
@@ -149,8 +157,11 @@ func tenantsOf(rows []tenantRow) ([]access.Tenant, error) {
 	return tenants, nil
 }
 
-// UpdateTenant changes a tenant in one transaction, under its next version.
-func (db *DB) UpdateTenant(ctx context.Context, by access.Caller, companyID string, version int64, change func(*access.Tenant) error) (*access.Tenant, error) {
+// UpdateTenant changes a tenant in one transaction, under its next version. version is
+// the one that the caller expects; 0 means any.
+func (db *DB) UpdateTenant(
+	ctx context.Context, by access.Caller, companyID string, version int64, change func(*access.Tenant) error,
+) (*access.Tenant, error) {
 	var changed *access.Tenant
 	err := db.act(ctx, by, "change tenant "+companyID, func(tx *sqlx.Tx) (*audit.Deed, error) {
 		before, err := findTenant(ctx, tx, companyID)
@@ -160,13 +171,16 @@ func (db *DB) UpdateTenant(ctx context.Context, by access.Caller, companyID stri
 		if version != 0 && version != before.Version {
 			return nil, api.ErrVersion
 		}
-		t, err := findTenant(ctx, tx, companyID) // change may alter what is inside
+
+		// Read it a second time, because change may alter what before points to.
+		t, err := findTenant(ctx, tx, companyID)
 		if err != nil {
 			return nil, err
 		}
 		if err := change(t); err != nil {
 			return nil, err
 		}
+
 		t.Version++
 		t.UpdatedAt = time.UnixMilli(time.Now().UnixMilli()).UTC()
 		row, err := rowOfTenant(t)
@@ -175,7 +189,8 @@ func (db *DB) UpdateTenant(ctx context.Context, by access.Caller, companyID stri
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE tenants SET name = ?, timezone = ?, settings = ?, limits = ?,
 			allow_networks = ?, suspended_at = ?, version = ?, updated_at = ? WHERE no = ?`,
-			row.Name, row.Timezone, row.Settings, row.Limits, row.AllowNetworks, row.SuspendedAt, row.Version, row.UpdatedAt, row.No); err != nil {
+			row.Name, row.Timezone, row.Settings, row.Limits, row.AllowNetworks, row.SuspendedAt, row.Version,
+			row.UpdatedAt, row.No); err != nil {
 			return nil, fmt.Errorf("change tenant %s: %w", companyID, err)
 		}
 		changed = t
@@ -187,6 +202,7 @@ func (db *DB) UpdateTenant(ctx context.Context, by access.Caller, companyID stri
 	return changed, nil
 }
 
+// timeOrNil returns the time in a column that can be NULL.
 func timeOrNil(ms sql.NullInt64) *time.Time {
 	if !ms.Valid {
 		return nil
@@ -195,6 +211,7 @@ func timeOrNil(ms sql.NullInt64) *time.Time {
 	return &t
 }
 
+// nullMS returns a time for a column that can be NULL.
 func nullMS(t *time.Time) sql.NullInt64 {
 	if t == nil {
 		return sql.NullInt64{}

@@ -16,7 +16,7 @@ import (
 	"github.com/hookline/hookline/storage/internal/storetest"
 )
 
-// BenchmarkBoards asks for each sqldb.Dialect's figures over 1,000 agents who took 20
+// BenchmarkBoards asks for each dialect's figures over 1,000 agents who took 20
 // calls each today, and 5,000 contacts that wait: while nothing happens, and with
 // an event before each question.
 func BenchmarkBoards(b *testing.B) {
