@@ -1,12 +1,12 @@
-// Package storage holds all SQL: one file per subject, the statement beside
-// the scan that reads it. What the hub knows survives here, and nowhere else.
+// Package storage holds all SQL: one file per subject, each statement beside the scan that
+// reads it. What the hub knows survives here, and nowhere else.
 //
-// SQLite is written by one goroutine over one connection (writer.go), which
-// commits whatever waits as one transaction; everybody else reads through a
-// pool, each statement a short transaction of its own that sees every commit
-// before it. PostgreSQL is written by a few such goroutines, of any number of
-// processes. Statements are the same for both, in the words that SQLite takes;
-// what speaks to the databases is in internal/sqldb.
+// SQLite is written by one goroutine over one connection (writer.go), which commits whatever
+// waits as one transaction. Everybody else reads through a pool; each statement is a short
+// transaction of its own that sees every commit before it. PostgreSQL is written by a few such
+// goroutines, in any number of processes. Statements are the same for both, in the words that
+// SQLite takes; what speaks to the databases is in internal/sqldb. What the query APIs answer
+// from is made of the events that are stored here, in folds.
 package storage
 
 import (
@@ -55,37 +55,43 @@ var (
 // may hold a password.
 func ParseURL(raw string) (*url.URL, error) { return sqldb.ParseURL(raw) }
 
-// Config of a store: embedded in Dir, or, when there is a URL, on PostgreSQL.
-// Zero values mean the defaults.
+// Config says where a store is and how it works: embedded in Dir or, if there is a URL, on
+// PostgreSQL. Zero values mean the defaults.
 type Config struct {
-	Dir        string            // folder of the database and its lock file; made when absent
-	URL        string            // postgres://…; never shown, it may hold a password
-	Writers    int               // connections that commit on PostgreSQL, one of them outcomes, the others accepts; 2 or more, default 3: an accept that waits for a lock does not hold up the others
-	Readers    int               // connections that read; default 8, on PostgreSQL 16
-	Process    string            // name of this process in events and attempts
-	Box        *signing.Box      // seals secrets at rest
-	CacheBytes int               // bodies just committed, kept for their push; default 64 MiB
-	QueueBytes int               // bodies waiting for the writer, past them ErrBusy; default 64 MiB
-	PageRows   int               // rows that a page of the log may look at; default DefaultPageRows
-	MaxPages   int               // PRAGMA max_page_count, for tests of a full disk; 0: no bound
-	Nudge      func(subs []Rows) // called after a commit that made rows pending; must not block
-	// Committed is told after every commit how many events and outcomes it held
-	// and how long it took; may be nil.
+	Dir string // folder of the database and its lock file; made when absent
+	URL string // postgres://…; never shown, because it may hold a password
+	// Writers is how many connections commit on PostgreSQL, one of them outcomes, the others
+	// accepts; 2 or more, default 3. With two for accepts, one that waits for a lock does not
+	// hold up the other.
+	Writers    int
+	Readers    int          // connections that read; default 8, on PostgreSQL 16
+	Process    string       // name of this process in events and attempts
+	Box        *signing.Box // seals secrets at rest
+	CacheBytes int          // of bodies just committed, kept for their push; default 64 MiB
+	QueueBytes int          // of bodies waiting for the writer; past them ErrBusy; default 64 MiB
+	PageRows   int          // rows that a page of the log may look at; default DefaultPageRows
+	MaxPages   int          // PRAGMA max_page_count, for tests of a full disk; 0: no bound
+	Log        *slog.Logger
+
+	// The functions below are called after a commit, and must not block. All but Nudge may
+	// be nil.
+
+	// Nudge is called when rows have become pending.
+	Nudge func(subs []Rows)
+	// Committed is called with the number of events and outcomes of the commit, and how long
+	// it took.
 	Committed func(events, outcomes int, took time.Duration)
-	// Stored is told after a commit of each tenant of which it stored events; must
-	// not block; may be nil.
+	// Stored is called for each tenant whose events were stored.
 	Stored func(tenant int64)
-	// Changed is told of every subscription that was made, changed (before is
-	// not nil) or deleted, after the commit; must not block; may be nil.
+	// Changed is called for every subscription that was made (before is nil), changed or deleted.
 	Changed func(before, after *subscriptions.Subscription)
-	// Acted is told after every commit of a change that other processes must hear
-	// of: of tenants, keys, subscriptions; must not block; may be nil.
+	// Acted is called after a change of which other processes must know: of tenants, keys or
+	// subscriptions.
 	Acted func()
-	Log   *slog.Logger
 }
 
-// Rows says that a subscription has new pending rows. From > 0: some may have
-// become visible below others, from that event number on.
+// Rows says that a subscription has new pending rows. If From is not 0, some may have become
+// visible below others, from that event number on.
 type Rows struct{ Sub, From int64 }
 
 // DB is the store.
@@ -108,7 +114,7 @@ type DB struct {
 	dir    directories
 	log    *slog.Logger
 
-	jobs chan struct{} // of one: a job waits for RunJobs
+	jobs chan struct{} // of capacity 1: a job waits for RunJobs
 }
 
 const lockName = "hookline.lock"
@@ -117,8 +123,8 @@ const pragmas = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_m
 	"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)" +
 	"&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16384)"
 
-// Open migrates the database, loads what is kept in memory and starts the
-// writer. Close ends it. The embedded store locks its folder before.
+// Open migrates the database, loads what is kept in memory and starts the writer. Close ends
+// it. The embedded store locks its folder first.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 64 << 20
@@ -132,7 +138,11 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	db := &DB{cfg: cfg, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes), jobs: make(chan struct{}, 1), notes: notes{turn: make(chan struct{}, 1)}}
+
+	db := &DB{
+		cfg: cfg, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes),
+		jobs: make(chan struct{}, 1), notes: notes{turn: make(chan struct{}, 1)},
+	}
 	connect, where := db.openSQLite, cfg.Dir
 	if cfg.URL != "" {
 		db.in, connect, where = sqldb.Postgres, db.openPostgres, "PostgreSQL"
@@ -147,6 +157,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	return db, nil
 }
 
+// openSQLite opens the store in a folder.
 func (db *DB) openSQLite(ctx context.Context) (err error) {
 	if err := os.MkdirAll(db.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
@@ -158,6 +169,7 @@ func (db *DB) openSQLite(ctx context.Context) (err error) {
 		return err
 	}
 
+	// One connection that writes, which the writer will hold.
 	dsn := fileURI(filepath.Join(db.cfg.Dir, File)) + "?" + pragmas
 	if db.cfg.MaxPages > 0 {
 		dsn += fmt.Sprintf("&_pragma=max_page_count(%d)", db.cfg.MaxPages)
@@ -169,6 +181,7 @@ func (db *DB) openSQLite(ctx context.Context) (err error) {
 	if err := migrate(ctx, db.pool.DB, goose.DialectSQLite3, migrations.SQLite, "sqlite"); err != nil {
 		return err
 	}
+
 	if db.read, err = sqlx.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
 		return err
 	}
@@ -199,32 +212,40 @@ func ownerOnly(path string) error {
 	return nil
 }
 
+// openPostgres opens the store on a server.
 func (db *DB) openPostgres(ctx context.Context) (err error) {
 	if err := migratePostgres(ctx, db.cfg.URL, db.cfg.Process); err != nil {
 		return err
 	}
-	if db.pool, err = sqldb.OpenPostgres(db.cfg.URL, db.cfg.Process, sqldb.Settings{Name: "write", Statement: sqldb.WriterWait, Idle: sqldb.LockWait}); err != nil {
+
+	// Connections for the writers, one each for changes by admins, upkeep, retention and
+	// what comes now and then, and two for folds.
+	write := sqldb.Settings{Name: "write", Statement: sqldb.WriterWait, Idle: sqldb.LockWait}
+	if db.pool, err = sqldb.OpenPostgres(db.cfg.URL, db.cfg.Process, write); err != nil {
 		return err
 	}
-	// The writers, one each for changes by admins, upkeep, retention and what comes
-	// now and then, and two for folds.
 	db.cfg.Writers = max(2, cmp.Or(db.cfg.Writers, 3))
 	db.pool.SetMaxOpenConns(db.cfg.Writers + 6)
 	db.pool.SetMaxIdleConns(db.cfg.Writers + 4)
-	if db.read, err = sqldb.OpenPostgres(db.cfg.URL, db.cfg.Process, sqldb.Settings{Name: "read", Statement: sqldb.ReaderWait, ReadOnly: true}); err != nil {
-		return err
-	}
-	if db.lease, err = sqldb.OpenPostgres(db.cfg.URL, db.cfg.Process, sqldb.Settings{Name: "shards", Statement: leaseWait, Wait: leaseWait}); err != nil {
+
+	// One for shards, which no other work may delay.
+	lease := sqldb.Settings{Name: "shards", Statement: leaseWait, Wait: leaseWait}
+	if db.lease, err = sqldb.OpenPostgres(db.cfg.URL, db.cfg.Process, lease); err != nil {
 		return err
 	}
 	db.lease.SetMaxOpenConns(1)
+
+	read := sqldb.Settings{Name: "read", Statement: sqldb.ReaderWait, ReadOnly: true}
+	if db.read, err = sqldb.OpenPostgres(db.cfg.URL, db.cfg.Process, read); err != nil {
+		return err
+	}
 	readers := cmp.Or(db.cfg.Readers, 16)
 	db.read.SetMaxOpenConns(readers)
 	db.read.SetMaxIdleConns(readers)
 	return db.prepareDays(ctx)
 }
 
-// load what is kept in memory, and start.
+// load reads what is kept in memory, and starts the writer.
 func (db *DB) load(ctx context.Context) (err error) {
 	if err := db.checkMasterKey(ctx); err != nil {
 		return err
@@ -272,15 +293,14 @@ func (db *DB) closeFiles() error {
 	return errors.Join(errs...)
 }
 
-// Index is the matching index, which the store keeps in step with its commits.
+// Index returns the matching index, which the store keeps in step with its commits.
 func (db *DB) Index() *subscriptions.Index { return db.index }
 
-// awayFor is how long a refused commit counts: without work nothing would show
-// that the database takes some again.
+// awayFor is how long a refused commit counts. Without new work nothing would show that the
+// database takes commits again.
 const awayFor = 5 * time.Second
 
-// Ping asks the database whether it answers, and whether it took the last
-// commit.
+// Ping returns an error if the database does not answer, or refused the last commit.
 func (db *DB) Ping(ctx context.Context) error {
 	if at := db.writer.away.Load(); at > 0 && time.Since(time.UnixMilli(at)) < awayFor {
 		return errors.New("the last commit was refused, as for want of space")
@@ -289,9 +309,9 @@ func (db *DB) Ping(ctx context.Context) error {
 	return db.read.GetContext(ctx, &one, "SELECT 1")
 }
 
-// migratePostgres may be called by several processes at once: they take turns.
+// migratePostgres migrates the database. Several processes may call it at once: they take turns.
 func migratePostgres(ctx context.Context, url, process string) error {
-	// Connections of its own: a migration may take longer than any statement of ours.
+	// Connections of their own, because a migration may take longer than any statement of ours.
 	pool, err := sqldb.OpenPostgres(url, process, sqldb.Settings{Name: "migrate"})
 	if err != nil {
 		return err
@@ -304,7 +324,10 @@ func migratePostgres(ctx context.Context, url, process string) error {
 	return migrate(ctx, pool.DB, goose.DialectPostgres, migrations.Postgres, "postgres", goose.WithSessionLocker(turns))
 }
 
-func migrate(ctx context.Context, pool *sql.DB, d goose.Dialect, files fs.FS, dir string, options ...goose.ProviderOption) error {
+// migrate brings the schema up to date.
+func migrate(
+	ctx context.Context, pool *sql.DB, d goose.Dialect, files fs.FS, dir string, options ...goose.ProviderOption,
+) error {
 	fsys, err := fs.Sub(files, dir)
 	if err != nil {
 		return err
@@ -319,9 +342,9 @@ func migrate(ctx context.Context, pool *sql.DB, d goose.Dialect, files fs.FS, di
 	return nil
 }
 
-// checkMasterKey refuses a store whose secrets were sealed with another key. A
-// new store gets its check value, and with it the head of its audit log: one
-// without a head was tampered with.
+// checkMasterKey refuses a store whose secrets were sealed with another key. A new store gets
+// its check value, and with it the head of its audit log, because a log without a head counts
+// as tampered with.
 func (db *DB) checkMasterKey(ctx context.Context) error {
 	tx, err := db.pool.BeginTxx(ctx, nil)
 	if err != nil {
@@ -335,7 +358,10 @@ func (db *DB) checkMasterKey(ctx context.Context) error {
 	if !errors.Is(err, errNoKeyCheck) {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ('master_key_check', ?)", db.box.Check()); err != nil {
+
+	// A new store.
+	if _, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ('master_key_check', ?)",
+		db.box.Check()); err != nil {
 		return err
 	}
 	if err := setHead(ctx, tx, audit.NewHead(), db.auditKey()); err != nil {
@@ -346,7 +372,8 @@ func (db *DB) checkMasterKey(ctx context.Context) error {
 
 var errNoKeyCheck = errors.New("the store does not say which master key sealed it")
 
-// checkKey says whether a store's secrets were sealed with the key of box.
+// checkKey returns an error unless a store's secrets were sealed with the key of box. It is
+// errNoKeyCheck if the store is new.
 func checkKey(ctx context.Context, q sqlx.QueryerContext, box *signing.Box) error {
 	var stored []byte
 	err := sqlx.GetContext(ctx, q, &stored, "SELECT value FROM meta WHERE name = 'master_key_check'")
@@ -365,8 +392,8 @@ func checkKey(ctx context.Context, q sqlx.QueryerContext, box *signing.Box) erro
 	return nil
 }
 
-// openReader opens the database of a folder, or of a URL, for reading only, also
-// while others serve it. It makes nothing.
+// openReader opens the database of a folder, or at a URL, for reading only, even while others
+// serve it. It creates nothing.
 func openReader(dir string) (*sqlx.DB, error) {
 	if sqldb.IsURL(dir) {
 		return sqldb.OpenPostgres(dir, "", sqldb.Settings{Name: "inspect", ReadOnly: true})
@@ -378,14 +405,15 @@ func openReader(dir string) (*sqlx.DB, error) {
 	return openFile(path, "mode=ro&_pragma=query_only(1)&_pragma=busy_timeout(10000)")
 }
 
+// openFile opens a database file with the options of SQLite's URI.
 func openFile(path, options string) (*sqlx.DB, error) {
 	return sqlx.Open("sqlite", fileURI(path)+"?"+options)
 }
 
-// fileURI names a file to SQLite, whatever characters its path has.
+// fileURI returns the name of a file for SQLite, whatever characters its path has.
 func fileURI(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
 
-// Alone runs fn while no other process runs what it gives to Alone.
+// Alone runs fn while no other process runs a function that it gave to Alone.
 func (db *DB) Alone(ctx context.Context, fn func() error) error {
 	if db.in == sqldb.SQLite {
 		return fn()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -25,19 +24,21 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// past is a made-up history, as rows and as the answers that a plain filter
-// over all of it gives.
+// past is an invented history, in the form in which the log answers, so that a plain filter over
+// all of it says what a page must show.
 type past struct {
 	events     []search.Event    // by seq
-	deliveries []search.Delivery // by seq, sub; merged over their runs
-	tenantOf   map[int64]int64   // of a subscription
+	deliveries []search.Delivery // by seq and sub; each shows all its runs
+	tenantOf   map[int64]int64   // by subscription
 }
 
+// pastStart is when the history begins, Unix ms.
 const pastStart = 1_700_000_000_000
 
-// pastSeq is where numbers of that day begin on PostgreSQL.
+// pastSeq is the number with which that day begins on PostgreSQL.
 const pastSeq = pastStart / dayMS << dayBits
 
+// insertSub writes the row of a subscription.
 func insertSub(ctx context.Context, tx *sqlx.Tx, no, tenant int64, deleted *int64) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO subscriptions (no, id, tenant, version, name, state, paused_reason, paused_for,
 		hold_until, hold_reason, breaker, created_at, deleted_at) VALUES (?, ?, ?, ?, '', 'active', '', 0, 0, '', '{}', 0, ?)`,
@@ -45,11 +46,13 @@ func insertSub(ctx context.Context, tx *sqlx.Tx, no, tenant int64, deleted *int6
 	return err
 }
 
+// eventRow is an event to write.
 type eventRow struct {
 	search.Event
-	sender bool // the id is the sender's
+	sender bool // the sender gave the id
 }
 
+// insertEvent writes the rows of an event.
 func insertEvent(ctx context.Context, tx *sqlx.Tx, e eventRow) error {
 	var warnings any
 	if len(e.Warnings) > 0 {
@@ -63,14 +66,17 @@ func insertEvent(ctx context.Context, tx *sqlx.Tx, e eventRow) error {
 		body_hash, size, matched, warnings, hops, test) VALUES (?, ?, ?, ?, ?, ?, ?, 'http', 'k', 'p', ?, ?, ?, ?, 0, false)`,
 		e.Tenant, e.Seq, e.ID, e.Type, e.OrderKey, e.OccurredAt, e.AcceptedAt, e.Hash[:], e.Size, e.Matched, warnings)
 	if err == nil && e.sender {
-		_, err = tx.ExecContext(ctx, "INSERT INTO event_ids (tenant, id, seq, day, hash) VALUES (?, ?, ?, 0, ?)", e.Tenant, e.ID, e.Seq, e.Hash[:])
+		_, err = tx.ExecContext(ctx, "INSERT INTO event_ids (tenant, id, seq, day, hash) VALUES (?, ?, ?, 0, ?)",
+			e.Tenant, e.ID, e.Seq, e.Hash[:])
 	}
 	if err == nil && e.Body != nil {
-		_, err = tx.ExecContext(ctx, "INSERT INTO bodies (seq, tenant, bytes) VALUES (?, ?, ?)", e.Seq, e.Tenant, append([]byte{0}, e.Body...))
+		_, err = tx.ExecContext(ctx, "INSERT INTO bodies (seq, tenant, bytes) VALUES (?, ?, ?)",
+			e.Seq, e.Tenant, append([]byte{0}, e.Body...))
 	}
 	return err
 }
 
+// runRow is a run of a delivery to write.
 type runRow struct {
 	sub, seq, run int64
 	key           int64
@@ -82,6 +88,7 @@ type runRow struct {
 	class         *delivery.ErrorClass
 }
 
+// insertRun writes the row of a run.
 func insertRun(ctx context.Context, tx *sqlx.Tx, r runRow) error {
 	var doneAt any
 	if r.state != delivery.Pending && r.state != delivery.Reopened {
@@ -93,7 +100,7 @@ func insertRun(ctx context.Context, tx *sqlx.Tx, r runRow) error {
 	return err
 }
 
-// pastDB is a store whose rows a test writes by itself.
+// pastDB is a store whose rows a test also reads and writes by itself.
 type pastDB struct {
 	*DB
 	raw    *sqlx.DB
@@ -109,16 +116,14 @@ func openPastAs(t testing.TB, dir, process string) pastDB {
 	return openPastWith(t, dir, func(c *Config) { c.Process = process })
 }
 
+// openPastWith opens the store of a place, and a connection past it.
 func openPastWith(t testing.TB, dir string, change func(*Config)) pastDB {
 	box, err := signing.NewBox(make([]byte, 32))
 	require.NoError(t, err)
 	cfg := Config{Dir: dir, Process: "test", Box: box, Log: slog.New(slog.DiscardHandler)}
-	openRaw := func() (*sqlx.DB, error) {
-		return sqlx.Open("sqlite", "file:"+filepath.Join(dir, "hookline.db")+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
-	}
 	if sqldb.IsURL(dir) {
-		cfg.Dir, cfg.URL = "", dir
-		openRaw = func() (*sqlx.DB, error) { return sqldb.OpenPostgres(dir, "", sqldb.Settings{Name: "test"}) }
+		cfg.Dir = ""
+		cfg.URL = dir
 	}
 	change(&cfg)
 	db, err := Open(context.Background(), cfg)
@@ -127,9 +132,7 @@ func openPastWith(t testing.TB, dir string, change func(*Config)) pastDB {
 		_, err := db.ClaimShards(context.Background(), subscriptions.Shards)
 		require.NoError(t, err)
 	}
-	raw, err := openRaw()
-	require.NoError(t, err)
-	p := pastDB{db, raw, new(sync.Once)}
+	p := pastDB{db, storetest.OpenRows(t, dir), new(sync.Once)}
 	t.Cleanup(func() { p.close(t) })
 	return p
 }
@@ -157,8 +160,8 @@ func (db pastDB) seed(t testing.TB, fn func(tx *sqlx.Tx)) {
 	require.NoError(t, tx.Commit())
 }
 
-// makePast invents a history: two tenants, subscriptions of both (some
-// deleted), sparse numbers, runs beyond the first.
+// makePast invents a history: two tenants, subscriptions of both, some of them deleted, numbers
+// with gaps, runs beyond the first.
 func makePast(rt require.TestingT, db *sqlx.DB, seed uint64, subs, events int) *past {
 	r := rand.New(rand.NewPCG(seed, 1))
 	p := &past{tenantOf: map[int64]int64{}}
@@ -231,7 +234,7 @@ func drawPast(rt *rapid.T, db *sqlx.DB) *past {
 	return makePast(rt, db, rapid.Uint64().Draw(rt, "seed"), rapid.IntRange(1, 12).Draw(rt, "subs"), rapid.IntRange(0, 60).Draw(rt, "events"))
 }
 
-// addRunRow inserts a run as the hub would have left it and lets it speak for d.
+// addRunRow writes a run as the hub would have left it, and shows it in d.
 func addRunRow(ctx context.Context, rt require.TestingT, tx *sqlx.Tx, d *search.Delivery, row runRow, pending bool) {
 	if pending {
 		row.state = delivery.Pending // perhaps tried already

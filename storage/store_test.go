@@ -19,14 +19,14 @@ import (
 // eachStore runs a test on both databases.
 func eachStore(t *testing.T, test func(t *testing.T)) { storetest.Each(t, test) }
 
-// eachStoreRapidly is eachStore for tests that call checkRapidly, which no other
-// may do meanwhile.
+// eachStoreRapidly is eachStore for tests that call checkRapidly, which changes a flag, so that
+// no two may run at the same time.
 func eachStoreRapidly(t *testing.T, test func(t *testing.T)) {
 	t.Run("sqlite", test)
 	t.Run(postgresTest, test)
 }
 
-// either is what to say to the database that the store is in.
+// either returns the statement for the database that the store is in.
 func (db pastDB) either(sqlite, postgres string) string {
 	if db.in == sqldb.Postgres {
 		return postgres
@@ -34,19 +34,21 @@ func (db pastDB) either(sqlite, postgres string) string {
 	return sqlite
 }
 
-// fewer of something on PostgreSQL, where each statement is a round trip.
+// fewer returns how many of something a test does: fewer on PostgreSQL, where each statement is
+// a round trip.
 func fewer[N int | uint64](t testing.TB, sqlite, postgres N) N {
 	return storetest.Fewer(t, sqlite, postgres)
 }
 
-// checkRapidly is rapid.Check with half as many checks, on PostgreSQL a tenth: more
-// by -rapid.checks.
+// checkRapidly is rapid.Check with half as many checks, and on PostgreSQL a tenth of them. The
+// flag -rapid.checks asks for more.
 func checkRapidly(t *testing.T, prop func(*rapid.T)) {
 	t.Helper()
 	checks := flag.Lookup("rapid.checks").Value
 	all := checks.String()
 	n, err := strconv.Atoi(all)
 	require.NoError(t, err)
+
 	require.NoError(t, checks.Set(strconv.Itoa(max(1, fewer(t, n/2, n/10)))))
 	defer func() { require.NoError(t, checks.Set(all)) }()
 	rapid.Check(t, prop)

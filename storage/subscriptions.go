@@ -24,6 +24,7 @@ import (
 
 var _ api.SubscriptionStore = (*DB)(nil)
 
+// subscriptionRow is a subscription at one of its versions.
 type subscriptionRow struct {
 	No         int64         `db:"no"`
 	ID         string        `db:"id"`
@@ -63,7 +64,7 @@ func (r *standstillRow) standstill() subscriptions.Standstill {
 	return s
 }
 
-// The versions joined on are the current ones; findVersion joins on another.
+// subscriptionColumns and subscriptionTables select subscriptions at their current versions.
 const (
 	subscriptionColumns = `s.no, s.id, s.tenant, t.company_id, v.version, s.paused_at, s.paused_for,
 		s.created_at, s.deleted_at, v.at AS updated_at, v.fields, s.hold_until, s.hold_reason, s.breaker,
@@ -72,7 +73,8 @@ const (
 		CROSS JOIN tenants t ON t.no = s.tenant `
 )
 
-type keyRowOf struct {
+// subscriptionKeyRow is a key of a subscription.
+type subscriptionKeyRow struct {
 	Sub        int64         `db:"sub"`
 	N          int           `db:"n"`
 	AppKey     []byte        `db:"app_key"`
@@ -81,17 +83,18 @@ type keyRowOf struct {
 	Until      sql.NullInt64 `db:"until_at"`
 }
 
-// What each sealed value is, so that none opens in another's place.
+// The purposes of sealed values: none opens in the place of another.
 func headersPurpose(id string) string           { return "headers/" + id }
 func appKeyPurpose(id string, n int) string     { return "appKey/" + id + "/" + strconv.Itoa(n) }
 func encryptionPurpose(id string, n int) string { return "encryption/" + id + "/" + strconv.Itoa(n) }
 
-// subscription makes one of its row, without keys.
+// subscription returns the subscription that a row holds, without its keys.
 func (db *DB) subscription(r *subscriptionRow) (*subscriptions.Subscription, error) {
 	s := &subscriptions.Subscription{
 		No: r.No, ID: r.ID, Tenant: r.Tenant, CompanyID: r.CompanyID, Version: r.Version,
 		PausedFor: time.Duration(r.PausedFor) * time.Millisecond, Releases: r.Releases, Standstill: r.standstill(),
-		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(r.UpdatedAt).UTC(), DeletedAt: timeOrNil(r.DeletedAt),
+		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(r.UpdatedAt).UTC(),
+		DeletedAt: timeOrNil(r.DeletedAt),
 	}
 	if r.PausedAt.Valid {
 		s.PausedAt = time.UnixMilli(r.PausedAt.Int64).UTC()
@@ -103,7 +106,8 @@ func (db *DB) subscription(r *subscriptionRow) (*subscriptions.Subscription, err
 	return s, nil
 }
 
-func (db *DB) key(id string, r *keyRowOf) (subscriptions.Key, error) {
+// key returns the key that a row holds, opened.
+func (db *DB) key(id string, r *subscriptionKeyRow) (subscriptions.Key, error) {
 	k := subscriptions.Key{N: r.N, From: time.UnixMilli(r.From).UTC(), Until: timeOrNil(r.Until)}
 	app, err := db.box.Open(appKeyPurpose(id, r.N), r.AppKey)
 	if err != nil {
@@ -116,20 +120,24 @@ func (db *DB) key(id string, r *keyRowOf) (subscriptions.Key, error) {
 	return k, nil
 }
 
-// LoadSubscriptions fills the matching index. Keys of the past are left out.
+// LoadSubscriptions fills the matching index. Keys that are no longer valid are left out.
 func (db *DB) LoadSubscriptions(ctx context.Context) error {
 	return db.snapshot(ctx, "load subscriptions", func(snap snapshot) error {
 		var head heads
 		if err := sqlx.GetContext(ctx, snap.Q, &head, readHeads); err != nil {
 			return err
 		}
-		// Read whole before the subscriptions: a connection answers one question at a time.
-		var keys []keyRowOf
+
+		// Read all keys before the subscriptions, because a connection answers one query at a
+		// time.
+		var keys []subscriptionKeyRow
 		if err := sqlx.SelectContext(ctx, snap.Q, &keys, `SELECT sub, n, app_key, encryption, from_at, until_at FROM subscription_keys
 			WHERE until_at IS NULL OR until_at > ? ORDER BY sub, n`, time.Now().UnixMilli()); err != nil {
 			return err
 		}
-		subs, err := snap.Q.QueryxContext(ctx, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE s.deleted_at IS NULL ORDER BY s.no")
+
+		subs, err := snap.Q.QueryxContext(ctx,
+			"SELECT "+subscriptionColumns+subscriptionTables+"WHERE s.deleted_at IS NULL ORDER BY s.no")
 		if err != nil {
 			return err
 		}
@@ -144,7 +152,7 @@ func (db *DB) LoadSubscriptions(ctx context.Context) error {
 				return err
 			}
 			for ; len(keys) > 0 && keys[0].Sub <= s.No; keys = keys[1:] {
-				if keys[0].Sub < s.No { // of a deleted one
+				if keys[0].Sub < s.No { // its subscription was deleted
 					continue
 				}
 				key, err := db.key(s.ID, &keys[0])
@@ -163,13 +171,17 @@ func (db *DB) LoadSubscriptions(ctx context.Context) error {
 	})
 }
 
-// findSubscription reads one with all its keys, deleted ones too: where says
-// which, by the columns of s. version 0 is the current one.
-func (db *DB) findSubscription(ctx context.Context, q sqlx.QueryerContext, version int64, where string, args ...any) (*api.Subscription, error) {
+// findSubscription reads a subscription with all its keys, even if it was deleted. where says
+// which, by the columns of s. version 0 means the current one.
+func (db *DB) findSubscription(
+	ctx context.Context, q sqlx.QueryerContext, version int64, where string, args ...any,
+) (*api.Subscription, error) {
 	tables := subscriptionTables
 	if version != 0 {
-		tables = ` FROM subscriptions s CROSS JOIN subscription_versions v ON v.sub = s.no CROSS JOIN tenants t ON t.no = s.tenant `
-		where, args = where+" AND v.version = ?", append(args, version)
+		tables = ` FROM subscriptions s CROSS JOIN subscription_versions v ON v.sub = s.no
+			CROSS JOIN tenants t ON t.no = s.tenant `
+		where += " AND v.version = ?"
+		args = append(args, version)
 	}
 	var r subscriptionRow
 	err := sqlx.GetContext(ctx, q, &r, "SELECT "+subscriptionColumns+tables+"WHERE "+where, args...)
@@ -182,12 +194,14 @@ func (db *DB) findSubscription(ctx context.Context, q sqlx.QueryerContext, versi
 	return db.withKeys(ctx, q, &r)
 }
 
+// withKeys returns the subscription that a row holds, with all its keys and its hold.
 func (db *DB) withKeys(ctx context.Context, q sqlx.QueryerContext, r *subscriptionRow) (*api.Subscription, error) {
 	s, err := db.subscription(r)
 	if err != nil {
 		return nil, err
 	}
-	var keys []keyRowOf
+
+	var keys []subscriptionKeyRow
 	if err := sqlx.SelectContext(ctx, q, &keys, `SELECT sub, n, app_key, encryption, from_at, until_at FROM subscription_keys
 		WHERE sub = ? ORDER BY n`, s.No); err != nil {
 		return nil, fmt.Errorf("keys of subscription %s: %w", s.ID, err)
@@ -199,6 +213,7 @@ func (db *DB) withKeys(ctx context.Context, q sqlx.QueryerContext, r *subscripti
 		}
 		s.Keys = append(s.Keys, k)
 	}
+
 	hold, err := r.hold()
 	if err != nil {
 		return nil, err
@@ -206,6 +221,7 @@ func (db *DB) withKeys(ctx context.Context, q sqlx.QueryerContext, r *subscripti
 	return &api.Subscription{Subscription: s, Hold: hold}, nil
 }
 
+// hold returns why and until when the subscription is held.
 func (r *subscriptionRow) hold() (delivery.Hold, error) {
 	h := delivery.Hold{Until: r.HoldUntil, Reason: r.HoldReason}
 	if err := json.Unmarshal(r.Breaker, &h.Breaker); err != nil {
@@ -232,16 +248,19 @@ func (db *DB) FindVersion(ctx context.Context, tenant, sub, version int64) (*sub
 func (db *DB) FindSubscriptions(ctx context.Context, tenant, before int64, limit int) ([]api.Subscription, error) {
 	where, args := "s.tenant = ? AND s.deleted_at IS NULL", []any{tenant}
 	if before > 0 {
-		where, args = where+" AND s.no < ?", append(args, before)
+		where += " AND s.no < ?"
+		args = append(args, before)
 	}
 	return db.subscriptionList(ctx, where+" ORDER BY s.no DESC LIMIT ?", append(args, limit)...)
 }
 
+// subscriptionList reads subscriptions with all their keys.
 func (db *DB) subscriptionList(ctx context.Context, where string, args ...any) ([]api.Subscription, error) {
 	var list []api.Subscription
 	err := db.snapshot(ctx, "find subscriptions", func(snap snapshot) error {
 		var rows []subscriptionRow
-		if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT "+subscriptionColumns+subscriptionTables+"WHERE "+where, args...); err != nil {
+		if err := sqlx.SelectContext(ctx, snap.Q, &rows,
+			"SELECT "+subscriptionColumns+subscriptionTables+"WHERE "+where, args...); err != nil {
 			return err
 		}
 		for i := range rows {
@@ -257,10 +276,13 @@ func (db *DB) subscriptionList(ctx context.Context, where string, args ...any) (
 }
 
 // FindVersions implements api.SubscriptionStore.
-func (db *DB) FindVersions(ctx context.Context, tenant int64, id string, before int64, limit int) ([]api.Version, error) {
+func (db *DB) FindVersions(
+	ctx context.Context, tenant int64, id string, before int64, limit int,
+) ([]api.Version, error) {
 	where, args := "s.id = ? AND s.tenant = ?", []any{id, tenant}
 	if before > 0 {
-		where, args = where+" AND v.version < ?", append(args, before)
+		where += " AND v.version < ?"
+		args = append(args, before)
 	}
 	var rows []struct {
 		subscriptionRow
@@ -271,6 +293,7 @@ func (db *DB) FindVersions(ctx context.Context, tenant int64, id string, before 
 		WHERE `+where+" ORDER BY v.version DESC LIMIT ?", append(args, limit)...); err != nil {
 		return nil, fmt.Errorf("versions of subscription %s: %w", id, err)
 	}
+
 	versions := make([]api.Version, len(rows))
 	for i := range rows {
 		s, err := db.subscription(&rows[i].subscriptionRow)
@@ -285,7 +308,7 @@ func (db *DB) FindVersions(ctx context.Context, tenant int64, id string, before 
 // VersionsAt implements api.SubscriptionStore.
 func (db *DB) VersionsAt(ctx context.Context, tenant, at int64) ([]*subscriptions.Subscription, error) {
 	var rows []subscriptionRow
-	// Of one made later, its first version.
+	// A subscription that was made later has its first version.
 	if err := db.read.SelectContext(ctx, &rows, "SELECT "+subscriptionColumns+` FROM subscriptions s
 		CROSS JOIN subscription_versions v ON v.version = COALESCE(
 			(SELECT max(version) FROM subscription_versions WHERE sub = s.no AND at <= ?),
@@ -672,6 +695,7 @@ func (db *DB) SetHold(ctx context.Context, sub, epoch, releases int64, h deliver
 
 // writeHold writes hold and breaker of a subscription. It returns false, and writes nothing, if
 // the subscription was released more often than the caller knows.
+// writeHold writes why and until when a subscription is held.
 func writeHold(ctx context.Context, tx *sqlx.Tx, sub, releases int64, h delivery.Hold) (bool, error) {
 	breaker, err := json.Marshal(h.Breaker)
 	if err != nil {

@@ -1,3 +1,6 @@
+// Package sqldb holds what speaks to the databases, whatever their tables are: the dialect of
+// statements, the driver of PostgreSQL, what errors mean, locks, snapshots, and the form in
+// which bodies are stored. The store and its folds are built on it.
 package sqldb
 
 import (
@@ -42,19 +45,19 @@ func (d Dialect) Has(text string) string {
 	return "instr(" + text + ", ?) > 0"
 }
 
-// translated statements by their text; those longer than maxTranslated are
-// lists of values of many lengths, and are made each time.
+// translated holds PostgreSQL's statements by SQLite's. Those longer than maxTranslated are
+// not kept, because they are lists of values, of many different lengths.
 var translated sync.Map
 
 const maxTranslated = 4 << 10
 
-// translate makes a statement in SQLite's words one of PostgreSQL's:
+// translate turns a statement in SQLite's words into PostgreSQL's:
 //
 //	?, ?3                → $1, $3
 //	INDEXED BY name      → nothing: the planner knows the index too
 //	CROSS JOIN t ON …    → JOIN t ON …: in SQLite it keeps the order of the tables
 //
-// No statement of ours has a question mark in a literal.
+// It does not look for literals, because no statement of ours has a question mark in one.
 func translate(query string) string {
 	if t, ok := translated.Load(query); ok {
 		return t.(string)
@@ -66,11 +69,13 @@ func translate(query string) string {
 	return t
 }
 
+// toPostgres is translate without a memory.
 func toPostgres(query string) string {
 	const indexed, cross = " INDEXED BY ", "CROSS JOIN "
 	var b strings.Builder
 	b.Grow(len(query) + 64)
 	for n := 0; ; {
+		// Copy up to the next character that may begin something to translate.
 		at := strings.IndexAny(query, "? C")
 		if at < 0 {
 			b.WriteString(query)
@@ -78,11 +83,12 @@ func toPostgres(query string) string {
 		}
 		b.WriteString(query[:at])
 		query = query[at:]
+
 		switch {
 		case query[0] == '?':
 			query = query[1:]
 			b.WriteByte('$')
-			if query != "" && isDigit(query[0]) {
+			if query != "" && isDigit(query[0]) { // the number follows
 				continue
 			}
 			n++

@@ -72,7 +72,8 @@ func (d Dialect) Try(ctx context.Context, pool *sqlx.DB, t Turn, fn func() error
 	if err := conn.GetContext(ctx, &mine, "SELECT pg_try_advisory_lock(?)", int64(t)); err != nil || !mine {
 		return err
 	}
-	defer conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(?)", int64(t)) //nolint:errcheck // it ends with the connection
+	end := context.WithoutCancel(ctx)
+	defer conn.ExecContext(end, "SELECT pg_advisory_unlock(?)", int64(t)) //nolint:errcheck // it ends with the connection
 
 	return fn()
 }

@@ -18,17 +18,17 @@ import (
 	"github.com/lib/pq"
 )
 
-// Bounds of every wait for PostgreSQL. The server ends what takes longer; when
-// it cannot be reached any more, the connection gives up a little later.
+// Bounds of every wait for PostgreSQL. The server ends what takes longer. When it cannot be
+// reached any more, the connection gives up netSlack later.
 const (
+	WriterWait  = 10 * time.Second // for a statement of a writer
+	ReaderWait  = 30 * time.Second // for a statement of a reader
+	LockWait    = 5 * time.Second  // for a lock
 	connectWait = 5 * time.Second
-	WriterWait  = 10 * time.Second // a statement of a writer
-	ReaderWait  = 30 * time.Second
-	LockWait    = 5 * time.Second
 	netSlack    = 5 * time.Second
 )
 
-// Settings of a pool's sessions.
+// Settings are those of the sessions of a pool.
 type Settings struct {
 	Name      string        // what pg_stat_activity shows, in front of the name of the process
 	Statement time.Duration // longest time of one statement; 0: no bound
@@ -38,8 +38,8 @@ type Settings struct {
 	Async     bool          // a commit need not be on disk
 }
 
-// OpenPostgres makes a pool of connections that take statements in SQLite's
-// words. Nothing is connected yet. An error does not show the password.
+// OpenPostgres makes a pool of connections that take statements in SQLite's words. It does not
+// connect yet. An error does not show the password.
 func OpenPostgres(rawURL, process string, s Settings) (*sqlx.DB, error) {
 	cfg, err := pgConfig(rawURL, process, s)
 	if err != nil {
@@ -57,7 +57,7 @@ func OpenPostgres(rawURL, process string, s Settings) (*sqlx.DB, error) {
 	return sqlx.NewDb(sql.OpenDB(pgConnector{c}), "postgres"), nil
 }
 
-// ListenerURL names the database to a connection that only listens.
+// ListenerURL returns the URL of a database for a connection that only listens.
 func ListenerURL(rawURL, process string) (string, error) {
 	u, err := sslURL(rawURL)
 	if err != nil {
@@ -65,7 +65,8 @@ func ListenerURL(rawURL, process string) (string, error) {
 	}
 	q := u.Query()
 	for name, value := range map[string]string{
-		"application_name": "hookline listen " + process, "connect_timeout": strconv.Itoa(int(connectWait.Seconds())),
+		"application_name": "hookline listen " + process,
+		"connect_timeout":  strconv.Itoa(int(connectWait.Seconds())),
 	} {
 		if q.Get(name) == "" {
 			q.Set(name, value)
@@ -75,6 +76,7 @@ func ListenerURL(rawURL, process string) (string, error) {
 	return u.String(), nil
 }
 
+// sslURL reads the URL of a database, and makes it ask for TLS unless it says otherwise.
 func sslURL(rawURL string) (*url.URL, error) {
 	u, err := ParseURL(rawURL)
 	if err != nil {
@@ -89,6 +91,7 @@ func sslURL(rawURL string) (*url.URL, error) {
 	return u, nil
 }
 
+// pgConfig returns what lib/pq needs to connect.
 func pgConfig(rawURL, process string, s Settings) (pq.Config, error) {
 	u, err := sslURL(rawURL)
 	if err != nil {
@@ -106,11 +109,13 @@ func pgConfig(rawURL, process string, s Settings) (pq.Config, error) {
 	}
 	// One round trip for a statement that is not prepared, and bytes as bytes.
 	cfg.BinaryParameters = true
+
+	// What the operator's URL says has the last word.
 	set := func(name, value string) {
 		if cfg.Runtime == nil {
 			cfg.Runtime = map[string]string{}
 		}
-		if cfg.Runtime[name] == "" { // the operator's URL may say otherwise
+		if cfg.Runtime[name] == "" {
 			cfg.Runtime[name] = value
 		}
 	}
@@ -129,10 +134,11 @@ func pgConfig(rawURL, process string, s Settings) (pq.Config, error) {
 	return cfg, nil
 }
 
+// ms returns a time as PostgreSQL's settings take it.
 func ms(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// ParseURL reads the URL of a PostgreSQL database. The error never shows it: it
-// may hold a password.
+// ParseURL reads the URL of a PostgreSQL database. The error never shows the URL, which may
+// hold a password.
 func ParseURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
@@ -146,13 +152,13 @@ func ParseURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// IsURL tells the URL of a database from a folder.
+// IsURL reports whether a store is at the URL of a database, not in a folder.
 func IsURL(where string) bool {
 	return strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://")
 }
 
-// Dialer makes connections whose reads and writes end: the driver itself would
-// wait for ever for a server that went away without a word. wait 0: no bound.
+// Dialer makes connections whose reads and writes end after Wait. The driver itself would wait
+// for ever for a server that went away without closing the connection. 0 means no bound.
 type Dialer struct{ Wait time.Duration }
 
 // DialContext implements pq.DialerContext.
@@ -176,6 +182,7 @@ func (d Dialer) DialTimeout(network, address string, timeout time.Duration) (net
 	return d.DialContext(ctx, network, address)
 }
 
+// boundedConn is a connection whose reads and writes have a deadline.
 type boundedConn struct {
 	net.Conn
 	wait time.Duration
@@ -195,7 +202,7 @@ func (c *boundedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// pgConnector makes connections that translate.
+// pgConnector makes connections that translate statements.
 type pgConnector struct{ *pq.Connector }
 
 // Connect implements driver.Connector.
@@ -211,7 +218,7 @@ func (c pgConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &pgConn{inner}, nil
 }
 
-// pgInner is what lib/pq's connection can do.
+// pgInner is what a connection of lib/pq can do.
 type pgInner interface {
 	driver.Conn
 	driver.ConnPrepareContext
@@ -224,6 +231,8 @@ type pgInner interface {
 	driver.NamedValueChecker
 }
 
+// pgConn takes statements in SQLite's words, and returns errors that say when the database
+// is busy.
 type pgConn struct{ pgInner }
 
 func (c *pgConn) Prepare(query string) (driver.Stmt, error) {
@@ -251,9 +260,9 @@ func (c *pgConn) QueryContext(ctx context.Context, query string, args []driver.N
 	return rows, AsBusy(err)
 }
 
-// CheckNamedValue makes arguments what PostgreSQL takes. Its text holds no NUL
-// and nothing but UTF-8, while order keys, receivers' headers and the like come
-// from outside: what does not fit becomes U+FFFD, in rows and in questions alike.
+// CheckNamedValue turns arguments into what PostgreSQL takes. Its text holds no NUL and nothing
+// but UTF-8, while order keys, receivers' headers and the like come from outside. What does not
+// fit becomes U+FFFD, when it is stored and when it is searched for.
 func (c *pgConn) CheckNamedValue(v *driver.NamedValue) error {
 	switch x := v.Value.(type) {
 	case int64, bool, []byte, nil:
@@ -272,6 +281,7 @@ func (c *pgConn) CheckNamedValue(v *driver.NamedValue) error {
 	return err
 }
 
+// cleanText replaces what PostgreSQL's text cannot hold.
 func cleanText(s string) string {
 	if strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) {
 		return s
