@@ -354,12 +354,13 @@ func VerifyAudit(ctx context.Context, dir string, box *signing.Box) (rows int64,
 // eachAudit reads the rows up to one in their order, some at a time, so that no long
 // transaction keeps the write-ahead log of a serving hub from being checkpointed.
 func eachAudit(ctx context.Context, read *sqlx.DB, last int64, fn func(*audit.Row) error) error {
-	const some = 5000
+	const page = 5000
+
 	for after := int64(math.MinInt64); after < last; {
 		n := 0
 		err := func() error {
 			rows, err := read.QueryxContext(ctx,
-				"SELECT "+auditColumns+" FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", after, last, some)
+				"SELECT "+auditColumns+" FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", after, last, page)
 			if err != nil {
 				return fmt.Errorf("read audit log: %w", err)
 			}
@@ -379,7 +380,7 @@ func eachAudit(ctx context.Context, read *sqlx.DB, last int64, fn func(*audit.Ro
 		if err != nil {
 			return err
 		}
-		if n < some {
+		if n < page {
 			return nil
 		}
 	}

@@ -19,7 +19,8 @@ type heads struct {
 	Mark    int64 `db:"mark"`
 }
 
-const readHeads = "SELECT (SELECT COALESCE(max(version), 0) FROM subscription_versions) AS version, mark FROM standstill_head"
+const readHeads = `SELECT (SELECT COALESCE(max(version), 0) FROM subscription_versions) AS version, mark
+	FROM standstill_head`
 
 // indexVersion is the version and the mark up to which the matching index has all
 // subscriptions. (Index.Version is the highest that it has seen.)

@@ -50,7 +50,8 @@ func (a stateHour) compare(b stateHour) int {
 
 // compare orders minutes as their rows are, by slot of the ring.
 func (a subMinute) compare(b subMinute) int {
-	return cmp.Or(cmp.Compare(a.sub, b.sub), cmp.Compare(a.minute%ringMinutes, b.minute%ringMinutes), cmp.Compare(a.minute, b.minute))
+	bySlot := cmp.Compare(a.minute%ringMinutes, b.minute%ringMinutes)
+	return cmp.Or(cmp.Compare(a.sub, b.sub), bySlot, cmp.Compare(a.minute, b.minute))
 }
 
 func sortedKeys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
@@ -124,7 +125,8 @@ func (s *statements) prepareCounts(conn *sqlx.Conn, in sqldb.Dialect) {
 	// asks for it any more.
 	s.minutes = newBulk(conn, sizes, "INSERT INTO delivery_minutes (sub, slot, minute, "+minuteCounts+") VALUES",
 		strings.Count(minuteCounts, ",")+4, "ON CONFLICT (sub, slot) DO UPDATE SET "+
-			each(minuteCounts, "% = CASE WHEN delivery_minutes.minute = excluded.minute THEN delivery_minutes.% ELSE 0 END + excluded.%")+
+			each(minuteCounts,
+				"% = excluded.% + CASE WHEN delivery_minutes.minute = excluded.minute THEN delivery_minutes.% ELSE 0 END")+
 			", minute = excluded.minute WHERE excluded.minute >= delivery_minutes.minute")
 
 	s.errors = newBulk(conn, sizes, "INSERT INTO last_errors (sub, at, seq, accepted_at, status, class, error) VALUES", 7,

@@ -210,7 +210,9 @@ func (db *DB) FindObject(ctx context.Context, tenant int64, k directory.Kind, id
 	return findObject(ctx, db.read, tenant, k, id)
 }
 
-func findObject(ctx context.Context, q sqlx.QueryerContext, tenant int64, k directory.Kind, id string) (directory.Object, error) {
+func findObject(
+	ctx context.Context, q sqlx.QueryerContext, tenant int64, k directory.Kind, id string,
+) (directory.Object, error) {
 	var row directoryRow
 	err := sqlx.GetContext(ctx, q, &row, `SELECT tenant, kind, id, body, version FROM directory
 		WHERE tenant = ? AND kind = ? AND id = ? AND deleted_at IS NULL`, tenant, string(k), id)
@@ -224,7 +226,9 @@ func findObject(ctx context.Context, q sqlx.QueryerContext, tenant int64, k dire
 }
 
 // FindObjects implements api.DirectoryStore.
-func (db *DB) FindObjects(ctx context.Context, tenant int64, k directory.Kind, after string, limit int) ([]directory.Object, error) {
+func (db *DB) FindObjects(
+	ctx context.Context, tenant int64, k directory.Kind, after string, limit int,
+) ([]directory.Object, error) {
 	var rows []directoryRow
 	if err := db.read.SelectContext(ctx, &rows, `SELECT tenant, kind, id, body, version FROM directory
 		WHERE tenant = ? AND kind = ? AND id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?`,

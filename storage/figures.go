@@ -108,9 +108,12 @@ func spansOf(f search.StatsFilter) (spans []zoneSpan, bounds map[int64][2]int64)
 
 // addStats adds what happened in a span to the rows. A day in which the clocks change is
 // in two spans.
-func (snap snapshot) addStats(ctx context.Context, sums map[groupKey]*search.StatsRow, f search.StatsFilter, s zoneSpan) error {
+func (snap snapshot) addStats(
+	ctx context.Context, sums map[groupKey]*search.StatsRow, f search.StatsFilter, s zoneSpan,
+) error {
 	group := map[search.Grouping]string{search.ByNone: "0", search.BySubscription: "s.no", search.ByClass: "h.class"}[f.By]
-	rows, err := snap.Q.QueryxContext(ctx, `SELECT (h.hour * 60 + ?) / ? AS bucket, `+group+` AS grp, max(s.id), `+sumCounts+`
+	rows, err := snap.Q.QueryxContext(ctx,
+		"SELECT (h.hour * 60 + ?) / ? AS bucket, "+group+" AS grp, max(s.id), "+sumCounts+`
 		FROM subscriptions s CROSS JOIN delivery_hours h ON h.sub = s.no AND h.hour >= ? AND h.hour < ?
 		WHERE s.tenant = ? GROUP BY bucket, grp LIMIT ?`, s.offset, s.unit, s.low, s.below, f.Tenant, f.Limit+1)
 	if err != nil {
@@ -160,13 +163,15 @@ func (snap snapshot) health(ctx context.Context, sub int64, now time.Time, h *se
 	minute, hour := now.UnixMilli()/minuteMS, now.UnixMilli()/hourMS
 	for window, low := range map[*search.Window]int64{&h.FiveMinutes: minute - 5, &h.Hour: minute - 60} {
 		window.From = low * minuteMS
-		row := snap.Q.QueryRowxContext(ctx, "SELECT "+sumTried+" FROM delivery_minutes WHERE sub = ? AND minute >= ?", sub, low)
+		row := snap.Q.QueryRowxContext(ctx,
+			"SELECT "+sumTried+" FROM delivery_minutes WHERE sub = ? AND minute >= ?", sub, low)
 		if err := row.Scan(triedTo(&window.Tried)...); err != nil {
 			return err
 		}
 	}
 	h.Day.From = (hour - 24) * hourMS
-	row := snap.Q.QueryRowxContext(ctx, "SELECT "+sumTried+" FROM delivery_hours WHERE sub = ? AND hour >= ?", sub, hour-24)
+	row := snap.Q.QueryRowxContext(ctx,
+		"SELECT "+sumTried+" FROM delivery_hours WHERE sub = ? AND hour >= ?", sub, hour-24)
 	if err := row.Scan(triedTo(&h.Day.Tried)...); err != nil {
 		return err
 	}
@@ -179,7 +184,8 @@ func (snap snapshot) health(ctx context.Context, sub int64, now time.Time, h *se
 func (snap snapshot) lastError(ctx context.Context, sub int64) (*search.LastError, error) {
 	var e search.LastError
 	var seq, acceptedAt int64
-	row := snap.Q.QueryRowxContext(ctx, "SELECT at, seq, accepted_at, status, class, error FROM last_errors WHERE sub = ?", sub)
+	row := snap.Q.QueryRowxContext(ctx,
+		"SELECT at, seq, accepted_at, status, class, error FROM last_errors WHERE sub = ?", sub)
 	err := row.Scan(&e.At, &seq, &acceptedAt, &e.Status, &e.Class, &e.Detail)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil

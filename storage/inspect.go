@@ -115,7 +115,8 @@ func inspectServer(ctx context.Context, url string, box *signing.Box) (c Conditi
 	defer read.Close()
 	s := &Server{}
 	var now int64
-	if err := read.QueryRowxContext(ctx, `SELECT current_setting('server_version'), current_setting('server_version_num')::int,
+	if err := read.QueryRowxContext(ctx, `SELECT
+			current_setting('server_version'), current_setting('server_version_num')::int,
 			pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
 			current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'
 				AND current_setting('synchronous_commit') <> 'off',

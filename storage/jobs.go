@@ -52,8 +52,10 @@ func addJob(ctx context.Context, tx *sqlx.Tx, tenant int64, kind string, filter 
 	if err != nil {
 		return fmt.Errorf("job %s: %w", kind, err)
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO jobs (id, tenant, kind, filter, made_by, progress, state, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, '{}', 'waiting', ?, ?)`, id.String(), tenant, kind, f, by, now.UnixMilli(), now.UnixMilli()); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO jobs
+		(id, tenant, kind, filter, made_by, progress, state, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, '{}', 'waiting', ?, ?)`,
+		id.String(), tenant, kind, f, by, now.UnixMilli(), now.UnixMilli()); err != nil {
 		return fmt.Errorf("job %s: %w", kind, err)
 	}
 	return nil
@@ -158,8 +160,9 @@ func cancelPending(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, now 
 		Type       event.Type `db:"type"`
 		AcceptedAt int64      `db:"accepted_at"`
 	}
-	if err := tx.SelectContext(ctx, &rows, `SELECT seq, run, type, accepted_at FROM deliveries INDEXED BY deliveries_pending
-		WHERE sub = ? AND state = 0 ORDER BY seq, run LIMIT ?`, sub, jobChunk); err != nil {
+	if err := tx.SelectContext(ctx, &rows, `SELECT seq, run, type, accepted_at
+		FROM deliveries INDEXED BY deliveries_pending WHERE sub = ? AND state = 0 ORDER BY seq, run LIMIT ?`,
+		sub, jobChunk); err != nil {
 		return 0, fmt.Errorf("find pending: %w", err)
 	}
 	if len(rows) == 0 {

@@ -33,13 +33,16 @@ func (db *DB) Waiting(ctx context.Context, sub int64, limit int) ([]*delivery.It
 // OfKey reads the pending runs of one order key after one and up to another, lowest first.
 func (db *DB) OfKey(ctx context.Context, sub, key int64, after, upTo delivery.ID, limit int) ([]*delivery.Item, error) {
 	return db.items(ctx, `SELECT `+itemColumns+` FROM deliveries INDEXED BY deliveries_pending_key
-		WHERE state = 0 AND order_key <> 0 AND `+subOfKey(db.in)+` AND order_key = ? AND (seq, run) > (?, ?) AND (seq, run) <= (?, ?)
+		WHERE state = 0 AND order_key <> 0 AND `+subOfKey(db.in)+` AND order_key = ?
+			AND (seq, run) > (?, ?) AND (seq, run) <= (?, ?)
 		ORDER BY seq, run LIMIT ?`, sub, key, after.Seq, after.Run, upTo.Seq, upTo.Run, limit)
 }
 
 // Earlier implements delivery.Store. On SQLite nothing becomes visible late, because
 // its one writer commits in the order of numbers.
-func (db *DB) Earlier(ctx context.Context, sub int64, keys []int64, upTo delivery.ID, limit int) ([]*delivery.Item, error) {
+func (db *DB) Earlier(
+	ctx context.Context, sub int64, keys []int64, upTo delivery.ID, limit int,
+) ([]*delivery.Item, error) {
 	if db.in == sqldb.SQLite {
 		return nil, nil
 	}

@@ -287,7 +287,9 @@ func (db *DB) FindDelivery(ctx context.Context, tenant, sub, seq int64) (*search
 
 // loadDeliveries reads deliveries with all their runs, in the given order. Deliveries
 // that are no longer stored, or belong to another tenant, are left out.
-func (snap snapshot) loadDeliveries(ctx context.Context, tenant int64, which []search.DeliveryCursor) ([]search.Delivery, error) {
+func (snap snapshot) loadDeliveries(
+	ctx context.Context, tenant int64, which []search.DeliveryCursor,
+) ([]search.Delivery, error) {
 	if len(which) == 0 {
 		return nil, nil
 	}
@@ -374,7 +376,9 @@ func addRun(d *search.Delivery, run search.Delivery) {
 }
 
 // FindDeliveries implements search.Store.
-func (db *DB) FindDeliveries(ctx context.Context, f search.DeliveryFilter) (page []search.Delivery, next *search.DeliveryCursor, err error) {
+func (db *DB) FindDeliveries(
+	ctx context.Context, f search.DeliveryFilter,
+) (page []search.Delivery, next *search.DeliveryCursor, err error) {
 	err = db.snapshot(ctx, "find deliveries", func(snap snapshot) error {
 		page, next, err = snap.deliveries(ctx, f)
 		return err
@@ -382,7 +386,9 @@ func (db *DB) FindDeliveries(ctx context.Context, f search.DeliveryFilter) (page
 	return page, next, err
 }
 
-func (snap snapshot) deliveries(ctx context.Context, f search.DeliveryFilter) (page []search.Delivery, next *search.DeliveryCursor, err error) {
+func (snap snapshot) deliveries(
+	ctx context.Context, f search.DeliveryFilter,
+) (page []search.Delivery, next *search.DeliveryCursor, err error) {
 	low, below, err := snap.seqRange(ctx, f.Tenant, f.From, f.To)
 	if err != nil {
 		return nil, nil, err
@@ -428,7 +434,9 @@ func (snap snapshot) deliveries(ctx context.Context, f search.DeliveryFilter) (p
 }
 
 // FindAttempts implements search.Store.
-func (db *DB) FindAttempts(ctx context.Context, tenant, sub, seq int64, after search.AttemptPlace, limit int) ([]search.Attempt, error) {
+func (db *DB) FindAttempts(
+	ctx context.Context, tenant, sub, seq int64, after search.AttemptPlace, limit int,
+) ([]search.Attempt, error) {
 	// Times are stored in microseconds; a time.Duration counts nanoseconds.
 	rows, err := db.read.QueryxContext(ctx, `SELECT a.run, a.n, a.at,
 			a.dns * 1000, a.connect * 1000, a.tls * 1000, a.first * 1000, a.total * 1000,

@@ -35,8 +35,9 @@ const (
 	outcomeRow = `UPDATE deliveries SET state = ?, tries = ?, due_at = ?, first_try_at = ?, done_at = ?,
 		last_status = coalesce(?, last_status), last_error = ?, late = ?, aside_at = ?, superseded_by = ?
 		WHERE sub = ? AND seq = ? AND run = ? AND state = 0`
-	outcomeArrays = `UPDATE deliveries d SET state = v.state, tries = v.tries, due_at = v.due_at, first_try_at = v.first_try_at,
-			done_at = v.done_at, last_status = coalesce(v.last_status, d.last_status), last_error = v.last_error, late = v.late,
+	outcomeArrays = `UPDATE deliveries d SET state = v.state, tries = v.tries, due_at = v.due_at,
+			first_try_at = v.first_try_at, done_at = v.done_at,
+			last_status = coalesce(v.last_status, d.last_status), last_error = v.last_error, late = v.late,
 			aside_at = v.aside_at, superseded_by = v.superseded_by
 		FROM (SELECT * FROM unnest(?::int[], ?::int[], ?::bigint[], ?::bigint[], ?::bigint[], ?::int[], ?::int[], ?::bool[],
 				?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])
@@ -65,8 +66,9 @@ func (w *worker) recordOutcomes(ctx context.Context, outcomes []*delivery.Outcom
 		if a == nil {
 			continue
 		}
-		s.attempts.add(it.Sub, it.Seq, int64(it.Run), nexts[i].tries, a.At, a.DNS.Microseconds(), a.Connect.Microseconds(),
-			a.TLS.Microseconds(), a.First.Microseconds(), a.Total.Microseconds(), a.RemoteIP, int64(a.StatusCode), int64(a.Class),
+		s.attempts.add(it.Sub, it.Seq, int64(it.Run), nexts[i].tries, a.At,
+			a.DNS.Microseconds(), a.Connect.Microseconds(), a.TLS.Microseconds(), a.First.Microseconds(),
+			a.Total.Microseconds(), a.RemoteIP, int64(a.StatusCode), int64(a.Class),
 			nullText(a.Err), a.Header, nullBytes(a.Body), a.SignedAt, a.RandomCode, nullBytes(a.Nonce), int64(a.KeyN), a.Version,
 			a.Late, a.Replay, w.db.cfg.Process, o.Epoch)
 		w.counts.attempt(o)

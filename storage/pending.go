@@ -125,10 +125,12 @@ const (
 		SELECT s.no, s.tenant, greatest(1,
 			(SELECT COALESCE(sum(h.matched - h.delivered - h.exhausted - h.expired - h.cancelled - h.superseded), 0)
 				FROM delivery_hours h WHERE h.sub = s.no AND h.hour >= oldest.accepted_at / 3600000 - 1)
-			+ (SELECT count(*) FROM deliveries r JOIN deliveries f ON f.sub = r.sub AND f.seq = r.seq AND f.run = 0 AND f.state = 1
+			+ (SELECT count(*) FROM deliveries r
+				JOIN deliveries f ON f.sub = r.sub AND f.seq = r.seq AND f.run = 0 AND f.state = 1
 				WHERE r.sub = s.no AND r.state = 0 AND r.run > 0))
 		FROM leap JOIN subscriptions s ON s.no = leap.sub
-			JOIN LATERAL (SELECT accepted_at FROM deliveries WHERE state = 0 AND sub = leap.sub ORDER BY seq, run LIMIT 1) oldest ON true`
+			JOIN LATERAL (SELECT accepted_at FROM deliveries
+				WHERE state = 0 AND sub = leap.sub ORDER BY seq, run LIMIT 1) oldest ON true`
 )
 
 // recount counts what is pending in the database. On PostgreSQL it adds up the hours

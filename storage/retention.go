@@ -376,7 +376,8 @@ func (t *trimPass) deliveries(ctx context.Context, sub, end int64) error {
 		// All runs of a delivery must have ended; state 0 is pending.
 		var rows []int64
 		if err := t.db.read.SelectContext(ctx, &rows, `SELECT seq FROM deliveries d
-			WHERE sub = ? AND seq >= ? AND seq < ? AND run = 0 AND NOT EXISTS (SELECT 1 FROM deliveries p INDEXED BY deliveries_pending
+			WHERE sub = ? AND seq >= ? AND seq < ? AND run = 0
+				AND NOT EXISTS (SELECT 1 FROM deliveries p INDEXED BY deliveries_pending
 				WHERE p.sub = d.sub AND p.seq = d.seq AND p.state = 0)
 			ORDER BY seq LIMIT ?`, sub, from, end, jobChunk/2); err != nil {
 			return err

@@ -56,7 +56,8 @@ type storedRun struct {
 
 // addRetry adds a pending run to a delivery and returns the delivery's public id.
 func addRetry(
-	ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64, force bool, by string, now time.Time,
+	ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64,
+	force bool, by string, now time.Time,
 ) (id string, err error) {
 	var runs []storedRun
 	if err := tx.SelectContext(ctx, &runs, `SELECT run, state, type, order_key, accepted_at FROM deliveries
@@ -99,8 +100,10 @@ func addRetry(
 	}
 
 	class := first.Type.Class()
-	if _, err := tx.ExecContext(ctx, `INSERT INTO deliveries (sub, seq, run, order_key, type, version, state, tries, due_at, give_up_at, accepted_at,
-		late, aside_at, made_by, reason) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, 0, ?, 'retry')`,
+	if _, err := tx.ExecContext(ctx, `INSERT INTO deliveries
+		(sub, seq, run, order_key, type, version, state, tries, due_at, give_up_at, accepted_at, late, aside_at,
+			made_by, reason)
+		VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, 0, ?, 'retry')`,
 		s.No, seq, runs[len(runs)-1].Run+1, first.Key, int64(first.Type), s.Version, int64(delivery.Pending),
 		s.ActiveClock(now)+s.GiveUpAfter[class].Milliseconds(), first.AcceptedAt, force, by); err != nil {
 		return "", fmt.Errorf("add run: %w", err)
@@ -110,7 +113,8 @@ func addRetry(
 	if first.State == delivery.Delivered {
 		return id, nil
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = ?, done_at = NULL WHERE sub = ? AND seq = ? AND run = 0",
+	if _, err := tx.ExecContext(ctx,
+		"UPDATE deliveries SET state = ?, done_at = NULL WHERE sub = ? AND seq = ? AND run = 0",
 		int64(delivery.Reopened), s.No, seq); err != nil {
 		return "", fmt.Errorf("reopen delivery: %w", err)
 	}
@@ -125,7 +129,8 @@ func holder(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, key, now in
 		AcceptedAt int64 `db:"accepted_at"`
 	}
 	err := tx.GetContext(ctx, &by, `SELECT seq, accepted_at FROM deliveries INDEXED BY deliveries_pending_key
-		WHERE `+subOfKey(in)+` AND order_key = ? AND state = 0 AND order_key <> 0 AND NOT late AND (aside_at = 0 OR aside_at > ?)
+		WHERE `+subOfKey(in)+` AND order_key = ? AND state = 0 AND order_key <> 0
+			AND NOT late AND (aside_at = 0 OR aside_at > ?)
 		ORDER BY seq, run LIMIT 1`, sub, key, now)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil

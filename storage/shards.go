@@ -49,7 +49,8 @@ func (db *DB) RenewShards(ctx context.Context) (owned map[int]int64, processes i
 	// One round trip, so that a slow network does not count three times. The owners'
 	// transactions hold a key share of the shards, which this does not wait for.
 	rows, err := db.lease.QueryContext(ctx, `WITH me AS (
-			INSERT INTO processes (name, renewed_at) VALUES (?1, `+serverTime+`) ON CONFLICT (name) DO UPDATE SET renewed_at = excluded.renewed_at),
+			INSERT INTO processes (name, renewed_at) VALUES (?1, `+serverTime+`)
+				ON CONFLICT (name) DO UPDATE SET renewed_at = excluded.renewed_at),
 		mine AS (UPDATE shards SET renewed_at = `+serverTime+` WHERE owner = ?1 RETURNING shard, epoch),
 		others AS (SELECT count(*) AS n FROM processes WHERE name <> ?1 AND renewed_at > `+serverTime+` - ?2)
 		SELECT others.n + 1, COALESCE(mine.shard, -1), COALESCE(mine.epoch, 0) FROM others LEFT JOIN mine ON true`,
@@ -107,7 +108,8 @@ func (db *DB) ReleaseShards(ctx context.Context, shards map[int]int64) error {
 	}
 	if _, err := db.lease.ExecContext(ctx, `UPDATE shards s SET owner = '', renewed_at = 0
 		FROM unnest(?::bigint[], ?::bigint[]) r (shard, epoch)
-		WHERE s.owner = ? AND s.shard = r.shard AND s.epoch = r.epoch`, pq.Array(nos), pq.Array(epochs), db.cfg.Process); err != nil {
+		WHERE s.owner = ? AND s.shard = r.shard AND s.epoch = r.epoch`,
+		pq.Array(nos), pq.Array(epochs), db.cfg.Process); err != nil {
 		return fmt.Errorf("release shards: %w", err)
 	}
 	return nil
@@ -117,7 +119,8 @@ func (db *DB) ReleaseShards(ctx context.Context, shards map[int]int64) error {
 func (db *DB) Leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseWait)
 	defer cancel()
-	if _, err := db.lease.ExecContext(ctx, "UPDATE shards SET owner = '', renewed_at = 0 WHERE owner = ?", db.cfg.Process); err != nil {
+	if _, err := db.lease.ExecContext(ctx, "UPDATE shards SET owner = '', renewed_at = 0 WHERE owner = ?",
+		db.cfg.Process); err != nil {
 		return fmt.Errorf("release shards: %w", err)
 	}
 	if _, err := db.lease.ExecContext(ctx, "DELETE FROM processes WHERE name = ? OR renewed_at < "+serverTime+" - ?",

@@ -58,7 +58,8 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in sqldb.Dial
 	}{
 		{&s.known, "SELECT seq, hash FROM event_ids WHERE tenant = ? AND id = ?"},
 		{&s.outcome, outcome},
-		{&s.reopenedDone, `UPDATE deliveries SET state = ?, done_at = ?, last_status = coalesce(?, last_status), last_error = ?
+		{&s.reopenedDone, `UPDATE deliveries
+			SET state = ?, done_at = ?, last_status = coalesce(?, last_status), last_error = ?
 			WHERE sub = ? AND seq = ? AND run = 0 AND state = 6`},
 	} {
 		p, err := conn.PreparexContext(ctx, q.sql) //nolint:sqlclosecheck // lives as long as the connection

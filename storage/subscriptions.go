@@ -131,8 +131,8 @@ func (db *DB) LoadSubscriptions(ctx context.Context) error {
 		// Read all keys before the subscriptions, because a connection answers one query at a
 		// time.
 		var keys []subscriptionKeyRow
-		if err := sqlx.SelectContext(ctx, snap.Q, &keys, `SELECT sub, n, app_key, encryption, from_at, until_at FROM subscription_keys
-			WHERE until_at IS NULL OR until_at > ? ORDER BY sub, n`, time.Now().UnixMilli()); err != nil {
+		if err := sqlx.SelectContext(ctx, snap.Q, &keys, `SELECT sub, n, app_key, encryption, from_at, until_at
+			FROM subscription_keys WHERE until_at IS NULL OR until_at > ? ORDER BY sub, n`, time.Now().UnixMilli()); err != nil {
 			return err
 		}
 
@@ -202,8 +202,8 @@ func (db *DB) withKeys(ctx context.Context, q sqlx.QueryerContext, r *subscripti
 	}
 
 	var keys []subscriptionKeyRow
-	if err := sqlx.SelectContext(ctx, q, &keys, `SELECT sub, n, app_key, encryption, from_at, until_at FROM subscription_keys
-		WHERE sub = ? ORDER BY n`, s.No); err != nil {
+	if err := sqlx.SelectContext(ctx, q, &keys, `SELECT sub, n, app_key, encryption, from_at, until_at
+		FROM subscription_keys WHERE sub = ? ORDER BY n`, s.No); err != nil {
 		return nil, fmt.Errorf("keys of subscription %s: %w", s.ID, err)
 	}
 	for i := range keys {
@@ -447,8 +447,10 @@ func (db *DB) CreateSubscription(
 		now := time.Now()
 		n.ID = id.String()
 		n.CreatedAt = time.UnixMilli(now.UnixMilli()).UTC()
-		if err := tx.QueryRowContext(ctx, `INSERT INTO subscriptions (id, tenant, version, name, state, paused_reason, paused_for,
-			hold_until, hold_reason, breaker, created_at) VALUES (?, ?, 0, ?, '', '', 0, 0, '', '{}', ?) RETURNING no`,
+		if err := tx.QueryRowContext(ctx, `INSERT INTO subscriptions
+			(id, tenant, version, name, state, paused_reason, paused_for, hold_until, hold_reason,
+				breaker, created_at)
+			VALUES (?, ?, 0, ?, '', '', 0, 0, '', '{}', ?) RETURNING no`,
 			n.ID, n.Tenant, n.Name, now.UnixMilli()).Scan(&n.No); err != nil {
 			return nil, fmt.Errorf("create subscription: %w", err)
 		}
@@ -470,7 +472,9 @@ func (db *DB) CreateSubscription(
 
 // writeVersion makes s the current version of its subscription, and sets its version
 // number and time.
-func (db *DB) writeVersion(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription, by string, now time.Time) error {
+func (db *DB) writeVersion(
+	ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription, by string, now time.Time,
+) error {
 	seal := func(plain []byte) []byte { return db.box.Seal(headersPurpose(s.ID), plain) }
 	fields, err := s.Fields(seal)
 	if err != nil {
@@ -487,9 +491,9 @@ func (db *DB) writeVersion(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Su
 	if s.Paused() {
 		pausedAt = s.PausedAt.UnixMilli()
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions SET version = ?, name = ?, state = ?, paused_reason = ?, paused_at = ?,
-		paused_for = ?, deleted_at = ? WHERE no = ?`, s.Version, s.Name, s.State, s.PausedReason, pausedAt,
-		s.PausedFor.Milliseconds(), nullMS(s.DeletedAt), s.No); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions
+		SET version = ?, name = ?, state = ?, paused_reason = ?, paused_at = ?, paused_for = ?, deleted_at = ?
+		WHERE no = ?`, s.Version, s.Name, s.State, s.PausedReason, pausedAt, s.PausedFor.Milliseconds(), nullMS(s.DeletedAt), s.No); err != nil {
 		if sqldb.IsUnique(err) {
 			return fmt.Errorf("a subscription named %q %w", s.Name, api.ErrExists)
 		}
@@ -590,7 +594,8 @@ func (db *DB) release(ctx context.Context, tx *sqlx.Tx, before, n *subscriptions
 		Releases int64 `db:"releases"`
 		standstillRow
 	}
-	if err := tx.GetContext(ctx, &r, "SELECT releases, "+standstillColumns+" FROM subscriptions WHERE no = ?", n.No); err != nil {
+	if err := tx.GetContext(ctx, &r,
+		"SELECT releases, "+standstillColumns+" FROM subscriptions WHERE no = ?", n.No); err != nil {
 		return fmt.Errorf("release subscription %d: %w", n.No, err)
 	}
 	held := *before
@@ -600,8 +605,8 @@ func (db *DB) release(ctx context.Context, tx *sqlx.Tx, before, n *subscriptions
 	n.Releases = released.Releases
 	n.Standstill = released.Standstill
 
-	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions SET releases = ?, hold_until = 0, hold_reason = '', breaker = '{}'
-		WHERE no = ?`, n.Releases, n.No); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions
+		SET releases = ?, hold_until = 0, hold_reason = '', breaker = '{}' WHERE no = ?`, n.Releases, n.No); err != nil {
 		return fmt.Errorf("release subscription %d: %w", n.No, err)
 	}
 	if n.Standstill == held.Standstill {
@@ -612,7 +617,9 @@ func (db *DB) release(ctx context.Context, tx *sqlx.Tx, before, n *subscriptions
 
 // findLive reads a subscription that is not deleted. version is the one that the caller
 // expects; 0 means any.
-func (db *DB) findLive(ctx context.Context, tx *sqlx.Tx, tenant int64, id string, version int64) (*api.Subscription, error) {
+func (db *DB) findLive(
+	ctx context.Context, tx *sqlx.Tx, tenant int64, id string, version int64,
+) (*api.Subscription, error) {
 	s, err := db.findSubscription(ctx, tx, 0, "s.id = ? AND s.tenant = ? AND s.deleted_at IS NULL", id, tenant)
 	if err == nil && version != 0 && version != s.Version {
 		return nil, api.ErrVersion
@@ -653,7 +660,8 @@ func (db *DB) Pause(ctx context.Context, sub, releases int64, reason string) err
 // FindHold implements delivery.Store.
 func (db *DB) FindHold(ctx context.Context, sub int64) (delivery.Hold, error) {
 	var r subscriptionRow
-	if err := db.read.GetContext(ctx, &r, "SELECT hold_until, hold_reason, breaker FROM subscriptions WHERE no = ?", sub); err != nil {
+	if err := db.read.GetContext(ctx, &r,
+		"SELECT hold_until, hold_reason, breaker FROM subscriptions WHERE no = ?", sub); err != nil {
 		return delivery.Hold{}, fmt.Errorf("hold of subscription %d: %w", sub, err)
 	}
 	return r.hold()
@@ -722,8 +730,9 @@ func writeStandstill(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscrip
 		from = still.From.UnixMilli()
 		until = still.Until.UnixMilli()
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions SET still_past = ?, still_from = ?, still_until = ?, still_mark = ?
-		WHERE no = ?`, still.Past.Milliseconds(), from, until, still.Mark, s.No); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE subscriptions
+		SET still_past = ?, still_from = ?, still_until = ?, still_mark = ? WHERE no = ?`,
+		still.Past.Milliseconds(), from, until, still.Mark, s.No); err != nil {
 		return fmt.Errorf("standstill of subscription %d: %w", s.No, err)
 	}
 	return nil

@@ -55,7 +55,10 @@ const acceptWait = 10 * time.Second
 func (w *worker) tooLate() bool { return !w.until.IsZero() && time.Now().After(w.until) }
 
 func newWorker(writer *writer, calls <-chan struct{}, takes kinds) *worker {
-	w := &worker{db: writer.db, writer: writer, calls: calls, takes: takes, delta: newPendingDelta(), epochs: map[int]int64{}}
+	w := &worker{
+		db: writer.db, writer: writer, calls: calls, takes: takes,
+		delta: newPendingDelta(), epochs: map[int]int64{},
+	}
 	w.counts.reset()
 	return w
 }
@@ -377,7 +380,8 @@ func (w *worker) finishRecorded(b *batch) bool {
 		case stored.At == o.Attempt.At && stored.Code == o.Attempt.RandomCode && stored.Process == w.db.cfg.Process:
 			o.Done(nil)
 		default: // another process made this attempt, so what the lane knows of this run is out of date
-			o.Done(fmt.Errorf("attempt %d of run %d of event %d for subscription %d: %w", n, it.Run, it.Seq, it.Sub, errRecorded))
+			o.Done(fmt.Errorf("attempt %d of run %d of event %d for subscription %d: %w",
+				n, it.Run, it.Seq, it.Sub, errRecorded))
 		}
 	}
 	found := len(left) < len(b.outcomes)
