@@ -21,8 +21,11 @@ const module = "github.com/hookline/hookline"
 
 // layers of the tree, lowest first. A package imports from lower layers only.
 var layers = [][]string{
-	{"hub/fair"},
-	{"hub/event", "hub/access", "hub/audit", "hub/problem", "hub/openapi", "hub/stream", "hub/wake", "signing", "migrations", "docs/*", "hub/hubtest/pgserver", "hub/hubtest/rabbitserver", "hub/hubtest/sqlitetest"}, // they import nothing of ours
+	{"hub/fair"}, // it imports no package of this module, as nearly all of the next layer
+	{
+		"hub/event", "hub/access", "hub/audit", "hub/problem", "hub/openapi", "hub/stream", "hub/wake", "signing", "migrations",
+		"docs/*", "hub/hubtest/pgserver", "hub/hubtest/rabbitserver", "hub/hubtest/sqlitetest",
+	},
 	{"hub/record", "hub/hubtest/pgtest", "hub/hubtest/rabbittest"},
 	{"subscriptions", "hub/directory"},
 	{"delivery"},
@@ -57,7 +60,8 @@ var reserved = map[string][]string{
 
 var inStorage = []string{"storage", "storage/folds", "storage/internal/sqldb", "storage/internal/storetest"}
 
-// layerOf a package, given by its folder; -1: the table does not know it.
+// layerOf returns the layer of a package, named by its folder; -1 if it is not in the
+// table.
 func layerOf(folder string) int {
 	return slices.IndexFunc(layers, func(l []string) bool {
 		return slices.ContainsFunc(l, func(pattern string) bool {
@@ -67,7 +71,7 @@ func layerOf(folder string) int {
 	})
 }
 
-// arrow says what is wrong with a package that imports another.
+// arrow returns what is wrong with a package that imports another.
 func arrow(folder, imported string) error {
 	if who, is := reserved[imported]; is && !slices.Contains(who, folder) && !strings.HasPrefix(folder, "hub/hubtest") {
 		return fmt.Errorf("%s imports %s, which only %s may", folder, imported, cmp.Or(strings.Join(who, ", "), "tests"))
@@ -81,7 +85,7 @@ func arrow(folder, imported string) error {
 	case from < 0 || to < 0:
 		return fmt.Errorf("%s imports %s: say in layers where both belong", folder, ours)
 	case from == to && strings.HasPrefix(folder, "cmd/"):
-		return nil // parts of one program
+		return nil // these are parts of one program
 	case to >= from:
 		return fmt.Errorf("%s imports %s, which is not below it", folder, ours)
 	}

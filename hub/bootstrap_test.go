@@ -16,8 +16,8 @@ import (
 	"github.com/hookline/hookline/storage"
 )
 
-// The platform key that the operator sets works at once, and again after a
-// restart; one that was taken out of use is refused rather than revived.
+// The platform key that the operator sets works at once, and again after a restart. A
+// key that was revoked or has expired is refused, and not made valid again.
 func TestPlatformKeyOfTheOperator(t *testing.T) {
 	const second = "hk_platform_the-second-0123456789"
 	var cfg *config.Config
@@ -28,19 +28,21 @@ func TestPlatformKeyOfTheOperator(t *testing.T) {
 
 	cfg.PlatformKey = second
 	h.Restart()
-	require.Equal(t, http.StatusOK, list(hubtest.PlatformKey).Status, "the one before goes on")
+	require.Equal(t, http.StatusOK, list(hubtest.PlatformKey).Status, "the first key is still valid")
 	keys := list(second).JSON(t)["data"].([]any)
 	require.Len(t, keys, 2)
 	h.Restart()
 	require.Len(t, list(second).JSON(t)["data"], 2, "it is made once")
 
 	newest := keys[0].(map[string]any)["id"].(string)
-	require.Equal(t, http.StatusNoContent, h.Do("DELETE", "/v1/tenants/platform/keys/"+newest, hubtest.PlatformKey, nil).Status)
+	revoked := h.Do("DELETE", "/v1/tenants/platform/keys/"+newest, hubtest.PlatformKey, nil)
+	require.Equal(t, http.StatusNoContent, revoked.Status)
 	h.Stop()
 	err := startAndClose(*cfg)
 	require.ErrorContains(t, err, "HOOKLINE_PLATFORM_KEY: this key was revoked at 20")
 	require.NotContains(t, err.Error(), second)
 
+	// Let it expire instead.
 	db, err := sqlx.Open("sqlite", "file:"+filepath.Join(cfg.Data, storage.File))
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), "UPDATE keys SET revoked_at = NULL, expires_at = 1000 WHERE id = ?", newest)

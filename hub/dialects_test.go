@@ -16,26 +16,27 @@ import (
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
-// query is one of a dialect's, and how to read what it answers.
+// query is a query of a dialect, and how to read its answers.
 type query struct {
-	// ask with a key ("": none) about a tenant; params are more members or
-	// parameters, in pairs.
+	// ask makes the query about a tenant with a key, or without one if it is empty. params
+	// are further members or parameters, in pairs of name and value.
 	ask func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer
-	// code of an answer: that of the failure; "": it is none.
-	code string
-	fine string // code of success
-	// found are the tenant's things that are in an answer: a path of gjson.
-	found string
-	want  int // of the one that was told of
 
+	code  string // gjson path of the code in an answer
+	fine  string // code of success; empty if a success has no code
+	found string // gjson path of what was found
+	want  int    // how much of it the tenant with events finds
+
+	// The codes of failures.
 	noCredential, wrongCredential, badParameter string
-	bad                                         [2]string // a parameter that cannot be taken, whose name the answer has; "": there is none
-	long                                        string    // a parameter that takes a text; "": none does
-	past                                        []string  // params of a page past the end; nil: it has no pages
-	nowhere                                     string    // a path of the dialect's without a route
+
+	bad     [2]string // a parameter with a bad value, which the answer must name; empty if there is no such
+	long    string    // a parameter that takes a text; empty if there is no such
+	past    []string  // params of a page past the end; nil if there are no pages
+	nowhere string    // a path of the dialect without a route
 }
 
-// posting asks with a JSON body, to which params are added.
+// posting makes a query with a JSON body, to which it adds params.
 func posting(path, fixed string) func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
 	return func(h *hubtest.Hub, key, _ string, params ...string) hubtest.Answer {
 		var members map[string]any
@@ -49,7 +50,7 @@ func posting(path, fixed string) func(h *hubtest.Hub, key, company string, param
 	}
 }
 
-// inBody puts the key where DeepCall has it.
+// inBody makes a query with the key in the body, as DeepCall has it.
 func inBody(path string) func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
 	return func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
 		if key != "" {
@@ -59,7 +60,7 @@ func inBody(path string) func(h *hubtest.Hub, key, company string, params ...str
 	}
 }
 
-// getting asks with a query string; %s in the path is the company.
+// getting makes a query with a query string. %s in the path is the company.
 func getting(path string, headers ...string) func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
 	return func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
 		path := strings.ReplaceAll(path, "%s", company)
@@ -70,44 +71,65 @@ func getting(path string, headers ...string) func(h *hubtest.Hub, key, company s
 	}
 }
 
-// queries of every dialect. A new one gets its lines here.
+// queries are the queries of every dialect. A new one gets its lines here.
 var queries = map[string]query{
 	"sobot S1": {
-		ask: posting("/callservice/tm/tm-reports/maincdrs/_search", `{"startTime": 1000, "endTime": 3000, "pageNum": 1, "pageSize": 10}`), code: "code", fine: "200",
-		found: "data.list.#", want: 1, noCredential: "401", wrongCredential: "401", badParameter: "400",
-		bad: [2]string{"callType", "9"}, long: "customerNumber", past: []string{"pageNum", "5000"}, nowhere: "/callservice/tm/nothing",
+		ask: posting("/callservice/tm/tm-reports/maincdrs/_search",
+			`{"startTime": 1000, "endTime": 3000, "pageNum": 1, "pageSize": 10}`),
+		code: "code", fine: "200", found: "data.list.#", want: 1,
+		noCredential: "401", wrongCredential: "401", badParameter: "400",
+		bad: [2]string{"callType", "9"}, long: "customerNumber", past: []string{"pageNum", "5000"},
+		nowhere: "/callservice/tm/nothing",
 	},
 	"sobot S11": {
-		ask:  getting("/callservice/v6/webmsg/monitoring/agents-metrics?product=scc", "Idempotency-Key", "6f1c1c1e-7a0c-4a6e-9f5e-111111111111"),
-		code: "code", found: "agentsMetrics.list.#", want: 1, noCredential: "401", wrongCredential: "401", badParameter: "400",
-		bad: [2]string{"agentWorkStatuses", "77"}, past: []string{"pageNum", "5000"}, nowhere: "/callservice/v6/webmsg/monitoring/nothing",
+		ask: getting("/callservice/v6/webmsg/monitoring/agents-metrics?product=scc",
+			"Idempotency-Key", "6f1c1c1e-7a0c-4a6e-9f5e-111111111111"),
+		code: "code", found: "agentsMetrics.list.#", want: 1,
+		noCredential: "401", wrongCredential: "401", badParameter: "400",
+		bad: [2]string{"agentWorkStatuses", "77"}, past: []string{"pageNum", "5000"},
+		nowhere: "/callservice/v6/webmsg/monitoring/nothing",
 	},
 	"deepcall queue": {
-		ask: inBody("/api/v2/liveQueue/count"), code: "code", fine: "200", found: "data.size", want: 1,
-		noCredential: "1020", wrongCredential: "1014", badParameter: "1502", bad: [2]string{"breakDown", "colour"}, long: "disPlay", nowhere: "/api/v2/liveQueue/nothing",
+		ask:  inBody("/api/v2/liveQueue/count"),
+		code: "code", fine: "200", found: "data.size", want: 1,
+		noCredential: "1020", wrongCredential: "1014", badParameter: "1502",
+		bad: [2]string{"breakDown", "colour"}, long: "disPlay", nowhere: "/api/v2/liveQueue/nothing",
 	},
 	"deepcall agents": {
-		ask: inBody("/deepcall/api/v2/Agent/live/"), code: "code", fine: "200", found: "message.pr.#", want: 1,
-		noCredential: "1020", wrongCredential: "1014", badParameter: "1508", bad: [2]string{"status", "asleep"}, long: "groupid", nowhere: "/deepcall/api/v2/Agent/nothing",
+		ask:  inBody("/deepcall/api/v2/Agent/live/"),
+		code: "code", fine: "200", found: "message.pr.#", want: 1,
+		noCredential: "1020", wrongCredential: "1014", badParameter: "1508",
+		bad: [2]string{"status", "asleep"}, long: "groupid", nowhere: "/deepcall/api/v2/Agent/nothing",
 	},
 	"comm100 agents": {
-		ask: getting("/v4/livechat/realTime/Agents?includeStatusDistribution=true"), code: "errorCode", found: "list.#", want: 1, noCredential: "401", wrongCredential: "401",
-		badParameter: "400", bad: [2]string{"pageSize", "x"}, long: "startTime", past: []string{"pageIndex", "5000"}, nowhere: "/v4/livechat/realTime/Nothing",
+		ask:  getting("/v4/livechat/realTime/Agents?includeStatusDistribution=true"),
+		code: "errorCode", found: "list.#", want: 1,
+		noCredential: "401", wrongCredential: "401", badParameter: "400",
+		bad: [2]string{"pageSize", "x"}, long: "startTime", past: []string{"pageIndex", "5000"},
+		nowhere: "/v4/livechat/realTime/Nothing",
 	},
 	"comm100 queue": {
-		ask: getting("/v4/livechat/realTime/Queue?"), code: "errorCode", found: "0.currentQueueLength", want: 1, noCredential: "401", wrongCredential: "401", nowhere: "/v4/nothing",
+		ask:  getting("/v4/livechat/realTime/Queue?"),
+		code: "errorCode", found: "0.currentQueueLength", want: 1,
+		noCredential: "401", wrongCredential: "401", nowhere: "/v4/nothing",
 	},
 	"comm100 today": {
-		ask: getting("/V4/livechat/realTime/Today?startTime=2020-01-01T00:00:00"), code: "errorCode", found: "chatRequests", want: 1, noCredential: "401", wrongCredential: "401",
-		badParameter: "400", bad: [2]string{"utcOffset", "noon"}, long: "endTime", nowhere: "/v4/livechat/realTime/Yesterday",
+		ask:  getting("/V4/livechat/realTime/Today?startTime=2020-01-01T00:00:00"),
+		code: "errorCode", found: "chatRequests", want: 1,
+		noCredential: "401", wrongCredential: "401", badParameter: "400",
+		bad: [2]string{"utcOffset", "noon"}, long: "endTime", nowhere: "/v4/livechat/realTime/Yesterday",
 	},
 	"comm100 right now": {
-		ask: getting("/v4/LiveChat/RealTime/rightNow?"), code: "errorCode", found: "currentQueueLength", want: 1, noCredential: "401", wrongCredential: "401",
-		badParameter: "400", bad: [2]string{"endTime", "noon"}, long: "startTime", nowhere: "/v4/livechat/",
+		ask:  getting("/v4/LiveChat/RealTime/rightNow?"),
+		code: "errorCode", found: "currentQueueLength", want: 1,
+		noCredential: "401", wrongCredential: "401", badParameter: "400",
+		bad: [2]string{"endTime", "noon"}, long: "startTime", nowhere: "/v4/livechat/",
 	},
 	"liveperson": {
-		ask: getting("/operations/api/account/%s/queuestate?v=2"), code: "error.statusCode", found: "totals.currentQueueSize", want: 1,
-		noCredential: "401", wrongCredential: "401", badParameter: "400", bad: [2]string{"skillIds", "sales"}, long: "skillIds", nowhere: "/operations/api/account/demo/nothing",
+		ask:  getting("/operations/api/account/%s/queuestate?v=2"),
+		code: "error.statusCode", found: "totals.currentQueueSize", want: 1,
+		noCredential: "401", wrongCredential: "401", badParameter: "400",
+		bad: [2]string{"skillIds", "sales"}, long: "skillIds", nowhere: "/operations/api/account/demo/nothing",
 	},
 }
 
@@ -118,15 +140,20 @@ func TestDialects(t *testing.T) {
 	}
 }
 
+// test makes the query with good and with bad credentials and parameters, for a tenant
+// that has events and for another that has no event.
 func (q query) test(t *testing.T, h *hubtest.Hub, name string) {
 	other := otherTenant(t, h)
 	at := time.Now().UnixMilli()
 	h.Send(
 		`{"type": "cdr.call", "data": {"callID": "c", "startTime": 2000}}`,
-		fmt.Sprintf(`{"type": "queue.entered", "data": {"contactId": "w", "media": "call", "queueId": "7", "enteredAt": %d}}`, at-5000),
+		fmt.Sprintf(`{"type": "queue.entered", "data": {"contactId": "w", "media": "call", "queueId": "7", `+
+			`"enteredAt": %d}}`, at-5000),
 		fmt.Sprintf(`{"type": "chat.requested", "data": {"chatId": "r", "visitorId": "v", "at": %d}}`, at-5000),
-		fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": "u", "startTime": %d, "loginStatus": 1, "workStatus": 1}}`, at-60_000),
+		fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": "u", "startTime": %d, "loginStatus": 1, `+
+			`"workStatus": 1}}`, at-60_000),
 	)
+
 	get := func(a hubtest.Answer) (code, text string) {
 		require.Truef(t, json.Valid(a.Body), "%d %s", a.Status, a.Body)
 		require.Less(t, a.Status, 500, "%s", a.Body)
@@ -147,6 +174,7 @@ func (q query) test(t *testing.T, h *hubtest.Hub, name string) {
 		require.False(t, gjson.GetBytes(a.Body, q.found).Exists(), text)
 		return text
 	}
+
 	finds(q.want, q.ask(h, h.Owner, "demo"))
 	finds(0, q.ask(h, other, "other"))
 	fails(q.noCredential, q.ask(h, "", "demo"))
@@ -156,6 +184,7 @@ func (q query) test(t *testing.T, h *hubtest.Hub, name string) {
 	if strings.Contains(name, "liveperson") { // the tenant is in the path, too
 		fails(q.wrongCredential, q.ask(h, other, "demo"))
 	}
+
 	if q.bad[0] != "" {
 		require.Contains(t, fails(q.badParameter, q.ask(h, h.Owner, "demo", q.bad[0], q.bad[1])), q.bad[0])
 	}
@@ -168,7 +197,8 @@ func (q query) test(t *testing.T, h *hubtest.Hub, name string) {
 	if q.past != nil {
 		finds(0, q.ask(h, h.Owner, "demo", q.past...))
 	}
-	// What no handler answers is refused in the dialect's shape, too.
+
+	// Paths without a handler are refused in the dialect's shape, too.
 	a := h.Do("GET", q.nowhere, h.Owner, nil)
 	code, text := get(a)
 	require.NotEmpty(t, code, text)
@@ -190,7 +220,7 @@ func TestDialectsUnreadableZone(t *testing.T) {
 
 	for name, q := range queries {
 		if name == "sobot S1" {
-			continue // its times are instants: no zone is read
+			continue // its times are instants, so it reads no zone
 		}
 		t.Run(name, func(t *testing.T) {
 			a := q.ask(h, h.Owner, "demo")
@@ -205,14 +235,15 @@ func TestDialectsUnreadableZone(t *testing.T) {
 	}
 }
 
-// A body of which nobody says where it ends is not taken for a further request.
+// A body whose length is unknown is not read as another request.
 func TestEmptyContentLength(t *testing.T) {
 	h := hubtest.Start(t)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(h.URL, "http://"))
 	require.NoError(t, err)
 	defer conn.Close()
 	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
-	_, err = io.WriteString(conn, "POST /v1/events HTTP/1.1\r\nHost: a.b\r\nContent-Length: \r\n\r\nGET /healthz HTTP/1.1\r\nHost: a.b\r\n\r\n")
+	_, err = io.WriteString(conn, "POST /v1/events HTTP/1.1\r\nHost: a.b\r\nContent-Length: \r\n\r\n"+
+		"GET /healthz HTTP/1.1\r\nHost: a.b\r\n\r\n")
 	require.NoError(t, err)
 	all, err := io.ReadAll(conn)
 	require.NoError(t, err)

@@ -23,6 +23,7 @@ func otherTenant(t *testing.T, h *hubtest.Hub) string {
 	return a.JSON(t)["key"].(string)
 }
 
+// put puts something into the directory, and returns the answer.
 func put(t *testing.T, h *hubtest.Hub, key, path, body string) map[string]any {
 	t.Helper()
 	a := h.Do("PUT", path, key, body)
@@ -41,18 +42,21 @@ func TestDirectoryLife(t *testing.T) {
 	require.Equal(t, []any{"d-1"}, full["departmentIds"])
 	require.Equal(t, full, h.Do("GET", "/v1/directory/agents/u-1", h.Owner, nil).JSON(t))
 	bare := put(t, h, h.Owner, "/v1/directory/agents/u-1", `{"agentUUID":"u-1","agentName":null}`)
-	require.JSONEq(t, `{"agentUUID":"u-1","agentID":"","agentName":"","email":"","departmentIds":[],"groupIds":[],"queueIds":[],"maxConcurrentChats":1,"phoneType":0,
-		"thisDN":"","clientType":"Unknown","micPermission":false,"sipStatus":"offline","chatAgentId":""}`, marshal(t, bare))
-	require.JSONEq(t, `{"departmentId":"d-1","name":"","description":"","guid":"","siteId":0,"isAvailableInLiveChat":true,"isAvailableInTicketingAndMessaging":true}`,
+	require.JSONEq(t, `{"agentUUID":"u-1","agentID":"","agentName":"","email":"","departmentIds":[],"groupIds":[],
+		"queueIds":[],"maxConcurrentChats":1,"phoneType":0,"thisDN":"","clientType":"Unknown","micPermission":false,"sipStatus":"offline","chatAgentId":""}`, marshal(t, bare))
+	require.JSONEq(t, `{"departmentId":"d-1","name":"","description":"","guid":"","siteId":0,
+		"isAvailableInLiveChat":true,"isAvailableInTicketingAndMessaging":true}`,
 		marshal(t, put(t, h, h.Owner, "/v1/directory/departments/d-1", `{}`)))
 	require.JSONEq(t, `{"groupId":"g-1","name":""}`, marshal(t, put(t, h, h.Owner, "/v1/directory/groups/g-1", `{}`)))
 	require.JSONEq(t, `{"queueId":"q 1","name":"","media":"","departmentId":"","groupId":"","strategy":""}`,
 		marshal(t, put(t, h, h.Owner, "/v1/directory/queues/"+url.PathEscape("q 1"), `{}`)))
 
-	// Many at once; those not named stay.
-	count := put(t, h, h.Owner, "/v1/directory", `{"agents":[{"agentUUID":"u-2"},{"agentUUID":"u-3","agentName":"Cy"}],"queues":[{"queueId":"q-2","media":"chat"}]}`)
+	// Many objects at once. Others stay as they are.
+	count := put(t, h, h.Owner, "/v1/directory", `{"agents":[{"agentUUID":"u-2"},{"agentUUID":"u-3","agentName":"Cy"}],
+		"queues":[{"queueId":"q-2","media":"chat"}]}`)
 	require.JSONEq(t, `{"agents":2,"departments":0,"groups":0,"queues":1}`, marshal(t, count))
-	require.JSONEq(t, `{"agents":0,"departments":0,"groups":0,"queues":0}`, marshal(t, put(t, h, h.Owner, "/v1/directory", `{}`)))
+	count = put(t, h, h.Owner, "/v1/directory", `{}`)
+	require.JSONEq(t, `{"agents":0,"departments":0,"groups":0,"queues":0}`, marshal(t, count))
 	require.Equal(t, []string{"u-1", "u-2", "u-3"}, keysOf(t, h, h.Owner, "agents", "agentUUID"))
 	require.Equal(t, []string{"q 1", "q-2"}, keysOf(t, h, h.Owner, "queues", "queueId"))
 
@@ -63,6 +67,7 @@ func TestDirectoryLife(t *testing.T) {
 	require.Equal(t, bare, h.Do("GET", "/v1/directory/agents/u-1", h.Owner, nil).JSON(t))
 	require.Equal(t, []string{"u-1"}, keysOf(t, h, other, "agents", "agentUUID"))
 
+	// Deleted, and made again.
 	require.Equal(t, 204, h.Do("DELETE", "/v1/directory/agents/u-2", h.Owner, nil).Status)
 	require.Equal(t, 404, h.Do("DELETE", "/v1/directory/agents/u-2", h.Owner, nil).Status)
 	require.Equal(t, 404, h.Do("GET", "/v1/directory/agents/u-2", h.Owner, nil).Status)
@@ -71,6 +76,7 @@ func TestDirectoryLife(t *testing.T) {
 	h.Restart()
 	require.Equal(t, []string{"u-1", "u-2"}, keysOf(t, h, h.Owner, "agents", "agentUUID"))
 
+	// Every change is in the audit log.
 	var deeds []string
 	for _, row := range h.Do("GET", "/v1/audit?limit=500", h.Owner, nil).JSON(t)["data"].([]any) {
 		if r := row.(map[string]any); strings.HasPrefix(r["object"].(string), "directory") {
@@ -78,7 +84,8 @@ func TestDirectoryLife(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
-		"directory.delete directory/agents/u-3", "directory.put directory/agents/u-2", "directory.delete directory/agents/u-2", "directory.put directory",
+		"directory.delete directory/agents/u-3", "directory.put directory/agents/u-2",
+		"directory.delete directory/agents/u-2", "directory.put directory",
 		"directory.put directory/queues/q 1", "directory.put directory/groups/g-1", "directory.put directory/departments/d-1",
 		"directory.put directory/agents/u-1", "directory.put directory/agents/u-1",
 	}, deeds)
@@ -91,7 +98,7 @@ func marshal(t *testing.T, v any) string {
 	return string(b)
 }
 
-// keysOf a kind, page by page.
+// keysOf returns the keys of all objects of a kind, which it reads page by page.
 func keysOf(t *testing.T, h *hubtest.Hub, key, kind, field string) (keys []string) {
 	t.Helper()
 	for cursor := ""; ; {
@@ -155,13 +162,14 @@ func TestDirectoryBadInput(t *testing.T) {
 			require.Equal(t, tt.field, a.JSON(t)["errors"].([]any)[0].(map[string]any)["field"], "%.200s", tt.body)
 		}
 	}
+
 	require.Equal(t, 415, h.Do("PUT", "/v1/directory/agents/u", h.Owner, "x", "Content-Type", "text/plain").Status)
 	require.Equal(t, 404, h.Do("GET", "/v1/directory/teams", h.Owner, nil).Status)
 	require.Equal(t, 400, h.Do("GET", "/v1/directory/agents?limit=0", h.Owner, nil).Status)
-	require.Empty(t, keysOf(t, h, h.Owner, "agents", "agentUUID"), "nothing of what was refused is there")
+	require.Empty(t, keysOf(t, h, h.Owner, "agents", "agentUUID"), "a request that was refused changed nothing")
 }
 
-// manyGroups as JSON, with commas between.
+// manyGroups returns groups as JSON, with commas between them.
 func manyGroups(n int) string {
 	groups := make([]string, n)
 	for i := range groups {
@@ -170,12 +178,14 @@ func manyGroups(n int) string {
 	return strings.Join(groups, ",")
 }
 
-// A filter by department finds the events of the department's agents from the
-// moment that the directory's change is answered.
+// A filter by department finds the events of the department's agents as soon as the
+// change of the directory was answered.
 func TestDirectoryDepartmentsInFilters(t *testing.T) {
 	h := hubtest.Start(t)
 	sales := hubtest.NewReceiver(t)
 	h.Subscribe(sales.URL, "filter", map[string]any{"departmentIds": []string{"sales"}})
+
+	// send reports whether an event matched the filter.
 	n := 0
 	send := func(body string) bool {
 		t.Helper()
@@ -188,12 +198,14 @@ func TestDirectoryDepartmentsInFilters(t *testing.T) {
 		}
 		return matched
 	}
+
 	require.False(t, send(`"agentUUID":"u-1"`))
 	put(t, h, h.Owner, "/v1/directory/agents/u-1", `{"agentID":"1001","departmentIds":["support","sales"]}`)
 	require.True(t, send(`"agentUUID":"u-1"`))
-	require.True(t, send(`"agentID":"1001"`), "by its work number, where that is all there is")
-	require.False(t, send(`"agentUUID":"u-2","agentID":"1001"`), "an agentUUID says who it is")
-	require.False(t, send(`"agentUUID":"u-1","departmentId":"support"`), "the event's own department goes before")
+	require.True(t, send(`"agentID":"1001"`), "by its work number, if the event has only that")
+	require.False(t, send(`"agentUUID":"u-2","agentID":"1001"`), "the agentUUID counts, if there is one")
+	require.False(t, send(`"agentUUID":"u-1","departmentId":"support"`), "the event's own department counts more")
+
 	h.Restart()
 	require.True(t, send(`"agentUUID":"u-1"`))
 	put(t, h, h.Owner, "/v1/directory", `{"agents":[{"agentUUID":"u-1"}]}`)
@@ -202,10 +214,13 @@ func TestDirectoryDepartmentsInFilters(t *testing.T) {
 	require.False(t, send(`"agentUUID":"u-1"`), "another tenant's directory")
 }
 
-// What is put on one process holds on another within 5 s.
+// A change on one process applies on another within 5 s.
 func TestDirectoryOfTwoProcesses(t *testing.T) {
 	database := hubtest.Postgres(t)
-	on := func(c *config.Config) { c.DatabaseURL, c.MasterKey = database, strings.Repeat("0", 64) }
+	on := func(c *config.Config) {
+		c.DatabaseURL = database
+		c.MasterKey = strings.Repeat("0", 64)
+	}
 	one := hubtest.Start(t, on)
 	sink := hubtest.NewReceiver(t)
 	one.Subscribe(sink.URL, "filter", map[string]any{"departmentIds": []string{"sales"}})

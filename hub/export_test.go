@@ -7,14 +7,14 @@ import (
 	"github.com/hookline/hookline/hub/api"
 )
 
-// Line of the route table, for the test that walks it.
+// Line is a line of the route table, for tests that walk it.
 type Line struct {
 	Method, Path  string
 	Public, InURL bool
 	Roles         []access.Role
 }
 
-// Table of all routes.
+// Table returns all routes.
 func Table() []Line {
 	nothing := http.NotFoundHandler()
 	var lines []Line
@@ -24,7 +24,7 @@ func Table() []Line {
 	return lines
 }
 
-// Guarded is a hub of one route.
+// Guarded returns a hub that has one route.
 func Guarded(public bool, roles []access.Role, h api.Responder) http.Handler {
 	rt := &Routes{Auth: &access.Authenticator{Book: &access.Book{}}}
 	guard := rt.guard(route{"GET", "/", audience{public: public, roles: roles}, h})

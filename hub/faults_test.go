@@ -21,23 +21,23 @@ import (
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
-// limits of the demo tenant, as the platform sets them.
+// limits sets limits of the demo tenant, as the platform may.
 func limits(t *testing.T, h *hubtest.Hub, limits string) {
 	t.Helper()
 	a := h.Do("PATCH", "/v1/tenants/demo", hubtest.PlatformKey, `{"limits":`+limits+`}`)
 	require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
 }
 
-// crowd is many receivers on one listener, told apart by their path.
+// crowd is many receivers on one listener. Each has a path of its own.
 type crowd struct {
 	url  string
 	hang bool
 
 	mu    sync.Mutex
-	came  map[string]int
-	ended int // requests that are over
-	open  map[string]int
-	most  int // requests at once, all together
+	came  map[string]int // requests of each receiver
+	open  map[string]int // requests of each that have not ended
+	ended int            // requests that have ended
+	most  int            // the most requests that were open at the same time
 	news  chan struct{}
 }
 
@@ -54,7 +54,7 @@ func newCrowd(t *testing.T, hang bool) *crowd {
 
 func (c *crowd) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	var drain [4 << 10]byte
-	for { // a server sees that its client went away only once the body was read
+	for { // a server notices that its client went away only after reading the body
 		if _, err := r.Body.Read(drain[:]); err != nil {
 			break
 		}
@@ -87,7 +87,7 @@ func (c *crowd) change(f func()) {
 	}
 }
 
-// wait until f holds, at most 40 s.
+// wait waits until f reports true, at most 40 s.
 func (c *crowd) wait(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	for deadline := time.After(40 * time.Second); ; {
@@ -105,9 +105,9 @@ func (c *crowd) wait(t *testing.T, what string, f func() bool) {
 	}
 }
 
-// 300 of 400 receivers hang. The other 100 get everything while not one request
-// of the 300 has ended, so nothing of theirs waited for one; and what the hub
-// keeps in memory does not grow with the backlog of the 300.
+// 300 of 400 receivers hang. The other 100 get everything before one request of the 300
+// has ended, so they did not wait for it. What the hub keeps in memory does not grow
+// with the backlog of the 300.
 func TestHangingReceiversDelayNobody(t *testing.T) {
 	const hanging, well, first, more = 300, 100, 1, 4
 	h := hubtest.Start(t)
@@ -119,6 +119,7 @@ func TestHangingReceiversDelayNobody(t *testing.T) {
 	for i := range well {
 		h.Subscribe(fine.url + "/" + strconv.Itoa(i))
 	}
+
 	send := func(from, to int) {
 		var batch []string
 		for n := from; n < to; n++ {
@@ -138,6 +139,7 @@ func TestHangingReceiversDelayNobody(t *testing.T) {
 			return true
 		})
 	}
+
 	send(0, first)
 	served(first)
 	hung.wait(t, "hanging receivers were not tried", func() bool { return len(hung.came) == hanging })
@@ -149,13 +151,14 @@ func TestHangingReceiversDelayNobody(t *testing.T) {
 	hung.mu.Lock()
 	ended, most, tried := hung.ended, hung.most, len(hung.came)
 	hung.mu.Unlock()
-	require.Zero(t, ended, "a hanging receiver let go: the trace shows nothing")
+	require.Zero(t, ended, "a request to a hanging receiver ended, so this shows nothing")
 	require.LessOrEqual(t, most, hanging*4)
 	require.Less(t, grown, int64(64<<20), "memory grows with the backlog of those who hang")
-	t.Logf("%d receivers took %d pushes each while %d hung with %d requests open, none of them ended; heap +%d KiB for %d more deliveries",
-		well, first+more, tried, most, grown>>10, more*(hanging+well))
+	t.Logf("%d receivers took %d pushes each while %d hung with %d requests open, which did not end; "+
+		"heap +%d KiB for %d more deliveries", well, first+more, tried, most, grown>>10, more*(hanging+well))
 }
 
+// heap returns the memory in use after a garbage collection.
 func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -171,7 +174,8 @@ type filler struct {
 
 func newFiller(t *testing.T, dir string) *filler {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "hookline.db")+"?_pragma=busy_timeout(10000)&_txlock=immediate")
+	path := filepath.Join(dir, "hookline.db")
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_txlock=immediate")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return &filler{t, db}
@@ -189,9 +193,9 @@ func (f *filler) pages() (n int) {
 	return n
 }
 
-// A full disk: new events are refused as a whole, with 503 and Retry-After;
-// what was answered meanwhile is kept and recorded once there is space, without
-// a second push; reading goes on, and nothing that was accepted is lost.
+// While the disk is full new requests are refused as a whole, with 503 and Retry-After.
+// Answers of receivers are kept and recorded once there is space, without a second
+// push. Reading goes on, and no event that was accepted is lost.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	h := hubtest.Start(t, hubtest.InFolder(dir))
@@ -206,6 +210,8 @@ func TestFullDisk(t *testing.T) {
 	})
 	h.Subscribe(r.URL, "timeoutMs", 30000)
 	h.Stop()
+
+	// The hub has room for 20 pages more.
 	space := newFiller(t, dir)
 	space.exec("CREATE TABLE filler (b BLOB)")
 	space.exec("INSERT INTO filler VALUES (zeroblob(2000000))")
@@ -241,8 +247,11 @@ func TestFullDisk(t *testing.T) {
 	for n := range batch {
 		require.Equal(t, http.StatusNotFound, h.Do("GET", "/v1/events/batch-"+strconv.Itoa(n), owner, nil).Status)
 	}
-	// Changes by admins too: later, not never.
-	a = h.Do("POST", "/v1/subscriptions", owner, map[string]any{"url": r.URL, "description": strings.Repeat("x", 900), "headers": map[string]string{"A": strings.Repeat("x", 7000)}})
+
+	// Changes by admins are refused too, until there is space.
+	a = h.Do("POST", "/v1/subscriptions", owner, map[string]any{
+		"url": r.URL, "description": strings.Repeat("x", 900), "headers": map[string]string{"A": strings.Repeat("x", 7000)},
+	})
 	require.Equal(t, http.StatusServiceUnavailable, a.Status, "%s", a.Body)
 	require.NotEmpty(t, a.Header.Get("Retry-After"))
 
@@ -251,13 +260,14 @@ func TestFullDisk(t *testing.T) {
 	r.Wait(t, 8)
 	close(answer)
 	require.Equal(t, accepted, len(inState(t, h, "pending")))
-	waitRefusals(t, h, 3) // each a round of the writer, which tries the outcomes first
+	refusals(t, h, 3) // each is a turn of the writer, which tries the outcomes first
 	require.Equal(t, 8, len(r.Pushes()))
 	require.Equal(t, accepted, len(inState(t, h, "pending")))
 
+	// There is space again.
 	space.exec("DELETE FROM filler")
 	hubtest.Eventually(t, "all delivered", func() bool { return len(inState(t, h, "delivered")) == accepted })
-	require.Equal(t, accepted, len(r.Pushes()), "the answers given while the disk was full were kept: nothing comes twice")
+	require.Equal(t, accepted, len(r.Pushes()), "the answers were kept while the disk was full: nothing comes twice")
 	require.Equal(t, http.StatusAccepted, h.Do("POST", "/v1/events", owner, full("e", accepted)).Status)
 	require.Equal(t, http.StatusOK, h.Do("GET", "/readyz", "", nil).Status)
 	for n := range accepted + 1 {
@@ -265,12 +275,12 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// full is an event with an id whose body takes a page.
+// full returns an event with an id. Its body takes a page.
 func full(name string, n int) string {
 	return fmt.Sprintf(`{"id":"%s-%d","type":"call.ringing","data":{"callID":"%[1]s-%d","userData":%q}}`, name, n, noise(n))
 }
 
-// noise does not compress.
+// noise returns a text that does not compress.
 func noise(seed int) string {
 	var b strings.Builder
 	x := uint64(seed) + 1
@@ -281,8 +291,8 @@ func noise(seed int) string {
 	return b.String()
 }
 
-// waitRefusals until n more events were refused.
-func waitRefusals(t *testing.T, h *hubtest.Hub, n int) {
+// refusals sends n events, which must be refused.
+func refusals(t *testing.T, h *hubtest.Hub, n int) {
 	t.Helper()
 	for i := range n {
 		a := h.Do("POST", "/v1/events", h.Owner, full("refused", i))
@@ -290,7 +300,7 @@ func waitRefusals(t *testing.T, h *hubtest.Hub, n int) {
 	}
 }
 
-// inState lists the deliveries in a state, all pages.
+// inState returns the ids of all deliveries in a state.
 func inState(t *testing.T, h *hubtest.Hub, state string) (ids []string) {
 	t.Helper()
 	for path := "/v1/deliveries?limit=500&state=" + state; path != ""; {
@@ -307,8 +317,8 @@ func inState(t *testing.T, h *hubtest.Hub, state string) (ids []string) {
 	return ids
 }
 
-// A disk that is full at the start and stays so until the next: the hub starts,
-// reads, pushes and stops; what it could not record it pushes again.
+// If the disk is full at the start and stays full until the next start, the hub starts,
+// reads, pushes and stops. What it could not record it pushes again.
 func TestStartOnFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	h := hubtest.Start(t, hubtest.InFolder(dir))
@@ -323,13 +333,19 @@ func TestStartOnFullDisk(t *testing.T) {
 	h.Send(full("e", 0))
 	r.Wait(t, 1)
 	h.Stop()
+
+	// The second attempt cannot be recorded.
 	space := newFiller(t, dir)
-	h = hubtest.Start(t, hubtest.InFolder(dir), func(c *config.Config) { c.MaxPages, c.ShutdownTimeout = space.pages(), 2*time.Second })
+	h = hubtest.Start(t, hubtest.InFolder(dir), func(c *config.Config) {
+		c.MaxPages = space.pages()
+		c.ShutdownTimeout = 2 * time.Second
+	})
 	h.Owner = owner
 	require.Equal(t, http.StatusOK, h.Do("GET", "/v1/events/e-0", owner, nil).Status)
 	r.Wait(t, 2)
 	h.Stop()
 	require.Equal(t, 2, len(r.Pushes()))
+
 	h = hubtest.Start(t, hubtest.InFolder(dir))
 	h.Owner = owner
 	hubtest.Eventually(t, "delivered", func() bool { return len(inState(t, h, "delivered")) == 1 })
@@ -341,13 +357,16 @@ func TestStartOnFullDisk(t *testing.T) {
 	require.Equal(t, "2", pushes[2].Header.Get("X-Hookline-Attempt"), "the attempt without a record has no number")
 }
 
-// One id posted by 64 senders at once: one of them is told accepted, the others
-// duplicate; of 64 different bodies one is accepted, the others are conflicts.
+// If 64 senders post the same event at the same time, one of them gets the answer
+// accepted, the others duplicate. If their bodies differ, one is accepted and the
+// others are conflicts.
 func TestSameIDInParallel(t *testing.T) {
 	h := hubtest.Start(t)
 	r := hubtest.NewReceiver(t)
 	h.Subscribe(r.URL)
 	const senders = 64
+
+	// race returns how many senders got which answer.
 	race := func(body func(i int) string) map[string]int {
 		got := make(chan string, senders)
 		begin := make(chan struct{})
@@ -369,21 +388,27 @@ func TestSameIDInParallel(t *testing.T) {
 		}
 		return answers
 	}
+
 	for round := range 5 {
 		event := func(n int) string {
 			return fmt.Sprintf(`{"id":"same-%d","type":"call.ringing","data":{"callID":"c%d","n":%d}}`, round, round, n)
 		}
-		require.Equal(t, map[string]int{"202 accepted": 1, "202 duplicate": senders - 1}, race(func(int) string { return event(0) }))
+		same := race(func(int) string { return event(0) })
+		require.Equal(t, map[string]int{"202 accepted": 1, "202 duplicate": senders - 1}, same)
 		other := func(n int) string {
 			return fmt.Sprintf(`{"id":"other-%d","type":"call.ringing","data":{"callID":"d%d","n":%d}}`, round, round, n)
 		}
 		require.Equal(t, map[string]int{"202 accepted": 1, "409 rejected": senders - 1}, race(other))
+
+		// Within one request it is the same.
 		a := h.Do("POST", "/v1/events", h.Owner, "["+event(0)+","+event(1)+"]")
 		require.Equal(t, http.StatusMultiStatus, a.Status)
 		require.Equal(t, `["duplicate","rejected"]`, gjson.GetBytes(a.Body, "results.#.status").Raw)
-		a = h.Do("POST", "/v1/events", h.Owner, fmt.Sprintf(`[{"id":"twice-%d","type":"call.ringing","data":{"callID":"e"}},{"id":"twice-%[1]d","type":"call.ringing","data":{"callID":"e"}}]`, round))
+		twice := fmt.Sprintf(`{"id":"twice-%d","type":"call.ringing","data":{"callID":"e"}}`, round)
+		a = h.Do("POST", "/v1/events", h.Owner, "["+twice+","+twice+"]")
 		require.Equal(t, `["accepted","duplicate"]`, gjson.GetBytes(a.Body, "results.#.status").Raw, "%s", a.Body)
 	}
+
 	pushes := r.Wait(t, 15)
 	ids := map[string]bool{}
 	for _, p := range pushes {

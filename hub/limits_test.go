@@ -11,6 +11,7 @@ import (
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
+// deliveries returns the first page of deliveries.
 func deliveries(t *testing.T, h *hubtest.Hub, query string) []map[string]any {
 	t.Helper()
 	var out []map[string]any
@@ -20,7 +21,11 @@ func deliveries(t *testing.T, h *hubtest.Hub, query string) []map[string]any {
 	return out
 }
 
+// retries returns a retry plan of one class, exact to the millisecond.
 func retries(class string, schedule ...string) map[string]any {
+	if schedule == nil {
+		schedule = []string{} // null would be the default
+	}
 	return map[string]any{class: map[string]any{"schedule": schedule, "jitter": 0}}
 }
 
@@ -59,7 +64,8 @@ func TestExpiresAfter(t *testing.T) {
 	h := hubtest.Start(t)
 	r := hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
 	h.Subscribe(r.URL, "expiresAfter", "1s", "retry", map[string]any{
-		"live": map[string]any{"schedule": []string{"1200ms", "1h"}, "jitter": 0}, "cdr": map[string]any{"schedule": []string{"1h"}},
+		"live": map[string]any{"schedule": []string{"1200ms", "1h"}, "jitter": 0},
+		"cdr":  map[string]any{"schedule": []string{"1h"}},
 	})
 	h.Send(hubtest.Ringing("c1", 1), hubtest.CDR("c1", 2))
 	hubtest.Eventually(t, "expired", func() bool { return len(deliveries(t, h, "state=expired")) == 1 })
@@ -68,7 +74,7 @@ func TestExpiresAfter(t *testing.T) {
 	require.Len(t, r.Pushes(), 2)
 }
 
-// A waiting record gives way to its correction; another record does not.
+// A record that waits is superseded by its correction. Another record is not.
 func TestSupersede(t *testing.T) {
 	h := hubtest.Start(t)
 	r := hubtest.NewReceiver(t, 500, 500)

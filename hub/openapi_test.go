@@ -27,8 +27,8 @@ import (
 	"github.com/hookline/hookline/hub/openapi"
 )
 
-// document is the one that the hub serves. strict: objects have the fields that
-// it names and no others, so that no answer says more than the document.
+// document returns the document that the hub serves. If it is strict, objects have the
+// fields that it names and no others, so that no answer says more than the document.
 func document(t *testing.T, strict bool) *openapi3.T {
 	t.Helper()
 	d, err := openapi.Load()
@@ -46,6 +46,7 @@ func document(t *testing.T, strict bool) *openapi3.T {
 	return doc
 }
 
+// closeObjects forbids further fields in all objects.
 func closeObjects(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -81,7 +82,7 @@ func TestDocumentIsValid(t *testing.T) {
 	}
 }
 
-// Routes and document say the same, in both directions, also about who may.
+// Routes and document agree in both directions, also about who may call.
 func TestDocumentHasEveryRoute(t *testing.T) {
 	documented := map[string]*openapi3.Operation{}
 	for path, item := range document(t, false).Paths.Map() {
@@ -113,7 +114,7 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 	require.Empty(t, documented, "in openapi.yaml and not routes")
 }
 
-// template of a path of the router.
+// template returns a path of the router as the document writes it.
 func template(path string) string {
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
@@ -188,7 +189,9 @@ func (r *reader) ask(status int, method, path, key string, body any, params ...s
 	if _, raw := body.([]byte); status < 300 && !raw {
 		require.NoError(r.t, openapi3filter.ValidateRequest(r.t.Context(), in), "request %s", name)
 	}
-	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: a.Status, Header: a.Header, Options: in.Options}
+	out := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: in, Status: a.Status, Header: a.Header, Options: in.Options,
+	}
 	out.SetBodyBytes(a.Body)
 	require.NoError(r.t, openapi3filter.ValidateResponse(r.t.Context(), out), "answer to %s: %s", name, a.Body)
 	return a
@@ -225,7 +228,7 @@ func (r *reader) tail(key, event string) {
 
 func id(t *testing.T, a hubtest.Answer) string { return a.JSON(t)["id"].(string) }
 
-// What the hub really answers is what the document says, and no more.
+// The answers of the hub are as the document says, and say no more.
 func TestAnswersAreAsDocumented(t *testing.T) {
 	for _, media := range []string{"text/html", "application/x-ndjson", "audio/mpeg"} {
 		openapi3filter.RegisterBodyDecoder(media, openapi3filter.PlainBodyDecoder)
@@ -234,7 +237,12 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	csv := openapi3filter.RegisteredBodyDecoder("text/csv")
 	openapi3filter.RegisterBodyDecoder("text/csv", openapi3filter.PlainBodyDecoder)
 	t.Cleanup(func() { openapi3filter.RegisterBodyDecoder("text/csv", csv) })
-	r := &reader{t: t, doc: document(t, true), seen: map[string][]int{}, Hub: hubtest.Start(t, func(c *config.Config) { c.TrustedProxies, c.MetricsAddr = []string{"loopback"}, c.Addr })}
+
+	h := hubtest.Start(t, func(c *config.Config) {
+		c.TrustedProxies = []string{"loopback"}
+		c.MetricsAddr = c.Addr
+	})
+	r := &reader{t: t, doc: document(t, true), seen: map[string][]int{}, Hub: h}
 	platform, owner := hubtest.PlatformKey, r.Owner
 
 	t.Run("operations", func(t *testing.T) {
@@ -249,7 +257,9 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	var auditor string
 	t.Run("tenants and keys", func(t *testing.T) {
 		r.t = t
-		r.ask(201, "POST", "/v1/tenants", platform, `{"companyId":"acme","name":"Acme","timezone":"Europe/Berlin","settings":{"payloadDays":7,"validation":"strict","allowECB":true},"limits":{"subscriptions":3},"allowNetworks":["10.0.0.0/8"]}`)
+		r.ask(201, "POST", "/v1/tenants", platform, `{"companyId":"acme","name":"Acme","timezone":"Europe/Berlin",
+			"settings":{"payloadDays":7,"validation":"strict","allowECB":true},
+			"limits":{"subscriptions":3},"allowNetworks":["10.0.0.0/8"]}`)
 		r.ask(409, "POST", "/v1/tenants", platform, `{"companyId":"acme"}`)
 		r.ask(422, "POST", "/v1/tenants", platform, `{"companyId":"a b"}`)
 		r.ask(400, "POST", "/v1/tenants", platform, `{`)
@@ -264,9 +274,11 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		r.ask(200, "PATCH", "/v1/tenants/{id}", owner, `{"name":null,"settings":{"allowECB":true}}`, "demo")
 
 		r.ask(201, "POST", "/v1/tenants/{id}/keys", platform, `{"role":"platform","name":"second"}`, "platform")
-		a := r.ask(201, "POST", "/v1/tenants/{id}/keys", owner, `{"role":"auditor","pii":true,"expiresAt":"2099-01-02T03:04:05Z"}`, "demo")
+		a := r.ask(201, "POST", "/v1/tenants/{id}/keys", owner,
+			`{"role":"auditor","pii":true,"expiresAt":"2099-01-02T03:04:05Z"}`, "demo")
 		auditor = a.JSON(t)["key"].(string)
-		gone := r.ask(201, "POST", "/v1/tenants/{id}/keys", owner, `{"role":"query","expiresAt":4070995445000}`, "demo")
+		gone := r.ask(201, "POST", "/v1/tenants/{id}/keys", owner,
+			`{"role":"query","expiresAt":4070995445000}`, "demo")
 		r.ask(422, "POST", "/v1/tenants/{id}/keys", owner, `{"role":"king"}`, "demo")
 		r.ask(404, "POST", "/v1/tenants/{id}/keys", owner, `{"role":"query"}`, "acme")
 		r.ask(204, "DELETE", "/v1/tenants/{id}/keys/{keyId}", owner, nil, "demo", id(t, gone))
@@ -281,14 +293,17 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	t.Run("subscriptions", func(t *testing.T) {
 		r.t = t
 		r.ask(200, "GET", "/v1/types", auditor, nil)
-		all := `{"name":"crm","description":"d","url":"` + sink.URL + `","events":["call.*","cdr.*"],"filter":{"agentIDs":[],"callTypes":[1,"Inbound"]},"encryption":"none",
-			"masking":"partial","ordering":"key","supersede":false,"headers":{"X-Token":"s"},"timeoutMs":2000,"retry":{"live":{"schedule":["1ms"],"jitter":0}},
-			"giveUpAfter":{"cdr":"2h"},"maxInFlight":2,"ratePerSecond":1000,"expiresAfter":"1h","strictAck":false,"state":"active"}`
+		all := `{"name":"crm","description":"d","url":"` + sink.URL + `","events":["call.*","cdr.*"],
+			"filter":{"agentIDs":[],"callTypes":[1,"Inbound"]},"encryption":"none","masking":"partial","ordering":"key",
+			"supersede":false,"headers":{"X-Token":"s"},"timeoutMs":2000,"retry":{"live":{"schedule":["1ms"],"jitter":0}},
+			"giveUpAfter":{"cdr":"2h"},"maxInFlight":2,"ratePerSecond":1000,"expiresAfter":"1h","strictAck":false,
+			"state":"active"}`
 		made := r.ask(201, "POST", "/v1/subscriptions", owner, all)
 		sub = id(t, made)
 		require.Contains(t, made.JSON(t), "appKey")
 		r.ask(200, "POST", "/v1/subscriptions", owner, all)
-		r.ask(201, "POST", "/v1/subscriptions", owner, `{"url":"`+sink.URL+`","encryption":"aes-128-ecb","events":["agent.status"]}`)
+		r.ask(201, "POST", "/v1/subscriptions", owner,
+			`{"url":"`+sink.URL+`","encryption":"aes-128-ecb","events":["agent.status"]}`)
 		r.ask(422, "POST", "/v1/subscriptions", owner, `{"url":"ftp://x","colour":"red"}`)
 		r.ask(400, "POST", "/v1/subscriptions", owner, `[`)
 		r.ask(403, "POST", "/v1/subscriptions", auditor, `{}`)
@@ -296,7 +311,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		r.ask(200, "GET", "/v1/subscriptions/{id}", owner, nil, sub)
 		r.ask(404, "GET", "/v1/subscriptions/{id}", owner, nil, "nobody")
 		r.ask(401, "GET", "/v1/subscriptions/{id}", "", nil, sub)
-		r.ask(200, "PATCH", "/v1/subscriptions/{id}", owner, `{"name":"crm2","filter":null,"ratePerSecond":null,"expiresAfter":null}`, sub)
+		r.ask(200, "PATCH", "/v1/subscriptions/{id}", owner,
+			`{"name":"crm2","filter":null,"ratePerSecond":null,"expiresAfter":null}`, sub)
 		r.ask(422, "PATCH", "/v1/subscriptions/{id}", owner, `{"maxInFlight":65}`, sub)
 		r.ask(200, "POST", "/v1/subscriptions/{id}/rotate-key", owner, `{"overlap":"24h"}`, sub)
 		r.ask(409, "POST", "/v1/subscriptions/{id}/rotate-key", owner, `{"overlap":"24h"}`, sub)
@@ -321,12 +337,14 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		r.ask(422, "POST", "/v1/events", owner, `{"type":"cdr.call","data":{"startTime":1}}`)
 		r.ask(202, "POST", "/v1/events", owner, `{"id":"a1","type":"cdr.call","data":{"callID":"c6"}}`)
 		r.ask(409, "POST", "/v1/events", owner, `{"id":"a1","type":"cdr.call","data":{"callID":"c7"}}`)
-		r.ask(413, "POST", "/v1/events", owner, `{"type":"cdr.call","data":{"callID":"c6","x":"`+strings.Repeat("x", 256<<10)+`"}}`)
+		large := `{"type":"cdr.call","data":{"callID":"c6","x":"` + strings.Repeat("x", 256<<10) + `"}}`
+		r.ask(413, "POST", "/v1/events", owner, large)
 		odd := r.ask(202, "POST", "/v1/events", owner, `{"type":"cdr.call","data":{"callID":"c8","callType":99}}`).JSON(t)
 		require.Contains(t, odd["results"].([]any)[0], "warnings")
 		r.ask(202, "POST", "/v1/events/{id}", owner, `{"callID":"c9"}`, "MainCDRInfo")
 		r.ask(422, "POST", "/v1/events/{id}", owner, `{"callID":"c9"}`, "nothing")
-		unwanted := r.ask(202, "POST", "/v1/events/{id}", owner, `{"visitorId":"v1","at":1637068256419}`, "visitor.left").JSON(t)
+		unwanted := r.ask(202, "POST", "/v1/events/{id}", owner,
+			`{"visitorId":"v1","at":1637068256419}`, "visitor.left").JSON(t)
 
 		r.ask(200, "GET", "/v1/events?limit=2&type=cdr.*&matched=true&from=2026-01-01T00:00:00Z", owner, nil)
 		r.ask(200, "GET", "/v1/events?warnings=true", auditor, nil)
@@ -394,7 +412,9 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		r.ask(204, "DELETE", "/v1/apps/{id}", owner, nil, id(t, app))
 		r.ask(404, "DELETE", "/v1/apps/{id}", owner, nil, id(t, app))
 
-		r.ask(200, "PUT", "/v1/directory", owner, `{"agents":[{"agentUUID":"u-1","agentID":"1001","departmentIds":["d-1"],"maxConcurrentChats":-1}],"departments":[{"departmentId":"d-1","siteId":1}],
+		r.ask(200, "PUT", "/v1/directory", owner, `{
+			"agents":[{"agentUUID":"u-1","agentID":"1001","departmentIds":["d-1"],"maxConcurrentChats":-1}],
+			"departments":[{"departmentId":"d-1","siteId":1}],
 			"groups":[{"groupId":"g-1","name":"g"}],"queues":[{"queueId":"q-1","media":"chat"}]}`)
 		r.ask(422, "PUT", "/v1/directory", owner, `{"agents":[{}]}`)
 		r.ask(413, "PUT", "/v1/directory", owner, agentsMoreThan(10_000))
@@ -410,7 +430,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		r.ask(422, "PUT", "/v1/directory/{kind}/{id}", owner, `{"agentUUID":"u-2"}`, "agents", "u-1")
 
 		r.ask(200, "PUT", "/v1/recordings/{id}", owner, []byte("ID3 sound"), "r-1")
-		r.ask(200, "PUT", "/v1/recordings/{id}", owner, `{"sourceUrl":"`+strings.Replace(sink.URL, "http", "https", 1)+`"}`, "r-2")
+		source := strings.Replace(sink.URL, "http", "https", 1)
+		r.ask(200, "PUT", "/v1/recordings/{id}", owner, `{"sourceUrl":"`+source+`"}`, "r-2")
 		r.ask(422, "PUT", "/v1/recordings/{id}", owner, `{"sourceUrl":"http://x.example"}`, "r-2")
 		r.ask(415, "PUT", "/v1/recordings/{id}", owner, []byte("\n"), "r-2")
 		r.ask(200, "GET", "/v1/recordings/{id}", owner, nil, "r-1")
@@ -422,7 +443,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 
 	for _, l := range hub.Table() {
 		name := l.Method + " " + template(l.Path)
-		require.True(t, slices.ContainsFunc(r.seen[name], func(s int) bool { return s < 300 }), "no success of %s was held against the document", name)
+		success := slices.ContainsFunc(r.seen[name], func(s int) bool { return s < 300 })
+		require.True(t, success, "no success of %s was held against the document", name)
 	}
 }
 

@@ -35,8 +35,8 @@ func readOperations(t *testing.T) string {
 	return string(text)
 }
 
-// busyHub did a bit of everything, so that every metric has a value and the log
-// a line of each kind.
+// busyHub returns a hub that did a bit of everything, so that every metric has a value
+// and the log a line of each kind.
 func busyHub(t *testing.T) (h *hubtest.Hub, log *lines) {
 	t.Helper()
 	log = &lines{}
@@ -48,8 +48,10 @@ func busyHub(t *testing.T) (h *hubtest.Hub, log *lines) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	h.Subscribe(gone.URL)
+
 	h.Send(`{"type":"call.ringing","data":{"callID":"c1","partyID":"p1","thisDN":"1001","callType":99}}`)
-	require.Equal(t, http.StatusUnsupportedMediaType, h.Do("POST", "/v1/events", h.Owner, "<no/>", "Content-Encoding", "br").Status)
+	odd := h.Do("POST", "/v1/events", h.Owner, "<no/>", "Content-Encoding", "br")
+	require.Equal(t, http.StatusUnsupportedMediaType, odd.Status)
 	shaky.Wait(t, 2)
 	hubtest.Eventually(t, "all is counted", func() bool {
 		return strings.Count(log.String(), `"state":"delivered"`) == 2 && strings.Contains(log.String(), `"error"`)
@@ -57,9 +59,10 @@ func busyHub(t *testing.T) (h *hubtest.Hub, log *lines) {
 	return h, log
 }
 
+// family is a metric with all its labels.
 type family struct{ name, kind, help, labels string }
 
-// families of the hub's own metrics, by name.
+// families returns the hub's own metrics, in the order of their names.
 func families(t *testing.T, h *hubtest.Hub) (found []family) {
 	t.Helper()
 	a := h.Do("GET", "/metrics", "", nil)
@@ -75,6 +78,7 @@ func families(t *testing.T, h *hubtest.Hub) (found []family) {
 		if !strings.Contains(line, "hookline_") {
 			continue
 		}
+
 		f := &found[len(found)-1]
 		if kind, ok := strings.CutPrefix(line, "# TYPE "+f.name+" "); ok {
 			f.kind = kind
@@ -91,8 +95,8 @@ func families(t *testing.T, h *hubtest.Hub) (found []family) {
 	return found
 }
 
-// Through a proxy anybody may ask, and /metrics asks for no key: as soon as the hub knows of
-// one, /metrics is no route of the API's listener.
+// A proxy lets anybody ask, and /metrics asks for no key. So /metrics is not on the API's
+// listener if the settings name a proxy.
 func TestMetricsAreNotBehindAProxy(t *testing.T) {
 	require.Equal(t, http.StatusOK, hubtest.Start(t).Do("GET", "/metrics", "", nil).Status)
 	for name, change := range map[string]func(*config.Config){
@@ -105,8 +109,8 @@ func TestMetricsAreNotBehindAProxy(t *testing.T) {
 	}
 }
 
-// The page lists the metrics that a hub has, speaks of no others, and names
-// every field of the line of an attempt.
+// The page of operations lists the metrics that a hub has and names no others. It names
+// every field of the log's line of an attempt.
 func TestOperationsHasMetricsAndLog(t *testing.T) {
 	h, log := busyHub(t)
 	found := families(t, h)
@@ -117,6 +121,8 @@ func TestOperationsHasMetricsAndLog(t *testing.T) {
 		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", f.name, f.kind, f.labels, f.help)
 		known[f.name] = true
 	}
+
+	// The table of metrics.
 	text := readOperations(t)
 	block := regexp.MustCompile(`(?s)(<!-- metrics: [^\n]* -->\n)(.*)(<!-- /metrics -->)`)
 	at := block.FindStringSubmatchIndex(text)
@@ -127,9 +133,13 @@ func TestOperationsHasMetricsAndLog(t *testing.T) {
 	}
 	require.Equal(t, table.String(), text[at[4]:at[5]], "go test ./hub -run Operations -update")
 	for _, name := range regexp.MustCompile(`hookline_[a-z_]+`).FindAllString(text, -1) {
-		require.True(t, known[strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_sum"), "_count")], name)
+		for _, part := range []string{"_bucket", "_sum", "_count"} {
+			name = strings.TrimSuffix(name, part)
+		}
+		require.True(t, known[name], name)
 	}
 
+	// The fields of an attempt.
 	var fields []string
 	for line := range strings.SplitSeq(strings.TrimSpace(log.String()), "\n") {
 		var attempt map[string]any
@@ -151,13 +161,15 @@ func TestOperationsHasMetricsAndLog(t *testing.T) {
 	}
 }
 
-// A dump of PostgreSQL, restored as the page says, is a hub that goes on: with
-// what was accepted before, and with numbers that the lost one never gave.
+// A hub on a dump of PostgreSQL that was restored as the page says goes on with what
+// was accepted before, and with numbers that the lost database never used.
 func TestRestoreOfADump(t *testing.T) {
 	database := hubtest.Postgres(t)
 	h := hubtest.Start(t, hubtest.InDatabase(database))
 	rec := hubtest.NewReceiver(t)
 	h.Subscribe(rec.URL, "state", "paused")
+
+	// One event is in the dump, two are lost.
 	kept := h.Send(hubtest.Ringing("kept", 1))
 	dump := t.TempDir() + "/hookline.dump"
 	run(t, "pg_dump", "--format=custom", "--no-owner", "--file="+dump, database)
@@ -176,7 +188,8 @@ func TestRestoreOfADump(t *testing.T) {
 	require.Equal(t, http.StatusOK, restored.Do("GET", "/v1/events/"+url.PathEscape(kept[0]), owner, nil).Status)
 	subs := restored.Do("GET", "/v1/subscriptions", owner, nil).JSON(t)["data"].([]any)
 	require.Len(t, subs, 1)
-	require.Equal(t, http.StatusOK, restored.Do("POST", "/v1/subscriptions/"+subs[0].(map[string]any)["id"].(string)+"/resume", owner, nil).Status)
+	path := "/v1/subscriptions/" + subs[0].(map[string]any)["id"].(string)
+	require.Equal(t, http.StatusOK, restored.Do("POST", path+"/resume", owner, nil).Status)
 	restored.Send(hubtest.Ringing("new", 1))
 	rec.Wait(t, 2)
 	require.Greater(t, newestNumber(t, restored), lost+1<<29)
@@ -184,7 +197,7 @@ func TestRestoreOfADump(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, rows)
 
-	// Who forgets the numbers has them left out by the hub itself.
+	// If the operator forgets the numbers the hub leaves some out by itself.
 	third := hubtest.Postgres(t)
 	run(t, "pg_restore", "--no-owner", "--exit-on-error", "--dbname="+third, dump)
 	careless := hubtest.Start(t, hubtest.InDatabase(third))
@@ -198,13 +211,15 @@ func restoredConfig(database string) (c config.Config) {
 	return c
 }
 
+// newestNumber returns the number of the newest event.
 func newestNumber(t *testing.T, h *hubtest.Hub) int64 {
 	t.Helper()
 	newest := h.Do("GET", "/v1/events?limit=1", h.Owner, nil).JSON(t)["data"].([]any)[0].(map[string]any)
 	return int64(newest["sequence"].(float64))
 }
 
-// run a program of PostgreSQL's clients, which come with the server that tests need.
+// run runs a program of PostgreSQL's clients, which come with the server that tests
+// need.
 func run(t *testing.T, name string, args ...string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()

@@ -10,8 +10,8 @@ import (
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
-// The hub tells a tenant when it pauses a subscription and when it gives a
-// delivery up, once a minute at most, and never about such news themselves.
+// The hub sends a tenant an event when it pauses a subscription and when it gives a
+// delivery up, once a minute at most, and never about the delivery of such an event.
 func TestOperationalEvents(t *testing.T) {
 	h := hubtest.Start(t)
 	news := hubtest.NewReceiver(t)
@@ -35,7 +35,7 @@ func TestOperationalEvents(t *testing.T) {
 
 	// Two are given up within a minute: one piece of news.
 	failing := hubtest.NewReceiver(t, 500, 500, 500, 500)
-	h.Subscribe(failing.URL, "events", []string{"cdr.*"}, "retry", map[string]any{"cdr": map[string]any{"schedule": []string{}}})
+	h.Subscribe(failing.URL, "events", []string{"cdr.*"}, "retry", retries("cdr"))
 	h.Send(hubtest.CDR("r1", 1), hubtest.CDR("r2", 2))
 	p = news.Wait(t, 3)[2]
 	require.Equal(t, "delivery.exhausted", p.Header.Get("X-Hookline-Event"))
@@ -51,7 +51,7 @@ func TestOperationalEvents(t *testing.T) {
 
 	// News that cannot be delivered makes no news.
 	deaf := hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
-	h.Subscribe(deaf.URL, "events", []string{"subscription.*"}, "retry", map[string]any{"live": map[string]any{"schedule": []string{}}})
+	h.Subscribe(deaf.URL, "events", []string{"subscription.*"}, "retry", retries("live"))
 	other := h.Subscribe(hubtest.NewReceiver(t).URL, "events", []string{"chat.*"})
 	require.Equal(t, http.StatusOK, h.Do("POST", "/v1/subscriptions/"+other["id"].(string)+"/pause", h.Owner, nil).Status)
 	deaf.Wait(t, 1)

@@ -22,8 +22,8 @@ import (
 	"github.com/hookline/hookline/hub/operate"
 )
 
-// An event reaches who wants it, is retried until taken, leaves a trail, and all
-// of it is there after a restart: on PostgreSQL as on the embedded store.
+// On PostgreSQL, as on the embedded store, an event reaches its receivers, is retried
+// until it is taken, and can be read back, also after a restart.
 func TestStoryOnPostgres(t *testing.T) {
 	h := hubtest.Start(t, hubtest.OnPostgres(t))
 	flaky, calm := hubtest.NewReceiver(t, 503, 429), hubtest.NewReceiver(t)
@@ -41,9 +41,11 @@ func TestStoryOnPostgres(t *testing.T) {
 
 	list := h.Do("GET", "/v1/deliveries?limit=100&subscription="+shaky, h.Owner, nil).JSON(t)["data"].([]any)
 	require.Len(t, list, calls)
-	refusals := map[any]int{} // whose, depends on which of the keys came first
+	refusals := map[any]int{} // which delivery got them depends on which key came first
 	for _, d := range list {
-		for _, a := range h.Do("GET", "/v1/deliveries/"+d.(map[string]any)["id"].(string)+"/attempts", h.Owner, nil).JSON(t)["data"].([]any) {
+		id := d.(map[string]any)["id"].(string)
+		made := h.Do("GET", "/v1/deliveries/"+id+"/attempts", h.Owner, nil)
+		for _, a := range made.JSON(t)["data"].([]any) {
 			refusals[a.(map[string]any)["status"]]++
 		}
 	}
@@ -56,8 +58,8 @@ func TestStoryOnPostgres(t *testing.T) {
 	calm.Wait(t, calls+2)
 }
 
-// While the database is away events are refused and nothing else breaks; what is
-// under way is recorded when it is back.
+// While the database is away events are refused and nothing else breaks. The outcomes of
+// pushes in flight are recorded when it is back.
 func TestPostgresAway(t *testing.T) {
 	server := pgtest.Start(t)
 	t.Setenv(pgtest.Variable, server.URL)
@@ -92,7 +94,7 @@ func TestPostgresAway(t *testing.T) {
 	r.Wait(t, 6)
 }
 
-// Hubs that start at once on an empty database make one tenant and its key.
+// Hubs that start at the same time on an empty database make one tenant and its key.
 func TestFirstStartTogether(t *testing.T) {
 	in := hubtest.InDatabase(hubtest.Postgres(t))
 	hubs := make([]*hub.Hub, 3)
@@ -117,14 +119,17 @@ func TestFirstStartTogether(t *testing.T) {
 	require.Equal(t, 1, first)
 }
 
-// The password of the database is nowhere to be seen.
+// The password of the database is in no error and not in the log.
 func TestPostgresSettings(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	place, err := url.Parse(hubtest.Postgres(t))
 	require.NoError(t, err)
 	place.User = url.UserPassword("postgres", "hush-hush")
-	cfg := config.Config{Addr: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "none"), ShutdownTimeout: time.Second, DatabaseURL: place.String()}
+	cfg := config.Config{
+		Addr: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "none"), ShutdownTimeout: time.Second,
+		DatabaseURL: place.String(),
+	}
 	for _, bad := range []struct{ url, say string }{
 		{cfg.DatabaseURL, "HOOKLINE_MASTER_KEY must be given"},
 		{"mysql://u:hush-hush@h/d", "HOOKLINE_DATABASE_URL: must begin with postgres://"},

@@ -17,7 +17,7 @@ import (
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
-// several hubs on one database, all with the first one's owner key.
+// several starts n hubs on one database. All have the owner key of the first one.
 func several(t *testing.T, n int) []*hubtest.Hub {
 	database := hubtest.Postgres(t)
 	hubs := make([]*hubtest.Hub, n)
@@ -27,7 +27,7 @@ func several(t *testing.T, n int) []*hubtest.Hub {
 	return hubs
 }
 
-// join a hub to those of a database.
+// join starts one more hub on a database.
 func join(t *testing.T, database string, first *hubtest.Hub) *hubtest.Hub {
 	h := hubtest.Start(t, hubtest.InDatabase(database), func(c *config.Config) { c.ShutdownTimeout = 4 * time.Second })
 	if first != nil {
@@ -36,14 +36,14 @@ func join(t *testing.T, database string, first *hubtest.Hub) *hubtest.Hub {
 	return h
 }
 
-// journal is a receiver that looks at what it gets as the sink of a customer would.
+// journal is a receiver that notes how many requests it has at the same time.
 type journal struct {
 	*hubtest.Receiver
-	hold time.Duration // of each answer
+	hold time.Duration // before each answer
 
 	mu   sync.Mutex
-	open int
-	most int
+	open int // requests now
+	most int // the most that there were at the same time
 }
 
 func newJournal(t *testing.T) *journal {
@@ -64,12 +64,13 @@ func newJournal(t *testing.T) *journal {
 	return j
 }
 
-// requireInOrder: all events came, and those of a key as they were sent;
-// duplicates, which are counted, aside. keys says to which key each belongs.
+// requireInOrder requires that all events came, and those of a key in the order in which
+// they were sent. keys says to which key each belongs. It counts duplicates, which it
+// leaves out otherwise.
 func (j *journal) requireInOrder(t *testing.T, keys []int) (duplicates int) {
 	t.Helper()
 	came := make([]bool, len(keys))
-	next := map[int]int{} // key -> the event that may come
+	next := map[int]int{} // key → the event that may come
 	for _, p := range j.Pushes() {
 		n := p.N()
 		if came[n] {
@@ -86,8 +87,8 @@ func (j *journal) requireInOrder(t *testing.T, keys []int) (duplicates int) {
 	return duplicates
 }
 
-// Several processes are one hub: each event is delivered once to each receiver,
-// in the order of its key, wherever it was posted.
+// Several processes are one hub: each event is delivered once to each receiver, in the
+// order of its key, whichever process it was posted to.
 func TestProcessesAreOneHub(t *testing.T) {
 	hubs := several(t, 3)
 	receivers := make([]*journal, 6)
@@ -95,6 +96,8 @@ func TestProcessesAreOneHub(t *testing.T) {
 		receivers[i] = newJournal(t)
 		hubs[i%3].Subscribe(receivers[i].URL)
 	}
+
+	// Each caller posts the next event of its keys after the 202, to the next process.
 	const events, callers = 240, 4
 	keys := make([]int, events)
 	var senders sync.WaitGroup
@@ -102,11 +105,12 @@ func TestProcessesAreOneHub(t *testing.T) {
 		senders.Go(func() {
 			for n := c; n < events; n += callers {
 				keys[n] = n % (2 * callers)
-				hubs[n/callers%3].Send(hubtest.Ringing(fmt.Sprint("call", keys[n]), n)) // the next after the 202
+				hubs[n/callers%3].Send(hubtest.Ringing(fmt.Sprint("call", keys[n]), n))
 			}
 		})
 	}
 	senders.Wait()
+
 	for _, r := range receivers {
 		r.Wait(t, events)
 	}
@@ -118,8 +122,8 @@ func TestProcessesAreOneHub(t *testing.T) {
 	}
 }
 
-// What is changed on one process holds on the others: a subscription for the
-// very next event, a revoked key soon.
+// A change on one process applies on the others: that of a subscription to the very next
+// event, the revocation of a key soon.
 func TestChangesReachOtherProcesses(t *testing.T) {
 	hubs := several(t, 3)
 	old, next := hubtest.NewReceiver(t), hubtest.NewReceiver(t)
@@ -141,8 +145,11 @@ func TestChangesReachOtherProcesses(t *testing.T) {
 	key := a.JSON(t)
 	ask := func(h *hubtest.Hub) int { return h.Do("GET", "/v1/subscriptions", key["key"].(string), nil).Status }
 	began := time.Now()
-	hubtest.Eventually(t, "the key is known", func() bool { return ask(hubs[1]) == http.StatusOK && ask(hubs[2]) == http.StatusOK })
+	hubtest.Eventually(t, "the key is known", func() bool {
+		return ask(hubs[1]) == http.StatusOK && ask(hubs[2]) == http.StatusOK
+	})
 	require.Less(t, time.Since(began), 5*time.Second)
+
 	a = hubs[1].Do("DELETE", "/v1/tenants/demo/keys/"+key["id"].(string), hubs[0].Owner, nil)
 	require.Equal(t, http.StatusNoContent, a.Status, "%s", a.Body)
 	began = time.Now()
@@ -153,50 +160,61 @@ func TestChangesReachOtherProcesses(t *testing.T) {
 	require.Less(t, time.Since(began), 5*time.Second)
 }
 
-// Of two transactions, of one process or of two, the one with the lower numbers
-// commits last: its event is delivered all the same, without waiting for the reconcile.
+// If the transaction with the lower numbers commits after one with higher numbers, its
+// event is delivered all the same, and without waiting for the reconcile. The two
+// transactions may be of one process or of two.
 func TestLowerNumberCommitsLast(t *testing.T) {
 	database, hubs := pair(t)
 	r := hubtest.NewReceiver(t)
 	hubs[0].Subscribe(r.URL, "events", calls)
 	hubs[0].Send(hubtest.Ringing("warm", 0))
 	r.Wait(t, 1)
+
 	raw, err := sql.Open("postgres", database)
 	require.NoError(t, err)
 	defer raw.Close()
 	sent := 1
 	for _, by := range [][2]*hubtest.Hub{{hubs[0], hubs[0]}, {hubs[1], hubs[1]}, {hubs[0], hubs[1]}, {hubs[1], hubs[0]}} {
+		// The first event has its number already when it must wait for this transaction,
+		// which has inserted its id.
 		id := fmt.Sprint("first-", sent)
 		tx, err := raw.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
-		// Whoever stores an event with this id, and has its number already, waits for us.
-		_, err = tx.ExecContext(t.Context(), `INSERT INTO event_ids (tenant, id, seq, day, hash) SELECT no, $1, 0, 0, '' FROM tenants`, id)
+		_, err = tx.ExecContext(t.Context(),
+			`INSERT INTO event_ids (tenant, id, seq, day, hash) SELECT no, $1, 0, 0, '' FROM tenants`, id)
 		require.NoError(t, err)
 		first := make(chan hubtest.Answer, 1)
 		go func() {
-			a, _ := by[0].Try("POST", "/v1/events", hubs[0].Owner, fmt.Sprintf(`{"id":%q,"type":"call.ringing","data":{"callID":"low","partyID":"p","thisDN":"1","n":%d}}`, id, sent))
+			a, _ := by[0].Try("POST", "/v1/events", hubs[0].Owner, fmt.Sprintf(
+				`{"id":%q,"type":"call.ringing","data":{"callID":"low","partyID":"p","thisDN":"1","n":%d}}`, id, sent))
 			first <- a
 		}()
 		hubtest.Eventually(t, "it waits", func() bool {
 			var n int
-			require.NoError(t, raw.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND locktype = 'transactionid' AND datname = current_database()").Scan(&n))
+			require.NoError(t, raw.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+				WHERE NOT granted AND locktype = 'transactionid' AND datname = current_database()`).Scan(&n))
 			return n > 0
 		})
+
+		// The second event, which has a higher number, overtakes it.
 		by[1].Send(hubtest.Ringing("high", sent+1))
 		require.Equal(t, sent+1, r.Wait(t, sent+1)[sent].N())
+
+		// Now the first one commits.
 		began := time.Now()
 		require.NoError(t, tx.Rollback())
 		require.Equal(t, http.StatusAccepted, (<-first).Status)
 		pushes := r.Wait(t, sent+2)
 		require.Equal(t, sent, pushes[sent+1].N())
-		require.Less(t, pushes[sent+1].Header.Get("X-Hookline-Sequence"), pushes[sent].Header.Get("X-Hookline-Sequence"), "or it proves nothing")
+		lower, higher := pushes[sent+1].Header.Get("X-Hookline-Sequence"), pushes[sent].Header.Get("X-Hookline-Sequence")
+		require.Less(t, lower, higher, "or it proves nothing")
 		require.Less(t, time.Since(began), 5*time.Second)
 		sent += 2
 	}
 }
 
-// A process that cannot reach the database any more, but its receivers, is
-// silent before another takes over; nothing is lost, and no key is out of order.
+// A process that can reach its receivers but not the database stops sending before
+// another takes over. No event is lost, and no key is out of order.
 func TestCutOffOwnerIsFenced(t *testing.T) {
 	database := hubtest.Postgres(t)
 	cable := hubtest.NewCable(t, database)
@@ -211,6 +229,7 @@ func TestCutOffOwnerIsFenced(t *testing.T) {
 		one.Send(hubtest.Ringing(fmt.Sprint("call", keys[n]), n))
 	}
 	r.Wait(t, 20)
+
 	two := join(t, database, one)
 	cable.Cut()
 	cut := time.Now()
@@ -219,11 +238,12 @@ func TestCutOffOwnerIsFenced(t *testing.T) {
 		a, _ := one.Try("POST", "/v1/events", one.Owner, hubtest.Ringing("refused", 0)) // no answer: status 0
 		refused <- a
 	}()
-	hubtest.Eventually(t, "the cut is felt", func() bool { return time.Since(cut) > 100*time.Millisecond })
+	hubtest.Eventually(t, "the cut has an effect", func() bool { return time.Since(cut) > 100*time.Millisecond })
 	r.Wait(t, events)
 	hubtest.Eventually(t, "all is delivered", func() bool { return len(deliveries(t, two, "state=pending")) == 0 })
 	require.Less(t, time.Since(cut), 20*time.Second)
 	require.Equal(t, http.StatusServiceUnavailable, (<-refused).Status, "soon enough for its sender")
+
 	cable.Mend()
 	dup := r.requireInOrder(t, keys)
 	t.Logf("%d duplicates", dup)
@@ -244,17 +264,20 @@ func TestLimitsWhileProcessesJoinAndLeave(t *testing.T) {
 	for n := range events {
 		first.Send(hubtest.Ringing(fmt.Sprint("call", n), n))
 	}
+
+	// Processes join, and the ones before them leave.
 	last := first
 	for i := 1; len(r.Pushes()) < events && i < 6; i++ {
 		next := join(t, database, first)
 		at := len(r.Pushes())
 		r.Wait(t, min(events, at+8))
-		last.Stop() // hands all over
+		last.Stop() // it hands its shards over
 		last = next
 		r.Wait(t, min(events, at+16))
 	}
+
 	pushes := r.Wait(t, events)
-	require.Len(t, pushes, events, "no duplicates: they left in good order")
+	require.Len(t, pushes, events, "no duplicates: each process left in good order")
 	r.mu.Lock()
 	most := r.most
 	r.mu.Unlock()
@@ -263,18 +286,20 @@ func TestLimitsWhileProcessesJoinAndLeave(t *testing.T) {
 		j := i
 		for ; j < len(pushes) && pushes[j].At.Sub(pushes[i].At) < time.Second; j++ {
 		}
-		require.LessOrEqual(t, j-i, 21, "in a second: a burst of 10 and what comes meanwhile")
+		require.LessOrEqual(t, j-i, 21, "in a second: a burst of 10, and 10 a second")
 	}
 	span := pushes[events-1].At.Sub(pushes[0].At)
 	require.Greater(t, span, time.Duration(events-1-10)*100*time.Millisecond, "10 a second, after a burst")
 }
 
-// Whoever listens to attempts on one process hears those of all, each once and in
-// order.
+// A listener on one process gets the attempts of all processes, each once and in order.
 func TestTailOfAllProcesses(t *testing.T) {
 	hubs := several(t, 2)
 	hubs[0].Subscribe(hubtest.NewReceiver(t).URL) // one of the two owns it
-	hubtest.Eventually(t, "the key is known", func() bool { return hubs[1].Do("GET", "/v1/subscriptions", hubs[0].Owner, nil).Status == http.StatusOK })
+	hubtest.Eventually(t, "the key is known", func() bool {
+		return hubs[1].Do("GET", "/v1/subscriptions", hubs[0].Owner, nil).Status == http.StatusOK
+	})
+
 	var streams []*hubtest.Stream
 	for _, h := range hubs {
 		s := h.Stream("/v1/tail", hubs[0].Owner)
@@ -294,7 +319,8 @@ func TestTailOfAllProcesses(t *testing.T) {
 	ringing := func(id string) string {
 		return fmt.Sprintf(`{"id":%q,"type":"call.ringing","data":{"callID":"c","partyID":"p","thisDN":"1"}}`, id)
 	}
-	// The owner hears within moments that somebody listens elsewhere.
+
+	// Soon the owner of the subscription knows that somebody listens elsewhere.
 	enough := make(chan struct{})
 	var sender sync.WaitGroup
 	sender.Go(func() {
@@ -312,6 +338,8 @@ func TestTailOfAllProcesses(t *testing.T) {
 	}
 	close(enough)
 	sender.Wait()
+
+	// From then on every listener gets everything.
 	const events = 50
 	for n := range events {
 		hubs[n%2].Send(ringing(fmt.Sprint("then-", n)))

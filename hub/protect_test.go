@@ -24,20 +24,22 @@ import (
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
-// A callback that leads to the hub itself is refused when it is given, and,
-// should only the dial show where it leads, then.
+// A callback that leads to the hub itself is refused when the subscription is made, or,
+// if only the dial shows where it leads, at the dial.
 func TestHubDoesNotPushToItself(t *testing.T) {
 	h := hubtest.Start(t, func(c *config.Config) { c.PublicURL = "https://hooks.example.com" })
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(h.URL, "http://"))
 	require.NoError(t, err)
-	for _, url := range []string{h.URL + "/v1/events", "http://localhost:" + port, "https://hooks.example.com/v1/events?key=x"} {
+	for _, url := range []string{
+		h.URL + "/v1/events", "http://localhost:" + port, "https://hooks.example.com/v1/events?key=x",
+	} {
 		a := h.Do("POST", "/v1/subscriptions", h.Owner, map[string]any{"url": url})
 		refused(t, 422, a)
 		require.Contains(t, string(a.Body), "hub's own", url)
 	}
 
-	// As with a name that comes to lead here: the hub moves to where a
-	// subscription points already.
+	// The hub moves to where a subscription points already, as if a name led here from
+	// then on.
 	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	first := hubtest.Start(t)
@@ -48,21 +50,25 @@ func TestHubDoesNotPushToItself(t *testing.T) {
 	moved.Owner = first.Owner
 	id := moved.Send(hubtest.Ringing("c1", 1))[0]
 	hubtest.Eventually(t, "blocked", func() bool {
-		d := moved.Do("GET", "/v1/deliveries?subscription="+sub["id"].(string), moved.Owner, nil).JSON(t)["data"].([]any)
+		a := moved.Do("GET", "/v1/deliveries?subscription="+sub["id"].(string), moved.Owner, nil)
+		d := a.JSON(t)["data"].([]any)
 		return len(d) == 1 && d[0].(map[string]any)["lastError"] == "blocked"
 	})
-	require.Len(t, moved.Do("GET", "/v1/events", moved.Owner, nil).JSON(t)["data"], 1, "but %s, nothing came in", id)
+	require.Len(t, moved.Do("GET", "/v1/events", moved.Owner, nil).JSON(t)["data"], 1, "nothing came in but %s", id)
 }
 
 func TestPublicURLIsChecked(t *testing.T) {
-	for _, bad := range []string{"hooks.example.com", "ftp://a", "https://", "https://u:p@a", "https://a?b", "https://a#b", "http://[::1"} {
-		_, err := hub.New(t.Context(), config.Config{Addr: "127.0.0.1:0", Data: t.TempDir(), PublicURL: bad, ShutdownTimeout: time.Second}, slog.New(slog.DiscardHandler))
+	for _, bad := range []string{
+		"hooks.example.com", "ftp://a", "https://", "https://u:p@a", "https://a?b", "https://a#b", "http://[::1",
+	} {
+		cfg := config.Config{Addr: "127.0.0.1:0", Data: t.TempDir(), PublicURL: bad, ShutdownTimeout: time.Second}
+		_, err := hub.New(t.Context(), cfg, slog.New(slog.DiscardHandler))
 		require.ErrorContains(t, err, "HOOKLINE_PUBLIC_URL", bad)
 	}
 }
 
-// Wrong keys are slowed by the address that a trusted proxy names, and only a
-// trusted one is believed.
+// Wrong keys are slowed down by the address that a trusted proxy names. Other proxies
+// are not believed.
 func TestTrustedProxies(t *testing.T) {
 	h := hubtest.Start(t, func(c *config.Config) { c.TrustedProxies = []string{"loopback"} })
 	wrong := func(h *hubtest.Hub, client string) int {
@@ -72,26 +78,30 @@ func TestTrustedProxies(t *testing.T) {
 		require.Equal(t, 401, wrong(h, "198.51.100.1, 192.0.2.1"))
 	}
 	require.Equal(t, 429, wrong(h, "192.0.2.1"))
-	require.Equal(t, 401, wrong(h, "192.0.2.2"), "somebody else behind the same proxy")
+	require.Equal(t, 401, wrong(h, "192.0.2.2"), "another client behind the same proxy")
 
 	direct := hubtest.Start(t)
 	for i := range 10 {
 		require.Equal(t, 401, wrong(direct, fmt.Sprint("192.0.2.", i)))
 	}
-	require.Equal(t, 429, wrong(direct, "192.0.2.77"), "nobody is believed")
+	require.Equal(t, 429, wrong(direct, "192.0.2.77"), "no proxy is trusted")
 }
 
-// The hub serves https, no older than TLS 1.2, also HTTP/2, and takes up a
-// certificate that was renewed without a restart.
+// The hub serves https by TLS 1.2 or later, and HTTP/2. It uses a renewed certificate
+// without a restart.
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	hubtest.SelfSigned(t, dir, 1)
 	h := hubtest.Start(t, func(c *config.Config) {
-		c.TLSCert, c.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+		c.TLSCert = filepath.Join(dir, "cert.pem")
+		c.TLSKey = filepath.Join(dir, "key.pem")
 	})
 	addr := strings.TrimPrefix(h.URL, "http://")
-	get := func(change func(*tls.Config)) (*http.Response, error) { // the body is read and closed
-		conf := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} // the certificate is compared by its serial
+
+	// get returns an answer whose body was read and closed. It accepts any certificate,
+	// which the test compares by its serial.
+	get := func(change func(*tls.Config)) (*http.Response, error) {
+		conf := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
 		if change != nil {
 			change(conf)
 		}
@@ -113,14 +123,18 @@ func TestTLS(t *testing.T) {
 		require.Equal(t, 2, resp.ProtoMajor)
 		return resp.TLS.PeerCertificates[0].SerialNumber.Int64()
 	}
+
 	require.EqualValues(t, 1, serial())
 	resp, err := get(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 })
 	require.NoError(t, err)
 	require.EqualValues(t, tls.VersionTLS12, resp.TLS.Version)
-	_, err = get(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }) // there is no answer
+	_, err = get(func(c *tls.Config) {
+		c.MinVersion = tls.VersionTLS10
+		c.MaxVersion = tls.VersionTLS11
+	})
 	require.ErrorContains(t, err, "version")
 
-	// Half replaced, the old one stays; whole, the new one is used.
+	// While only one file is replaced the old certificate stays. Then the new one is used.
 	old, err := os.ReadFile(filepath.Join(dir, "key.pem"))
 	require.NoError(t, err)
 	hubtest.SelfSigned(t, dir, 2)
@@ -135,7 +149,9 @@ func TestTLS(t *testing.T) {
 func TestTLSFilesAreChecked(t *testing.T) {
 	dir := t.TempDir()
 	hubtest.SelfSigned(t, dir, 1)
-	for _, files := range [][2]string{{"cert.pem", ""}, {"", "key.pem"}, {"no.pem", "key.pem"}, {"key.pem", "key.pem"}} {
+	for _, files := range [][2]string{
+		{"cert.pem", ""}, {"", "key.pem"}, {"no.pem", "key.pem"}, {"key.pem", "key.pem"},
+	} {
 		c := config.Config{Addr: "127.0.0.1:0", Data: t.TempDir(), ShutdownTimeout: time.Second}
 		if files[0] != "" {
 			c.TLSCert = filepath.Join(dir, files[0])
@@ -166,13 +182,17 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-// Whatever goes well or wrong, at the chattiest level: no key, token, header
-// value, callback query, body or number is in the log.
+// Whatever goes well or wrong, no key, token, header value, callback query, body or
+// number is in the log, even if it logs everything.
 func TestLogHoldsNoSecrets(t *testing.T) {
 	var log lines
-	h := hubtest.StartLogging(t, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 8})))
+	everything := &slog.HandlerOptions{Level: slog.LevelDebug - 8}
+	h := hubtest.StartLogging(t, slog.New(slog.NewTextHandler(&log, everything)))
 	secrets := []string{hubtest.PlatformKey, h.Owner}
-	keep := func(s string) string { secrets = append(secrets, s); return s }
+	keep := func(s string) string {
+		secrets = append(secrets, s)
+		return s
+	}
 
 	key := h.Do("POST", "/v1/tenants/demo/keys", h.Owner, `{"role":"ingest","name":"pbx"}`).JSON(t)["key"].(string)
 	keep(key)
@@ -181,7 +201,7 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 	require.Equal(t, 403, h.Do("POST", "/v1/events?key="+h.Owner, "", hubtest.CDR("c0", 0)).Status)
 	require.Equal(t, 401, h.Do("GET", "/v1/events?key="+key, "", nil).Status)
 
-	// Receivers of every temper, all with secrets in their URLs and headers.
+	// Receivers of every kind, all with secrets in their URLs and headers.
 	header, token := keep("s3cr3t-header-value"), keep("s3cr3t-query-value")
 	answer := keep("s3cr3t-answer")
 	receivers := map[string]func(http.ResponseWriter, *http.Request){
@@ -198,7 +218,8 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 	want := map[string]string{}
 	subscribe := func(temper, url string) {
 		encryption := []string{"none", "aes-256-gcm"}[len(want)%2]
-		sub := h.Subscribe(url+"/hook?token="+token, "headers", map[string]string{"X-Token": header}, "encryption", encryption, "timeoutMs", 1000)
+		sub := h.Subscribe(url+"/hook?token="+token, "headers", map[string]string{"X-Token": header},
+			"encryption", encryption, "timeoutMs", 1000)
 		keep(sub["appKey"].(string))
 		keep(sub["signingSecret"].(string))
 		if k, ok := sub["encryptionKey"].(string); ok {
@@ -218,15 +239,23 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 
 	// Good events and bad ones.
 	number := keep("+6591234567")
-	h.Send(fmt.Sprintf(`{"type":"cdr.call","data":{"callID":"c1","customerNumber":%q,"startTime":1637068256419,"endTime":1637068256418,"dialogue":%q}}`, number, keep("s3cr3t-dialogue")))
+	h.Send(fmt.Sprintf(`{"type":"cdr.call","data":{"callID":"c1","customerNumber":%q,"startTime":1637068256419,`+
+		`"endTime":1637068256418,"dialogue":%q}}`, number, keep("s3cr3t-dialogue")))
 	for _, bad := range []string{
-		`{"type":"cdr.call","data":{"callID":1.5,"customerNumber":"` + number + `"}}`, `{"customerNumber":"` + number, `["` + number + `"]`,
-		`{"type":"` + number + `","data":{}}`, `{"type":"call.ringing","data":{"callID":"c","companyId":"` + number + `"}}`,
+		`{"type":"cdr.call","data":{"callID":1.5,"customerNumber":"` + number + `"}}`,
+		`{"customerNumber":"` + number,
+		`["` + number + `"]`,
+		`{"type":"` + number + `","data":{}}`,
+		`{"type":"call.ringing","data":{"callID":"c","companyId":"` + number + `"}}`,
 	} {
 		require.GreaterOrEqual(t, h.Do("POST", "/v1/events", h.Owner, bad).Status, 400, bad)
 	}
-	refused(t, 422, h.Do("POST", "/v1/subscriptions", h.Owner, map[string]any{"url": "http://10.0.0.1/?token=" + token, "headers": map[string]string{"Host": header}}))
-	refused(t, 422, h.Do("POST", "/v1/subscriptions", h.Owner, map[string]any{"url": "http://u:" + token + "@crm.example/", "appKey": header}))
+	for _, bad := range []map[string]any{
+		{"url": "http://10.0.0.1/?token=" + token, "headers": map[string]string{"Host": header}},
+		{"url": "http://u:" + token + "@crm.example/", "appKey": header},
+	} {
+		refused(t, 422, h.Do("POST", "/v1/subscriptions", h.Owner, bad))
+	}
 
 	for id, temper := range want {
 		hubtest.Eventually(t, temper, func() bool {
@@ -235,10 +264,12 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 			return len(list.Data) == 1 && (list.Data[0]["lastError"] == temper || list.Data[0]["state"] == temper)
 		})
 	}
-	h.Restart() // also the start and the stop are in the log
+
+	h.Restart() // so that the log has a start and a stop too
 	for line := range strings.Lines(log.String()) {
 		for _, secret := range secrets {
-			require.False(t, strings.Contains(line, strings.TrimPrefix(secret, "+")), "%s is in: %s", secret, line) // not the whole log
+			// Contains, as NotContains would print the whole log.
+			require.False(t, strings.Contains(line, strings.TrimPrefix(secret, "+")), "%s is in: %s", secret, line)
 		}
 	}
 	for _, temper := range []string{"redirect", "reset", "timeout", "connect", "dns", "tls"} {

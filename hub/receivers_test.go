@@ -14,18 +14,18 @@ import (
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
-// soon is a retry plan for tests, exact to the millisecond.
+// soon returns a retry plan for tests, exact to the millisecond.
 func soon(steps ...string) map[string]any {
 	return map[string]any{"live": map[string]any{"schedule": steps, "jitter": 0}}
 }
 
-// attempt as the API shows it.
+// attempt is an attempt as the API shows it.
 type attempt struct {
 	status int64
 	class  string
 }
 
-// attempts of the event's only delivery, and its state.
+// attempts returns the attempts of an event's only delivery, and its state.
 func attempts(t *testing.T, h *hubtest.Hub, event string) (state string, list []attempt) {
 	t.Helper()
 	a := h.Do("GET", "/v1/events/"+event, h.Owner, nil)
@@ -40,8 +40,8 @@ func attempts(t *testing.T, h *hubtest.Hub, event string) (state string, list []
 	return state, list
 }
 
-// What receivers do wrong on the first push, and what the log says of it. The
-// second is taken.
+// Receivers do something wrong on the first push, of which the log says what it was,
+// and take the second one.
 func TestReceiversMisbehave(t *testing.T) {
 	h := hubtest.Start(t)
 	elsewhere := hubtest.NewReceiver(t)
@@ -81,7 +81,7 @@ func TestReceiversMisbehave(t *testing.T) {
 	require.Empty(t, elsewhere.Pushes(), "redirects are not followed")
 }
 
-// A success is a success from its status line on, whatever the body does.
+// A success counts from its status line on, whatever happens to the body.
 func TestReceiversTake(t *testing.T) {
 	h := hubtest.Start(t)
 	for name, tc := range map[string]struct {
@@ -122,13 +122,14 @@ func TestReceiversTake(t *testing.T) {
 				defer close(over)
 				tc.answer(w, r)
 			})
+
 			sub := h.Subscribe(r.URL, "timeoutMs", 1000)
 			id := h.Send(hubtest.Ringing("c", 1))[0]
 			hubtest.Eventually(t, "delivered", func() bool { state, _ := attempts(t, h, id); return state == "delivered" })
 			_, list := attempts(t, h, id)
 			require.Equal(t, []attempt{{tc.status, ""}}, list)
 			select {
-			case <-over: // the hub does not listen for ever
+			case <-over: // the hub does not read for ever
 			case <-time.After(20 * time.Second):
 				require.Fail(t, "the connection stays open")
 			}
@@ -137,7 +138,8 @@ func TestReceiversTake(t *testing.T) {
 	}
 }
 
-// 410 pauses the subscription; once resumed, the same delivery and all behind it come.
+// 410 pauses the subscription. After it was resumed the same delivery comes again, and
+// all later ones.
 func TestGonePausesUntilResumed(t *testing.T) {
 	h := hubtest.Start(t)
 	r := hubtest.NewReceiver(t, http.StatusGone)
@@ -159,8 +161,8 @@ func TestGonePausesUntilResumed(t *testing.T) {
 	require.Len(t, r.Pushes(), 5)
 }
 
-// Retry-After of a 429 or 503, in seconds or as a date, holds the subscription:
-// nothing at all is sent before, and what waits has used up no try.
+// Retry-After of a 429 or 503, in seconds or as a date, holds the subscription: nothing
+// is sent before, and the deliveries that wait have used up no try.
 func TestRetryAfterHoldsTheSubscription(t *testing.T) {
 	h := hubtest.Start(t)
 	for name, tc := range map[string]struct {
@@ -185,12 +187,15 @@ func TestRetryAfterHoldsTheSubscription(t *testing.T) {
 					w.WriteHeader(tc.status)
 				}
 			})
+
+			// Each case has a type of its own, as they share a hub.
 			types := map[string]string{"429, seconds": "call.ringing", "429, date": "call.dialing", "503, seconds": "call.held"}[name]
 			sub := h.Subscribe(r.URL, "events", []string{types}, "maxInFlight", 1, "retry", soon("10ms"))
 			var ids []string
 			for n := range 5 {
 				ids = append(ids, h.Send(strings.Replace(hubtest.Ringing("c"+strconv.Itoa(n), n), "call.ringing", types, 1))...)
 			}
+
 			until := <-held
 			var hold gjson.Result
 			hubtest.Eventually(t, "held", func() bool {
@@ -199,6 +204,7 @@ func TestRetryAfterHoldsTheSubscription(t *testing.T) {
 			})
 			require.Equal(t, "retryAfter", hold.Get("reason").String())
 			require.WithinDuration(t, until, hold.Get("until").Time(), time.Second)
+
 			pushes := r.Wait(t, 6)
 			require.Len(t, pushes, 6)
 			for i, p := range pushes[1:] {
@@ -213,7 +219,7 @@ func TestRetryAfterHoldsTheSubscription(t *testing.T) {
 	}
 }
 
-// What stands raw in the query of a callback URL is sent encoded, and shown so.
+// Raw characters in a callback URL are sent encoded, and shown so in the attempt.
 func TestRawQueryIsSentEncoded(t *testing.T) {
 	h := hubtest.Start(t)
 	seen := make(chan string, 1)
@@ -229,9 +235,8 @@ func TestRawQueryIsSentEncoded(t *testing.T) {
 	require.Equal(t, r.URL+want, gjson.GetBytes(made.Body, "data.0.request.url").String(), "%s", made.Body)
 }
 
-// What a receiver's Retry-After or an open breaker holds goes at once when
-// somebody resumes the subscription, although it was never paused, or gives it
-// another URL.
+// The hold of a Retry-After or of an open breaker ends at once when somebody resumes the
+// subscription, although it was never paused, or gives it another URL.
 func TestResumeAndOtherURLEndAHold(t *testing.T) {
 	h := hubtest.Start(t)
 	good := hubtest.NewReceiver(t)
@@ -288,8 +293,8 @@ func TestResumeAndOtherURLEndAHold(t *testing.T) {
 	}
 }
 
-// The schedule says when each further try comes; once it is used up the
-// delivery is exhausted and the next of its order key goes.
+// The schedule says when each further try comes. Once it is used up the delivery is
+// exhausted, and the next one of its order key is sent.
 func TestScheduleThenNextOfKey(t *testing.T) {
 	for name, status := range map[string]int{"failed": 500, "refused as bad": 422} {
 		t.Run(name, func(t *testing.T) {

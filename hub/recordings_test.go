@@ -35,7 +35,10 @@ func filesIn(t *testing.T, dir string) (files []string) {
 
 func TestRecordingLife(t *testing.T) {
 	blobs := t.TempDir()
-	h := hubtest.Start(t, func(c *config.Config) { c.BlobURL, c.PublicURL = "file://"+blobs, "https://hooks.example.com/base/" })
+	h := hubtest.Start(t, func(c *config.Config) {
+		c.BlobURL = "file://" + blobs
+		c.PublicURL = "https://hooks.example.com/base/"
+	})
 	other := otherTenant(t, h)
 	query := h.Do("POST", "/v1/tenants/demo/keys", h.Owner, `{"role":"query"}`).JSON(t)["key"].(string)
 	const path = "/v1/recordings/6bf3cbb1:1"
@@ -87,7 +90,7 @@ func TestRecordingLife(t *testing.T) {
 	require.Equal(t, http.StatusPartialContent, part("bytes=0-0", "If-Range", etag).Status)
 	require.Equal(t, http.StatusOK, part("bytes=0-0", "If-Range", `"another"`).Status)
 
-	// The other tenant does not see it, and has its own of the same name.
+	// The other tenant does not see it, and may have one of the same name.
 	for _, method := range []string{"GET", "HEAD", "DELETE"} {
 		require.Equal(t, 404, h.Do(method, path, other, nil).Status, method)
 	}
@@ -95,7 +98,7 @@ func TestRecordingLife(t *testing.T) {
 	require.Equal(t, sound, h.Do("GET", path, h.Owner, nil).Body)
 	require.Equal(t, "theirs", string(h.Do("GET", path, other, nil).Body))
 
-	// Replaced: other bytes, another ETag, and nothing left of the first.
+	// After it was replaced it has other bytes and another ETag, and the first is gone.
 	require.Equal(t, 200, h.Do("PUT", path, h.Owner, "second", mp3...).Status)
 	h.Restart()
 	got := h.Do("GET", path, h.Owner, nil)
@@ -110,7 +113,8 @@ func TestRecordingLife(t *testing.T) {
 	require.Len(t, filesIn(t, blobs), 1)
 
 	deeds := map[string]int{}
-	for _, row := range h.Do("GET", "/v1/audit?limit=500&object=recording/6bf3cbb1:1", h.Owner, nil).JSON(t)["data"].([]any) {
+	rows := h.Do("GET", "/v1/audit?limit=500&object=recording/6bf3cbb1:1", h.Owner, nil)
+	for _, row := range rows.JSON(t)["data"].([]any) {
 		deeds[row.(map[string]any)["action"].(string)]++
 	}
 	require.Equal(t, 2, deeds["recording.put"])
@@ -156,7 +160,7 @@ func TestRecordingBadInput(t *testing.T) {
 	require.Equal(t, 404, h.Do("GET", "/v1/recordings/r", h.Owner, nil).Status)
 	require.Equal(t, 404, h.Do("GET", "/v1/recordings/..", h.Owner, nil).Status)
 
-	// Said to be too large: refused before a byte of it came.
+	// A body that is announced as too large is refused before a byte of it came.
 	req, err := http.NewRequestWithContext(t.Context(), "PUT", h.URL+"/v1/recordings/r", http.NoBody)
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+h.Owner)
@@ -167,10 +171,11 @@ func TestRecordingBadInput(t *testing.T) {
 	defer resp.Body.Close()
 	require.Equal(t, 413, resp.StatusCode)
 
-	// Broken off: nothing is kept.
+	// Of an upload that breaks off nothing is kept.
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(h.URL, "http://"))
 	require.NoError(t, err)
-	_, err = io.WriteString(conn, "PUT /v1/recordings/r HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+h.Owner+"\r\nContent-Length: 100000\r\n\r\nhalf of it")
+	_, err = io.WriteString(conn, "PUT /v1/recordings/r HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+h.Owner+
+		"\r\nContent-Length: 100000\r\n\r\nhalf of it")
 	require.NoError(t, err)
 	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
 	answer, err := io.ReadAll(conn)
@@ -185,12 +190,14 @@ type forever struct{}
 
 func (*forever) Read(p []byte) (int, error) { return len(p), nil }
 
-// A source goes through the network guard at every dial, whatever was allowed
-// when it was registered.
+// Every dial to a source goes through the network guard, whatever was allowed when the
+// recording was registered.
 func TestRecordingSourceIsGuarded(t *testing.T) {
 	asked := make(chan string, 10)
-	source := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
-	source.Config.ErrorLog = log.New(io.Discard, "", 0) // it hears that it is not believed
+	source := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- r.URL.Path
+	}))
+	source.Config.ErrorLog = log.New(io.Discard, "", 0) // it would log that its certificate is refused
 	source.StartTLS()
 	defer source.Close()
 	h := hubtest.Start(t)
@@ -199,7 +206,7 @@ func TestRecordingSourceIsGuarded(t *testing.T) {
 	require.Nil(t, a.JSON(t)["size"])
 	require.Equal(t, "url", a.JSON(t)["source"])
 
-	// Its certificate is nobody's: it is not believed.
+	// Its certificate is not signed by an authority, so it is refused.
 	a = h.Do("GET", "/v1/recordings/r", h.Owner, nil)
 	refused(t, 502, a)
 	require.Contains(t, string(a.Body), "certificate")
@@ -215,8 +222,11 @@ func TestRecordingSourceIsGuarded(t *testing.T) {
 }
 
 func TestBlobURLIsChecked(t *testing.T) {
-	for _, bad := range []string{"recordings", "http://x", "file://host/dir", "file:relative", "file:///dir?create_dir=1", "s3://", ":"} {
-		_, err := hub.New(context.Background(), config.Config{Data: t.TempDir(), Addr: "127.0.0.1:0", ShutdownTimeout: 1, BlobURL: bad}, nil)
+	for _, bad := range []string{
+		"recordings", "http://x", "file://host/dir", "file:relative", "file:///dir?create_dir=1", "s3://", ":",
+	} {
+		cfg := config.Config{Data: t.TempDir(), Addr: "127.0.0.1:0", ShutdownTimeout: 1, BlobURL: bad}
+		_, err := hub.New(context.Background(), cfg, nil)
 		require.ErrorContains(t, err, "HOOKLINE_BLOB_URL", bad)
 	}
 }

@@ -19,22 +19,24 @@ import (
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
-// town is a hub with one object of each kind in the tenant demo, and another
-// tenant that has nothing.
+// town is a hub with one object of each kind in the tenant demo, and another tenant
+// that has nothing.
 type town struct {
 	*hubtest.Hub
 	t       *testing.T
 	keys    map[access.Role]string // of demo, and the platform's
-	foreign string                 // owner of the other tenant
-	revoked string                 // was an owner of demo
-	ids     map[string]string      // prefix of a path -> what :id stands for below it
-	keyID   string
+	foreign string                 // owner key of the other tenant
+	revoked string                 // owner key of demo that was revoked
+	ids     map[string]string      // prefix of a path → what :id stands for below it
+	keyID   string                 // what :keyId stands for
 	calls   int
 }
 
 func newTown(t *testing.T) *town {
 	h := hubtest.Start(t, func(c *config.Config) { c.TrustedProxies, c.MetricsAddr = []string{"loopback"}, c.Addr })
 	w := &town{Hub: h, t: t, keys: map[access.Role]string{access.Platform: hubtest.PlatformKey}}
+
+	// The keys.
 	for _, role := range access.Roles[1:] {
 		w.keys[role] = w.made("/v1/tenants/demo/keys", fmt.Sprintf(`{"role":%q}`, role))["key"].(string)
 	}
@@ -45,6 +47,7 @@ func newTown(t *testing.T) *town {
 	w.revoked = gone["key"].(string)
 	require.Equal(t, 204, h.Do("DELETE", "/v1/tenants/demo/keys/"+gone["id"].(string), hubtest.PlatformKey, nil).Status)
 
+	// The objects.
 	sink := hubtest.NewReceiver(t)
 	sub := h.Subscribe(sink.URL)["id"].(string)
 	event := h.Send(hubtest.CDR("c1", 1))[0]
@@ -63,10 +66,12 @@ func newTown(t *testing.T) *town {
 	require.Equal(t, 201, made.Status, "%s", made.Body)
 	w.ids["/v1/apps/"] = made.JSON(t)["id"].(string)
 	require.Equal(t, 200, h.Do("PUT", "/v1/directory/agents/agent-of-demo", h.Owner, `{}`).Status)
-	require.Equal(t, 200, h.Do("PUT", "/v1/recordings/recording-of-demo", h.Owner, "mp3", "Content-Type", "audio/mpeg").Status)
+	put := h.Do("PUT", "/v1/recordings/recording-of-demo", h.Owner, "mp3", "Content-Type", "audio/mpeg")
+	require.Equal(t, 200, put.Status)
 	return w
 }
 
+// made makes an object as the platform, and returns it.
 func (w *town) made(path, body string) map[string]any {
 	w.t.Helper()
 	a := w.Do("POST", path, hubtest.PlatformKey, body)
@@ -74,8 +79,8 @@ func (w *town) made(path, body string) map[string]any {
 	return a.JSON(w.t)
 }
 
-// call a line of the table with a key, each time from another address, so that
-// wrong keys are not slowed.
+// call calls a line of the table with a key, each time from another address, so that
+// wrong keys are not slowed down.
 func (w *town) call(l hub.Line, key string) hubtest.Answer {
 	w.t.Helper()
 	path := strings.ReplaceAll(l.Path, ":kind", "agents")
@@ -89,13 +94,15 @@ func (w *town) call(l hub.Line, key string) hubtest.Answer {
 		path = "/v1/events/call.ringing"
 	}
 	require.NotContains(w.t, path, ":", "newTown has no object for this route: add one")
+
 	var body any
 	if l.Method == "POST" || l.Method == "PATCH" || l.Method == "PUT" {
 		body = `{}`
 	}
-	if strings.HasSuffix(l.Path, "/rotate-key") { // says what it wants before it looks for the subscription
+	if strings.HasSuffix(l.Path, "/rotate-key") { // it checks the body before it looks for the subscription
 		body = `{"overlap":"1h"}`
 	}
+
 	w.calls++
 	from := fmt.Sprintf("192.0.2.%d", w.calls%250+1)
 	if l.Path == "/v1/tail" { // it does not end by itself
@@ -106,25 +113,25 @@ func (w *town) call(l hub.Line, key string) hubtest.Answer {
 	return w.Do(l.Method, path, key, body, "X-Forwarded-For", from)
 }
 
-// Every route asks for the credential and role that the table says, and knows
-// nothing of another tenant. The table is walked: a new route is tested too.
+// Every route asks for the credential and role that the table says, and shows nothing
+// of another tenant. The test walks the table, so it tests a new route too.
 func TestEveryRouteRoleAndForeignTenant(t *testing.T) {
 	w := newTown(t)
 	lines := hub.Table()
-	// What deletes comes last: the others need it.
+	// Routes that delete come last, as the others need the objects.
 	slices.SortStableFunc(lines, func(a, b hub.Line) int { return strings.Compare(last(a.Method), last(b.Method)) })
 	for _, l := range lines {
 		t.Run(l.Method+" "+l.Path, func(t *testing.T) {
 			w.t = t
 			require.NotEqual(t, l.Public, len(l.Roles) > 0, "either public or for some roles")
 
-			none := w.call(l, "")
+			keyless := w.call(l, "")
 			if l.Public {
-				require.Equal(t, 200, none.Status)
+				require.Equal(t, 200, keyless.Status)
 				return
 			}
-			refused(t, 401, none)
-			require.Equal(t, "Bearer", none.Header.Get("WWW-Authenticate"))
+			refused(t, 401, keyless)
+			require.Equal(t, "Bearer", keyless.Header.Get("WWW-Authenticate"))
 			refused(t, 401, w.call(l, access.NewKey("demo")))
 			refused(t, 401, w.call(l, w.revoked))
 
@@ -134,9 +141,9 @@ func TestEveryRouteRoleAndForeignTenant(t *testing.T) {
 				}
 			}
 
-			// The other tenant's owner: of what is named, 404; of lists, nothing of demo's.
+			// The other tenant's owner gets 404 for an object, and lists without it.
 			switch {
-			case l.Method == "PUT": // it would make one of its own: TestDirectory…, TestRecording…
+			case l.Method == "PUT": // it would make an object of that tenant: TestDirectory…, TestRecording…
 			case slices.Contains(l.Roles, access.Owner):
 				got := w.call(l, w.foreign)
 				if strings.Contains(l.Path, ":id") && !l.InURL {
@@ -161,7 +168,7 @@ func TestEveryRouteRoleAndForeignTenant(t *testing.T) {
 	}
 }
 
-// last sorts DELETE behind all else.
+// last returns a text by which DELETE is sorted after all other methods.
 func last(method string) string {
 	if method == "DELETE" {
 		return "2"
@@ -169,6 +176,7 @@ func last(method string) string {
 	return "1"
 }
 
+// refused requires that an answer is a problem with a status.
 func refused(t *testing.T, status int, got hubtest.Answer) {
 	t.Helper()
 	require.Equal(t, status, got.Status, "%s", got.Body)
@@ -264,7 +272,8 @@ func TestRouteWithoutAudienceDoesNotStart(t *testing.T) {
 
 func TestPanics(t *testing.T) {
 	start := func(h func(http.ResponseWriter, *http.Request)) string {
-		srv := httptest.NewServer(hub.Guarded(true, nil, func(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) { h(w, r) }))
+		handler := func(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) { h(w, r) }
+		srv := httptest.NewServer(hub.Guarded(true, nil, handler))
 		t.Cleanup(srv.Close)
 		return srv.URL
 	}

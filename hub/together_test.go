@@ -18,19 +18,22 @@ import (
 	"github.com/hookline/hookline/storage"
 )
 
-// pair is two hubs on one database, of which each owns half of the shards.
+// pair starts two hubs on one database. Each owns half of the shards.
 func pair(t *testing.T) (database string, hubs []*hubtest.Hub) {
 	t.Helper()
 	database = hubtest.Postgres(t)
 	one := join(t, database, nil)
 	hubs = []*hubtest.Hub{one, join(t, database, one)}
-	hubtest.Eventually(t, "the key is known", func() bool { return hubs[1].Do("GET", "/v1/subscriptions", one.Owner, nil).Status == http.StatusOK })
+	hubtest.Eventually(t, "the key is known", func() bool {
+		return hubs[1].Do("GET", "/v1/subscriptions", one.Owner, nil).Status == http.StatusOK
+	})
 	return database, hubs
 }
 
-var calls = []string{"call.*"} // not what the hub says about itself
+// calls are the types of calls, without events of the hub about itself.
+var calls = []string{"call.*"}
 
-// do what an owner may, on one hub.
+// do makes a request to one hub as its owner, and requires a status.
 func do(t *testing.T, h *hubtest.Hub, method, path string, body any, want int) hubtest.Answer {
 	t.Helper()
 	a := h.Do(method, path, h.Owner, body)
@@ -38,13 +41,13 @@ func do(t *testing.T, h *hubtest.Hub, method, path string, body any, want int) h
 	return a
 }
 
-// A delivery is sent again by its owner, whichever process was asked for it, and
-// at once: not when its lane looks by itself, which is every 10 s.
+// A retry that was asked of any process is sent at once by the delivery's owner, which
+// does not wait until its lane looks by itself, every 10 s.
 func TestRetryAskedElsewhere(t *testing.T) {
 	_, hubs := pair(t)
 	r := hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Hookline-Replay") == "" {
-			w.WriteHeader(http.StatusUnprocessableEntity) // says nothing against the receiver
+			w.WriteHeader(http.StatusUnprocessableEntity) // does not count as a fault of the receiver
 		}
 	})
 	hubs[0].Subscribe(r.URL, "events", calls, "retry", map[string]any{"live": map[string]any{"schedule": []string{}}})
@@ -57,19 +60,21 @@ func TestRetryAskedElsewhere(t *testing.T) {
 		ids = inState(t, hubs[0], "exhausted")
 		return len(ids) == events
 	})
+
+	// Half of them are asked of a process that is not the owner.
 	began := time.Now()
-	for i, id := range ids { // half of them is asked for where the owner is not
+	for i, id := range ids {
 		do(t, hubs[i%2], "POST", "/v1/deliveries/"+id+"/retry", nil, http.StatusAccepted)
 		pushes := r.Wait(t, events+i+1)
 		require.Equal(t, id, pushes[events+i].Header.Get("Webhook-Id"))
 	}
-	require.Less(t, time.Since(began), 20*time.Second, "each waited until its lane looked by itself")
+	require.Less(t, time.Since(began), 20*time.Second, "they waited until their lanes looked by themselves")
 	hubtest.Eventually(t, "all are delivered", func() bool { return len(inState(t, hubs[1], "delivered")) == events })
 	require.Equal(t, 2*events, len(r.Pushes()), "each once")
 }
 
-// A subscription that is paused on one process gets nothing that is accepted on
-// another from then on, until it is resumed, on any.
+// A subscription that is paused on one process gets no event that another accepts from
+// then on, until it is resumed on any process.
 func TestPauseElsewhere(t *testing.T) {
 	_, hubs := pair(t)
 	r, other := hubtest.NewReceiver(t), hubtest.NewReceiver(t)
@@ -95,7 +100,7 @@ func TestPauseElsewhere(t *testing.T) {
 	require.Equal(t, sent, len(r.Pushes()))
 }
 
-// A hold ends at once whichever process is asked to end it: its owner hears of it.
+// A hold ends at once whichever process is asked to end it.
 func TestResumeAskedElsewhere(t *testing.T) {
 	_, hubs := pair(t)
 	var better atomic.Bool
@@ -105,12 +110,13 @@ func TestResumeAskedElsewhere(t *testing.T) {
 			w.WriteHeader(http.StatusTooManyRequests)
 		}
 	})
-	for i := range 4 { // of shards of both
+	for i := range 4 { // subscriptions of both owners
 		better.Store(false)
 		id := hubs[0].Subscribe(r.URL, "events", calls, "retry", soon("10ms", "10ms"))["id"].(string)
 		hubs[0].Send(hubtest.Ringing("call", i))
 		held := func() bool {
-			return gjson.GetBytes(do(t, hubs[1], "GET", "/v1/subscriptions/"+id, nil, http.StatusOK).Body, "hold.reason").String() == "retryAfter"
+			a := do(t, hubs[1], "GET", "/v1/subscriptions/"+id, nil, http.StatusOK)
+			return gjson.GetBytes(a.Body, "hold.reason").String() == "retryAfter"
 		}
 		hubtest.Eventually(t, "held", held)
 		better.Store(true)
@@ -145,11 +151,14 @@ func TestAuditOfSeveralProcesses(t *testing.T) {
 		})
 	}
 	both.Wait()
+
 	var cfg config.Config
 	hubtest.InDatabase(database)(&cfg)
 	rows, err := operate.VerifyAudit(t.Context(), cfg)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, rows, int64(2*(each+1)))
+
+	// Every change has its row.
 	names := map[string]bool{}
 	for cursor := ""; ; {
 		a := do(t, hubs[0], "GET", "/v1/audit?limit=20"+cursor, nil, http.StatusOK)
@@ -157,9 +166,10 @@ func TestAuditOfSeveralProcesses(t *testing.T) {
 			names[n.String()] = true
 		}
 		next := gjson.GetBytes(a.Body, "nextCursor").String()
-		if cursor = "&cursor=" + next; next == "" {
+		if next == "" {
 			break
 		}
+		cursor = "&cursor=" + next
 	}
 	for i := range hubs {
 		for n := range each {
@@ -168,7 +178,7 @@ func TestAuditOfSeveralProcesses(t *testing.T) {
 	}
 }
 
-// What a deleted subscription had pending is cancelled once, however many
+// The pending deliveries of a deleted subscription are cancelled once, although several
 // processes see that there is something to do.
 func TestDeleteOfSeveralProcesses(t *testing.T) {
 	database, hubs := pair(t)
@@ -197,27 +207,28 @@ func TestDeleteOfSeveralProcesses(t *testing.T) {
 	require.Zero(t, len(r.Pushes()))
 }
 
-// What the hub says about itself is said by one process.
+// An event of the hub about itself comes from one process.
 func TestOperationalEventsOfSeveralProcesses(t *testing.T) {
 	_, hubs := pair(t)
 	news := hubtest.NewReceiver(t)
 	hubs[0].Subscribe(news.URL, "events", []string{"subscription.*", "delivery.exhausted"})
 	r := hubtest.NewReceiver(t, http.StatusUnprocessableEntity, http.StatusUnprocessableEntity)
-	id := hubs[0].Subscribe(r.URL, "events", calls, "retry", map[string]any{"live": map[string]any{"schedule": []string{}}})["id"].(string)
+	noRetry := map[string]any{"live": map[string]any{"schedule": []string{}}}
+	id := hubs[0].Subscribe(r.URL, "events", calls, "retry", noRetry)["id"].(string)
 	hubs[1].Send(hubtest.Ringing("c1", 1))
 	news.Wait(t, 1)
 	do(t, hubs[0], "POST", "/v1/subscriptions/"+id+"/pause", nil, http.StatusOK)
 	news.Wait(t, 2)
-	hubs[1].Send(hubtest.Ringing("c2", 2)) // it has the change now, too
+	hubs[1].Send(hubtest.Ringing("c2", 2)) // it knows of the change now, too
 	do(t, hubs[1], "POST", "/v1/subscriptions/"+id+"/resume", nil, http.StatusOK)
 	hubs[0].Send(hubtest.Ringing("c3", 3))
 	hubs[1].Send(hubtest.Ringing("c4", 4))
 	news.Wait(t, 3)
 	r.Wait(t, 4)
 	hubtest.Eventually(t, "all has ended", func() bool { return len(inState(t, hubs[0], "pending")) == 0 })
-	said := map[string]int{}
+	count := map[string]int{}
 	for _, p := range news.Pushes() {
-		said[p.Header.Get("X-Hookline-Event")]++
+		count[p.Header.Get("X-Hookline-Event")]++
 	}
-	require.Equal(t, map[string]int{"delivery.exhausted": 1, "subscription.paused": 1, "subscription.resumed": 1}, said)
+	require.Equal(t, map[string]int{"delivery.exhausted": 1, "subscription.paused": 1, "subscription.resumed": 1}, count)
 }

@@ -24,12 +24,12 @@ const (
 	recordingPath = "/callservice/v6/cc-audios/recordings/"
 )
 
-// client is one of the vendor's, with an app.
+// client is a client of the vendor's API, with an app.
 type client struct {
 	*hubtest.Hub
 	t             *testing.T
 	appID, secret string
-	last          int64 // time of the last sign: each is another
+	last          int64 // time of the last sign: no two have the same
 }
 
 func newClient(t *testing.T, h *hubtest.Hub, owner string) *client {
@@ -45,22 +45,26 @@ func md5hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// now in ms, and never the same twice.
+// now returns the time in ms, and never the same twice.
 func (c *client) now() int64 {
 	c.last = max(time.Now().UnixMilli(), c.last+1)
 	return c.last
 }
 
-// body of a request for a token, signed at ms; change alters it before it is sent.
+// body makes the body of a request for a token that was signed at ms. change may alter
+// it.
 func (c *client) body(ms int64, change ...func(map[string]any)) map[string]any {
 	at := strconv.FormatInt(ms, 10)
-	b := map[string]any{"responseType": "token", "appId": c.appID, "currentTime": at, "sign": md5hex(c.appID + at + "token" + c.secret)}
+	b := map[string]any{
+		"responseType": "token", "appId": c.appID, "currentTime": at, "sign": md5hex(c.appID + at + "token" + c.secret),
+	}
 	for _, f := range change {
 		f(b)
 	}
 	return b
 }
 
+// token asks for a token and returns it.
 func (c *client) token(kind string, change ...func(map[string]any)) string {
 	c.t.Helper()
 	a := c.Do("POST", "/tokens/"+kind, "", c.body(c.now(), change...))
@@ -70,13 +74,13 @@ func (c *client) token(kind string, change ...func(map[string]any)) string {
 
 func agent1001(b map[string]any) { b["agentNo"] = "1001" }
 
-// as asks for the display schemes with a header.
+// as asks for the display schemes with a header that has the credential.
 func (c *client) as(header, value string) hubtest.Answer {
 	c.t.Helper()
 	return c.Do("GET", plansPath+"?planType=1", "", nil, header, value)
 }
 
-// denied is the failure envelope of the vendor's APIs.
+// denied requires the failure envelope of the vendor's APIs.
 func denied(t *testing.T, status int, reason, begins string, a hubtest.Answer) {
 	t.Helper()
 	require.Equal(t, status, a.Status, "%s", a.Body)
@@ -114,7 +118,8 @@ func TestTokenRoundTrip(t *testing.T) {
 	c.token("agent", func(b map[string]any) { b["agentId"], b["agentNo"] = "u-1", "1001" })
 
 	second := strconv.FormatInt(time.Now().Unix(), 10)
-	old := h.Do("GET", "/api/get_token?appid="+c.appID+"&create_time="+second+"&sign="+strings.ToUpper(md5hex(c.appID+second+c.secret)), "", nil)
+	sign := strings.ToUpper(md5hex(c.appID + second + c.secret))
+	old := h.Do("GET", "/api/get_token?appid="+c.appID+"&create_time="+second+"&sign="+sign, "", nil)
 	require.Equal(t, 200, old.Status, "%s", old.Body)
 	require.Equal(t, "000000", old.JSON(t)["ret_code"])
 	item := old.JSON(t)["item"].(map[string]any)
@@ -217,13 +222,17 @@ func TestTokenBadInput(t *testing.T) {
 	swapped := base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(claims), c.appID, theirs.appID, 1)))
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
 	for n, forged := range []string{
-		none + "." + parts[1] + ".", none + "." + parts[1] + "." + parts[2], parts[0] + "." + swapped + "." + parts[2], token + "x", parts[0] + "." + parts[1],
+		none + "." + parts[1] + ".", none + "." + parts[1] + "." + parts[2],
+		parts[0] + "." + swapped + "." + parts[2], token + "x", parts[0] + "." + parts[1],
 	} {
-		denied(t, 401, "UNAUTHORIZED", "", h.Do("GET", plansPath, "", nil, "Authorization", forged, "X-Forwarded-For", fmt.Sprintf("192.0.3.%d", n)))
+		from := fmt.Sprintf("192.0.3.%d", n)
+		a := h.Do("GET", plansPath, "", nil, "Authorization", forged, "X-Forwarded-For", from)
+		denied(t, 401, "UNAUTHORIZED", "", a)
 	}
 	mine := c.as("Authorization", token).JSON(t)["data"].(map[string]any)["id"]
 	require.Equal(t, md5hex("demo:1:Default plan"), mine)
-	require.Equal(t, md5hex("other:1:Default plan"), theirs.as("Authorization", theirs.token("company")).JSON(t)["data"].(map[string]any)["id"])
+	plan := theirs.as("Authorization", theirs.token("company")).JSON(t)["data"].(map[string]any)
+	require.Equal(t, md5hex("other:1:Default plan"), plan["id"])
 
 	// An app of another kind signs in another way.
 	made := h.Do("POST", "/v1/apps", h.Owner, `{"kind":"oauth1"}`).JSON(t)
@@ -287,9 +296,11 @@ func TestOldTokenBadInput(t *testing.T) {
 // S12: the answers of the contract, to the letter.
 func TestCheckPlan(t *testing.T) {
 	h := hubtest.Start(t)
-	const envelope = `{"apiVersion":"6.2","status":"Success","code":200,"message":"","reason":"OK","kind":"CheckPlan","metaData":{"creatorId":"","creationTime":0,"updateUserId":"","updatedTime":0},"data":%s}`
+	const envelope = `{"apiVersion":"6.2","status":"Success","code":200,"message":"","reason":"OK","kind":"CheckPlan",
+		"metaData":{"creatorId":"","creationTime":0,"updateUserId":"","updatedTime":0},"data":%s}`
 	object := func(planType int) string {
-		return fmt.Sprintf(`{"id":%q,"planName":"Default plan","planType":%d,"checked":1}`, md5hex(fmt.Sprintf("demo:%d:Default plan", planType)), planType)
+		id := md5hex(fmt.Sprintf("demo:%d:Default plan", planType))
+		return fmt.Sprintf(`{"id":%q,"planName":"Default plan","planType":%d,"checked":1}`, id, planType)
 	}
 	all := "[" + object(1) + "," + object(2) + "," + object(4) + "," + object(24) + "]"
 	for query, data := range map[string]string{
@@ -304,9 +315,11 @@ func TestCheckPlan(t *testing.T) {
 		}
 	}
 	for query, reason := range map[string]string{
-		"?planType=x": "PARAM_TYPE", "?planType=1.0": "PARAM_TYPE", "?planType=1e0": "PARAM_TYPE", "?planType=-": "PARAM_TYPE", "?planType=true": "PARAM_TYPE",
-		"?planType=3": "PARAM_VALUE", "?planType=0": "PARAM_VALUE", "?planType=-1": "PARAM_VALUE", "?planType=99999999999999999999": "PARAM_VALUE",
-		"?planType=1&planType=2": "PARAM_VALUE",
+		"?planType=x": "PARAM_TYPE", "?planType=1.0": "PARAM_TYPE", "?planType=1e0": "PARAM_TYPE",
+		"?planType=-": "PARAM_TYPE", "?planType=true": "PARAM_TYPE",
+		"?planType=3": "PARAM_VALUE", "?planType=0": "PARAM_VALUE", "?planType=-1": "PARAM_VALUE",
+		"?planType=99999999999999999999": "PARAM_VALUE",
+		"?planType=1&planType=2":         "PARAM_VALUE",
 	} {
 		denied(t, 400, reason, "planType:", h.Do("GET", plansPath+query, h.Owner, nil))
 	}
@@ -332,7 +345,8 @@ func TestVendorRecording(t *testing.T) {
 		part := h.Do("GET", url, "", nil, "Authorization", token, "Range", "bytes=2-4")
 		require.Equal(t, http.StatusPartialContent, part.Status)
 		require.Equal(t, "234", string(part.Body))
-		require.Equal(t, http.StatusNotModified, h.Do("GET", url, "", nil, "Authorization", token, "If-None-Match", got.Header.Get("ETag")).Status)
+		same := h.Do("GET", url, "", nil, "Authorization", token, "If-None-Match", got.Header.Get("ETag"))
+		require.Equal(t, http.StatusNotModified, same.Status)
 		head := h.Do("HEAD", url, "", nil, "Authorization", token)
 		require.Equal(t, 200, head.Status)
 		require.Equal(t, "10", head.Header.Get("Content-Length"))
@@ -343,7 +357,8 @@ func TestVendorRecording(t *testing.T) {
 	denied(t, 401, "UNAUTHORIZED", "", h.Do("GET", url, "", nil))
 	denied(t, 405, "METHOD_NOT_ALLOWED", "", h.Do("PUT", url, h.Owner, "x"))
 
-	require.Equal(t, 200, h.Do("PUT", "/v1/recordings/r-3", h.Owner, `{"sourceUrl":"https://127.0.0.1:1025/r.mp3"}`).Status)
+	elsewhere := h.Do("PUT", "/v1/recordings/r-3", h.Owner, `{"sourceUrl":"https://127.0.0.1:1025/r.mp3"}`)
+	require.Equal(t, 200, elsewhere.Status)
 	denied(t, 503, "UNAVAILABLE", "the source of the recording", h.Do("GET", recordingPath+"r-3", h.Owner, nil))
 	require.Contains(t, string(h.Do("GET", "/v1/audit?action=recording.view", h.Owner, nil).Body), c.appID)
 }

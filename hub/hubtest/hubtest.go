@@ -23,7 +23,7 @@ import (
 	"github.com/hookline/hookline/hub/config"
 )
 
-// PlatformKey of every hub that Start makes.
+// PlatformKey is the platform key of every hub that Start makes.
 const PlatformKey = "hk_platform_0123456789abcdef0123456789abcdef"
 
 // Hub is a hub that serves on a loopback port of its own.
@@ -38,14 +38,14 @@ type Hub struct {
 	hub    *hub.Hub
 }
 
-// Start a hub with an empty store. It stops with the test. change may alter
-// the configuration.
+// Start starts a hub with an empty store, and stops it at the end of the test. change
+// may alter the configuration.
 func Start(t testing.TB, change ...func(*config.Config)) *Hub {
 	t.Helper()
 	return StartLogging(t, slog.New(slog.NewTextHandler(logWriter(t), nil)), change...)
 }
 
-// StartLogging is Start with a log of the test's own.
+// StartLogging is Start with the log of the test.
 func StartLogging(t testing.TB, log *slog.Logger, change ...func(*config.Config)) *Hub {
 	t.Helper()
 	dir := t.TempDir()
@@ -84,7 +84,7 @@ func (h *Hub) start() {
 	go func() { h.served <- h.hub.Run(ctx) }()
 }
 
-// Stop the hub gracefully. Stopping it twice does nothing.
+// Stop stops the hub gracefully. Stopping it twice does nothing.
 func (h *Hub) Stop() {
 	if h.stop == nil {
 		return
@@ -120,7 +120,7 @@ func logWriter(testing.TB) io.Writer {
 	return io.Discard
 }
 
-// Answer of the hub to a request.
+// Answer is the answer of the hub to a request.
 type Answer struct {
 	Method string // of the request
 	Status int
@@ -128,7 +128,7 @@ type Answer struct {
 	Body   []byte
 }
 
-// JSON reads the body.
+// JSON returns the body as an object.
 func (a Answer) JSON(t testing.TB) map[string]any {
 	t.Helper()
 	var v map[string]any
@@ -138,8 +138,8 @@ func (a Answer) JSON(t testing.TB) map[string]any {
 
 var client = &http.Client{Timeout: 30 * time.Second}
 
-// Do makes a request with a key. body may be nil, a string, bytes, or anything
-// that marshals to JSON. Headers come in pairs.
+// Do makes a request with a key. body may be nil, a string, bytes, or anything that
+// marshals to JSON. Headers come in pairs of name and value.
 func (h *Hub) Do(method, path, key string, body any, headers ...string) Answer {
 	h.t.Helper()
 	a, err := h.Try(method, path, key, body, headers...)
@@ -163,6 +163,7 @@ func (h *Hub) Try(method, path, key string, body any, headers ...string) (Answer
 		}
 		r = bytes.NewReader(raw)
 	}
+
 	req, err := http.NewRequestWithContext(context.Background(), method, h.URL+path, r)
 	if err != nil {
 		return Answer{}, err
@@ -176,6 +177,7 @@ func (h *Hub) Try(method, path, key string, body any, headers ...string) (Answer
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
+
 	resp, err := client.Do(req)
 	if err != nil {
 		return Answer{}, err
@@ -185,7 +187,8 @@ func (h *Hub) Try(method, path, key string, body any, headers ...string) (Answer
 	return Answer{method, resp.StatusCode, resp.Header, raw}, err
 }
 
-// Subscribe makes a subscription of the demo tenant. Fields come in pairs.
+// Subscribe makes a subscription of the demo tenant. Fields come in pairs of name and
+// value.
 func (h *Hub) Subscribe(url string, fields ...any) map[string]any {
 	h.t.Helper()
 	body := map[string]any{"url": url}
@@ -197,7 +200,8 @@ func (h *Hub) Subscribe(url string, fields ...any) map[string]any {
 	return a.JSON(h.t)
 }
 
-// Send posts events (envelopes as JSON) one request each and expects 202.
+// Send posts events (envelopes as JSON), each in a request of its own, and requires
+// the answer 202. It returns their ids.
 func (h *Hub) Send(events ...string) []string {
 	h.t.Helper()
 	var ids []string
@@ -213,14 +217,17 @@ func (h *Hub) Send(events ...string) []string {
 	return ids
 }
 
-// Ringing is an envelope of a call event; n makes it differ from others of the call.
+// Ringing returns an envelope of a call event. n makes it differ from others of the
+// call.
 func Ringing(call string, n int) string {
 	return fmt.Sprintf(`{"type":"call.ringing","data":{"callID":%q,"partyID":"p1","thisDN":"1001","n":%d}}`, call, n)
 }
 
-// CDR is an envelope of a main call record.
+// CDR returns an envelope of a main call record. n makes it differ from others of the
+// call.
 func CDR(call string, n int) string {
-	return fmt.Sprintf(`{"type":"cdr.call","data":{"callID":%q,"callType":2,"startTime":1637068256419,"endTime":1637068356419,"n":%d}}`, call, n)
+	return fmt.Sprintf(`{"type":"cdr.call","data":{"callID":%q,"callType":2,`+
+		`"startTime":1637068256419,"endTime":1637068356419,"n":%d}}`, call, n)
 }
 
 // Push is one request that a receiver got.
@@ -232,23 +239,24 @@ type Push struct {
 	Body   []byte
 }
 
-// N is the number in the body of Ringing and CDR.
+// N returns the number in the body of Ringing and CDR; 0 if the body is sealed.
 func (p Push) N() int {
 	var b struct{ N int }
-	_ = json.Unmarshal(p.Body, &b) // a sealed body has none
+	_ = json.Unmarshal(p.Body, &b) // fails for a sealed body
 	return b.N
 }
 
-// Receiver takes pushes and answers them as it was told.
+// Receiver takes pushes, and answers them as its test wants.
 type Receiver struct {
 	URL    string
 	mu     sync.Mutex
 	pushes []Push
-	came   chan struct{} // closed and made anew with every push
+	came   chan struct{} // closed at the next push, and then replaced
 	answer func(n int, w http.ResponseWriter, r *http.Request)
 }
 
-// NewReceiver answers the first pushes with the statuses given, then 200.
+// NewReceiver returns a receiver that answers the first pushes with some statuses, and
+// all others with 200.
 func NewReceiver(t testing.TB, statuses ...int) *Receiver {
 	return NewReceiverFunc(t, func(n int, w http.ResponseWriter, _ *http.Request) {
 		if n < len(statuses) {
@@ -257,7 +265,8 @@ func NewReceiver(t testing.TB, statuses ...int) *Receiver {
 	})
 }
 
-// NewReceiverFunc answers the n-th push (from 0) with answer; its body was read already.
+// NewReceiverFunc returns a receiver that answers the n-th push, counted from 0, with
+// answer. The body was read already.
 func NewReceiverFunc(t testing.TB, answer func(n int, w http.ResponseWriter, r *http.Request)) *Receiver {
 	rec := &Receiver{came: make(chan struct{}), answer: answer}
 	srv := httptest.NewServer(rec)
@@ -284,14 +293,14 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.answer(n, w, req)
 }
 
-// Pushes so far.
+// Pushes returns the pushes so far.
 func (r *Receiver) Pushes() []Push {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]Push(nil), r.pushes...)
 }
 
-// Wait until n pushes came, at most 20 s.
+// Wait waits until n pushes have come, at most 20 s.
 func (r *Receiver) Wait(t testing.TB, n int) []Push {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
@@ -310,7 +319,7 @@ func (r *Receiver) Wait(t testing.TB, n int) []Push {
 	}
 }
 
-// Eventually waits until f holds, at most 20 s.
+// Eventually waits until f reports true, at most 20 s.
 func Eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	require.Eventually(t, f, 20*time.Second, 5*time.Millisecond, what)

@@ -23,12 +23,12 @@ import (
 // Postgres makes an empty database for the test and returns its URL (pgtest).
 func Postgres(t testing.TB) string { return pgtest.Database(t) }
 
-// StoreVariable says where Start puts stores: "postgres", or else SQLite. So a
-// package's tests run on the other database, as make test does with some.
+// StoreVariable is the environment variable that says where Start puts stores:
+// "postgres", or else SQLite. With it make test runs some packages on both.
 const StoreVariable = "HUBTEST_STORE"
 
-// OnPostgres puts a hub's store into a database of its own, which has its tables
-// and nothing else.
+// OnPostgres puts a hub's store into a database of its own, which has tables and
+// nothing else.
 func OnPostgres(t testing.TB) func(*config.Config) {
 	return InDatabase(pgtest.Copy(t, func(url string) error { return migrate("postgres", url, InDatabase(url)) }))
 }
@@ -64,21 +64,20 @@ func migrate(driver, name string, place func(*config.Config)) error {
 	return errors.Join(err, db.Close())
 }
 
-// InFolder puts a hub's store into a folder of the test's choice, on whatever
-// database others are: for tests of the embedded store's files.
+// InFolder puts a hub's store into a folder of the test's choice, whatever
+// StoreVariable says. It is for tests of the embedded store's files.
 func InFolder(dir string) func(*config.Config) {
 	return func(c *config.Config) { c.Data, c.DatabaseURL, c.MasterKey = dir, "", "" }
 }
 
-// SameStore puts a hub's store where that of h is. h must have stopped, or be on
-// PostgreSQL.
+// SameStore lets a hub use the store of h. h must have stopped, or be on PostgreSQL.
 func (h *Hub) SameStore() func(*config.Config) {
 	return func(c *config.Config) {
 		c.Data, c.DatabaseURL, c.MasterKey = h.cfg.Data, h.cfg.DatabaseURL, h.cfg.MasterKey
 	}
 }
 
-// InDatabase puts a hub's store into the database of a URL, with others.
+// InDatabase lets a hub use the database of a URL, which others may use too.
 func InDatabase(url string) func(*config.Config) {
 	return func(c *config.Config) {
 		c.DatabaseURL, c.MasterKey = url, base64.StdEncoding.EncodeToString(make([]byte, 32))

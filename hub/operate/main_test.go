@@ -7,6 +7,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Of a connection that ends just as its cable is cut or mended toxiproxy leaves a part behind.
+	// If a connection ends just as its cable is cut or mended, toxiproxy leaves a
+	// goroutine behind.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
 }

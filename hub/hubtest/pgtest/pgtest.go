@@ -19,16 +19,17 @@ import (
 	"github.com/hookline/hookline/hub/hubtest/pgserver"
 )
 
-// Variable names a server to make test databases on. make test starts
-// one for all packages; without it, a test binary starts its own.
+// Variable is the environment variable with the URL of a server to make test databases
+// on. make test starts one for all packages. Without it, a test binary starts its own.
 const Variable = "HUBTEST_POSTGRES"
 
-// Database makes an empty database for the test on a real server and returns
-// its URL. The database goes with the test.
+// Database makes an empty database for the test on a real server and returns its URL.
+// The database is dropped at the end of the test.
 func Database(t testing.TB) string { return database(t, "template0") }
 
-// Copy makes a database for the test as prepare makes an empty one. It is asked
-// once for a server, whoever calls: copies cost a fraction of a migration.
+// Copy makes a database for the test that prepare has filled. prepare is called only
+// once for a server, on an empty database: copies of it cost much less than filling
+// another one.
 func Copy(t testing.TB, prepare func(url string) error) string {
 	t.Helper()
 	Needed(t)
@@ -72,7 +73,8 @@ var (
 	}
 )
 
-// server of the tests: make test's, or one of this process.
+// server returns the URL of the server for tests: that of make test, or one that
+// belongs to this process.
 func server() (string, error) {
 	if url := os.Getenv(Variable); url != "" {
 		return url, nil
@@ -87,7 +89,7 @@ func server() (string, error) {
 func at(name string) string {
 	url, err := server()
 	if err != nil {
-		return "" // it was there when the database was made
+		return "" // cannot happen: there was a server when the database was made
 	}
 	return strings.Replace(url, "/postgres?", "/"+name+"?", 1)
 }
@@ -113,7 +115,7 @@ func onServer(statement string) error {
 	return err
 }
 
-// Server is a private server of one test.
+// Server is a private server.
 type Server = pgserver.Server
 
 // Start makes a server of the test's own and starts it. It ends with the test,
@@ -127,8 +129,8 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// StartForTests starts a server that many tests share: quick, and it need not
-// survive the machine.
+// StartForTests starts a server that many tests share. It is quick, as its data need
+// not survive the machine.
 func StartForTests() (*Server, error) { return pgserver.Start("", "fsync=off", "full_page_writes=off") }
 
 // Needed skips the test under -short, which asks for those that run without a
