@@ -45,18 +45,20 @@ func TestOneOfPartiesThatChangedTogether(t *testing.T) {
 		work   int64
 	}{
 		{"talking before held", []*record.Record{
-			tell(event.CallHeld, 5, partyEvent, "z", "p"), tell(event.CallEstablished, 5, partyEvent, "a", "p"),
+			says(event.CallHeld, 5, partyEvent, "z", "p"), says(event.CallEstablished, 5, partyEvent, "a", "p"),
 		}, "a", 7},
 		{"held before ringing", []*record.Record{
-			tell(event.CallRinging, 5, partyEvent, "z", "p"), tell(event.CallHeld, 5, partyEvent, "a", "p"),
+			says(event.CallRinging, 5, partyEvent, "z", "p"), says(event.CallHeld, 5, partyEvent, "a", "p"),
 		}, "a", 8},
 		{"the greatest callID", []*record.Record{
-			tell(event.CallRinging, 5, partyEvent, "b", "z"), tell(event.CallRinging, 5, partyEvent, "c", "a"), tell(event.CallRinging, 5, partyEvent, "a", "p"),
+			says(event.CallRinging, 5, partyEvent, "b", "z"), says(event.CallRinging, 5, partyEvent, "c", "a"),
+			says(event.CallRinging, 5, partyEvent, "a", "p"),
 		}, "c", 6},
 		{"the last change", []*record.Record{
-			tell(event.CallEstablished, 5, partyEvent, "z", "p"), tell(event.CallRinging, 6, partyEvent, "a", "p"),
+			says(event.CallEstablished, 5, partyEvent, "z", "p"), says(event.CallRinging, 6, partyEvent, "a", "p"),
 		}, "a", 6},
 	} {
+		// Both ways round: the board is the same.
 		all := calls(c.events...)
 		for _, backwards := range []bool{false, true} {
 			if backwards {
@@ -73,7 +75,7 @@ func TestOneOfPartiesThatChangedTogether(t *testing.T) {
 
 // Two parties of one call: the greatest partyID.
 func TestOneOfPartiesOfACall(t *testing.T) {
-	c := calls(tell(event.CallRinging, 5, partyEvent, "c", "q"), tell(event.CallRinging, 5, partyEvent, "c", "p"))[0]
+	c := calls(says(event.CallRinging, 5, partyEvent, "c", "q"), says(event.CallRinging, 5, partyEvent, "c", "p"))[0]
 	for _, ids := range [][]int{{0, 1}, {1, 0}} {
 		var legs []leg
 		for _, i := range ids {
@@ -102,10 +104,12 @@ func TestRecordSaysWhoseParty(t *testing.T) {
 		{"Agent", fmt.Sprintf(cdr, `, "dialType": 4`), false},
 		{"Supervisor", fmt.Sprintf(cdr, `, "dialType": 4`), false},
 	} {
-		events := []*record.Record{tell(event.CallEstablished, 5, partyInAt, "c", "p", c.role)}
+		events := []*record.Record{says(event.CallEstablished, 5, partyInAt, "c", "p", c.role)}
 		if c.cdr != "" {
-			events = append(events, tell(event.CDRParty, 0, "%s", c.cdr))
+			events = append(events, says(event.CDRParty, 0, "%s", c.cdr))
 		}
+
+		// It counts in the counters of today, and as a talk.
 		all := calls(events...)
 		seen := []SeenAgent{{Agent: Agent{Key: "ua", UUID: "a"}, AgentState: AgentState{First: 1}}}
 		b := NewBoard(Today(9, time.UTC), &Facts{Agents: seen, Calls: all}, Settings{}, &directory.Directory{})
@@ -123,8 +127,8 @@ func TestRatingsInAnyOrder(t *testing.T) {
 	var chats []*Chat
 	for i, score := range []string{"1.1", "4.7", "3.3", "2.9", "4.1", "1.3", "4.9"} {
 		c := &Chat{ID: fmt.Sprint(i)}
-		c.Add(tell(event.ChatRequested, 0, `{"chatId": "%d", "at": 5}`, i))
-		c.Add(tell(event.ChatRated, 0, `{"chatId": "%d", "at": 6, "score": %s}`, i, score))
+		c.Add(says(event.ChatRequested, 0, `{"chatId": "%d", "at": 5}`, i))
+		c.Add(says(event.ChatRated, 0, `{"chatId": "%d", "at": 6, "score": %s}`, i, score))
 		chats = append(chats, c)
 	}
 	means := map[float64]bool{}

@@ -11,6 +11,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
+// says reads an event whose body says a T.
 func says[T any](t *testing.T, typ event.Type, body string) *T {
 	t.Helper()
 	r := Read(&event.Event{Type: typ, OccurredAt: 77, Body: []byte(body)})

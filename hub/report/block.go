@@ -22,7 +22,7 @@ const (
 // SlotMS is the length of the time whose facts make a block.
 const SlotMS = 60 * 60 * 1000
 
-// Class is all that indicators ask of a fact, apart from its figures.
+// Class is everything that indicators ask of a fact, apart from its figures.
 type Class struct {
 	Flags  Flags
 	Route  string // of calls: firstRouteId
@@ -37,7 +37,7 @@ type Key struct {
 	Departments string // a|b
 }
 
-// Customer stands for a customer's number: two are the same when the numbers are.
+// Customer stands for a customer's number: two are equal if the numbers are.
 type Customer [16]byte
 
 // Fact is one record, or one state.
@@ -45,21 +45,18 @@ type Fact struct {
 	Start int64 // Unix ms
 	Key   Key
 	Class Class
-	// Talk of a call or party in s; End of a state in Unix ms.
-	Talk int64
-	// Total of a call or party in s.
-	Total int64
-	// AgentTalk of a call in s; of a party the number of its call: two are of one
-	// call when it is the same.
-	AgentTalk int64
-	Customer  Customer // of a call; zero: it has none
+
+	Talk      int64    // of a call or party, s; of a state its end, Unix ms
+	Total     int64    // of a call or party, s
+	AgentTalk int64    // of a call, s; of a party the number of its call, which tells calls apart
+	Customer  Customer // of a call; zero if it has no number
 }
 
-// End of a state, Unix ms.
+// End returns the end of a state, Unix ms.
 func (f *Fact) End() int64 { return f.Talk }
 
-// Block holds the facts of one kind whose start is in one slot, as columns in the
-// order of their start: a report looks at millions of them.
+// Block holds the facts of one kind whose start is in one slot, as columns in the order of
+// their start: a report looks at millions of facts.
 type Block struct {
 	Slot    int64 // Unix ms
 	Keys    []Key
@@ -77,13 +74,15 @@ type Block struct {
 // Len is the number of facts.
 func (b *Block) Len() int { return len(b.Starts) }
 
-// NewBlock of a kind, of facts whose start is in [slot, slot+SlotMS).
+// NewBlock returns the block of a kind's facts, whose start is in [slot, slot+SlotMS).
 func NewBlock(k Kind, slot int64, facts []Fact) *Block {
-	order := make([]uint64, len(facts)) // a fact is large: its start and place are sorted instead
+	// A fact is large: start and index are sorted instead.
+	order := make([]uint64, len(facts))
 	for i := range facts {
 		order[i] = uint64(facts[i].Start-slot)<<32 | uint64(i)
 	}
 	slices.Sort(order)
+
 	b := &Block{Slot: slot}
 	keys, classes := map[Key]uint32{}, map[Class]uint32{}
 	for _, at := range order {
@@ -103,12 +102,13 @@ func NewBlock(k Kind, slot int64, facts []Fact) *Block {
 	return b
 }
 
-// numbered is the index of a value in a list without repetitions.
-func numbered[T comparable](places map[T]uint32, list *[]T, v T) uint32 {
-	i, there := places[v]
+// numbered returns the index of a value in a list without repetitions, to which it is added
+// if need be.
+func numbered[T comparable](indexes map[T]uint32, list *[]T, v T) uint32 {
+	i, there := indexes[v]
 	if !there {
 		i = uint32(len(*list))
-		places[v] = i
+		indexes[v] = i
 		*list = append(*list, v)
 	}
 	return i
@@ -117,9 +117,11 @@ func numbered[T comparable](places map[T]uint32, list *[]T, v T) uint32 {
 // blockFormat is the first byte of an encoded block.
 const blockFormat = 1
 
-// Append the encoded form of the block.
+// Append appends the encoded form of the block.
 func (b *Block) Append(to []byte) []byte {
 	to = append(to, blockFormat)
+
+	// The keys and classes that the columns number.
 	to = binary.AppendUvarint(to, uint64(len(b.Keys)))
 	for _, k := range b.Keys {
 		to = appendText(appendText(to, k.Name), k.Departments)
@@ -129,6 +131,8 @@ func (b *Block) Append(to []byte) []byte {
 		to = appendText(binary.AppendUvarint(to, uint64(c.Flags)), c.Route)
 		to = binary.AppendVarint(binary.AppendVarint(to, c.Reason), c.Work)
 	}
+
+	// The columns.
 	to = binary.AppendUvarint(to, uint64(len(b.Starts)))
 	for _, column := range [][]uint32{b.Starts, b.Key, b.Class} {
 		to = appendColumn(to, column)
@@ -147,8 +151,8 @@ func appendText(to []byte, s string) []byte {
 	return append(binary.AppendUvarint(to, uint64(len(s))), s...)
 }
 
-// appendColumn writes each value as its distance from the least, all in as few
-// bytes as the greatest needs: that is read fast, and compresses well.
+// appendColumn appends each value as its distance from the least one, all in as few bytes as
+// the greatest distance needs: that is read fast, and compresses well.
 func appendColumn[T uint32 | int64](to []byte, column []T) []byte {
 	to = binary.AppendUvarint(to, uint64(len(column)))
 	if len(column) == 0 {
@@ -157,6 +161,7 @@ func appendColumn[T uint32 | int64](to []byte, column []T) []byte {
 	least := slices.Min(column)
 	width := widthOf(uint64(slices.Max(column)) - uint64(least))
 	to = append(binary.AppendVarint(to, int64(least)), byte(width))
+
 	for _, v := range column {
 		d := uint64(v) - uint64(least)
 		switch width {
@@ -173,7 +178,7 @@ func appendColumn[T uint32 | int64](to []byte, column []T) []byte {
 	return to
 }
 
-// widthOf a distance in bytes; 0: there is none.
+// widthOf returns how many bytes a distance needs; 0 for the distance 0.
 func widthOf(d uint64) int {
 	switch {
 	case d == 0:
@@ -197,6 +202,8 @@ func ReadBlock(slot int64, raw []byte) (*Block, error) {
 	}
 	d := &decoder{raw: raw[1:]}
 	b := &Block{Slot: slot}
+
+	// The keys and classes that the columns number.
 	b.Keys = make([]Key, d.count(2))
 	for i := range b.Keys {
 		b.Keys[i] = Key{d.text(), d.text()}
@@ -205,40 +212,62 @@ func ReadBlock(slot int64, raw []byte) (*Block, error) {
 	for i := range b.Classes {
 		b.Classes[i] = Class{Flags(d.uint(1<<32 - 1)), d.text(), d.int(), d.int()}
 	}
+
+	// The columns.
 	n := d.count(0)
-	b.Starts, b.Key, b.Class = column[uint32](d), column[uint32](d), column[uint32](d)
-	b.Talk, b.Total, b.Third = column[int64](d), column[int64](d), column[int64](d)
+	b.Starts = column[uint32](d)
+	b.Key = column[uint32](d)
+	b.Class = column[uint32](d)
+	b.Talk = column[int64](d)
+	b.Total = column[int64](d)
+	b.Third = column[int64](d)
 	b.Customer = make([]Customer, d.count(len(Customer{})))
 	for i := range b.Customer {
 		copy(b.Customer[i][:], d.raw)
 		d.raw = d.raw[len(Customer{}):]
 	}
-	whole := func(have int) bool { return have == n || have == 0 }
-	if d.bad || len(d.raw) > 0 || len(b.Starts) != n || len(b.Key) != n || len(b.Class) != n || len(b.Talk) != n ||
-		!whole(len(b.Total)) || len(b.Third) != len(b.Total) || !whole(len(b.Customer)) {
-		return nil, errBlock
-	}
-	if n > 0 && (b.Starts[n-1] >= SlotMS || !slices.IsSorted(b.Starts) || int(slices.Max(b.Key)) >= len(b.Keys) || int(slices.Max(b.Class)) >= len(b.Classes)) {
+	if d.bad || len(d.raw) > 0 || !b.sound(n) {
 		return nil, errBlock
 	}
 	return b, nil
 }
 
-type decoder struct {
-	raw []byte
-	bad bool
+// sound reports whether the columns of n facts fit together.
+func (b *Block) sound(n int) bool {
+	whole := func(have int) bool { return have == n || have == 0 }
+	if len(b.Starts) != n || len(b.Key) != n || len(b.Class) != n || len(b.Talk) != n ||
+		!whole(len(b.Total)) || len(b.Third) != len(b.Total) || !whole(len(b.Customer)) {
+		return false
+	}
+	if n == 0 {
+		return true
+	}
+	return b.Starts[n-1] < SlotMS && slices.IsSorted(b.Starts) &&
+		int(slices.Max(b.Key)) < len(b.Keys) && int(slices.Max(b.Class)) < len(b.Classes)
 }
 
-// uint up to a value.
+// decoder reads what is left of an encoded block.
+type decoder struct {
+	raw []byte
+	bad bool // what was there could not be read
+}
+
+// fail makes the decoder bad. Nothing is left to be read.
+func (d *decoder) fail() {
+	d.bad = true
+	d.raw = nil
+}
+
+// uint reads a number up to a greatest one.
 func (d *decoder) uint(most uint64) uint64 {
-	if len(d.raw) > 0 && d.raw[0] < 0x80 && uint64(d.raw[0]) <= most { // nearly all are
+	if len(d.raw) > 0 && d.raw[0] < 0x80 && uint64(d.raw[0]) <= most { // nearly all are such
 		v := d.raw[0]
 		d.raw = d.raw[1:]
 		return uint64(v)
 	}
 	v, n := binary.Uvarint(d.raw)
 	if n <= 0 || v > most {
-		d.bad, d.raw = true, nil
+		d.fail()
 		return 0
 	}
 	d.raw = d.raw[n:]
@@ -250,14 +279,14 @@ func (d *decoder) int() int64 {
 	return int64(u>>1) ^ -int64(u&1)
 }
 
-// maxFacts of a block; each of a column may take no byte at all.
+// maxFacts bounds a block: a fact may take no byte at all in a column.
 const maxFacts = 1 << 26
 
-// count of things of which each takes some bytes at least.
+// count reads how many things follow, each of which takes some bytes at least.
 func (d *decoder) count(each int) int {
 	n := d.uint(maxFacts)
 	if n > uint64(len(d.raw)/max(each, 1)) && each > 0 {
-		d.bad, d.raw = true, nil
+		d.fail()
 		return 0
 	}
 	return int(n)
@@ -270,6 +299,7 @@ func (d *decoder) text() string {
 	return s
 }
 
+// column is the inverse of appendColumn.
 func column[T uint32 | int64](d *decoder) []T {
 	n := d.count(0)
 	if n == 0 {
@@ -278,10 +308,12 @@ func column[T uint32 | int64](d *decoder) []T {
 	least := T(d.int())
 	width := int(d.uint(8))
 	if !slices.Contains([]int{0, 1, 2, 4, 8}, width) || n*width > len(d.raw) || d.bad {
-		d.bad, d.raw = true, nil
+		d.fail()
 		return nil
 	}
-	all, raw := make([]T, n), d.raw[:n*width]
+
+	all := make([]T, n)
+	raw := d.raw[:n*width]
 	d.raw = d.raw[n*width:]
 	switch width {
 	case 0:

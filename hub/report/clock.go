@@ -17,25 +17,27 @@ const (
 	day    = 24 * hour
 )
 
-// piece of a range in which the zone's offset from UTC stays the same.
+// piece is a part of a range in which the zone's offset from UTC stays the same.
 type piece struct {
 	Span
 
 	offset int64 // wall clock - UTC, ms
 }
 
-// pieces are the instants at which clocks in a zone show a time in [from, to):
-// where clocks go back a range may be none in one piece.
+// pieces returns the instants at which clocks in a zone show a time from <= t < to. Where
+// clocks go back, these are not one range.
 func pieces(from, to int64, loc *time.Location) (all []piece) {
 	for t := time.UnixMilli(from - 2*day); ; {
-		// Where they begin is not to be asked: of 2038-01-19 03:14:07 Go says 2038-01-01,
-		// although it let the time before end there.
+		// Do not use the start that ZoneBounds returns: for 2038-01-19 03:14:07 it is
+		// 2038-01-01, although the period before ended at 2038-01-19 03:14:07.
 		_, end := t.In(loc).ZoneBounds()
-		if !end.IsZero() && !end.After(t) { // of the last day of leap years from 2040 on Go says that it is over
+		if !end.IsZero() && !end.After(t) { // on the last day of leap years from 2040 on Go says that the period is over
 			end = t.Add(time.Hour)
 		}
+
+		// The part of the range that this period, from t to end, has.
 		_, offset := t.In(loc).Zone()
-		p := piece{Span{from, to}, int64(offset) * 1000}
+		p := piece{Span: Span{from, to}, offset: int64(offset) * 1000}
 		p.From = max(p.From-p.offset, t.UnixMilli())
 		p.To -= p.offset
 		if !end.IsZero() {
@@ -44,6 +46,7 @@ func pieces(from, to int64, loc *time.Location) (all []piece) {
 		if p.From < p.To {
 			all = append(all, p)
 		}
+
 		if end.IsZero() || end.UnixMilli() > to+2*day {
 			return all
 		}
@@ -63,15 +66,18 @@ const (
 	Month    DateType = 15
 )
 
-// buckets of wall clocks that a range touches, by their starts, and the end of the last.
+// buckets are the buckets of wall clocks that a range touches.
 type buckets struct {
 	as     DateType
-	starts []int64 // one more than there are buckets
+	starts []int64 // of each, and the end of the last
 }
 
-// newBuckets of a range. sunday: weeks begin on Sunday, not on Monday.
+// newBuckets returns the buckets of a range. Weeks begin on Sunday if sunday is true, else
+// on Monday.
 func newBuckets(as DateType, sunday bool, from, to int64) buckets {
 	b := buckets{as: as}
+
+	// Where the first begins, and how the next follows.
 	at := floor(from, day)
 	next := func(at int64) int64 { return at + day }
 	switch as {
@@ -93,6 +99,7 @@ func newBuckets(as DateType, sunday bool, from, to int64) buckets {
 		at = time.Date(y, m, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 		next = func(at int64) int64 { return time.UnixMilli(at).UTC().AddDate(0, 1, 0).UnixMilli() }
 	}
+
 	for ; at < to; at = next(at) {
 		b.starts = append(b.starts, at)
 	}
@@ -100,11 +107,12 @@ func newBuckets(as DateType, sunday bool, from, to int64) buckets {
 	return b
 }
 
+// floor returns the last multiple of to that is not after t.
 func floor(t, to int64) int64 { return t - ((t%to)+to)%to }
 
 func (b *buckets) len() int { return len(b.starts) - 1 }
 
-// at is the bucket of a wall clock in the range.
+// at returns the bucket of a wall clock in the range.
 func (b *buckets) at(wall int64) int {
 	i, exact := slices.BinarySearch(b.starts, wall)
 	if exact {
@@ -113,7 +121,7 @@ func (b *buckets) at(wall int64) int {
 	return i - 1
 }
 
-// label is the result_date of a bucket.
+// label returns the result_date of a bucket.
 func (b *buckets) label(i int) string {
 	const date, clock = "2006-01-02", "2006-01-02 15:04"
 	start, end := time.UnixMilli(b.starts[i]).UTC(), time.UnixMilli(b.starts[i+1]).UTC()

@@ -2,7 +2,7 @@ package report
 
 import "math/bits"
 
-// where says which facts a number counts.
+// where reports whether a number counts facts of a class.
 type where func(Class) bool
 
 func all(f Flags) where  { return func(c Class) bool { return c.Flags&f == f } }
@@ -31,7 +31,7 @@ func or(ws ...where) where {
 	}
 }
 
-// figure of a fact that a number adds up.
+// figure is what a number adds up of each fact.
 type figure uint8
 
 const (
@@ -40,15 +40,15 @@ const (
 	total                   // s
 	agentTalk               // s
 	elapsed                 // of states, ms
-	different               // what is told apart by its identity counts once
+	different               // facts of one identity count once
 )
 
-// number is a sum over the facts of a cell.
+// number is a sum over the facts of a cell, or a difference of two of them.
 type number struct {
 	of    figure
 	where where
-	// Of those that are a difference.
-	from, less *number
+
+	from, less *number // of a difference
 }
 
 func count(w where) *number            { return &number{of: ones, where: w} }
@@ -56,10 +56,12 @@ func sum(of figure, w where) *number   { return &number{of: of, where: w} }
 func distinct(w where) *number         { return &number{of: different, where: w} }
 func minus(from, less *number) *number { return &number{from: from, less: less} }
 func timeIn(w where) *number           { return &number{of: elapsed, where: w} }
-func work(code int64) where            { return func(c Class) bool { return c.Work == code } }
+
+func work(code int64) where { return func(c Class) bool { return c.Work == code } }
 func reason(low, high int64) where {
 	return func(c Class) bool { return c.Reason >= low && c.Reason <= high }
 }
+
 func value(n *number) formula          { return formula{as: wholeNumber, a: n} }
 func averageOf(sum, n *number) formula { return formula{as: averageNumber, a: sum, b: n} }
 func percentOf(part, base *number) formula {
@@ -68,7 +70,8 @@ func percentOf(part, base *number) formula {
 func secondsOf(n *number) formula { return formula{as: secondsNumber, a: n} }
 func instantOf(i int) formula     { return formula{as: instantNumber, instant: i} }
 
-// formula of an indicator: what numbers it takes, and how it is written.
+// formula is what an indicator is made of: the numbers that it takes, and how the result is
+// written.
 type formula struct {
 	as      form
 	a, b    *number
@@ -93,16 +96,16 @@ const (
 	instants
 )
 
-// cell is what the facts of a row come to: figures of each class of facts.
+// cell is what the facts of a row add up to: sums for each class of facts.
 type cell struct {
 	sums     []sums
-	unique   set // a subset for each distinct number that is asked for
+	unique   set // has a subset for each distinct number that is asked for
 	instants [instants]int64
 }
 
 type sums struct{ n, talk, total, third int64 }
 
-// add a fact of a class.
+// add adds a fact of a class.
 func (c *cell) add(class int, talk, total, third int64) {
 	for class >= len(c.sums) {
 		c.sums = append(c.sums, sums{})
@@ -114,13 +117,19 @@ func (c *cell) add(class int, talk, total, third int64) {
 	s.third += third
 }
 
+// instant adds an instant: of logouts the last counts, of the others the first.
 func (c *cell) instant(i int, at int64) {
-	if was := c.instants[i]; was == 0 || i == lastLogout && at > was || i != lastLogout && at < was {
+	was := c.instants[i]
+	counts := at < was
+	if i == lastLogout {
+		counts = at > was
+	}
+	if was == 0 || counts {
 		c.instants[i] = at
 	}
 }
 
-// evaluate an indicator over a cell; the answer is JSON.
+// evaluate returns an indicator over a cell, as JSON.
 func (e *engine) evaluate(f *formula, c *cell) string {
 	switch f.as {
 	case averageNumber:
@@ -135,63 +144,59 @@ func (e *engine) evaluate(f *formula, c *cell) string {
 	return whole(e.number(f.a, c))
 }
 
+// number returns a number over a cell.
 func (e *engine) number(n *number, c *cell) (sum int64) {
 	if n.less != nil {
 		return e.number(n.from, c) - e.number(n.less, c)
 	}
 	if n.of == different {
-		if i, asked := e.distinct[n]; asked {
-			sum = c.unique.counts[i]
+		if bit, asked := e.distinct[n]; asked {
+			sum = c.unique.counts[bit]
 		}
-	} else {
-		for i := range c.sums {
-			s := &c.sums[i]
-			if s.n == 0 || !n.where(e.classes[i]) {
-				continue
-			}
-			switch n.of {
-			case ones:
-				sum += s.n
-			case total:
-				sum += s.total
-			case agentTalk:
-				sum += s.third
-			default:
-				sum += s.talk
-			}
+		return sum
+	}
+
+	for i := range c.sums {
+		s := &c.sums[i]
+		if s.n == 0 || !n.where(e.classes[i]) {
+			continue
+		}
+		switch n.of {
+		case ones:
+			sum += s.n
+		case total:
+			sum += s.total
+		case agentTalk:
+			sum += s.third
+		default:
+			sum += s.talk
 		}
 	}
 	return sum
 }
 
-// identity of what a distinct number counts.
+// identity tells apart what a distinct number counts.
 type identity [2]uint64
 
-// set of identities, with linear probing: a report puts millions into one. Of each
-// it knows in which of some subsets it is, and of each subset how large it is.
+// set is a hash set of identities, with linear probing: a report puts millions into one. It
+// knows of each identity in which of some subsets it is, and of each subset how large it is.
 type set struct {
-	places []member
-	used   int
-	counts [8]int64 // of the subsets
+	members []member // some of them empty
+	used    int
+	counts  [8]int64 // how large each subset is
 }
 
 type member struct {
 	id identity
-	in uint8 // subsets, a bit each; 0: an empty place
+	in uint8 // the subsets, a bit each; 0: the place is empty
 }
 
-// add an identity to subsets, a bit each, not none.
+// add adds an identity to subsets: a bit each, one at least.
 func (s *set) add(id identity, to uint8) {
-	if 4*(s.used+1) > 3*len(s.places) {
-		was := s.places
-		s.places = make([]member, max(8, 4*len(was)))
-		for _, m := range was {
-			if m.in != 0 {
-				*s.place(m.id) = m
-			}
-		}
+	if 4*(s.used+1) > 3*len(s.members) {
+		s.grow()
 	}
-	m := s.place(id)
+	m := s.find(id)
 	if m.in == 0 {
 		m.id = id
 		s.used++
@@ -202,12 +207,23 @@ func (s *set) add(id identity, to uint8) {
 	m.in |= to
 }
 
-// place where an identity is, or would be.
-func (s *set) place(id identity) *member {
-	mask := uint64(len(s.places) - 1)
+// grow makes room: a quarter of the places is always empty.
+func (s *set) grow() {
+	was := s.members
+	s.members = make([]member, max(8, 4*len(was)))
+	for _, m := range was {
+		if m.in != 0 {
+			*s.find(m.id) = m
+		}
+	}
+}
+
+// find returns the place where an identity is, or would be.
+func (s *set) find(id identity) *member {
+	mask := uint64(len(s.members) - 1)
 	h := (id[0] ^ id[1]*0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
 	for i := (h ^ h>>32) & mask; ; i = (i + 1) & mask {
-		if m := &s.places[i]; m.in == 0 || m.id == id {
+		if m := &s.members[i]; m.in == 0 || m.id == id {
 			return m
 		}
 	}

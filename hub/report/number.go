@@ -5,26 +5,28 @@ import (
 	"strconv"
 )
 
-// Figures are JSON numbers, never texts; null is a time that there is none of.
+// Figures are JSON numbers, never texts. A time that does not exist is null.
 
 func whole(n int64) string { return strconv.FormatInt(n, 10) }
 
-// seconds of ms, rounded once, half up.
+// seconds returns ms in seconds, rounded once, half up.
 func seconds(ms int64) string { return whole((ms + 500) / 1000) }
 
-// average with at most two decimals, half up; 0 of none.
+// average returns a mean with at most two decimals, half up; 0 of nothing.
 func average(sum, n int64) string { return quotient(sum, n, 100) }
 
-// percent from 0 to 100 (not capped) with at most two decimals, half up; 0 of none.
+// percent returns a share from 0 to 100 (not capped) with at most two decimals, half up; 0
+// of nothing.
 func percent(part, base int64) string { return quotient(part, base, 10_000) }
 
-// quotient is scale*part/base in hundredths, half up, in integers:
+// quotient returns scale*part/base, which is in hundredths, rounded half up, in integers:
 // floor((2*scale*part + base) / (2*base)).
 func quotient(part, base, scale int64) string {
 	if base <= 0 {
 		return "0"
 	}
-	if small := int64(1) << 46; part >= 0 && part < small && base < small {
+	const small = 1 << 46 // below it nothing overflows
+	if part >= 0 && part < small && base < small {
 		return hundredths(strconv.FormatInt((2*scale*part+base)/(2*base), 10))
 	}
 	up := new(big.Int).Mul(big.NewInt(part), big.NewInt(2*scale))
@@ -32,7 +34,7 @@ func quotient(part, base, scale int64) string {
 	return hundredths(up.Div(up, new(big.Int).Lsh(big.NewInt(base), 1)).String())
 }
 
-// hundredths as a number without needless zeros.
+// hundredths returns a number of hundredths as a number without needless zeros.
 func hundredths(digits string) string {
 	for len(digits) < 3 {
 		digits = "0" + digits
@@ -48,7 +50,7 @@ func hundredths(digits string) string {
 	}
 }
 
-// instant is a time in Unix ms; 0: there is none.
+// instant returns a time in Unix ms; null for 0.
 func instant(t int64) string {
 	if t == 0 {
 		return "null"

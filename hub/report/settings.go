@@ -9,10 +9,10 @@ import (
 	"github.com/hookline/hookline/hub/directory"
 )
 
-// Settings of a tenant that reports read when they are made: a change holds for
-// the past too.
+// Settings of a tenant that reports read when they are made: a change holds for the past
+// too.
 type Settings struct {
-	XSeconds         int64 // what talk takes to be an Xs talk, s
+	XSeconds         int64 // a talk of so many seconds or more is an Xs talk
 	ReasonsA         []int64
 	ReasonsB         []int64
 	RouteKinds       map[string]RouteKind // by firstRouteId
@@ -30,13 +30,13 @@ const (
 	RouteMemory RouteKind = "agentMemory"
 )
 
-// Defaults of what a tenant does not set.
+// DefaultXSeconds holds where a tenant has not set xsSeconds.
 const DefaultXSeconds = 30
 
-// The reason sets: training, meeting, active; and DND, break, dining.
+// The reason sets of a tenant that has not set them.
 var (
-	DefaultReasonsA = []int64{12, 13, 15}
-	DefaultReasonsB = []int64{2, 11, 14}
+	DefaultReasonsA = []int64{12, 13, 15} // training, meeting, active
+	DefaultReasonsB = []int64{2, 11, 14}  // DND, break, dining
 )
 
 // Bounds of settings.
@@ -46,8 +46,8 @@ const (
 	maxText    = 256
 )
 
-// given are the settings as tenants write them.
-type given struct {
+// writtenSettings are the settings as tenants write them.
+type writtenSettings struct {
 	XSeconds    *int64               `json:"xsSeconds"`
 	ReasonsA    []int64              `json:"reasonCodesA"`
 	ReasonsB    []int64              `json:"reasonCodesB"`
@@ -59,8 +59,8 @@ type given struct {
 	AgentDepartments map[string][]string `json:"agentDepartments"`
 }
 
-// NewSettings from those of a tenant, which were checked when they were set, and
-// its directory: what a setting says wins for its ids.
+// NewSettings returns the settings of a tenant, which were checked when they were set, and
+// what its directory says: a setting wins for its ids.
 func NewSettings(of map[string]any, d *directory.Directory) (Settings, error) {
 	s := Settings{
 		XSeconds: DefaultXSeconds, ReasonsA: DefaultReasonsA, ReasonsB: DefaultReasonsB,
@@ -72,6 +72,8 @@ func NewSettings(of map[string]any, d *directory.Directory) (Settings, error) {
 	for _, a := range d.Agents() {
 		s.AgentDepartments[a.AgentUUID] = a.DepartmentIDs
 	}
+
+	// From a map of the tenant's settings, in which others are too, to a struct.
 	mine := map[string]any{}
 	for name := range Checks {
 		if v, there := of[name]; there {
@@ -82,10 +84,11 @@ func NewSettings(of map[string]any, d *directory.Directory) (Settings, error) {
 	if err != nil {
 		return s, fmt.Errorf("settings of reports: %w", err)
 	}
-	var g given
+	var g writtenSettings
 	if err := json.Unmarshal(raw, &g); err != nil {
 		return s, fmt.Errorf("settings of reports: %w", err)
 	}
+
 	if g.XSeconds != nil {
 		s.XSeconds = *g.XSeconds
 	}
@@ -109,7 +112,7 @@ func NewSettings(of map[string]any, d *directory.Directory) (Settings, error) {
 
 func trim(s string) string { return strings.Trim(s, " \t\r\n") }
 
-// tidy ids: trimmed, without empty and repeated ones.
+// tidy returns ids trimmed, without empty and repeated ones.
 func tidy(ids []string) (all []string) {
 	for _, id := range ids {
 		if id = trim(id); id != "" && !slices.Contains(all, id) {
@@ -119,7 +122,8 @@ func tidy(ids []string) (all []string) {
 	return all
 }
 
-// Checks of the settings by name, as JSON decodes them; "" when a value is fine.
+// Checks has a check for each setting, by its name. It takes the value as JSON decodes it, and
+// returns what is wrong with it; "" if nothing is.
 var Checks = map[string]func(v any) string{
 	"xsSeconds": func(v any) string {
 		if n, ok := v.(float64); ok && n == float64(int64(n)) && n >= 1 && n <= 1e9 {

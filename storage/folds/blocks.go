@@ -14,20 +14,19 @@ import (
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
-// Facts are kept twice: as rows, which a fold can find and change one by one, and
-// as blocks, the facts of an hour as columns, which reports read by the million. A
-// block is made of the rows, and dropped when one of them changes; a report reads
-// those hours from the rows that have none. So what a report costs depends on its
-// range, and not on the history.
+// Facts are kept twice: as rows, which a fold can find and change one by one, and as blocks,
+// the facts of an hour as columns, which reports read by the million. A block is made of the
+// rows, and dropped when one of them changes; hours without a block are read from the rows.
+// So what a report costs depends on its range, and not on the history.
 
 var _ report.Store = (*Folds)(nil)
 
-// packQuiet is how long an hour must be over before its block is kept: until then
-// the next event would drop it.
+// packQuiet is how long an hour must be over before its block is kept: before that the next
+// event would drop it.
 const packQuiet = 5 * time.Minute
 
-// packBlocks are how many blocks that a report had to make it keeps, and how many
-// are made at a time ahead of reports.
+// packBlocks is how many of the blocks that a report had to make are kept, and how many are
+// made at a time ahead of reports.
 const packBlocks = 64
 
 // ReadFacts implements report.Store.
@@ -39,7 +38,8 @@ func (f *Folds) ReadFacts(ctx context.Context, tenant int64, fn func(report.Fact
 	}); err != nil {
 		return err
 	}
-	// The report is made: whether the next one is quicker must not spoil it.
+
+	// The report is made. That the next one is not quicker must not spoil it.
 	if err := f.keep(ctx, tenant, r.packed); err != nil && ctx.Err() == nil {
 		f.cfg.Log.Warn("blocks of reports", "tenant", tenant, "err", err)
 	}
@@ -54,7 +54,7 @@ type packedBlock struct {
 	block   []byte
 }
 
-// keep blocks, unless their facts have changed meanwhile.
+// keep stores blocks, unless their facts have changed since they were made.
 func (f *Folds) keep(ctx context.Context, tenant int64, packed []packedBlock) error {
 	if len(packed) == 0 {
 		return nil
@@ -73,8 +73,8 @@ func (f *Folds) keep(ctx context.Context, tenant int64, packed []packedBlock) er
 // packEvery is how often hours are looked for that are over and have no block.
 const packEvery = 30 * time.Second
 
-// RunBlocks makes the blocks of hours that are over, ahead of the reports that
-// would, until ctx ends.
+// RunBlocks makes the blocks of hours that are over, until ctx ends, so that reports need
+// not make them.
 func (f *Folds) RunBlocks(ctx context.Context) error {
 	tick := time.NewTicker(packEvery)
 	defer tick.Stop()
@@ -90,7 +90,8 @@ func (f *Folds) RunBlocks(ctx context.Context) error {
 	}
 }
 
-// pack the hours of all tenants that are over at a time, the oldest of each first.
+// pack makes the blocks of the hours of all tenants that are over at a time, the oldest of
+// each tenant first.
 func (f *Folds) pack(ctx context.Context, now time.Time) error {
 	quiet := now.Add(-packQuiet).UnixMilli()
 	for {
@@ -103,6 +104,7 @@ func (f *Folds) pack(ctx context.Context, now time.Time) error {
 			WHERE block IS NULL AND slot < ? ORDER BY tenant, slot, kind LIMIT ?`, quiet/report.SlotMS, packBlocks); err != nil {
 			return fmt.Errorf("hours without a block: %w", err)
 		}
+
 		for _, o := range open {
 			began := time.Now()
 			r := &reportReader{tenant: o.Tenant, quiet: quiet}
@@ -144,8 +146,9 @@ func (r *reportReader) Blocks(ctx context.Context, k report.Kind, in report.Span
 		return fmt.Errorf("blocks: %w", err)
 	}
 	defer rows.Close()
-	// Those without a block are read after this statement: one connection runs one
-	// at a time. The order of blocks matters to nobody but the engine's memory.
+
+	// Hours without a block are read after this statement, as a connection runs one at a
+	// time. The order of blocks matters to nobody but the engine's memory.
 	var open []packedBlock
 	var plain []byte
 	for rows.Next() {
@@ -172,6 +175,7 @@ func (r *reportReader) Blocks(ctx context.Context, k report.Kind, in report.Span
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("blocks: %w", err)
 	}
+
 	for _, p := range open {
 		b, err := r.make(ctx, &p)
 		if err != nil {
@@ -184,7 +188,7 @@ func (r *reportReader) Blocks(ctx context.Context, k report.Kind, in report.Span
 	return nil
 }
 
-// make a block of rows.
+// make returns the block of an hour, made of rows.
 func (r *reportReader) make(ctx context.Context, p *packedBlock) (*report.Block, error) {
 	from := p.slot * report.SlotMS
 	facts, err := r.facts(ctx, p.kind, report.Span{From: from, To: from + report.SlotMS})
@@ -199,6 +203,7 @@ func (r *reportReader) make(ctx context.Context, p *packedBlock) (*report.Block,
 	return b, nil
 }
 
+// facts reads the facts of a kind from their rows.
 func (r *reportReader) facts(ctx context.Context, k report.Kind, in report.Span) ([]report.Fact, error) {
 	switch k {
 	case report.Calls, report.BotCalls:

@@ -148,13 +148,13 @@ func (f *Folds) snapshot(ctx context.Context, what string, fn func(snapshot) err
 	return sqldb.ReadSnapshot(ctx, f.cfg.In, f.cfg.Read, what, func(now sqldb.Snapshot) error { return fn(snapshot{now}) })
 }
 
-// FoldTo folds all that is committed of a tenant at its start.
+// FoldTo folds everything of a tenant that is committed when it is called.
 func (f *Folds) FoldTo(ctx context.Context, tenant int64) error {
 	_, err := f.foldTo(ctx, tenant)
 	return err
 }
 
-// foldTo also says which number that is.
+// foldTo is FoldTo; it returns the number up to which that is.
 func (f *Folds) foldTo(ctx context.Context, tenant int64) (to int64, err error) {
 	if to, err = f.horizon(ctx, tenant); err != nil {
 		return 0, fmt.Errorf("fold: %w", err)
@@ -167,13 +167,13 @@ func (f *Folds) foldTo(ctx context.Context, tenant int64) (to int64, err error) 
 	return to, nil
 }
 
-// ask runs fn on one state of the database in which the folds of a tenant hold
-// all that was accepted before.
+// ask runs fn on one state of the database in which the folds of a tenant hold all that was
+// accepted before.
 func (f *Folds) ask(ctx context.Context, tenant int64, what string, fn func(snapshot) error) error {
 	return f.askAt(ctx, tenant, what, func(snap snapshot, _ map[string]int64) error { return fn(snap) })
 }
 
-// askAt also says how far each fold is in that state.
+// askAt is ask; fn also gets the position of each fold in that state.
 func (f *Folds) askAt(ctx context.Context, tenant int64, what string, fn func(snapshot, map[string]int64) error) error {
 	for whole := false; !whole; {
 		to, err := f.foldTo(ctx, tenant)
@@ -182,9 +182,12 @@ func (f *Folds) askAt(ctx context.Context, tenant int64, what string, fn func(sn
 		}
 		if err := f.snapshot(ctx, what, func(snap snapshot) error {
 			at, err := positions(ctx, snap.Q, tenant)
-			// Unless somebody rebuilds them just now: then they are folded again.
-			if whole = f.least(at) >= to; err != nil || !whole {
+			if err != nil {
 				return err
+			}
+			whole = f.least(at) >= to
+			if !whole { // somebody rebuilds them just now: they are folded again
+				return nil
 			}
 			return fn(snap, at)
 		}); err != nil {
@@ -194,8 +197,8 @@ func (f *Folds) askAt(ctx context.Context, tenant int64, what string, fn func(sn
 	return nil
 }
 
-// Rebuild makes the folds of a tenant anew from the events that are there: all
-// of them, or those of the names given.
+// Rebuild makes the folds of a tenant again from the events that are there: all folds, or
+// those of some names.
 func (f *Folds) Rebuild(ctx context.Context, tenant int64, names ...string) error {
 	if err := f.reset(ctx, tenant, names); err != nil {
 		return fmt.Errorf("rebuild: %w", err)
@@ -217,8 +220,8 @@ func (f *Folds) RebuildAll(ctx context.Context, names ...string) error {
 	return nil
 }
 
-// reset puts positions back to the beginning. What is left over when it fails
-// is taken away by the next step.
+// reset puts positions back to the beginning. If it fails, the next step deletes what is
+// left over.
 func (f *Folds) reset(ctx context.Context, tenant int64, names []string) error {
 	for _, n := range names {
 		if !slices.ContainsFunc(f.all, func(g fold) bool { return g.name() == n }) {
@@ -230,6 +233,7 @@ func (f *Folds) reset(ctx context.Context, tenant int64, names []string) error {
 		return err
 	}
 	defer turn()
+
 	f.note(tenant, resetting)
 	f.chill(tenant, f.cfg.Store.LastEvent(tenant))
 	defer f.forget(tenant)
@@ -254,7 +258,7 @@ func (f *Folds) reset(ctx context.Context, tenant int64, names []string) error {
 	})
 }
 
-// turn waits until nobody else in this process folds the tenant's events.
+// turn waits until nobody else in this process folds the tenant's events. The caller calls end.
 func (f *Folds) turn(ctx context.Context, tenant int64) (end func(), err error) {
 	f.mu.Lock()
 	t := f.turns[tenant]
@@ -271,7 +275,8 @@ func (f *Folds) turn(ctx context.Context, tenant int64) (end func(), err error) 
 	}
 }
 
-// came is the number up to which all folds of a tenant came, as this process knows.
+// came returns the number up to which all folds of a tenant came, as far as this process
+// knows.
 func (f *Folds) came(tenant int64) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -281,28 +286,30 @@ func (f *Folds) came(tenant int64) int64 {
 	return resetting
 }
 
+// note sets the number that came returns.
 func (f *Folds) note(tenant, at int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.done[tenant] = at
 }
 
-// chill has a tenant's events up to a number read from the store: a rebuild is
-// made of what is there, while the cache may hold what retention took away.
+// chill makes folds read a tenant's events up to a number from the store: a rebuild is made
+// of what is there, while the cache may hold what retention removed.
 func (f *Folds) chill(tenant, upTo int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.cold[tenant] = max(f.cold[tenant], upTo)
 }
 
+// isCold reports whether events from a number on are read from the store.
 func (f *Folds) isCold(tenant, from int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return from < f.cold[tenant]
 }
 
-// horizon is a number at or above every event of the tenant that is committed
-// now, and below every one that is not, also later.
+// horizon returns a number that is at or above every event of the tenant which is committed
+// now, and below every one which is not, also if that is committed later.
 func (f *Folds) horizon(ctx context.Context, tenant int64) (last int64, err error) {
 	if f.cfg.In == sqldb.Postgres {
 		if err := f.cfg.Read.GetContext(ctx, &last, "SELECT last_value FROM event_seq"); err != nil {
@@ -318,20 +325,21 @@ func (f *Folds) horizon(ctx context.Context, tenant int64) (last int64, err erro
 	return last, err
 }
 
-// openAccepts are the transactions that store events and have not ended: each
-// takes this lock before its numbers, and gives it back after all can see them.
+// openAccepts selects the transactions that store events and have not ended: each takes this
+// lock before its numbers, and gives it back after all can see them.
 const openAccepts = `SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND classid = ? AND objid = ? AND objsubid = 1
 	AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND mode = 'ShareLock' AND granted`
 
-// settle waits until every transaction that may have taken a number before now
-// has ended: on PostgreSQL a lower number can be committed after a higher one.
-// Those that begin meanwhile are not waited for, nor kept waiting.
+// settle waits until every transaction that may have taken a number before now has ended: on
+// PostgreSQL a lower number can be committed after a higher one. It does not wait for those
+// that begin during that time, and does not make them wait.
 func (f *Folds) settle(ctx context.Context) error {
 	class, object := sqldb.TurnMatching.Halves()
 	var open []string
 	if err := f.cfg.Read.SelectContext(ctx, &open, openAccepts, class, object); err != nil {
 		return err
 	}
+
 	for pause := time.Millisecond; len(open) > 0; pause = min(2*pause, 50*time.Millisecond) {
 		select {
 		case <-ctx.Done():
@@ -347,8 +355,7 @@ func (f *Folds) settle(ctx context.Context) error {
 	return nil
 }
 
-// step folds the next events of a tenant, up to a number. more: there are
-// others left.
+// step folds the next events of a tenant, up to a number. more: there are others left.
 func (f *Folds) step(ctx context.Context, tenant, to int64) (more bool, err error) {
 	if f.cfg.In == sqldb.SQLite && f.came(tenant) >= to { // elsewhere another process may have put positions back
 		return false, nil
@@ -358,6 +365,7 @@ func (f *Folds) step(ctx context.Context, tenant, to int64) (more bool, err erro
 		return false, err
 	}
 	defer turn()
+
 	from, err := f.lowest(ctx, f.cfg.Read, tenant)
 	if err != nil {
 		return false, err
@@ -366,6 +374,7 @@ func (f *Folds) step(ctx context.Context, tenant, to int64) (more bool, err erro
 		f.note(tenant, from)
 		return false, nil
 	}
+
 	b := &batch{tenant: tenant, from: from, upTo: from}
 	if from != resetting {
 		var events []*event.Event
@@ -506,8 +515,8 @@ func (f *Folds) advanceFold(ctx context.Context, tx *sqlx.Tx, g fold, b *batch, 
 	return setPosition(ctx, tx, g.name(), b.tenant, b.upTo)
 }
 
-// transact runs fn in a write transaction: of SQLite's writer, or, on
-// PostgreSQL, of a connection beside the writers'.
+// transact runs fn in a write transaction: of SQLite's writer, or, on PostgreSQL, of a
+// connection beside the writers' own.
 func (f *Folds) transact(ctx context.Context, fn func(tx *sqlx.Tx) error) (err error) {
 	if f.cfg.In == sqldb.SQLite {
 		return f.cfg.Store.Change(ctx, "fold", fn)
@@ -523,6 +532,7 @@ func (f *Folds) transact(ctx context.Context, fn func(tx *sqlx.Tx) error) (err e
 	return err
 }
 
+// try runs fn in one transaction on PostgreSQL.
 func (f *Folds) try(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
 	tx, err := f.cfg.Write.BeginTxx(ctx, nil)
 	if err != nil {
@@ -540,7 +550,7 @@ func (f *Folds) try(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
 	return tx.Commit()
 }
 
-// positions of a tenant's folds; those that never began are not among them.
+// positions returns the positions of a tenant's folds, apart from those that never began.
 func positions(ctx context.Context, q sqlx.QueryerContext, tenant int64) (map[string]int64, error) {
 	var rows []struct {
 		Name     string `db:"name"`
@@ -556,12 +566,14 @@ func positions(ctx context.Context, q sqlx.QueryerContext, tenant int64) (map[st
 	return at, nil
 }
 
-// lowest position of a tenant's folds; resetting: of one rows are left to take away.
+// lowest returns the lowest position of a tenant's folds; resetting: one of them has rows
+// left to delete.
 func (f *Folds) lowest(ctx context.Context, q sqlx.QueryerContext, tenant int64) (int64, error) {
 	at, err := positions(ctx, q, tenant)
 	return f.least(at), err
 }
 
+// least returns the lowest of the folds' positions.
 func (f *Folds) least(at map[string]int64) (low int64) {
 	if len(f.all) > 0 {
 		low = at[f.all[0].name()]
@@ -572,15 +584,14 @@ func (f *Folds) least(at map[string]int64) (low int64) {
 	return low
 }
 
-// Marks in the table of positions, which no fold is called: how often folds of a
-// tenant were made anew, and up to which number rows were taken away. Who keeps
-// in memory what it read from them sees that it must read anew.
+// Marks in the table of positions, with names that no fold has. Who keeps rows of folds in
+// memory reads them again when a mark has changed.
 const (
-	rebuilt = "-rebuilt"
-	trimmed = "-trimmed"
+	rebuilt = "-rebuilt" // how often folds of a tenant were made again
+	trimmed = "-trimmed" // up to which number rows were deleted
 )
 
-// mark says whether it was another before.
+// mark sets a mark. news: it was another before.
 func mark(ctx context.Context, tx *sqlx.Tx, name string, tenant, at int64) (news bool, err error) {
 	res, err := tx.ExecContext(ctx, `INSERT INTO folds (name, tenant, position) VALUES (?, ?, ?)
 		ON CONFLICT (name, tenant) DO UPDATE SET position = excluded.position WHERE folds.position <> excluded.position`, name, tenant, at)
@@ -591,13 +602,14 @@ func mark(ctx context.Context, tx *sqlx.Tx, name string, tenant, at int64) (news
 	return n > 0, err
 }
 
-// claim reads the positions and keeps others from moving them until tx ends.
+// claim returns the positions and keeps others from moving them until tx ends.
 func (f *Folds) claim(ctx context.Context, tx *sqlx.Tx, tenant int64) (map[string]int64, error) {
 	for _, g := range f.all { // no row, no lock on it
 		if _, err := tx.ExecContext(ctx, "INSERT INTO folds (name, tenant, position) VALUES (?, ?, 0) ON CONFLICT (name, tenant) DO NOTHING", g.name(), tenant); err != nil {
 			return nil, fmt.Errorf("positions: %w", err)
 		}
 	}
+
 	if f.cfg.In == sqldb.Postgres {
 		if _, err := tx.ExecContext(ctx, "SELECT 1 FROM folds WHERE tenant = ? ORDER BY name FOR UPDATE", tenant); err != nil {
 			return nil, fmt.Errorf("positions: %w", err)
@@ -614,8 +626,8 @@ func setPosition(ctx context.Context, tx *sqlx.Tx, name string, tenant, at int64
 	return nil
 }
 
-// read the next events of a tenant in (from, to]: those that folds look at, and
-// the number up to which they are all.
+// read returns the next events of a tenant in (from, to] that folds look at, and the number
+// up to which it has seen all events.
 func (f *Folds) read(ctx context.Context, tenant, from, to int64) (events []*event.Event, upTo int64, err error) {
 	all, here := f.cfg.Store.EventsAfter(tenant, from, foldEvents)
 	if !here || f.isCold(tenant, from) || f.cfg.In == sqldb.Postgres { // where others commit too
@@ -623,9 +635,12 @@ func (f *Folds) read(ctx context.Context, tenant, from, to int64) (events []*eve
 			return nil, 0, err
 		}
 	}
-	upTo, size := from, 0
+
+	upTo = from
+	size := 0
 	for i, e := range all {
-		if size += len(e.Body); e.Seq > to || i > 0 && size > foldBytes {
+		size += len(e.Body)
+		if e.Seq > to || i > 0 && size > foldBytes {
 			return events, upTo, nil
 		}
 		upTo = e.Seq
@@ -633,13 +648,13 @@ func (f *Folds) read(ctx context.Context, tenant, from, to int64) (events []*eve
 			events = append(events, e)
 		}
 	}
-	if len(all) < foldEvents {
-		upTo = to // there are no others
+	if len(all) < foldEvents { // there are no others
+		upTo = to
 	}
 	return events, upTo, nil
 }
 
-// load the next events of a tenant in (from, to] from the store.
+// load reads the next events of a tenant in (from, to] from the store.
 func (f *Folds) load(ctx context.Context, tenant, from, to int64) ([]*event.Event, error) {
 	rows, err := f.cfg.Read.QueryContext(ctx, `SELECT e.seq, e.id, e.type, e.order_key, e.occurred_at, e.accepted_at, e.test, b.bytes
 		FROM events e LEFT JOIN bodies b ON b.seq = e.seq WHERE e.tenant = ? AND e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?`,
@@ -648,6 +663,7 @@ func (f *Folds) load(ctx context.Context, tenant, from, to int64) ([]*event.Even
 		return nil, fmt.Errorf("read events: %w", err)
 	}
 	defer rows.Close()
+
 	var events []*event.Event
 	for rows.Next() {
 		e := &event.Event{Tenant: tenant}
@@ -665,11 +681,13 @@ func (f *Folds) load(ctx context.Context, tenant, from, to int64) ([]*event.Even
 	return events, rows.Err()
 }
 
-// Run folds what is new until ctx ends, and takes away what retention says.
+// Run folds what is new until ctx ends, and deletes what retention says.
 func (f *Folds) Run(ctx context.Context) error {
 	tick := time.NewTicker(foldEvery)
 	defer tick.Stop()
 	for sweep := time.Now(); ; {
+		// The tenants whose events this process stored, and now and then all others: their
+		// events came through other processes, or before this one started.
 		tenants := f.cfg.Store.LastEvents()
 		if !time.Now().Before(sweep) {
 			sweep = time.Now().Add(foldSweep)
@@ -683,6 +701,7 @@ func (f *Folds) Run(ctx context.Context) error {
 				}
 			}
 		}
+
 		for tenant, last := range tenants {
 			if err := f.ahead(ctx, tenant, last); err != nil && ctx.Err() == nil && !errors.Is(err, sqldb.ErrClosed) {
 				f.cfg.Log.Error("folds", "tenant", tenant, "err", err)
@@ -696,7 +715,7 @@ func (f *Folds) Run(ctx context.Context) error {
 	}
 }
 
-// Trim takes away what came from bodies that retention took away.
+// Trim deletes what came from bodies that retention removed.
 func (f *Folds) Trim(ctx context.Context) error {
 	var tenants []struct {
 		No    int64 `db:"tenant"`
@@ -742,8 +761,8 @@ func (f *Folds) tenants(ctx context.Context) (all []int64, err error) {
 	return all, err
 }
 
-// ahead folds what is new of a tenant, and rests between steps while others
-// have something to write.
+// ahead folds what is new of a tenant, and rests between steps while others have something
+// to write.
 func (f *Folds) ahead(ctx context.Context, tenant, last int64) error {
 	if last > 0 && f.came(tenant) >= last {
 		return nil
@@ -758,6 +777,7 @@ func (f *Folds) ahead(ctx context.Context, tenant, last int64) error {
 		if err != nil || !more {
 			return err
 		}
+
 		pause := time.Duration(0)
 		if f.cfg.Store.Busy() {
 			pause = time.Since(began)
