@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -62,6 +63,19 @@ func migrate(driver, name string, place func(*config.Config)) error {
 	}
 	_, err = db.ExecContext(ctx, "DELETE FROM meta")
 	return errors.Join(err, db.Close())
+}
+
+// Each runs a test against a hub on each database, both at a time: a hub waits for
+// its database more than it computes. change may alter the configuration of both.
+func Each(t *testing.T, test func(t *testing.T, h *Hub), change ...func(*config.Config)) {
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, Start(t, change...))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, Start(t, append(slices.Clone(change), OnPostgres(t))...))
+	})
 }
 
 // InFolder puts a hub's store into a folder of the test's choice, whatever

@@ -19,8 +19,7 @@ import (
 
 func eachStore(t *testing.T, test func(t *testing.T, h *hubtest.Hub)) {
 	clock := func(c *config.Config) { c.TestClock = true }
-	t.Run("sqlite", func(t *testing.T) { test(t, hubtest.Start(t, clock)) })
-	t.Run("postgres", func(t *testing.T) { test(t, hubtest.Start(t, clock, hubtest.OnPostgres(t))) })
+	hubtest.Each(t, test, clock)
 }
 
 const (

@@ -26,8 +26,7 @@ func testClock(c *config.Config) { c.TestClock = true }
 
 // eachStore runs a test against a hub on each database, which believes X-Hookline-Now.
 func eachStore(t *testing.T, test func(t *testing.T, h *hubtest.Hub)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, hubtest.Start(t, testClock)) })
-	t.Run("postgres", func(t *testing.T) { test(t, hubtest.Start(t, testClock, hubtest.OnPostgres(t))) })
+	hubtest.Each(t, test, testClock)
 }
 
 // ask posts a body, its credential and all, at a moment.

@@ -126,8 +126,7 @@ func foldLines(t *testing.T, lines []string) (rows []logRow) {
 // centre: as a plain fold of the lines that were sent has it. A restart and a
 // rebuild change nothing.
 func TestStatusLogsOfADay(t *testing.T) {
-	t.Run("sqlite", func(t *testing.T) { testStatusLogsOfADay(t, hubtest.Start(t, testClock)) })
-	t.Run("postgres", func(t *testing.T) { testStatusLogsOfADay(t, hubtest.Start(t, testClock, hubtest.OnPostgres(t))) })
+	hubtest.Each(t, testStatusLogsOfADay, testClock)
 }
 
 func testStatusLogsOfADay(t *testing.T, h *hubtest.Hub) {

@@ -16,8 +16,7 @@ func testClock(c *config.Config) { c.TestClock = true }
 
 // S9 as in the document's example, by each of its parameters.
 func TestStatusLogs(t *testing.T) {
-	t.Run("sqlite", func(t *testing.T) { testStatusLogs(t, hubtest.Start(t, testClock)) })
-	t.Run("postgres", func(t *testing.T) { testStatusLogs(t, hubtest.Start(t, testClock, hubtest.OnPostgres(t))) })
+	hubtest.Each(t, testStatusLogs, testClock)
 }
 
 func testStatusLogs(t *testing.T, h *hubtest.Hub) {

@@ -152,8 +152,7 @@ var counterNames = []string{"inboundEstablishedCallsCountToday", "inboundAbandon
 // The counters of today are those of a naive recount of all that was told, in
 // whatever order it came, also after a restart and a rebuild.
 func TestCountersOfToday(t *testing.T) {
-	t.Run("sqlite", func(t *testing.T) { testCountersOfToday(t, hubtest.Start(t, testClock)) })
-	t.Run("postgres", func(t *testing.T) { testCountersOfToday(t, hubtest.Start(t, testClock, hubtest.OnPostgres(t))) })
+	hubtest.Each(t, testCountersOfToday, testClock)
 }
 
 func testCountersOfToday(t *testing.T, h *hubtest.Hub) {
@@ -221,8 +220,7 @@ func testCountersOfToday(t *testing.T, h *hubtest.Hub) {
 
 // S11 as the contract has it: rows, filters, order, pages, summary.
 func TestAgentMetrics(t *testing.T) {
-	t.Run("sqlite", func(t *testing.T) { testAgentMetrics(t, hubtest.Start(t, testClock)) })
-	t.Run("postgres", func(t *testing.T) { testAgentMetrics(t, hubtest.Start(t, testClock, hubtest.OnPostgres(t))) })
+	hubtest.Each(t, testAgentMetrics, testClock)
 }
 
 func testAgentMetrics(t *testing.T, h *hubtest.Hub) {

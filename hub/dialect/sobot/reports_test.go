@@ -25,8 +25,7 @@ var reportPaths = map[string]string{
 
 // The worked examples, through the API.
 func TestWorkedExamples(t *testing.T) {
-	t.Run("sqlite", func(t *testing.T) { testWorkedExamples(t, hubtest.Start(t, testClock)) })
-	t.Run("postgres", func(t *testing.T) { testWorkedExamples(t, hubtest.Start(t, testClock, hubtest.OnPostgres(t))) })
+	hubtest.Each(t, testWorkedExamples, testClock)
 }
 
 func testWorkedExamples(t *testing.T, h *hubtest.Hub) {

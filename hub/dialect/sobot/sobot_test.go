@@ -8,6 +8,5 @@ import (
 
 // eachStore runs a test against a hub on each database.
 func eachStore(t *testing.T, test func(t *testing.T, h *hubtest.Hub)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, hubtest.Start(t)) })
-	t.Run("postgres", func(t *testing.T) { test(t, hubtest.Start(t, hubtest.OnPostgres(t))) })
+	hubtest.Each(t, test)
 }
