@@ -187,7 +187,11 @@ func (w *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64
 			w.stmt.events.add(e.Tenant, e.Seq, e.ID, int64(e.Type), e.OrderKey, e.OccurredAt, w.now, e.Source, e.KeyID,
 				w.db.cfg.Process, e.Hash[:], int64(len(e.Body)), int64(len(matched)), warnings, nullText(e.Traceparent),
 				int64(e.Hops), e.Test)
-			w.stmt.bodies.add(e.Seq, e.Tenant, sqldb.EncodeBody(e.Body))
+			stored := sqldb.EncodeBody(e.Body)
+			if e.Completed {
+				stored = sqldb.MarkCompleted(stored)
+			}
+			w.stmt.bodies.add(e.Seq, e.Tenant, stored)
 
 			// A pending delivery for each subscription.
 			key := event.Key(e.OrderKey)

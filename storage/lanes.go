@@ -93,7 +93,7 @@ func (db *DB) Load(ctx context.Context, items []*delivery.Item, m event.Masking)
 		i.Body = nil
 		i.Masked = event.Unmasked
 		if i.Event != nil {
-			i.Body = i.Event.Body
+			i.Body = i.Event.Pushed(event.Unmasked)
 		}
 	}
 	if m == event.Unmasked {
@@ -135,7 +135,7 @@ func (db *DB) loadMasked(ctx context.Context, items []*delivery.Item, m event.Ma
 		}
 		i.Body = stored[i.Seq]
 		if i.Body == nil {
-			i.Body = m.Body(i.Type, i.Event.Body)
+			i.Body = i.Event.Pushed(m)
 			i.Masked = m
 		}
 	}
@@ -183,6 +183,7 @@ func (db *DB) loadEvents(ctx context.Context, items []*delivery.Item) error {
 			return fmt.Errorf("load events: %w", err)
 		}
 		e.Traceparent = trace.String
+		e.Completed = sqldb.Completed(stored)
 		if e.Body, err = sqldb.DecodeBody(stored); err != nil {
 			return fmt.Errorf("load event %s: %w", e.ID, err)
 		}

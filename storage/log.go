@@ -219,6 +219,7 @@ func (db *DB) FindEventSeq(ctx context.Context, tenant, seq int64) (*search.Even
 		return nil, search.ErrNotFound
 	}
 	if err == nil && body != nil {
+		e.Completed = sqldb.Completed(body)
 		e.Body, err = sqldb.DecodeBody(body)
 	}
 	if err != nil {

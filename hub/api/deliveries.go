@@ -405,7 +405,7 @@ func (s *sent) request(ctx context.Context, a *search.Attempt, sub *subscription
 // pushed is the plain body as it was pushed with a masking.
 func (s *sent) pushed(ctx context.Context, m event.Masking) ([]byte, error) {
 	if m == event.Unmasked {
-		return s.event.Body, nil
+		return s.event.Pushed(m), nil
 	}
 	if s.masked[m] == nil {
 		b, err := s.api.Search.FindMasked(ctx, s.caller.Tenant, s.event.Seq, m)
@@ -413,7 +413,7 @@ func (s *sent) pushed(ctx context.Context, m event.Masking) ([]byte, error) {
 			return nil, err
 		}
 		if s.masked[m] = b; b == nil { // retention came in between
-			s.masked[m] = m.Body(s.event.Type, s.event.Body)
+			s.masked[m] = s.event.Pushed(m)
 		}
 	}
 	return s.masked[m], nil

@@ -25,6 +25,7 @@ type Event struct {
 	Traceparent string    // W3C trace context of the sender, if any
 	Hops        int       // hubs it went through before this one
 	Test        bool      // made by a test push
+	Completed   bool      // its push has what the sender left out; see Pushed. Events of older hubs have not
 	Target      int64     // number of the one subscription that a test push is for; 0: all that want it
 }
 

@@ -583,6 +583,7 @@ func (g Gate) event(p *pass, id string) (*Event, *Problem) {
 		Body:       g.bytes(p),
 		Hash:       sha256.Sum256(p.sum),
 		Warnings:   p.warnings,
+		Completed:  p.typ == AgentStatus,
 	}
 	for _, at := range [...]int64{p.vals[creationTime].n, p.latest} {
 		if e.OccurredAt == 0 {

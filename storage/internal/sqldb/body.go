@@ -11,6 +11,10 @@ import (
 const (
 	bodyRaw  = 0
 	bodyZstd = 1
+
+	// bodyCompleted is added to the format when the push of the event has what its sender
+	// left out.
+	bodyCompleted = 2
 )
 
 // compressFrom is the size from which a body is worth compressing: below it,
@@ -30,12 +34,22 @@ func EncodeBody(plain []byte) []byte {
 	return append(append(make([]byte, 0, len(plain)+1), bodyRaw), plain...)
 }
 
+// MarkCompleted adds to a stored form that the push of the event has what its sender left
+// out. It changes stored.
+func MarkCompleted(stored []byte) []byte {
+	stored[0] |= bodyCompleted
+	return stored
+}
+
+// Completed reports whether a stored form has the mark of MarkCompleted.
+func Completed(stored []byte) bool { return len(stored) > 0 && stored[0]&bodyCompleted != 0 }
+
 // DecodeBody returns the plain body of a stored form. The result does not alias stored.
 func DecodeBody(stored []byte) ([]byte, error) {
 	if len(stored) == 0 {
 		return nil, errors.New("stored body is empty")
 	}
-	switch stored[0] {
+	switch stored[0] &^ bodyCompleted {
 	case bodyRaw:
 		return append([]byte(nil), stored[1:]...), nil
 	case bodyZstd:
