@@ -62,6 +62,7 @@ type Boards struct {
 	Directory func(tenant int64) *directory.Directory
 	Settings  func(tenant int64) Settings // nil: the defaults
 
+	same    *Boards // boards of the same facts are there; nil: here
 	mu      sync.Mutex
 	tenants map[int64]*boardCache
 }
@@ -75,6 +76,12 @@ type boardCache struct {
 
 // maxBoards of a tenant are kept.
 const maxBoards = 4
+
+// Over returns boards whose facts come from another view of the same store, such as one
+// that does not wait. Boards of the same facts are made once for both.
+func (b *Boards) Over(facts FactStore) *Boards {
+	return &Boards{Facts: facts, Directory: b.Directory, Settings: b.Settings, same: b}
+}
 
 // At returns a tenant's board at a moment, Unix ms; loc says when its day begins.
 func (b *Boards) At(ctx context.Context, tenant, now int64, loc *time.Location) (*Board, error) {
@@ -99,6 +106,9 @@ func (b *Boards) settings(tenant int64) Settings {
 }
 
 func (b *Boards) cacheOf(tenant int64) *boardCache {
+	if b.same != nil {
+		return b.same.cacheOf(tenant)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.tenants == nil {

@@ -99,7 +99,11 @@ func (f *Folds) FindFacts(ctx context.Context, tenant, since int64) (found *live
 
 	err = f.askAt(ctx, tenant, "find facts", func(snap snapshot, at map[string]int64) error {
 		marks := [2]int64{at[rebuilt], at[trimmed]}
-		found, err = f.factsOf(tenant).find(ctx, snap, tenant, since, f.least(at), marks)
+		cached := f.factsOf(tenant)
+		if f.least(at) == resetting {
+			cached = &factCache{} // rows of now may be deleted, which no later look would notice
+		}
+		found, err = cached.find(ctx, snap, tenant, since, f.least(at), marks)
 		return err
 	})
 	return found, err

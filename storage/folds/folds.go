@@ -108,7 +108,15 @@ type Config struct {
 // tenant: whoever asks about one tenant waits for no other's backlog. What was
 // accepted before a query began is folded before it reads (FoldTo); Run does it
 // ahead of the queries, as far as that disturbs nobody.
+//
+// Its questions wait until the folds are whole. Those of AsIs answer at once.
 type Folds struct {
+	*shared
+	asIs bool // questions are answered from what is folded
+}
+
+// shared is what a Folds has in common with those that AsIs makes of it.
+type shared struct {
 	cfg Config
 	all []fold
 
@@ -122,10 +130,10 @@ type Folds struct {
 
 // New returns the folds of a store that is open.
 func New(cfg Config) *Folds {
-	return &Folds{
+	return &Folds{shared: &shared{
 		cfg: cfg, turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, facts: map[int64]*factCache{},
 		all: allFolds(cfg.Key),
-	}
+	}}
 }
 
 func allFolds(reportKey []byte) []fold {
@@ -168,13 +176,23 @@ func (f *Folds) foldTo(ctx context.Context, tenant int64) (to int64, err error) 
 }
 
 // ask runs fn on one state of the database in which the folds of a tenant hold all that was
-// accepted before.
+// accepted before. AsIs, it is the state in which they are now.
 func (f *Folds) ask(ctx context.Context, tenant int64, what string, fn func(snapshot) error) error {
 	return f.askAt(ctx, tenant, what, func(snap snapshot, _ map[string]int64) error { return fn(snap) })
 }
 
 // askAt is ask; fn also gets the position of each fold in that state.
 func (f *Folds) askAt(ctx context.Context, tenant int64, what string, fn func(snapshot, map[string]int64) error) error {
+	if f.asIs {
+		return f.snapshot(ctx, what, func(snap snapshot) error {
+			at, err := positions(ctx, snap.Q, tenant)
+			if err != nil {
+				return err
+			}
+			return fn(snap, at)
+		})
+	}
+
 	for whole := false; !whole; {
 		to, err := f.foldTo(ctx, tenant)
 		if err != nil {
@@ -311,13 +329,20 @@ func (f *Folds) isCold(tenant, from int64) bool {
 // horizon returns a number that is at or above every event of the tenant which is committed
 // now, and below every one which is not, also if that is committed later.
 func (f *Folds) horizon(ctx context.Context, tenant int64) (last int64, err error) {
-	if f.cfg.In == sqldb.Postgres {
-		if err := f.cfg.Read.GetContext(ctx, &last, "SELECT last_value FROM event_seq"); err != nil {
-			return 0, err
-		}
-		return last, f.settle(ctx)
+	last, err = f.lastNumber(ctx, tenant)
+	if err == nil && f.cfg.In == sqldb.Postgres { // SQLite's one writer commits in the order of numbers
+		err = f.settle(ctx)
 	}
-	// Its one writer commits in the order of numbers.
+	return last, err
+}
+
+// lastNumber returns a number that is at or above every event of the tenant which is
+// committed now.
+func (f *Folds) lastNumber(ctx context.Context, tenant int64) (last int64, err error) {
+	if f.cfg.In == sqldb.Postgres {
+		err = f.cfg.Read.GetContext(ctx, &last, "SELECT last_value FROM event_seq")
+		return last, err
+	}
 	if last := f.cfg.Store.LastEvent(tenant); last > 0 {
 		return last, nil
 	}
