@@ -42,6 +42,7 @@ type Hub struct {
 	cfg     *config.Settings
 	log     *slog.Logger
 	process string // name of this process
+	started time.Time
 	db      *storage.DB
 	folds   *folds.Folds
 	boards  *live.Boards
@@ -82,7 +83,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (*Hub, error)
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: s, log: log, book: &access.Book{}, process: config.ProcessName(), bounds: newBounds()}
+	h := &Hub{cfg: s, log: log, book: &access.Book{}, process: config.ProcessName(), started: time.Now(), bounds: newBounds()}
 	if err := h.open(ctx); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -221,7 +222,7 @@ func (h *Hub) routes() http.Handler {
 		Auth: auth, Admit: h.bounds.admit,
 		API: &api.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db,
-			Events: h.db, Audit: h.db, Apps: h.db, Directory: h.db, Recordings: h.records,
+			Events: h.db, Audit: h.db, Usage: h.db, State: h.state, Apps: h.db, Directory: h.db, Recordings: h.records,
 			Book: h.book, Tail: &h.tail, Streams: &h.bounds.streams, Pages: &h.bounds.reports,
 			Exports: fair.Slots[int64]{What: "exports", Total: exportsTotal}, Rules: h.rules, Facets: h.db.Index().Facets,
 			Cursors:   api.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},

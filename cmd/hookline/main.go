@@ -21,6 +21,7 @@ type CLI struct {
 	Backup  BackupCmd  `cmd:"" help:"Copy the store into a new folder, also while it is served."`
 	Doctor  DoctorCmd  `cmd:"" help:"Check the configuration, the store and the machine."`
 	Health  HealthCmd  `cmd:"" help:"Ask a hub whether it is ready."`
+	Version VersionCmd `cmd:"" help:"Print what this program was built from."`
 
 	Tenant       TenantCmd       `cmd:"" help:"Tenants of a hub: create, list, get, update."`
 	Key          KeyCmd          `cmd:"" help:"API keys: create, list, revoke."`

@@ -45,6 +45,13 @@ func (b *Book) Replace(tenants []Tenant, keys []Key) {
 // syncTries is how often Sync reads while changes come faster than it can read.
 const syncTries = 5
 
+// Tenants returns how many tenants there are.
+func (b *Book) Tenants() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.tenants)
+}
+
 // Sync reads tenants and keys by load and puts them in place of all that the book
 // held, as other processes make changes too. When something is put or removed while
 // load reads, it reads again: what was read before must not undo the change.

@@ -5,6 +5,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"log/slog"
 	"sync"
@@ -37,6 +38,8 @@ type API struct {
 	Retries       RetryStore
 	Figures       search.Figures
 	Audit         AuditStore
+	Usage         UsageStore
+	State         func(ctx context.Context) (*HubState, error)
 	Tail          *tail.Feed
 	Events        ingest.Store                           // takes test pushes
 	Rules         func(tenant int64) subscriptions.Rules // what a tenant's subscriptions may be; Now is set here

@@ -13,6 +13,7 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -65,6 +66,22 @@ type SubscriptionStore interface {
 	// VersionsAt lists the subscriptions that were not deleted at a time (Unix ms),
 	// each at the version then in force, those made later at their first one.
 	VersionsAt(ctx context.Context, tenant, at int64) ([]*subscriptions.Subscription, error)
+}
+
+// subscription returns a subscription as the caller may see it. What it tells anybody has
+// none of its secrets.
+func (v viewer) subscription(s *Subscription) subscriptions.View {
+	view := viewSubscription(s)
+	view.Settings = v.settings(view.Settings)
+	return view
+}
+
+// settings returns what an admin set as the caller may see it.
+func (v viewer) settings(s subscriptions.Settings) subscriptions.Settings {
+	if v.hideQueries {
+		s.URL = search.HideQueries(s.URL)
+	}
+	return s
 }
 
 func viewSubscription(s *Subscription) subscriptions.View {
@@ -164,7 +181,7 @@ func (a *API) ListSubscriptions(r *http.Request, c access.Caller, _ httprouter.P
 		return 0, nil, err
 	}
 	subs, next := cutPage(a.Cursors, "subscriptions", subs, limit, func(s *Subscription) any { return s.No })
-	return http.StatusOK, pageOf(viewsOf(subs, viewSubscription), next), nil
+	return http.StatusOK, pageOf(viewsOf(subs, a.viewer(c).subscription), next), nil
 }
 
 // subscription finds the one that the path names; ErrNotFound for a deleted one.
@@ -188,7 +205,7 @@ func (a *API) GetSubscription(r *http.Request, c access.Caller, ps httprouter.Pa
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, answerSubscription(s, false), nil
+	return http.StatusOK, versioned(a.viewer(c).subscription(s), s.Version), nil
 }
 
 // PatchSubscription is PATCH /v1/subscriptions/{id}: a JSON merge patch. A key
@@ -284,7 +301,7 @@ func (a *API) ListVersions(r *http.Request, c access.Caller, ps httprouter.Param
 		return 0, nil, err
 	}
 	versions, next := cutPage(a.Cursors, "versions", versions, limit, func(v *Version) any { return v.Version })
-	return http.StatusOK, pageOf(viewsOf(versions, viewVersion), next), nil
+	return http.StatusOK, pageOf(viewsOf(versions, a.viewer(c).version), next), nil
 }
 
 // versionView is what an admin set, without what the lane keeps beside it.
@@ -295,6 +312,8 @@ type versionView struct {
 	subscriptions.Settings
 }
 
-func viewVersion(v *Version) versionView {
-	return versionView{Version: v.Version, ChangedBy: v.ChangedBy, ChangedAt: Time(v.UpdatedAt), Settings: v.Settings()}
+func (v viewer) version(of *Version) versionView {
+	return versionView{
+		Version: of.Version, ChangedBy: of.ChangedBy, ChangedAt: Time(of.UpdatedAt), Settings: v.settings(of.Settings()),
+	}
 }

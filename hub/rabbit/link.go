@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -39,7 +40,12 @@ type Broker struct {
 	Process string // name of the process, as the broker shows it with its connections
 	Metrics *Metrics
 	Log     *slog.Logger
+
+	connections atomic.Int32
 }
+
+// Connections returns how many connections to the broker there are.
+func (b *Broker) Connections() int { return int(b.connections.Load()) }
 
 // CheckURL says what is wrong with a URL, without repeating it: it has a password.
 func CheckURL(url string) error {
@@ -71,9 +77,11 @@ func (b *Broker) keepBounded(ctx context.Context, name string, most int64, use f
 		if err == nil {
 			log.Info("connected to RabbitMQ")
 			up.Set(1)
+			b.connections.Add(1)
 			began := time.Now()
 			err = during(ctx, conn, func(ctx context.Context, conn *amqp.Connection) error { return use(ctx, conn, held) })
 			up.Set(0)
+			b.connections.Add(-1)
 			if time.Since(began) > retryMost {
 				wait = retryLeast
 			}
