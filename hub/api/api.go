@@ -26,7 +26,7 @@ type API struct {
 	Tenants TenantStore
 	Keys    KeyStore
 	Apps    AppStore
-	Book    *access.Book // changes of tenants and keys hold here from the moment they are answered
+	Book    *access.Book // a change of a tenant or key is in it before it is answered
 	Cursors Cursors
 	Handles Handles
 
@@ -44,7 +44,7 @@ type API struct {
 	Events        ingest.Store                           // takes test pushes
 	Rules         func(tenant int64) subscriptions.Rules // what a tenant's subscriptions may be; Now is set here
 
-	PublicURL string // base of links, without a slash at its end; "": they begin with one
+	PublicURL string // base of links, without a slash at its end; "": links are paths
 
 	Now  func() time.Time // default time.Now
 	Log  *slog.Logger     // default slog.Default()
@@ -52,14 +52,14 @@ type API struct {
 
 	Streams *fair.Slots[int64] // places of server-sent events; required
 	Exports fair.Slots[int64]  // places of exports
-	Pages   *fair.Slots[int64] // places of those who read much, for each page of an export; nil: no bound
+	Pages   *fair.Slots[int64] // each page of an export takes one, as other long reads do; nil: no bound
 
 	// changes is held from the commit of a tenant or key until the book has it,
 	// so that the book ends with what was committed last.
 	changes sync.Mutex
 }
 
-// Errors that stores return and every handler answers alike.
+// Errors that stores return. Every handler answers them alike.
 var (
 	ErrNotFound = errors.New("not found")                     // 404
 	ErrExists   = errors.New("exists already")                // 409

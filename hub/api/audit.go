@@ -14,10 +14,10 @@ import (
 // AuditStore keeps the audit log. Changes write their own rows.
 type AuditStore interface {
 	// Note commits a row that says what by is about to see, or to do without
-	// changing a setting. It returns once that is committed: nothing is shown that
-	// the log does not know of.
+	// changing a setting. It returns after the commit, so nothing is shown before
+	// the log has its row.
 	Note(ctx context.Context, by access.Caller, d audit.Deed) error
-	// FindAudit reads a page, newest first; next is the Before of the one that
+	// FindAudit reads a page, newest first. next is the Before of the page that
 	// follows, 0 at the end. A page may be short, even empty, although more follows.
 	FindAudit(ctx context.Context, f audit.Filter) (page []audit.Row, next int64, err error)
 }
@@ -43,6 +43,7 @@ type auditView struct {
 	After  json.RawMessage `json:"after,omitempty"`
 }
 
+// auditRow returns a row of the audit log as the caller may see it.
 func (v viewer) auditRow(r *audit.Row) auditView {
 	object, _ := v.identifier("", r.Object)
 	return auditView{
@@ -60,15 +61,18 @@ func (a *API) ListAudit(r *http.Request, c access.Caller, _ httprouter.Params) (
 	if f.Limit, err = a.readPage(r, "audit", &f.Before, "action", "object", "who", "from", "to"); err != nil {
 		return 0, nil, err
 	}
+
 	q := r.URL.Query()
 	f.Action, f.Object, f.Who = q.Get("action"), q.Get("object"), q.Get("who")
 	if f.From, f.To, err = timesOf(q); err != nil {
 		return 0, nil, err
 	}
+
 	rows, next, err := a.Audit.FindAudit(r.Context(), f)
 	if err != nil {
 		return 0, nil, err
 	}
+
 	cursor := ""
 	if next != 0 {
 		cursor = a.Cursors.Make("audit", next)

@@ -28,7 +28,8 @@ func TestAudit(t *testing.T) {
 	var cfg *config.Config
 	h := hubtest.Start(t, func(c *config.Config) { cfg = c })
 	gone := hubtest.NewReceiver(t, http.StatusGone)
-	sub := h.Subscribe(gone.URL+"/?token=hidden-in-query", "retry", quick, "appKey", "this-is-a-secret-key", "headers", map[string]string{"X-Token": "hidden-in-header"})["id"].(string)
+	sub := h.Subscribe(gone.URL+"/?token=hidden-in-query", "retry", quick, "appKey", "this-is-a-secret-key", "headers",
+		map[string]string{"X-Token": "hidden-in-header"})["id"].(string)
 	e := h.Send(hubtest.CDR("c1", 1))[0]
 	hubtest.Eventually(t, "410 pauses it", func() bool {
 		return get(t, h, h.Owner, "/v1/subscriptions/"+sub)["pausedReason"] == "gone"
@@ -44,7 +45,8 @@ func TestAudit(t *testing.T) {
 	get(t, h, masked, "/v1/deliveries")
 	require.Empty(t, deeds(t, h, masked, "action=delivery.view"), "masked: nothing to note")
 	get(t, h, pii, "/v1/deliveries/"+d+"/attempts?limit=1")
-	require.Equal(t, []string{"delivery.view delivery/" + d}, deeds(t, h, masked, "action=delivery.view"), "a row a request, not a row an attempt")
+	require.Equal(t, []string{"delivery.view delivery/" + d}, deeds(t, h, masked, "action=delivery.view"),
+		"a row a request, not a row an attempt")
 
 	require.Equal(t, 202, h.Do("POST", "/v1/subscriptions/"+sub+"/test", h.Owner, nil).Status)
 	require.Equal(t, 200, h.Do("POST", "/v1/subscriptions/"+sub+"/resume", h.Owner, nil).Status)
@@ -61,7 +63,8 @@ func TestAudit(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
-		"tenant.create", "key.create", "subscription.create", "subscription.pause", "key.create", "key.create", "delivery.view",
+		"tenant.create", "key.create", "subscription.create", "subscription.pause", "key.create", "key.create",
+		"delivery.view",
 		"subscription.test", "subscription.resume", "delivery.retry", "subscription.delete",
 	}, got)
 	all := h.Do("GET", "/v1/audit?limit=500", masked, nil)
@@ -110,16 +113,20 @@ func TestAuditOfPlatformAndTenants(t *testing.T) {
 		return all
 	}
 	require.Equal(t, []string{
-		"key.create", "tenant.create tenant/demo", "key.create", "tenant.create tenant/other", "key.create", "tenant.update tenant/demo",
+		"key.create", "tenant.create tenant/demo", "key.create", "tenant.create tenant/other", "key.create",
+		"tenant.update tenant/demo",
 	}, actions(hubtest.PlatformKey))
-	require.Equal(t, []string{"tenant.create tenant/demo", "key.create", "subscription.create", "tenant.update tenant/demo", "key.create"}, actions(h.Owner))
+	require.Equal(t,
+		[]string{"tenant.create tenant/demo", "key.create", "subscription.create", "tenant.update tenant/demo", "key.create"},
+		actions(h.Owner))
 	require.Equal(t, []string{"tenant.create tenant/other", "key.create"}, actions(other["key"].(string)))
 }
 
 func TestAuditBadInput(t *testing.T) {
 	h := hubtest.Start(t)
 	for query, field := range map[string]string{
-		"from=yesterday": "from", "cursor=x": "cursor", "limit=0": "limit", "nonsense=1": "nonsense", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z": "from",
+		"from=yesterday": "from", "cursor=x": "cursor", "limit=0": "limit", "nonsense=1": "nonsense",
+		"from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z": "from",
 	} {
 		a := h.Do("GET", "/v1/audit?"+query, h.Owner, nil)
 		require.Equal(t, 400, a.Status, "%s", a.Body)

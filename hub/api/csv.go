@@ -9,15 +9,16 @@ import (
 	"github.com/hookline/hookline/hub/search"
 )
 
-// csvRows is RFC 4180, with a header. Every text is quoted, and none can become
-// a formula of a spreadsheet, whatever it takes for the separator of cells.
+// csvRows writes RFC 4180 with a header. Every text is quoted, and no text can become
+// a formula of a spreadsheet, whatever the spreadsheet takes for the separator of cells.
 type csvRows struct{ begun bool }
 
 func (*csvRows) contentType() string { return "text/csv; charset=utf-8; header=present" }
 func (*csvRows) ending() string      { return "csv" }
 
 var csvHeader = []string{
-	"id", "subscription", "event", "type", "orderKey", "sequence", "state", "tries", "acceptedAt", "firstTryAt", "doneAt", "dueAt",
+	"id", "subscription", "event", "type", "orderKey", "sequence", "state", "tries", "acceptedAt", "firstTryAt", "doneAt",
+	"dueAt",
 	"lastStatus", "lastError", "late", "version", "orderKeyHandle", "eventHandle",
 }
 
@@ -63,7 +64,7 @@ func (c *csvRows) encode(viewer viewer, page []search.Delivery) ([]byte, error) 
 // csvLine writes lines of CSV, cell by cell.
 type csvLine struct {
 	bytes []byte
-	cells int // of the line that is being written
+	cells int // how many the line has that is being written
 }
 
 func (l *csvLine) separate() {
@@ -85,8 +86,7 @@ func (l *csvLine) text(s string) {
 	l.bytes = append(l.bytes, '"')
 }
 
-// quotedText writes a text between quotes. The only line end in it is that of the
-// file.
+// quotedText escapes a text between quotes. Its line ends become those of the file.
 var quotedText = strings.NewReplacer(`"`, `""`, "\r", "", "\n", "\r\n")
 
 func (l *csvLine) end() {
@@ -96,10 +96,10 @@ func (l *csvLine) end() {
 
 // plainCell puts a ' before each character that would begin a formula: at the
 // start of the text, and behind whatever a spreadsheet may take for the separator
-// of cells, for one that separates by semicolons, say, does not heed the quotes
+// of cells. A spreadsheet that separates by semicolons, say, ignores the quotes
 // around this cell.
 func plainCell(s string) string {
-	startsBlank := s != "" && strings.IndexByte("\t\r\n", s[0]) >= 0 // which some leave out
+	startsBlank := s != "" && strings.IndexByte("\t\r\n", s[0]) >= 0 // some spreadsheets skip it
 	if !startsBlank && !strings.ContainsFunc(s, beginsFormula) {
 		return s
 	}
@@ -128,8 +128,8 @@ func plainCell(s string) string {
 // begins with r.
 func beginsFormula(r rune) bool { return strings.ContainsRune("=+-@＝＋－＠", r) }
 
-// maySeparate reports whether somebody may have cells separated by r: by anything
-// but letters, digits, and what stands within ids and times.
+// maySeparate reports whether a spreadsheet may be set to separate cells by r. That
+// is anything but letters, digits, and what stands within ids and times.
 func maySeparate(r rune) bool {
 	if r < utf8.RuneSelf {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("./_'", r)

@@ -39,6 +39,8 @@ func cellsOf(line string, sep rune) (cells []string) {
 	var cell strings.Builder
 	begin, quoted := true, false
 	rs := []rune(line)
+
+	// A quote within quotes is written twice; only a quote that begins a cell quotes it.
 	for i := 0; i < len(rs); i++ {
 		r := rs[i]
 		switch {

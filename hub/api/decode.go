@@ -39,7 +39,7 @@ func decode(r *http.Request, dst any) error {
 // body reads the bytes of a JSON body.
 func body(r *http.Request) ([]byte, error) { return bodyUpTo(r, maxBody) }
 
-// bodyUpTo reads the bytes of a JSON body of at most that many bytes.
+// bodyUpTo reads the bytes of a JSON body of at most most bytes.
 func bodyUpTo(r *http.Request, most int64) ([]byte, error) {
 	if ct := r.Header.Get("Content-Type"); ct != "" {
 		mt, _, err := mime.ParseMediaType(ct)
@@ -47,10 +47,13 @@ func bodyUpTo(r *http.Request, most int64) ([]byte, error) {
 			return nil, problem.New(http.StatusUnsupportedMediaType, "the body must be application/json")
 		}
 	}
+
 	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
 		return nil, problem.New(http.StatusUnsupportedMediaType, "the body must not be encoded")
 	}
+
 	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, most))
+
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -61,6 +64,7 @@ func bodyUpTo(r *http.Request, most int64) ([]byte, error) {
 	return raw, nil
 }
 
+// decodeBytes is decode for a body that has been read.
 func decodeBytes(raw []byte, dst any) error {
 	if err := check(raw, reflect.TypeOf(dst).Elem()); err != nil {
 		return err
@@ -76,31 +80,35 @@ func assign(raw []byte, dst any) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &known): // of a type's own UnmarshalJSON
+	case errors.As(err, &known): // from a type's own UnmarshalJSON
 		return known
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return problem.Field(http.StatusUnprocessableEntity, wrong.Field, fmt.Sprintf("must be %s, not %s", kind(wrong.Type), wrong.Value))
+		return problem.Field(http.StatusUnprocessableEntity, wrong.Field,
+			fmt.Sprintf("must be %s, not %s", kind(wrong.Type), wrong.Value))
 	case errors.As(err, &wrong):
-		return problem.New(http.StatusUnprocessableEntity, fmt.Sprintf("the body must be %s, not %s", kind(wrong.Type), wrong.Value))
+		return problem.New(http.StatusUnprocessableEntity,
+			fmt.Sprintf("the body must be %s, not %s", kind(wrong.Type), wrong.Value))
 	}
 	return problem.New(http.StatusBadRequest, "malformed JSON: "+err.Error())
 }
 
-// check walks raw beside t. A struct in t allows the names of its fields and no
-// others; anything else in t (maps, any, types that decode themselves) allows all.
+// check walks raw beside t and refuses what decode refuses. A struct in t allows
+// the names of its fields and no others; anything else in t (maps, any, types that
+// decode themselves) allows all names.
 func check(raw []byte, t reflect.Type) error {
 	if err := checkText(raw, t.Kind() == reflect.Struct); err != nil {
 		return err
 	}
 	c := &checker{dec: json.NewDecoder(bytes.NewReader(raw))}
-	c.dec.UseNumber() // a number too large is a matter of its field
+	c.dec.UseNumber() // whether a number is too large is for its field to say
 	if err := c.value("", t, 0); err != nil {
 		return err
 	}
 	return checkEnd(c.dec)
 }
 
-// checkText says what is wrong with a body before it is read as JSON.
+// checkText refuses a body that cannot be JSON, or is not an object where one is
+// required.
 func checkText(raw []byte, object bool) error {
 	text := bytes.TrimSpace(raw)
 	switch {
@@ -114,7 +122,7 @@ func checkText(raw []byte, object bool) error {
 	return nil
 }
 
-// checkEnd says whether there is more than the value that dec has read.
+// checkEnd refuses a body with more behind the value that dec has read.
 func checkEnd(dec *json.Decoder) error {
 	if _, err := dec.Token(); err != io.EOF {
 		return problem.New(http.StatusBadRequest, "there is more after the end of the JSON value")
@@ -125,17 +133,22 @@ func checkEnd(dec *json.Decoder) error {
 // checker walks a body beside a type.
 type checker struct {
 	dec    *json.Decoder
-	values int // that were seen
+	values int // how many it has seen
 }
 
+// value checks the next value of the body, which goes into a Go value of type t.
 func (c *checker) value(path string, t reflect.Type, depth int) error {
 	tok, err := c.dec.Token()
 	if err != nil {
 		return malformed(err)
 	}
-	if c.values++; c.values > maxValues {
+
+	c.values++
+	if c.values > maxValues {
 		return problem.New(http.StatusRequestEntityTooLarge, fmt.Sprintf("there are more than %d values", maxValues))
 	}
+
+	// Only arrays and objects have anything inside.
 	d, isDelim := tok.(json.Delim)
 	if !isDelim {
 		return nil
@@ -143,6 +156,7 @@ func (c *checker) value(path string, t reflect.Type, depth int) error {
 	if depth == maxDepth {
 		return problem.New(http.StatusBadRequest, fmt.Sprintf("arrays and objects are nested deeper than %d", maxDepth))
 	}
+
 	t = through(t)
 	if d == '[' {
 		for i := 0; c.dec.More(); i++ {
@@ -153,12 +167,14 @@ func (c *checker) value(path string, t reflect.Type, depth int) error {
 	} else if err := c.object(path, t, depth); err != nil {
 		return err
 	}
+
 	if _, err := c.dec.Token(); err != nil { // the closing bracket
 		return malformed(err)
 	}
 	return nil
 }
 
+// object checks the fields of an object whose opening bracket has been read.
 func (c *checker) object(path string, t reflect.Type, depth int) error {
 	seen := map[string]bool{}
 	for c.dec.More() {
@@ -167,6 +183,7 @@ func (c *checker) object(path string, t reflect.Type, depth int) error {
 			return malformed(err)
 		}
 		name, _ := tok.(string) // the decoder lets nothing else be a key
+
 		field := name
 		if path != "" {
 			field = path + "." + name
@@ -175,6 +192,7 @@ func (c *checker) object(path string, t reflect.Type, depth int) error {
 			return problem.Field(http.StatusBadRequest, field, "is there twice")
 		}
 		seen[name] = true
+
 		ft := element(t)
 		if t != nil && t.Kind() == reflect.Struct {
 			var ok bool
@@ -182,6 +200,7 @@ func (c *checker) object(path string, t reflect.Type, depth int) error {
 				return problem.Field(http.StatusUnprocessableEntity, field, "is not a field of this request")
 			}
 		}
+
 		if err := c.value(field, ft, depth+1); err != nil {
 			return err
 		}
@@ -194,7 +213,8 @@ var (
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// through pointers to the type that decides; nil when all is allowed.
+// through follows pointers to the type that decides which fields are allowed. It
+// returns nil when all are allowed.
 func through(t reflect.Type) reflect.Type {
 	for t != nil {
 		if p := reflect.PointerTo(t); p.Implements(jsonUnmarshaler) || p.Implements(textUnmarshaler) {
@@ -208,7 +228,7 @@ func through(t reflect.Type) reflect.Type {
 	return nil
 }
 
-// element of an array or map; nil when all is allowed.
+// element returns the type of what an array or map holds; nil when all is allowed.
 func element(t reflect.Type) reflect.Type {
 	if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array || t.Kind() == reflect.Map) {
 		return t.Elem()
@@ -233,6 +253,7 @@ func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
 	return nil, false
 }
 
+// malformed is the problem of a body that is not JSON.
 func malformed(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return problem.New(http.StatusBadRequest, "malformed JSON: it ends too early")
@@ -240,7 +261,7 @@ func malformed(err error) error {
 	return problem.New(http.StatusBadRequest, "malformed JSON: "+err.Error())
 }
 
-// kind is the word for a Go type in JSON.
+// kind returns the word for a Go type in JSON.
 func kind(t reflect.Type) string {
 	if t == nil {
 		return "another type"
@@ -270,10 +291,12 @@ func merge(doc, patch any) any {
 	if !ok {
 		return patch
 	}
+
 	d, ok := doc.(map[string]any)
 	if !ok {
 		d = map[string]any{}
 	}
+
 	for name, v := range p {
 		if v == nil {
 			delete(d, name)

@@ -66,18 +66,26 @@ func TestDecode(t *testing.T) {
 		"object for a list":   {body: `{"list":{}}`, status: 422, field: "list"},
 		"bad time":            {body: `{"when":"tomorrow"}`, status: 400, field: "expiresAt"},
 		"deep, yet allowed":   {body: `{"free":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`},
-		"too deep":            {body: `{"free":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, status: 400, detail: "arrays and objects are nested deeper than 32"},
-		"deep without an end": {body: `{"free":` + strings.Repeat(`{"a":`, 100_000), status: 400, detail: "arrays and objects are nested deeper than 32"},
-		"larger than a MiB":   {body: `{"name":"` + strings.Repeat("x", 1<<20) + `"}`, status: 413},
+		"too deep": {
+			body: `{"free":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, status: 400,
+			detail: "arrays and objects are nested deeper than 32",
+		},
+		"deep without an end": {
+			body: `{"free":` + strings.Repeat(`{"a":`, 100_000), status: 400,
+			detail: "arrays and objects are nested deeper than 32",
+		},
+		"larger than a MiB": {body: `{"name":"` + strings.Repeat("x", 1<<20) + `"}`, status: 413},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got sample
 			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(tt.body))
 			err := decode(r, &got)
+
 			if tt.status == 0 {
 				require.NoError(t, err)
 				return
 			}
+
 			var d *problem.Details
 			require.ErrorAs(t, err, &d)
 			require.Equal(t, tt.status, d.Status, d.Error())

@@ -25,9 +25,11 @@ import (
 // RetryStore adds runs to deliveries.
 type RetryStore interface {
 	// RetryDelivery commits a new pending run, due at once, with the automatic
-	// retries of its subscription. force: past its order key, marked late. by: who
-	// asks, also in the audit log. A delivery that was delivered stays so; another becomes
-	// pending. *Conflict when there can be none now; ErrNotFound.
+	// retries of its subscription. If force is true, the run does not wait for the
+	// events before it in its order key, and is marked late. by is who asks; the
+	// audit log says so, too. A delivery that was delivered stays so; another
+	// becomes pending. It returns a *Conflict when there can be no new run now, and
+	// ErrNotFound.
 	RetryDelivery(ctx context.Context, tenant, sub, seq int64, force bool, by access.Caller) error
 }
 
@@ -71,18 +73,26 @@ type runView struct {
 	DoneAt *Time  `json:"doneAt,omitempty"`
 }
 
+// delivery returns what the log says of a delivery, as the caller may see it.
 func (v viewer) delivery(d *search.Delivery) deliveryView {
 	view := deliveryView{
-		ID: d.PublicID(), Subscription: d.Subscription, Type: d.Type.String(), Sequence: d.Seq, State: d.State.String(), Tries: d.Tries, AcceptedAt: timeOf(d.AcceptedAt), FirstTryAt: timeOrNone(d.FirstTryAt),
-		DoneAt: timeOrNone(d.DoneAt), LastStatus: d.LastStatus, LastError: d.LastError.String(), Late: d.Late, Version: d.Version,
+		ID: d.PublicID(), Subscription: d.Subscription, Type: d.Type.String(), Sequence: d.Seq, State: d.State.String(),
+		Tries: d.Tries, AcceptedAt: timeOf(d.AcceptedAt), FirstTryAt: timeOrNone(d.FirstTryAt),
+		DoneAt: timeOrNone(d.DoneAt), LastStatus: d.LastStatus, LastError: d.LastError.String(), Late: d.Late,
+		Version: d.Version,
 	}
+
 	view.Event, view.EventHandle = v.eventID(d.EventID)
 	view.OrderKey, view.OrderKeyHandle = v.orderKey(d.OrderKey)
 	if d.State == delivery.Pending {
 		view.DueAt = timeOrNone(d.DueAt)
 	}
+
 	for _, r := range d.Runs {
-		run := runView{Run: r.Run, By: r.By, Reason: v.text(r.Reason, about{typ: d.Type}), State: r.State.String(), Tries: r.Tries, DoneAt: timeOrNone(r.DoneAt)}
+		run := runView{
+			Run: r.Run, By: r.By, Reason: v.text(r.Reason, about{typ: d.Type}), State: r.State.String(), Tries: r.Tries,
+			DoneAt: timeOrNone(r.DoneAt),
+		}
 		if r.State == delivery.Pending {
 			run.DueAt = timeOrNone(r.DueAt)
 		}
@@ -98,10 +108,12 @@ func (a *API) ListDeliveries(r *http.Request, c access.Caller, _ httprouter.Para
 	if err != nil {
 		return 0, nil, err
 	}
+
 	ds, next, err := a.Search.FindDeliveries(r.Context(), f)
 	if err != nil {
 		return 0, nil, err
 	}
+
 	cursor := ""
 	if next != nil {
 		cursor = a.Cursors.Make("deliveries", next)
@@ -112,12 +124,14 @@ func (a *API) ListDeliveries(r *http.Request, c access.Caller, _ httprouter.Para
 // deliveryFilters are the parameters that pick deliveries.
 var deliveryFilters = []string{"subscription", "type", "orderKey", "state", "httpStatus", "error", "from", "to"}
 
+// deliveryFilter reads the parameters of a page of deliveries.
 func (a *API) deliveryFilter(r *http.Request, c access.Caller) (f search.DeliveryFilter, err error) {
 	var after *search.DeliveryCursor
 	limit, err := a.readPage(r, "deliveries", &after, deliveryFilters...)
 	if err != nil {
 		return f, err
 	}
+
 	f, err = a.deliveryPicks(r, c, r.URL.Query())
 	f.After, f.Limit = after, limit
 	return f, err
@@ -135,30 +149,38 @@ func (a *API) deliveryPicks(r *http.Request, c access.Caller, q url.Values) (f s
 	if f.From, f.To, err = timesOf(q); err != nil {
 		return f, err
 	}
+
 	if s := q.Get("state"); s != "" {
 		state, ok := delivery.ParseState(s)
 		if !ok {
-			return f, problem.Field(http.StatusBadRequest, "state", "must be pending, delivered, exhausted, expired, cancelled or superseded")
+			return f, problem.Field(http.StatusBadRequest, "state",
+				"must be pending, delivered, exhausted, expired, cancelled or superseded")
 		}
 		f.State = &state
 	}
+
 	if s := q.Get("httpStatus"); s != "" {
 		if f.HTTP, err = strconv.Atoi(s); err != nil || f.HTTP < 100 || f.HTTP > 599 {
 			return f, problem.Field(http.StatusBadRequest, "httpStatus", "must be a number from 100 to 599")
 		}
 	}
+
 	if s := q.Get("error"); s != "" {
 		class, ok := delivery.ParseErrorClass(s)
 		if !ok {
-			return f, problem.Field(http.StatusBadRequest, "error", "is not an error class (dns, connect, tls, timeout, reset, malformed, blocked, redirect, status, ack, tooLarge, gaveUp)")
+			return f, problem.Field(http.StatusBadRequest, "error",
+				"is not an error class (dns, connect, tls, timeout, reset, malformed, blocked, redirect, status, ack, "+
+					"tooLarge, gaveUp)")
 		}
 		f.Error = class
 	}
+
 	f.Sub, err = a.subscriptionOf(r, c, q)
 	return f, err
 }
 
-// subscriptionOf reads subscription; 0: not given.
+// subscriptionOf reads the parameter subscription and returns the number of that
+// subscription, or 0 when the parameter is missing.
 func (a *API) subscriptionOf(r *http.Request, c access.Caller, q url.Values) (int64, error) {
 	id := q.Get("subscription")
 	if id == "" {
@@ -174,18 +196,19 @@ func (a *API) subscriptionOf(r *http.Request, c access.Caller, q url.Values) (in
 	return sub.No, nil
 }
 
-// delivery that the path names.
+// delivery finds the delivery that the path names.
 func (a *API) delivery(r *http.Request, c access.Caller, ps httprouter.Params) (*search.Delivery, error) {
 	id := ps.ByName("id")
 	sub, seq, _, err := delivery.ParseID(id)
 	if err != nil {
 		return nil, ErrNotFound
 	}
+
 	d, err := a.Search.FindDelivery(r.Context(), c.Tenant, sub, seq)
 	if err != nil {
 		return nil, found(err)
 	}
-	if d.PublicID() != id { // of another day
+	if d.PublicID() != id { // the same number, but of another day
 		return nil, ErrNotFound
 	}
 	return d, nil
@@ -197,6 +220,7 @@ func (a *API) GetDelivery(r *http.Request, c access.Caller, ps httprouter.Params
 	if err != nil {
 		return 0, nil, err
 	}
+
 	d, err := a.delivery(r, c, ps)
 	if err != nil {
 		return 0, nil, err
@@ -204,8 +228,8 @@ func (a *API) GetDelivery(r *http.Request, c access.Caller, ps httprouter.Params
 	return http.StatusOK, a.viewer(c).delivery(d), nil
 }
 
-// RetryDelivery is POST /v1/deliveries/{id}/retry: 202 with the delivery, of
-// which a new run is pending.
+// RetryDelivery is POST /v1/deliveries/{id}/retry: 202 with the delivery, which
+// has a new pending run.
 func (a *API) RetryDelivery(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	q, err := query(r, "force")
 	if err != nil {
@@ -215,10 +239,12 @@ func (a *API) RetryDelivery(r *http.Request, c access.Caller, ps httprouter.Para
 	if err != nil {
 		return 0, nil, err
 	}
+
 	d, err := a.delivery(r, c, ps)
 	if err != nil {
 		return 0, nil, err
 	}
+
 	err = a.Retries.RetryDelivery(r.Context(), c.Tenant, d.Sub, d.Seq, force != nil && *force, c)
 	if conflict, ok := errors.AsType[*Conflict](err); ok {
 		p := problem.New(http.StatusConflict, conflict.Reason)
@@ -227,6 +253,8 @@ func (a *API) RetryDelivery(r *http.Request, c access.Caller, ps httprouter.Para
 		}
 		err = p
 	}
+
+	// Read again: the answer shows the new run.
 	if err == nil {
 		d, err = a.Search.FindDelivery(r.Context(), c.Tenant, d.Sub, d.Seq)
 	}
@@ -253,7 +281,8 @@ type attemptView struct {
 	Response    *responseView `json:"response,omitempty"` // absent: there was no answer
 }
 
-// durationsView in ms; 0 when the step did not happen, as on a connection used before.
+// durationsView says how long each step took, in ms; 0 when the step did not
+// happen, as on a connection that was open already.
 type durationsView struct {
 	DNS       float64 `json:"dns"`
 	Connect   float64 `json:"connect"`
@@ -279,7 +308,8 @@ type responseView struct {
 	Note       string            `json:"note,omitempty"`
 }
 
-// maxAttemptsBytes ends a page of attempts early: each repeats the body.
+// maxAttemptsBytes bounds the bodies on a page of attempts, as each attempt
+// repeats the body. A page that reaches it ends early.
 const maxAttemptsBytes = 4 << 20
 
 // ListAttempts is GET /v1/deliveries/{id}/attempts: all requests of all runs,
@@ -290,19 +320,29 @@ func (a *API) ListAttempts(r *http.Request, c access.Caller, ps httprouter.Param
 	if err != nil {
 		return 0, nil, err
 	}
+
 	d, err := a.delivery(r, c, ps)
 	if err != nil {
 		return 0, nil, err
 	}
+
 	attempts, err := a.Search.FindAttempts(r.Context(), c.Tenant, d.Sub, d.Seq, after, limit+1)
 	if err != nil {
 		return 0, nil, err
 	}
+
+	// Each attempt shows the body that was pushed, unless retention has removed the event.
 	e, err := a.Search.FindEventSeq(r.Context(), c.Tenant, d.Seq)
 	if err != nil && !errors.Is(err, search.ErrNotFound) {
 		return 0, nil, err
 	}
-	s := sent{api: a, caller: c, viewer: a.viewer(c), delivery: d, event: e, versions: map[int64]*subscriptions.Subscription{}, masked: map[event.Masking][]byte{}}
+
+	s := sent{
+		api: a, caller: c, viewer: a.viewer(c), delivery: d, event: e, versions: map[int64]*subscriptions.Subscription{},
+		masked: map[event.Masking][]byte{},
+	}
+
+	// The page ends at the limit, or when its bodies are large enough.
 	views, next := []attemptView{}, ""
 	for i := range attempts {
 		if len(views) == limit || s.bytes > maxAttemptsBytes {
@@ -316,6 +356,8 @@ func (a *API) ListAttempts(r *http.Request, c access.Caller, ps httprouter.Param
 		}
 		views = append(views, v)
 	}
+
+	// Bodies are shown only after the audit log knows it.
 	if len(views) > 0 {
 		if err := a.viewed(r, c, "delivery", d.PublicID()); err != nil {
 			return 0, nil, err
@@ -330,12 +372,13 @@ type sent struct {
 	caller   access.Caller
 	viewer   viewer
 	delivery *search.Delivery
-	event    *search.Event // nil: gone
+	event    *search.Event // nil: retention has removed it
 	versions map[int64]*subscriptions.Subscription
 	masked   map[event.Masking][]byte // the body as it was pushed
-	bytes    int                      // of the bodies shown
+	bytes    int                      // sum of the bodies shown
 }
 
+// view returns an attempt: the request as it was sent, and its answer.
 func (s *sent) view(ctx context.Context, a *search.Attempt) (attemptView, error) {
 	sub := s.versions[a.Version]
 	if sub == nil {
@@ -350,29 +393,35 @@ func (s *sent) view(ctx context.Context, a *search.Attempt) (attemptView, error)
 	if s.event != nil {
 		of.body = s.event.Body
 	}
+
 	v := attemptView{
 		Run: a.Run, N: a.N, At: timeOf(a.At), RemoteIP: a.RemoteIP, Status: a.StatusCode, Error: a.Class.String(),
 		ErrorDetail: s.viewer.line(a.Err, of),
 		Durations:   durationsView{ms(a.DNS), ms(a.Connect), ms(a.TLS), ms(a.First), ms(a.Total)},
 		Late:        a.Late, Replay: a.Replay, Version: a.Version, Process: a.Process,
 	}
+
 	if a.StatusCode != 0 {
 		v.Response = s.response(a, of)
 	}
+
 	var err error
 	v.Request, err = s.request(ctx, a, sub)
 	return v, err
 }
 
+// request rebuilds the request of an attempt, as the caller may see it.
 func (s *sent) request(ctx context.Context, a *search.Attempt, sub *subscriptions.Subscription) (requestView, error) {
 	v := requestView{Method: http.MethodPost, URL: search.SentTo(sub)}
 	if s.viewer.hideQueries {
 		v.URL = search.HideQuery(v.URL)
 	}
+
 	if s.event == nil || s.event.Body == nil {
 		v.Note = pastRetention + ": the request cannot be rebuilt"
 		return v, nil
 	}
+
 	plain, err := s.pushed(ctx, sub.Masking)
 	if err != nil {
 		return v, err
@@ -381,6 +430,7 @@ func (s *sent) request(ctx context.Context, a *search.Attempt, sub *subscription
 	if err != nil {
 		return v, err
 	}
+
 	req.Hide(sub)
 	v.Headers = make(map[string]string, len(req.Header))
 	for name, values := range req.Header {
@@ -389,7 +439,9 @@ func (s *sent) request(ctx context.Context, a *search.Attempt, sub *subscription
 			v.Headers[name], _ = s.viewer.eventID(v.Headers[name])
 		}
 	}
-	body := req.Body // JSON, plain or sealed
+
+	// The body is JSON, plain or sealed.
+	body := req.Body
 	if s.viewer.hideNumbers {
 		body = s.viewer.body(s.event.Event, plain)
 		v.Note = masked
@@ -397,29 +449,34 @@ func (s *sent) request(ctx context.Context, a *search.Attempt, sub *subscription
 			v.Note = unsealed
 		}
 	}
+
 	v.Body = new(string(body))
 	s.bytes += len(body)
 	return v, nil
 }
 
-// pushed is the plain body as it was pushed with a masking.
+// pushed returns the plain body as it was pushed with a masking. It reads each
+// masking once.
 func (s *sent) pushed(ctx context.Context, m event.Masking) ([]byte, error) {
 	if m == event.Unmasked {
 		return s.event.Pushed(m), nil
 	}
+
 	if s.masked[m] == nil {
 		b, err := s.api.Search.FindMasked(ctx, s.caller.Tenant, s.event.Seq, m)
 		if err != nil {
 			return nil, err
 		}
-		if s.masked[m] = b; b == nil { // retention came in between
+		s.masked[m] = b
+		if b == nil { // retention removed it after this request had read the event
 			s.masked[m] = s.event.Pushed(m)
 		}
 	}
 	return s.masked[m], nil
 }
 
-// response may repeat what was sent, and the URL to which it was sent.
+// response returns the answer to an attempt. It may repeat what was sent, and the
+// URL to which it was sent, so it is masked as the request is.
 func (s *sent) response(a *search.Attempt, of about) *responseView {
 	v := &responseView{Headers: map[string]string{}}
 	for line := range strings.Lines(a.Header) {
@@ -450,7 +507,8 @@ func (s *sent) response(a *search.Attempt, of about) *responseView {
 	return v
 }
 
-// textOf the first bytes of an answer, less the character that their end cut in two.
+// textOf returns the first bytes of an answer as text, without the character that
+// their end cut in two. It returns false if they are not text.
 func textOf(b []byte) (string, bool) {
 	for cut := range min(utf8.UTFMax, len(b)+1) {
 		if utf8.Valid(b[:len(b)-cut]) {
@@ -460,4 +518,5 @@ func textOf(b []byte) (string, bool) {
 	return "", false
 }
 
+// ms returns a duration in ms, exact to the microsecond.
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

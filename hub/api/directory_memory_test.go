@@ -15,6 +15,7 @@ func TestReadObjectsMemory(t *testing.T) {
 	fill := func(before, each, after string) string {
 		return before + strings.Repeat(each, (maxDirectoryBody-len(before)-len(after)-1)/len(each)) + after
 	}
+
 	for name, body := range map[string]string{
 		"objects of nothing":  fill(`{"agents":[`, `{},`, `{}]}`),
 		"objects of all":      fill(`{"groups":[`, `{"groupId":"g","name":"n"},`, `{}]}`),
@@ -27,12 +28,14 @@ func TestReadObjectsMemory(t *testing.T) {
 	} {
 		raw := []byte(body)
 		require.LessOrEqual(t, len(raw), maxDirectoryBody)
+
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		began := time.Now()
 		objects, err := readObjects(raw)
 		took := time.Since(began)
 		runtime.ReadMemStats(&after)
+
 		require.Error(t, err, name)
 		require.Empty(t, objects)
 		allocated := (after.TotalAlloc - before.TotalAlloc) >> 20

@@ -19,10 +19,10 @@ const (
 	withheld = "not a text, so it cannot be masked: it is shown to owners, and to auditors whose key says pii"
 )
 
-// pastRetention says why an answer lacks what is gone.
+// pastRetention says why an answer lacks a body.
 const pastRetention = "the body is past retention"
 
-// seesNumbers of customers, in bodies and answers.
+// seesNumbers reports whether a caller may see the phone numbers of customers.
 func seesNumbers(c access.Caller) bool { return c.Role != access.Auditor || c.PII }
 
 type eventView struct {
@@ -43,10 +43,12 @@ type eventView struct {
 	Test           bool            `json:"test,omitempty"`
 }
 
+// event returns what the log says of an event, as the caller may see it.
 func (v viewer) event(e *search.Event) eventView {
 	view := eventView{
-		Type: e.Type.String(), Time: timeOf(e.OccurredAt), AcceptedAt: timeOf(e.AcceptedAt), Sequence: e.Seq, Source: e.Source,
-		KeyID: e.KeyID, Size: e.Size, Matched: e.Matched, Warnings: e.Warnings, Hops: e.Hops, Test: e.Test,
+		Type: e.Type.String(), Time: timeOf(e.OccurredAt), AcceptedAt: timeOf(e.AcceptedAt), Sequence: e.Seq,
+		Source: e.Source,
+		KeyID:  e.KeyID, Size: e.Size, Matched: e.Matched, Warnings: e.Warnings, Hops: e.Hops, Test: e.Test,
 	}
 	view.ID, view.EventHandle = v.eventID(e.ID)
 	view.OrderKey, view.OrderKeyHandle = v.orderKey(e.OrderKey)
@@ -60,10 +62,12 @@ func (a *API) ListEvents(r *http.Request, c access.Caller, _ httprouter.Params) 
 	if err != nil {
 		return 0, nil, err
 	}
+
 	events, next, err := a.Search.FindEvents(r.Context(), f)
 	if err != nil {
 		return 0, nil, err
 	}
+
 	cursor := ""
 	if next != 0 {
 		cursor = a.Cursors.Make("events", next)
@@ -71,12 +75,16 @@ func (a *API) ListEvents(r *http.Request, c access.Caller, _ httprouter.Params) 
 	return http.StatusOK, pageOf(viewsOf(events, a.viewer(c).event), cursor), nil
 }
 
+// eventFilter reads the parameters of a page of events.
 func (a *API) eventFilter(r *http.Request, c access.Caller) (f search.EventFilter, err error) {
 	f.Tenant = c.Tenant
-	if f.Limit, err = a.readPage(r, "events", &f.Before, "type", "orderKey", "from", "to", "matched", "warnings"); err != nil {
+	if f.Limit, err = a.readPage(r, "events", &f.Before, "type", "orderKey", "from", "to", "matched",
+		"warnings"); err != nil {
 		return f, err
 	}
+
 	q := r.URL.Query()
+
 	if f.OrderKey, err = a.orderKeyOf(c, q); err != nil {
 		return f, err
 	}
@@ -93,7 +101,7 @@ func (a *API) eventFilter(r *http.Request, c access.Caller) (f search.EventFilte
 	return f, err
 }
 
-// found maps the errors of search to those of this package.
+// found turns search.ErrNotFound into ErrNotFound of this package.
 func found(err error) error {
 	if errors.Is(err, search.ErrNotFound) {
 		return ErrNotFound
@@ -108,24 +116,29 @@ type unmatchedView struct {
 	Reason       string `json:"reason"` // type, filter.<field>, createdLater
 }
 
-// GetEvent is GET /v1/events/{id}: the event with its body and its deliveries;
-// when nothing matched, why, for each subscription that there is.
+// GetEvent is GET /v1/events/{id}: the event with its body and its deliveries. When
+// nothing matched, it says for each subscription why not.
 func (a *API) GetEvent(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	if _, err := query(r); err != nil {
 		return 0, nil, err
 	}
+
+	// A caller who may not see the id has its handle.
 	id := ps.ByName("id")
 	if behind, ok := a.Handles.Read(eventHandle, c.Tenant, id); ok {
 		id = behind
 	}
+
 	e, err := a.Search.FindEvent(r.Context(), c.Tenant, id)
 	if err != nil {
 		return 0, nil, found(err)
 	}
+
 	ds, err := a.Search.EventDeliveries(r.Context(), c.Tenant, e.Seq)
 	if err != nil {
 		return 0, nil, err
 	}
+
 	v := a.viewer(c)
 	view := struct {
 		eventView
@@ -134,6 +147,7 @@ func (a *API) GetEvent(r *http.Request, c access.Caller, ps httprouter.Params) (
 		Deliveries []deliveryView  `json:"deliveries"`
 		Unmatched  []unmatchedView `json:"unmatched,omitempty"`
 	}{eventView: v.event(e), Deliveries: viewsOf(ds, v.delivery)}
+
 	switch {
 	case e.Body == nil:
 		view.Note = pastRetention
@@ -142,11 +156,14 @@ func (a *API) GetEvent(r *http.Request, c access.Caller, ps httprouter.Params) (
 	default:
 		view.Data = e.Body
 	}
+
+	// The body is shown only after the audit log knows it.
 	if view.Data != nil {
 		if err := a.viewed(r, c, "event", e.ID); err != nil {
 			return 0, nil, err
 		}
 	}
+
 	if len(ds) == 0 {
 		if view.Unmatched, err = a.whyUnmatched(r, c, e); err != nil {
 			return 0, nil, err
@@ -155,11 +172,13 @@ func (a *API) GetEvent(r *http.Request, c access.Caller, ps httprouter.Params) (
 	return http.StatusOK, view, nil
 }
 
+// whyUnmatched says for each subscription of the tenant why it did not want an event.
 func (a *API) whyUnmatched(r *http.Request, c access.Caller, e *search.Event) ([]unmatchedView, error) {
 	subs, err := a.Subscriptions.VersionsAt(r.Context(), c.Tenant, e.AcceptedAt)
 	if err != nil {
 		return nil, err
 	}
+
 	facets := a.Facets(e.Event)
 	why := make([]unmatchedView, 0, len(subs))
 	for _, s := range subs {

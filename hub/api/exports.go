@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	exportRows  = 500              // read, and kept in memory, at a time
-	exportWrite = 30 * time.Second // bound of writing so many
+	exportRows  = 500              // rows that are read, and kept in memory, at a time
+	exportWrite = 30 * time.Second // the longest that a client may take for so many rows
 )
 
 // ExportDeliveries is GET /v1/exports/deliveries: the log with the filters of
@@ -60,8 +60,8 @@ type export struct {
 	next   *search.DeliveryCursor // nil: page is the last one
 }
 
-// openExport reads what is asked for and its first page, and notes the export in
-// the audit log. Without an error the caller has a place among the tenant's exports,
+// openExport reads the parameters and the first page, and notes the export in the
+// audit log. Without an error the caller has a place among the tenant's exports,
 // which it must give back.
 func (a *API) openExport(r *http.Request, c access.Caller) (e *export, err error) {
 	q, err := query(r, append(deliveryFilters, "format")...)
@@ -86,11 +86,12 @@ func (a *API) openExport(r *http.Request, c access.Caller) (e *export, err error
 		}
 	}()
 
+	// A mistake in the parameters is answered as such only until the first row is sent.
 	e.filter.Limit = exportRows
 	if err := a.readPageOf(r.Context(), e); err != nil {
 		return nil, err
 	}
-	deed := audit.Deed{Tenant: c.Tenant, Action: audit.DeliveryExport, Object: "deliveries", After: given(q)}
+	deed := audit.Deed{Tenant: c.Tenant, Action: audit.DeliveryExport, Object: "deliveries", After: parametersOf(q)}
 	if err := a.Audit.Note(r.Context(), c, deed); err != nil {
 		return nil, err
 	}
@@ -132,8 +133,8 @@ func (a *API) readPageOf(ctx context.Context, e *export) (err error) {
 	return err
 }
 
-// turn waits for a place as long as it takes: an export that has begun must not break
-// off because its tenant asks for much.
+// turn waits for a place for as long as necessary: an export that has begun must not
+// break off because its tenant reads much at that time.
 func (a *API) turn(ctx context.Context, tenant int64) (*fair.Place, error) {
 	for {
 		place, err := a.Pages.Take(ctx, tenant, 0)
@@ -149,8 +150,8 @@ func (a *API) turn(ctx context.Context, tenant int64) (*fair.Place, error) {
 	}
 }
 
-// given parameters, for the audit log.
-func given(q url.Values) map[string]string {
+// parametersOf returns the parameters of a request, for the audit log.
+func parametersOf(q url.Values) map[string]string {
 	m := make(map[string]string, len(q))
 	for name := range q {
 		m[name] = q.Get(name)

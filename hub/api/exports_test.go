@@ -100,7 +100,8 @@ func TestExportDeliveries(t *testing.T) {
 
 	noted := list(t, h, h.Owner, "/v1/audit?action=delivery.export", 50)
 	require.Len(t, noted, 2)
-	require.Equal(t, map[string]any{"type": "cdr.*", "state": "delivered", "subscription": sub, "format": "ndjson"}, noted[1]["after"])
+	require.Equal(t, map[string]any{"type": "cdr.*", "state": "delivered", "subscription": sub, "format": "ndjson"},
+		noted[1]["after"])
 }
 
 func TestExportNothing(t *testing.T) {
@@ -117,7 +118,8 @@ func TestExportNothing(t *testing.T) {
 func TestExportBadInput(t *testing.T) {
 	h := hubtest.Start(t)
 	for query, field := range map[string]string{
-		"format=xlsx": "format", "limit=5": "limit", "cursor=x": "cursor", "state=odd": "state", "httpStatus=7": "httpStatus", "subscription=x": "subscription",
+		"format=xlsx": "format", "limit=5": "limit", "cursor=x": "cursor", "state=odd": "state", "httpStatus=7": "httpStatus",
+		"subscription=x": "subscription",
 	} {
 		a := h.Do("GET", "/v1/exports/deliveries?"+query, h.Owner, nil)
 		require.Equal(t, 400, a.Status, "%s", a.Body)
@@ -132,7 +134,9 @@ type pages struct {
 	page func(n int) (page []search.Delivery, more bool, err error)
 }
 
-func (p pages) FindDeliveries(_ context.Context, f search.DeliveryFilter) ([]search.Delivery, *search.DeliveryCursor, error) {
+func (p pages) FindDeliveries(
+	_ context.Context, f search.DeliveryFilter,
+) ([]search.Delivery, *search.DeliveryCursor, error) {
 	n := int64(1)
 	if f.After != nil {
 		n = f.After.Seq
@@ -152,7 +156,9 @@ func (noAudit) Note(context.Context, access.Caller, audit.Deed) error { return n
 func exporting(t *testing.T, page func(n int) ([]search.Delivery, bool, error)) (url string, ended chan struct{}) {
 	t.Helper()
 	log := pages{emptyPast{t: t}, page}
-	api := &api.API{Search: log, Subscriptions: log, Audit: noAudit{}, Book: &access.Book{}, Log: slog.New(slog.DiscardHandler)}
+	api := &api.API{
+		Search: log, Subscriptions: log, Audit: noAudit{}, Book: &access.Book{}, Log: slog.New(slog.DiscardHandler),
+	}
 	ended = make(chan struct{}, 10)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { ended <- struct{}{} }()
@@ -181,7 +187,9 @@ func fetch(t *testing.T, ctx context.Context, url string) reply {
 }
 
 func TestCellsAreNoFormulas(t *testing.T) {
-	dangerous := []string{"=HYPERLINK(\"http://x\")", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "=", "a=1", "", "'=1", "a\"b,c\r\nd"}
+	dangerous := []string{
+		"=HYPERLINK(\"http://x\")", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "=", "a=1", "", "'=1", "a\"b,c\r\nd",
+	}
 	var page []search.Delivery
 	for _, s := range dangerous {
 		page = append(page, search.Delivery{EventID: s, OrderKey: s})

@@ -60,7 +60,8 @@ func TestHealth(t *testing.T) {
 		}
 		time.Sleep(30 * time.Millisecond) // a slow receiver, so that the latency has a lower bound
 	})
-	sub := h.Subscribe(slow.URL, "events", []string{"call.*"}, "retry", map[string]any{"live": map[string]any{"schedule": []string{"1ms"}}})["id"].(string)
+	sub := h.Subscribe(slow.URL, "events", []string{"call.*"}, "retry",
+		map[string]any{"live": map[string]any{"schedule": []string{"1ms"}}})["id"].(string)
 
 	idle := healthOf(t, h, sub, h.Owner)
 	require.Equal(t, "active", idle.State)
@@ -172,7 +173,8 @@ func TestStats(t *testing.T) {
 	for _, r := range v.Data { // of two hours, if the test runs when one begins
 		s := of[r.Subscription]
 		s.Matched, s.Delivered, s.Exhausted = s.Matched+r.Matched, s.Delivered+r.Delivered, s.Exhausted+r.Exhausted
-		s.Pending, s.Cancelled, s.Attempts, s.FailedAttempts = s.Pending+r.Pending, s.Cancelled+r.Cancelled, s.Attempts+r.Attempts, s.FailedAttempts+r.FailedAttempts
+		s.Pending, s.Cancelled, s.Attempts, s.FailedAttempts = s.Pending+r.Pending, s.Cancelled+r.Cancelled,
+			s.Attempts+r.Attempts, s.FailedAttempts+r.FailedAttempts
 		of[r.Subscription] = s
 	}
 	require.Equal(t, map[string]statsRow{
@@ -203,7 +205,8 @@ func TestStats(t *testing.T) {
 
 	// What is taken is whole hours, which the answer names.
 	part := statsOf(t, h, "?from=2026-01-02T03:04:05Z&to=2026-01-02T05:00:00Z")
-	require.Equal(t, "2026-01-02T03:00:00Z 2026-01-02T05:00:00Z", part.From.Format(time.RFC3339)+" "+part.To.Format(time.RFC3339))
+	require.Equal(t, "2026-01-02T03:00:00Z 2026-01-02T05:00:00Z",
+		part.From.Format(time.RFC3339)+" "+part.To.Format(time.RFC3339))
 	require.Empty(t, part.Data)
 	require.Zero(t, part.Total.Matched)
 	require.Nil(t, part.Total.LatencyMs)
@@ -226,8 +229,11 @@ func TestStatsRefusesBadInput(t *testing.T) {
 		require.Equal(t, 400, a.Status, "%s: %s", query, a.Body)
 		require.Equal(t, field, a.JSON(t)["errors"].([]any)[0].(map[string]any)["field"], query)
 	}
-	require.Equal(t, 200, h.Do("GET", "/v1/stats?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z", h.Owner, nil).Status, "31 days of hours")
-	require.Equal(t, 200, h.Do("GET", "/v1/stats?from=2025-01-01T00:00:00Z&to=2026-02-05T00:00:00Z&bucket=day", h.Owner, nil).Status, "400 days")
+	require.Equal(t, 200, h.Do("GET", "/v1/stats?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z", h.Owner, nil).Status,
+		"31 days of hours")
+	require.Equal(t, 200,
+		h.Do("GET", "/v1/stats?from=2025-01-01T00:00:00Z&to=2026-02-05T00:00:00Z&bucket=day", h.Owner, nil).Status,
+		"400 days")
 }
 
 // askedFigures checks what it is asked, and has too much to tell.
@@ -245,8 +251,10 @@ func (p askedFigures) FindStats(_ context.Context, f search.StatsFilter) ([]sear
 
 func FuzzStatsQuery(f *testing.F) {
 	for _, seed := range []string{
-		"", "bucket=day&by=class", "from=1637068256419&to=2021-11-30T00:00:00Z&by=none", "from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z",
-		"to=253402300799999", "from=253402300799999", "from=9999-12-31T23:59:59Z&bucket=day", "to=0001-01-01T00:00:00Z", "from=%00", "by=;",
+		"", "bucket=day&by=class", "from=1637068256419&to=2021-11-30T00:00:00Z&by=none",
+		"from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z",
+		"to=253402300799999", "from=253402300799999", "from=9999-12-31T23:59:59Z&bucket=day", "to=0001-01-01T00:00:00Z",
+		"from=%00", "by=;",
 	} {
 		f.Add(seed)
 	}
@@ -267,6 +275,7 @@ func TestTypes(t *testing.T) {
 		key := h.Do("POST", "/v1/tenants/demo/keys", h.Owner, fmt.Sprintf(`{"role":%q}`, role)).JSON(t)["key"].(string)
 		require.Equal(t, 200, h.Do("GET", "/v1/types", key, nil).Status, role)
 	}
+
 	var list struct {
 		Data []struct {
 			Type, MessageID, Class, OrderKey string
@@ -286,6 +295,8 @@ func TestTypes(t *testing.T) {
 		require.Equal(t, 202, a.Status, "%s: %s", typ.Type, a.Body)
 		require.NotContains(t, string(a.Body), "warnings", typ.Type)
 	}
+
 	first := list.Data[0]
-	require.Equal(t, []string{"cdr.call", "MainCDRInfo", "cdr", "cdr/<callID>"}, []string{first.Type, first.MessageID, first.Class, first.OrderKey})
+	require.Equal(t, []string{"cdr.call", "MainCDRInfo", "cdr", "cdr/<callID>"},
+		[]string{first.Type, first.MessageID, first.Class, first.OrderKey})
 }

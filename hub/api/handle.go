@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Prefixes of handles: what an identifier is that one stands for.
+// Prefixes of handles say what kind of identifier a handle stands for.
 const (
 	orderKeyHandle = "ok_"
 	eventHandle    = "ev_"
@@ -37,8 +37,8 @@ func (h Handles) Make(prefix string, tenant int64, id string) string {
 	return prefix + base64.RawURLEncoding.EncodeToString(append(hash, sealed...))
 }
 
-// Read returns the identifier that a handle stands for; false when it is none
-// that Make gave for this tenant.
+// Read returns the identifier that a handle stands for. It returns false for a text
+// that Make did not return for this tenant.
 func (h Handles) Read(prefix string, tenant int64, handle string) (id string, ok bool) {
 	text, is := strings.CutPrefix(handle, prefix)
 	if !is || len(handle) > 1024 {
@@ -53,8 +53,8 @@ func (h Handles) Read(prefix string, tenant int64, handle string) (id string, ok
 	h.crypt(hash, sealed)
 	id = string(bytes.TrimRight(sealed, "\x00"))
 
-	// Made again and compared as a whole, so that an identifier has one handle only: one
-	// that lacks some of the padding would otherwise be as good.
+	// An identifier has one handle only: a handle that lacks some of the padding would
+	// decrypt to the same identifier, so the whole handle is compared.
 	return id, hmac.Equal([]byte(handle), []byte(h.Make(prefix, tenant, id)))
 }
 

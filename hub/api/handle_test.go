@@ -18,7 +18,10 @@ func TestHandles(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, id, got)
 
-		for _, other := range []string{h.Make(eventHandle, 7, id), h.Make(orderKeyHandle, 8, id), Handles{Key: []byte("another")}.Make(orderKeyHandle, 7, id)} {
+		for _, other := range []string{
+			h.Make(eventHandle, 7, id), h.Make(orderKeyHandle, 8, id),
+			Handles{Key: []byte("another")}.Make(orderKeyHandle, 7, id),
+		} {
 			require.NotEqual(t, handle, other)
 			_, ok := h.Read(orderKeyHandle, 7, other)
 			require.False(t, ok)
@@ -28,7 +31,8 @@ func TestHandles(t *testing.T) {
 			require.False(t, ok, "%d of %d letters", cut, len(handle))
 		}
 	})
-	require.Len(t, h.Make(orderKeyHandle, 7, "visitor/+49151"), len(h.Make(orderKeyHandle, 7, "visitor/+491")), "it does not tell how long a number is")
+	require.Len(t, h.Make(orderKeyHandle, 7, "visitor/+49151"), len(h.Make(orderKeyHandle, 7, "visitor/+491")),
+		"it does not tell how long a number is")
 }
 
 func FuzzReadHandle(f *testing.F) {

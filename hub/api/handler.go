@@ -102,8 +102,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		})
 	case errors.Is(err, ErrLimit):
 		problem.Write(w, problem.Details{Status: http.StatusTooManyRequests, Detail: err.Error()})
-	case r.Context().Err() != nil:
-		// The caller went away; nobody reads the answer.
+	case r.Context().Err() != nil: // the caller went away, and nobody reads the answer
 		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the request was given up"})
 	default:
 		a.log().ErrorContext(r.Context(), "request failed",

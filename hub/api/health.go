@@ -44,7 +44,7 @@ type windowView struct {
 	LatencyMs   *latencyView `json:"latencyMs"`   // null: nothing was tried
 }
 
-// latencyView in ms, to the exactness of delivery.Latencies.
+// latencyView holds quantiles in ms, as exact as delivery.Latencies keeps them.
 type latencyView struct {
 	P50 float64 `json:"p50"`
 	P95 float64 `json:"p95"`
@@ -67,6 +67,7 @@ func viewWindow(w *search.Window) windowView {
 	return v
 }
 
+// viewLatency returns the latency of attempts, nil when there was no attempt.
 func viewLatency(t *search.Tried) *latencyView {
 	if t.OK+t.Failed == 0 {
 		return nil
@@ -87,22 +88,29 @@ func (a *API) SubscriptionHealth(r *http.Request, c access.Caller, ps httprouter
 	if err != nil {
 		return 0, nil, err
 	}
+
 	now := a.now()
 	h, err := a.Figures.FindHealth(r.Context(), s.No, now)
 	if err != nil {
 		return 0, nil, err
 	}
+
 	shown := viewSubscription(s)
 	v := healthView{
-		Subscription: s.ID, At: Time(now), State: shown.State, PausedReason: shown.PausedReason, Hold: shown.Hold, Breaker: shown.Breaker,
+		Subscription: s.ID, At: Time(now), State: shown.State, PausedReason: shown.PausedReason, Hold: shown.Hold,
+		Breaker: shown.Breaker,
 		Backlog: h.Backlog, Windows: windowsView{viewWindow(&h.FiveMinutes), viewWindow(&h.Hour), viewWindow(&h.Day)},
 	}
+
 	if h.OldestPending > 0 {
 		age := max(0, now.Sub(time.UnixMilli(h.OldestPending)))
 		v.OldestPending = &oldestView{AcceptedAt: timeOf(h.OldestPending), AgeSeconds: age.Round(time.Millisecond).Seconds()}
 	}
 	if e := h.LastError; e != nil {
-		v.LastError = &lastErrorView{At: timeOf(e.At), Delivery: e.Delivery, Class: e.Class.String(), Status: e.Status, Detail: a.viewer(c).line(e.Detail, about{secrets: subscriptions.SecretsOf(s.URL)})}
+		v.LastError = &lastErrorView{
+			At: timeOf(e.At), Delivery: e.Delivery, Class: e.Class.String(), Status: e.Status,
+			Detail: a.viewer(c).line(e.Detail, about{secrets: subscriptions.SecretsOf(s.URL)}),
+		}
 	}
 	return http.StatusOK, v, nil
 }

@@ -16,26 +16,26 @@ import (
 	"github.com/hookline/hookline/hub/problem"
 )
 
-// ErrLastKey is returned by RevokeKey for the last platform key that never
-// expires: without it nobody could make another. 409.
+// ErrLastKey is returned by RevokeKey for the last platform key that never expires:
+// without such a key nobody could make another one. It is answered with 409.
 var ErrLastKey = errors.New("it is the last platform key that does not expire; make another one first")
 
-// KeyStore keeps the keys, without their secrets. Each change is a row of the
-// audit log, too, as the deed of by.
+// KeyStore keeps the keys, without their secrets. Each change is also a row of the
+// audit log, under the name of by.
 type KeyStore interface {
 	// CreateKey commits k; ErrLimit if its tenant has limit live keys already.
 	CreateKey(ctx context.Context, by access.Caller, k access.Key, limit int) error
 	// FindKeys lists at most limit keys of a tenant (0: the platform's) with ids
-	// below before, newest first; before "": from the newest on.
+	// below before, newest first; before "" starts at the newest.
 	FindKeys(ctx context.Context, tenant int64, before string, limit int) ([]access.Key, error)
-	// RevokeKey commits that a key of the tenant is refused from at on. Safe to
-	// repeat: the first time stays. ErrNotFound, ErrLastKey.
+	// RevokeKey commits that a key of the tenant is refused from the time at. It is
+	// safe to repeat: the first time stays. ErrNotFound, ErrLastKey.
 	RevokeKey(ctx context.Context, by access.Caller, tenant int64, id string, at time.Time) error
 }
 
 type keyView struct {
 	ID         string      `json:"id"`
-	Key        string      `json:"key,omitempty"` // once, in the answer that makes it
+	Key        string      `json:"key,omitempty"` // only in the answer that makes it
 	CompanyID  string      `json:"companyId,omitempty"`
 	Role       access.Role `json:"role"`
 	PII        bool        `json:"pii"`
@@ -50,7 +50,8 @@ type keyView struct {
 func viewKey(k *access.Key) keyView {
 	return keyView{
 		ID: k.ID, CompanyID: k.CompanyID, Role: k.Role, PII: k.PII, Name: k.Name, CreatedBy: k.CreatedBy,
-		CreatedAt: Time(k.CreatedAt), ExpiresAt: timePtr(k.ExpiresAt), RevokedAt: timePtr(k.RevokedAt), LastUsedAt: timePtr(k.LastUsed),
+		CreatedAt: Time(k.CreatedAt), ExpiresAt: timePtr(k.ExpiresAt), RevokedAt: timePtr(k.RevokedAt),
+		LastUsedAt: timePtr(k.LastUsed),
 	}
 }
 
@@ -69,8 +70,8 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// keyHolder is whose keys the path means: a tenant's, or, for the platform
-// alone, those of the platform itself (number 0).
+// keyHolder returns the tenant whose keys the path means. For the platform alone it
+// may be the platform itself, number 0.
 func (a *API) keyHolder(ctx context.Context, c access.Caller, ps httprouter.Params) (*access.Tenant, error) {
 	if c.Role == access.Platform && ps.ByName("id") == access.PlatformID {
 		return &access.Tenant{CompanyID: access.PlatformID}, nil
@@ -84,6 +85,7 @@ func (a *API) CreateKey(r *http.Request, c access.Caller, ps httprouter.Params) 
 	if err != nil {
 		return 0, nil, err
 	}
+
 	var in struct {
 		Role      access.Role `json:"role"`
 		Name      string      `json:"name"`
@@ -93,6 +95,7 @@ func (a *API) CreateKey(r *http.Request, c access.Caller, ps httprouter.Params) 
 	if err := decode(r, &in); err != nil {
 		return 0, nil, err
 	}
+
 	k := access.Key{Tenant: t.No, Role: in.Role, Name: in.Name, PII: in.PII, CreatedBy: c.KeyID, CreatedAt: a.now().UTC()}
 	if !in.ExpiresAt.IsZero() {
 		k.ExpiresAt = &in.ExpiresAt.Time
@@ -103,6 +106,7 @@ func (a *API) CreateKey(r *http.Request, c access.Caller, ps httprouter.Params) 
 	if t.No != 0 {
 		k.CompanyID = t.CompanyID
 	}
+
 	id, err := uuid.NewV7()
 	if err != nil {
 		return 0, nil, fmt.Errorf("id of a key: %w", err)
@@ -110,18 +114,21 @@ func (a *API) CreateKey(r *http.Request, c access.Caller, ps httprouter.Params) 
 	text := access.NewKey(t.CompanyID)
 	k.ID, k.Hash = id.String(), access.HashKey(text)
 
+	// Once begun this is finished, and the book knows it, even if the caller goes away.
 	ctx := context.WithoutCancel(r.Context())
 	a.changes.Lock()
 	defer a.changes.Unlock()
 	if err := a.Keys.CreateKey(ctx, c, k, t.Limits.Effective().Keys); err != nil {
 		return 0, nil, err
 	}
+
 	a.Book.PutKey(k)
 	v := viewKey(&k)
 	v.Key = text
 	return http.StatusCreated, v, nil
 }
 
+// checkKey says what is wrong with a new key.
 func checkKey(k access.Key) error {
 	refuse := func(field, message string) error {
 		return problem.Field(http.StatusUnprocessableEntity, field, message)
@@ -160,6 +167,7 @@ func (a *API) ListKeys(r *http.Request, c access.Caller, ps httprouter.Params) (
 	if err != nil {
 		return 0, nil, err
 	}
+
 	keys, err := a.Keys.FindKeys(r.Context(), t.No, before, limit+1)
 	if err != nil {
 		return 0, nil, err
@@ -174,6 +182,7 @@ func (a *API) RevokeKey(r *http.Request, c access.Caller, ps httprouter.Params) 
 	if err != nil {
 		return 0, nil, err
 	}
+
 	id := ps.ByName("keyId")
 	ctx := context.WithoutCancel(r.Context())
 	a.changes.Lock()
@@ -181,6 +190,7 @@ func (a *API) RevokeKey(r *http.Request, c access.Caller, ps httprouter.Params) 
 	if err := a.Keys.RevokeKey(ctx, c, t.No, id, a.now()); err != nil {
 		return 0, nil, err
 	}
+
 	a.Book.RemoveKey(id)
 	return http.StatusNoContent, nil, nil
 }

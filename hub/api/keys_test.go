@@ -52,7 +52,8 @@ func TestKeyLife(t *testing.T) {
 	require.NotEmpty(t, first)
 	o.now = o.now.Add(time.Hour)
 	o.want(204, acme, "DELETE", "/v1/tenants/acme/keys/"+id, "")
-	require.Equal(t, first, o.want(200, acme, "GET", "/v1/tenants/acme/keys", "")["data"].([]any)[0].(map[string]any)["revokedAt"])
+	require.Equal(t, first,
+		o.want(200, acme, "GET", "/v1/tenants/acme/keys", "")["data"].([]any)[0].(map[string]any)["revokedAt"])
 	_, keys, err = o.db.LoadAccess(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, keys)
@@ -63,7 +64,8 @@ func TestKeyExpires(t *testing.T) {
 	acme := o.tenant("acme")
 	at := o.now.Add(time.Minute).Truncate(time.Millisecond)
 	for _, expires := range []string{fmt.Sprint(at.UnixMilli()), `"` + at.Format(time.RFC3339Nano) + `"`} {
-		text := o.want(201, acme, "POST", "/v1/tenants/acme/keys", `{"role":"auditor","pii":true,"expiresAt":`+expires+`}`)["key"].(string)
+		text := o.want(201, acme, "POST", "/v1/tenants/acme/keys",
+			`{"role":"auditor","pii":true,"expiresAt":`+expires+`}`)["key"].(string)
 		c, err := o.book.Lookup(text, at.Add(-1))
 		require.NoError(t, err)
 		require.True(t, c.PII)
@@ -75,6 +77,7 @@ func TestKeyExpires(t *testing.T) {
 func TestKeysRefused(t *testing.T) {
 	o := newOffice(t)
 	acme, other := o.tenant("acme"), o.tenant("other")
+
 	for name, tt := range map[string]struct {
 		as     access.Caller
 		id     string
@@ -90,18 +93,25 @@ func TestKeysRefused(t *testing.T) {
 		"owner asks for the platform's":  {acme, "platform", `{"role":"platform"}`, 404, nil},
 		"of another tenant":              {other, "acme", `{"role":"owner"}`, 404, nil},
 		"of no tenant":                   {platform, "nobody", `{"role":"owner"}`, 404, nil},
-		"expired already":                {acme, "acme", fmt.Sprintf(`{"role":"owner","expiresAt":%d}`, o.now.UnixMilli()), 422, []string{"expiresAt"}},
-		"expires in seconds":             {acme, "acme", fmt.Sprintf(`{"role":"owner","expiresAt":%d}`, o.now.Unix()), 400, []string{"expiresAt"}},
-		"expires some day":               {acme, "acme", `{"role":"owner","expiresAt":"tomorrow"}`, 400, []string{"expiresAt"}},
-		"pii of one that is no auditor":  {acme, "acme", `{"role":"ingest","pii":true}`, 422, []string{"pii"}},
-		"control character in the name":  {acme, "acme", `{"role":"owner","name":"a\nb"}`, 422, []string{"name"}},
-		"a key of its own choice":        {acme, "acme", `{"role":"owner","key":"hk_acme_0"}`, 422, []string{"key"}},
+		"expired already": {
+			acme, "acme", fmt.Sprintf(`{"role":"owner","expiresAt":%d}`, o.now.UnixMilli()), 422, []string{"expiresAt"},
+		},
+		"expires in seconds": {
+			acme, "acme", fmt.Sprintf(`{"role":"owner","expiresAt":%d}`, o.now.Unix()), 400, []string{"expiresAt"},
+		},
+		"expires some day": {
+			acme, "acme", `{"role":"owner","expiresAt":"tomorrow"}`, 400, []string{"expiresAt"},
+		},
+		"pii of one that is no auditor": {acme, "acme", `{"role":"ingest","pii":true}`, 422, []string{"pii"}},
+		"control character in the name": {acme, "acme", `{"role":"owner","name":"a\nb"}`, 422, []string{"name"}},
+		"a key of its own choice":       {acme, "acme", `{"role":"owner","key":"hk_acme_0"}`, 422, []string{"key"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, tt.fields, fields(o.want(tt.status, tt.as, "POST", "/v1/tenants/"+tt.id+"/keys", tt.body)))
 		})
 	}
-	require.Empty(t, o.want(200, acme, "GET", "/v1/tenants/acme/keys", "")["data"], "nothing of these was kept")
+
+	require.Empty(t, o.want(200, acme, "GET", "/v1/tenants/acme/keys", "")["data"], "no refused request left anything behind")
 	require.Empty(t, o.want(200, platform, "GET", "/v1/tenants/platform/keys", "")["data"])
 	o.want(404, other, "GET", "/v1/tenants/acme/keys", "")
 }
@@ -124,7 +134,8 @@ func TestKeyLimitCountsLiveKeys(t *testing.T) {
 	acme := o.tenant("acme")
 	o.want(200, platform, "PATCH", "/v1/tenants/acme", `{"limits":{"keys":2}}`)
 	first := o.want(201, acme, "POST", "/v1/tenants/acme/keys", `{"role":"ingest"}`)["id"].(string)
-	o.want(201, acme, "POST", "/v1/tenants/acme/keys", fmt.Sprintf(`{"role":"ingest","expiresAt":%d}`, o.now.Add(time.Minute).UnixMilli()))
+	o.want(201, acme, "POST", "/v1/tenants/acme/keys",
+		fmt.Sprintf(`{"role":"ingest","expiresAt":%d}`, o.now.Add(time.Minute).UnixMilli()))
 	o.want(429, acme, "POST", "/v1/tenants/acme/keys", `{"role":"ingest"}`)
 	o.want(204, acme, "DELETE", "/v1/tenants/acme/keys/"+first, "")
 	o.want(201, acme, "POST", "/v1/tenants/acme/keys", `{"role":"ingest"}`)
@@ -141,7 +152,8 @@ func TestPlatformKeys(t *testing.T) {
 	require.Equal(t, access.PlatformID, company)
 	require.NotContains(t, made, "companyId")
 	path := "/v1/tenants/platform/keys/"
-	o.want(201, platform, "POST", path[:len(path)-1], fmt.Sprintf(`{"role":"platform","expiresAt":%d}`, o.now.Add(time.Minute).UnixMilli()))
+	o.want(201, platform, "POST", path[:len(path)-1],
+		fmt.Sprintf(`{"role":"platform","expiresAt":%d}`, o.now.Add(time.Minute).UnixMilli()))
 	o.want(409, platform, "DELETE", path+made["id"].(string), "")
 	o.want(201, platform, "POST", path[:len(path)-1], `{"role":"platform"}`)
 	o.want(204, platform, "DELETE", path+made["id"].(string), "")

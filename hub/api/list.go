@@ -17,13 +17,14 @@ import (
 	"github.com/hookline/hookline/hub/problem"
 )
 
-// How many rows a page holds when the caller does not say, and at most.
+// DefaultLimit is how many rows a page holds when the caller does not say, and
+// MaxLimit is the most that a caller may ask for.
 const (
 	DefaultLimit = 50
 	MaxLimit     = 500
 )
 
-// page is the envelope of every list. No nextCursor: this was the last page.
+// page is the envelope of every list. The last page has no nextCursor.
 type page[T any] struct {
 	Data       []T    `json:"data"`
 	NextCursor string `json:"nextCursor,omitempty"`
@@ -46,9 +47,9 @@ func viewsOf[R, V any](rows []R, view func(*R) V) []V {
 	return views
 }
 
-// cutPage cuts rows, of which one more than limit was asked for, to a page of at
-// most limit. next is the cursor of the page behind it, made of the place of its
-// last row, and "" if there is no such page.
+// cutPage cuts rows to a page of at most limit rows. The caller asked the store for one
+// row more, to see whether another page follows. next is the cursor of that page, made
+// of the place of the last row of this one, and "" if there is no other page.
 func cutPage[R any](cursors Cursors, list string, rows []R, limit int, place func(*R) any) (cut []R, next string) {
 	if len(rows) <= limit {
 		return rows, ""
@@ -57,13 +58,14 @@ func cutPage[R any](cursors Cursors, list string, rows []R, limit int, place fun
 	return rows, cursors.Make(list, place(&rows[limit-1]))
 }
 
-// readPage reads limit and cursor, the only parameters of the request besides
-// those named.
+// readPage reads the parameters limit and cursor. It refuses all others but those in
+// names.
 func (a *API) readPage(r *http.Request, list string, place any, names ...string) (limit int, err error) {
 	q, err := query(r, append(names, "limit", "cursor")...)
 	if err != nil {
 		return 0, err
 	}
+
 	if s := q.Get("cursor"); s != "" {
 		if err := a.Cursors.Read(list, s, place); err != nil {
 			return 0, err
@@ -80,7 +82,7 @@ type Cursors struct {
 
 const macSize = 16
 
-// Make a cursor of list out of a place in it, any JSON value.
+// Make returns a cursor of list for a place in it, which may be any JSON value.
 func (c Cursors) Make(list string, place any) string {
 	body, err := json.Marshal(place)
 	if err != nil {
@@ -89,8 +91,8 @@ func (c Cursors) Make(list string, place any) string {
 	return base64.RawURLEncoding.EncodeToString(append(c.mac(list, body), body...))
 }
 
-// Read a cursor that Make of the same list gave into place. Anything else is a
-// problem with the field cursor.
+// Read reads a cursor, which Make returned for the same list, into place. Anything
+// else is a problem with the field cursor.
 func (c Cursors) Read(list, cursor string, place any) error {
 	bad := problem.Field(http.StatusBadRequest, "cursor", "is not a cursor of this list")
 	if len(cursor) > 1024 {
@@ -123,7 +125,8 @@ func query(r *http.Request, names ...string) (url.Values, error) {
 	}
 	for name, values := range q {
 		if !slices.Contains(names, name) {
-			return nil, problem.Field(http.StatusBadRequest, name, "is not a parameter of this route; there are: "+strings.Join(names, ", "))
+			return nil, problem.Field(http.StatusBadRequest, name,
+				"is not a parameter of this route; there are: "+strings.Join(names, ", "))
 		}
 		if len(values) > 1 {
 			return nil, problem.Field(http.StatusBadRequest, name, "is given more than once")
@@ -132,7 +135,7 @@ func query(r *http.Request, names ...string) (url.Values, error) {
 	return q, nil
 }
 
-// limitOf reads limit: 1..500, default 50.
+// limitOf reads limit, which is 1 to 500, and 50 by default.
 func limitOf(q url.Values) (int, error) {
 	s := q.Get("limit")
 	if s == "" {
@@ -145,7 +148,7 @@ func limitOf(q url.Values) (int, error) {
 	return n, nil
 }
 
-// typesOf reads type: names with wildcards, separated by commas; 0: not given.
+// typesOf reads type: names with wildcards, separated by commas; 0 if it is missing.
 func typesOf(q url.Values) (event.Mask, error) {
 	if q.Get("type") == "" {
 		return 0, nil
@@ -157,7 +160,7 @@ func typesOf(q url.Values) (event.Mask, error) {
 	return types, nil
 }
 
-// timesOf reads from and to, Unix ms; 0: not given.
+// timesOf reads from and to as Unix ms; 0 for one that is missing.
 func timesOf(q url.Values) (from, to int64, err error) {
 	for name, ms := range map[string]*int64{"from": &from, "to": &to} {
 		if s := q.Get(name); s != "" {
@@ -168,13 +171,14 @@ func timesOf(q url.Values) (from, to int64, err error) {
 			*ms = t.UnixMilli()
 		}
 	}
+
 	if from > 0 && to > 0 && from > to {
 		return 0, 0, problem.Field(http.StatusBadRequest, "from", "must not be after to")
 	}
 	return from, to, nil
 }
 
-// orderKeyOf reads orderKey: the key itself, or its handle; "": not given.
+// orderKeyOf reads orderKey, which is the key itself or its handle; "" if it is missing.
 func (a *API) orderKeyOf(c access.Caller, q url.Values) (string, error) {
 	s := q.Get("orderKey")
 	if !strings.HasPrefix(s, orderKeyHandle) { // no order key begins so
@@ -182,12 +186,13 @@ func (a *API) orderKeyOf(c access.Caller, q url.Values) (string, error) {
 	}
 	key, ok := a.Handles.Read(orderKeyHandle, c.Tenant, s)
 	if !ok {
-		return "", problem.Field(http.StatusBadRequest, "orderKey", "is neither an order key nor the handle of one of this tenant")
+		return "", problem.Field(http.StatusBadRequest, "orderKey",
+			"is neither an order key nor the handle of one of this tenant")
 	}
 	return key, nil
 }
 
-// boolOf reads a parameter that is true or false; nil: not given.
+// boolOf reads a parameter that is true or false; nil if it is missing.
 func boolOf(q url.Values, name string) (*bool, error) {
 	switch q.Get(name) {
 	case "":
@@ -206,21 +211,23 @@ func parseTime(field, s string) (time.Time, error) {
 	if err != nil {
 		t, err := time.Parse(time.RFC3339, s)
 		if err != nil {
-			return time.Time{}, problem.Field(http.StatusBadRequest, field, "must be RFC 3339 (2026-01-02T15:04:05Z) or Unix milliseconds")
+			return time.Time{}, problem.Field(http.StatusBadRequest, field,
+				"must be RFC 3339 (2026-01-02T15:04:05Z) or Unix milliseconds")
 		}
 		ms = t.UnixMilli()
 	}
-	// Below 1973 in ms are most likely seconds; past 9999 does not print.
+	// A number below 1973 in ms is most likely one of seconds, and RFC 3339 cannot print a year past 9999.
 	if ms < 100_000_000_000 || ms > 253_402_300_799_999 {
-		return time.Time{}, problem.Field(http.StatusBadRequest, field, "is out of range: a time is of the years 1973 to 9999, and a number means Unix milliseconds")
+		return time.Time{}, problem.Field(http.StatusBadRequest, field,
+			"is out of range: a time is of the years 1973 to 9999, and a number means Unix milliseconds")
 	}
 	return time.UnixMilli(ms).UTC(), nil
 }
 
-// Time goes out as RFC 3339 UTC with milliseconds.
+// Time is a time that answers write as RFC 3339 UTC with milliseconds.
 type Time time.Time
 
-// MarshalJSON writes the time, the zero one as null.
+// MarshalJSON writes the time; the zero time is null.
 func (t Time) MarshalJSON() ([]byte, error) {
 	if time.Time(t).IsZero() {
 		return []byte("null"), nil
@@ -228,7 +235,7 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
 }
 
-// String is the time as it goes out; "" for nil and the zero one.
+// String returns the time as answers write it; "" for nil and the zero time.
 func (t *Time) String() string {
 	if t == nil || time.Time(*t).IsZero() {
 		return ""
@@ -236,7 +243,7 @@ func (t *Time) String() string {
 	return time.Time(*t).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// timePtr is nil for nil, so that omitempty leaves it out.
+// timePtr returns a time for a view; nil for nil, so that omitempty leaves it out.
 func timePtr(t *time.Time) *Time {
 	if t == nil {
 		return nil
@@ -245,10 +252,10 @@ func timePtr(t *time.Time) *Time {
 	return &out
 }
 
-// timeOf Unix ms.
+// timeOf returns the time of Unix ms.
 func timeOf(ms int64) Time { return Time(time.UnixMilli(ms)) }
 
-// timeOrNone is nil for 0.
+// timeOrNone returns the time of Unix ms; nil for 0.
 func timeOrNone(ms int64) *Time {
 	if ms == 0 {
 		return nil

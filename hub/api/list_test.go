@@ -70,7 +70,9 @@ func TestQuery(t *testing.T) {
 }
 
 func TestLimitOf(t *testing.T) {
-	for s, want := range map[string]int{"": 50, "1": 1, "500": 500, "0": 0, "501": 0, "-1": 0, "x": 0, "1.5": 0, "99999999999999999999": 0} {
+	for s, want := range map[string]int{
+		"": 50, "1": 1, "500": 500, "0": 0, "501": 0, "-1": 0, "x": 0, "1.5": 0, "99999999999999999999": 0,
+	} {
 		got, err := limitOf(map[string][]string{"limit": {s}})
 		require.Equal(t, want, got, s)
 		require.Equal(t, want == 0, err != nil, s)
@@ -101,7 +103,9 @@ func TestTimeGoesOutInUTCWithMilliseconds(t *testing.T) {
 }
 
 func TestIfMatch(t *testing.T) {
-	for s, want := range map[string]int64{"": 0, "*": 0, `"7"`: 7, "7": 7, `W/"7"`: -1, `"x"`: -1, "0": -1, "-3": -1, `"1","2"`: -1} {
+	for s, want := range map[string]int64{
+		"": 0, "*": 0, `"7"`: 7, "7": 7, `W/"7"`: -1, `"x"`: -1, "0": -1, "-3": -1, `"1","2"`: -1,
+	} {
 		r := httptest.NewRequest(http.MethodPatch, "/", nil)
 		r.Header.Set("If-Match", s)
 		got, err := ifMatch(r)

@@ -71,7 +71,9 @@ func awaitState(t *testing.T, h *hubtest.Hub, event, state string) map[string]an
 	return d
 }
 
-var quick = map[string]any{"cdr": map[string]any{"schedule": []string{"10ms"}}, "live": map[string]any{"schedule": []string{"10ms"}}}
+var quick = map[string]any{
+	"cdr": map[string]any{"schedule": []string{"10ms"}}, "live": map[string]any{"schedule": []string{"10ms"}},
+}
 
 // What the log shows of a request is what the receiver got, byte for byte,
 // sealed or not; secrets of the admin's own stay hidden.
@@ -97,7 +99,10 @@ func TestAttemptsShowRequestAsSent(t *testing.T) {
 
 			// The version in force now is not the one that was sent with.
 			require.Equal(t, 200, h.Do("PATCH", "/v1/subscriptions/"+sub["id"].(string), h.Owner,
-				map[string]any{"encryption": "none", "headers": map[string]any{"X-Team": nil}, "appKey": "another-key-0123456789", "state": "paused"}).Status)
+				map[string]any{
+					"encryption": "none", "headers": map[string]any{"X-Team": nil}, "appKey": "another-key-0123456789",
+					"state": "paused",
+				}).Status)
 
 			path := "/v1/deliveries/" + d["id"].(string) + "/attempts"
 			attempts := list(t, h, h.Owner, path, 1)
@@ -155,7 +160,8 @@ func TestEventShown(t *testing.T) {
 	// Numbers and order of the sender stay as they came.
 	id := h.Send(`{"id":"mine-1","type":"cdr.call","time":1637068256419,"data":{"z":1.50,"callID":"c1","customerNumber":"13800000000"}}`)[0]
 	require.Equal(t, "mine-1", id)
-	h.Do("PATCH", "/v1/subscriptions/"+calls["id"].(string), h.Owner, map[string]any{"events": []string{"*"}}) // too late for it
+	// too late for it
+	h.Do("PATCH", "/v1/subscriptions/"+calls["id"].(string), h.Owner, map[string]any{"events": []string{"*"}})
 	later := h.Subscribe(rec.URL, "events", []string{"*"})
 
 	e := h.Do("GET", "/v1/events/mine-1", h.Owner, nil)
@@ -240,7 +246,8 @@ func TestRetryByHand(t *testing.T) {
 	require.Equal(t, true, last["late"])
 	require.Equal(t, "true", last["request"].(map[string]any)["headers"].(map[string]any)["X-Hookline-Late"])
 	require.Equal(t, "true", last["request"].(map[string]any)["headers"].(map[string]any)["X-Hookline-Replay"])
-	require.Equal(t, d["id"], last["request"].(map[string]any)["headers"].(map[string]any)["webhook-id"], "the same over all runs")
+	require.Equal(t, d["id"], last["request"].(map[string]any)["headers"].(map[string]any)["webhook-id"],
+		"the same over all runs")
 
 	// The story of the call, in order.
 	story := list(t, h, h.Owner, "/v1/deliveries?orderKey=cdr/c1", 1)
@@ -253,15 +260,21 @@ func TestDeliveryFilters(t *testing.T) {
 	good, bad := hubtest.NewReceiver(t), hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 	})
-	once := map[string]any{"cdr": map[string]any{"schedule": []string{}}, "live": map[string]any{"schedule": []string{"30m"}}}
+
+	once := map[string]any{
+		"cdr": map[string]any{"schedule": []string{}}, "live": map[string]any{"schedule": []string{"30m"}},
+	}
 	types := []string{"cdr.*", "call.*"} // not what the hub says of itself
 	a := h.Subscribe(good.URL, "events", types)["id"].(string)
 	b := h.Subscribe(bad.URL, "events", types, "retry", once)["id"].(string)
+
 	cdr, ringing := h.Send(hubtest.CDR("c1", 1))[0], h.Send(hubtest.Ringing("c1", 1))[0]
 	hubtest.Eventually(t, "all tried", func() bool {
-		return len(list(t, h, h.Owner, "/v1/deliveries?httpStatus=418", 5)) == 2 && len(list(t, h, h.Owner, "/v1/deliveries?state=delivered", 5)) == 2
+		delivered := list(t, h, h.Owner, "/v1/deliveries?state=delivered", 5)
+		return len(list(t, h, h.Owner, "/v1/deliveries?httpStatus=418", 5)) == 2 && len(delivered) == 2
 	})
 	at := get(t, h, h.Owner, "/v1/events/"+ringing)["acceptedAt"].(string)
+
 	for query, want := range map[string][][2]string{
 		"":                              {{b, ringing}, {a, ringing}, {b, cdr}, {a, cdr}},
 		"subscription=" + a:             {{a, ringing}, {a, cdr}},
@@ -290,21 +303,29 @@ func TestDeliveryFilters(t *testing.T) {
 			require.Equal(t, want, got, "%s by %d", query, limit)
 		}
 	}
+
 	for query, field := range map[string]string{
-		"subscription=none": "subscription", "type=none": "type", "type=,": "type", "state=odd": "state", "state=Pending": "state",
-		"httpStatus=99": "httpStatus", "httpStatus=x": "httpStatus", "httpStatus=600": "httpStatus", "error=odd": "error", "from=yesterday": "from",
-		"to=12": "to", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z": "from", "limit=0": "limit", "limit=501": "limit",
-		"cursor=x": "cursor", "sate=pending": "sate", "state=pending&state=delivered": "state",
+		"subscription=none": "subscription", "type=none": "type", "type=,": "type", "state=odd": "state",
+		"state=Pending": "state",
+		"httpStatus=99": "httpStatus", "httpStatus=x": "httpStatus", "httpStatus=600": "httpStatus", "error=odd": "error",
+		"from=yesterday": "from",
+		"to=12":          "to", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z": "from", "limit=0": "limit",
+		"limit=501": "limit",
+		"cursor=x":  "cursor", "sate=pending": "sate", "state=pending&state=delivered": "state",
 	} {
 		w := h.Do("GET", "/v1/deliveries?"+query, h.Owner, nil)
 		require.Equal(t, 400, w.Status, "%s: %s", query, w.Body)
 		require.Equal(t, []string{field}, fields(w.JSON(t)), query)
 	}
-	for query, field := range map[string]string{"matched=maybe": "matched", "warnings=1": "warnings", "type=x.*": "type", "state=pending": "state"} {
+
+	for query, field := range map[string]string{
+		"matched=maybe": "matched", "warnings=1": "warnings", "type=x.*": "type", "state=pending": "state",
+	} {
 		w := h.Do("GET", "/v1/events?"+query, h.Owner, nil)
 		require.Equal(t, 400, w.Status, "%s: %s", query, w.Body)
 		require.Equal(t, []string{field}, fields(w.JSON(t)), query)
 	}
+
 	for _, id := range []string{"x", "dlv_", "dlv_00000000000000000000000000"} {
 		require.Equal(t, 404, h.Do("GET", "/v1/deliveries/"+id, h.Owner, nil).Status)
 	}
@@ -312,7 +333,8 @@ func TestDeliveryFilters(t *testing.T) {
 
 func TestSubscriptionsByAPI(t *testing.T) {
 	h := hubtest.Start(t)
-	made := h.Do("POST", "/v1/subscriptions", h.Owner, `{"name":"crm","url":"https://crm.example/push","events":["cdr.*"],"headers":{"X-Key":"hush"},"encryption":"aes-256-gcm"}`)
+	made := h.Do("POST", "/v1/subscriptions", h.Owner,
+		`{"name":"crm","url":"https://crm.example/push","events":["cdr.*"],"headers":{"X-Key":"hush"},"encryption":"aes-256-gcm"}`)
 	require.Equal(t, 201, made.Status, "%s", made.Body)
 	s := made.JSON(t)
 	path := "/v1/subscriptions/" + s["id"].(string)
@@ -326,7 +348,10 @@ func TestSubscriptionsByAPI(t *testing.T) {
 	again := h.Do("POST", "/v1/subscriptions", h.Owner, `{"name":"crm","url":"https://crm.example/push"}`)
 	require.Equal(t, 200, again.Status)
 	require.Equal(t, s["id"], again.JSON(t)["id"])
-	for _, a := range []hubtest.Answer{again, h.Do("GET", path, h.Owner, nil), h.Do("GET", "/v1/subscriptions", h.Owner, nil), h.Do("GET", path+"/versions", h.Owner, nil)} {
+	for _, a := range []hubtest.Answer{
+		again, h.Do("GET", path, h.Owner, nil), h.Do("GET", "/v1/subscriptions", h.Owner, nil),
+		h.Do("GET", path+"/versions", h.Owner, nil),
+	} {
 		for _, secret := range []string{"appKey", "signingSecret", "encryptionKey"} {
 			require.False(t, bytes.Contains(a.Body, []byte(secret)), "%s in %s", secret, a.Body)
 		}
@@ -344,15 +369,19 @@ func TestSubscriptionsByAPI(t *testing.T) {
 	require.Equal(t, "0123456789abcdef", h.Do("PATCH", path, h.Owner, `{"appKey":"0123456789abcdef"}`).JSON(t)["appKey"])
 
 	// Bad input names every field at fault and changes nothing.
-	bad := h.Do("PATCH", path, h.Owner, `{"url":"ftp://x","maxInFlight":0,"colour":"red","retry":{"cdr":{"schedule":["x"]}}}`)
+	bad := h.Do("PATCH", path, h.Owner,
+		`{"url":"ftp://x","maxInFlight":0,"colour":"red","retry":{"cdr":{"schedule":["x"]}}}`)
 	require.Equal(t, 422, bad.Status)
 	require.ElementsMatch(t, []string{"/url", "/maxInFlight", "/colour", "/retry/cdr/schedule/0"}, fields(bad.JSON(t)))
 	require.Equal(t, 400, h.Do("PATCH", path, h.Owner, `{"url":`).Status)
-	require.Equal(t, 422, h.Do("POST", "/v1/subscriptions", h.Owner, `{"url":"http://10.0.0.1/"}`).Status, "the network guard")
+	require.Equal(t, 422, h.Do("POST", "/v1/subscriptions", h.Owner, `{"url":"http://10.0.0.1/"}`).Status,
+		"the network guard")
 	require.Equal(t, 400, h.Do("GET", path+"?x=1", h.Owner, nil).Status)
 
 	// Pause and resume are versions too; repeating them is not.
-	for _, step := range []struct{ verb, state string }{{"pause", "paused"}, {"pause", "paused"}, {"resume", "active"}, {"resume", "active"}} {
+	for _, step := range []struct{ verb, state string }{
+		{"pause", "paused"}, {"pause", "paused"}, {"resume", "active"}, {"resume", "active"},
+	} {
 		a := h.Do("POST", path+"/"+step.verb, h.Owner, nil)
 		require.Equal(t, 200, a.Status, "%s", a.Body)
 		require.Equal(t, step.state, a.JSON(t)["state"])
@@ -364,7 +393,10 @@ func TestSubscriptionsByAPI(t *testing.T) {
 	// Gone, but for its past.
 	require.Equal(t, 412, h.Do("DELETE", path, h.Owner, nil, "If-Match", "1").Status)
 	require.Equal(t, 204, h.Do("DELETE", path, h.Owner, nil).Status)
-	for _, a := range []hubtest.Answer{h.Do("GET", path, h.Owner, nil), h.Do("DELETE", path, h.Owner, nil), h.Do("PATCH", path, h.Owner, `{}`), h.Do("POST", path+"/pause", h.Owner, nil)} {
+	for _, a := range []hubtest.Answer{
+		h.Do("GET", path, h.Owner, nil), h.Do("DELETE", path, h.Owner, nil), h.Do("PATCH", path, h.Owner, `{}`),
+		h.Do("POST", path+"/pause", h.Owner, nil),
+	} {
 		require.Equal(t, 404, a.Status)
 	}
 	require.Len(t, list(t, h, h.Owner, path+"/versions", 50), 6)
@@ -401,9 +433,11 @@ func TestLogIsolation(t *testing.T) {
 
 	require.Equal(t, 201, h.Do("POST", "/v1/tenants", hubtest.PlatformKey, `{"companyId":"other"}`).Status)
 	var made struct{ Key string }
-	require.NoError(t, json.Unmarshal(h.Do("POST", "/v1/tenants/other/keys", hubtest.PlatformKey, `{"role":"owner"}`).Body, &made))
+	require.NoError(t,
+		json.Unmarshal(h.Do("POST", "/v1/tenants/other/keys", hubtest.PlatformKey, `{"role":"owner"}`).Body, &made))
 	for _, path := range []string{
-		"/v1/events/" + id, "/v1/subscriptions/" + sub, "/v1/subscriptions/" + sub + "/versions", "/v1/deliveries/" + d, "/v1/deliveries/" + d + "/attempts",
+		"/v1/events/" + id, "/v1/subscriptions/" + sub, "/v1/subscriptions/" + sub + "/versions", "/v1/deliveries/" +
+			d, "/v1/deliveries/" + d + "/attempts",
 	} {
 		require.Equal(t, 404, h.Do("GET", path, made.Key, nil).Status, path)
 	}

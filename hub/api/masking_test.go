@@ -28,7 +28,8 @@ func TestMaskedPushes(t *testing.T) {
 				t.Parallel()
 				h := hubtest.Start(t)
 				rec := hubtest.NewReceiver(t, 503)
-				sub := h.Subscribe(rec.URL, "masking", masking, "encryption", encryption, "encryptionKey", "from-appKey", "retry", quick)
+				sub := h.Subscribe(rec.URL, "masking", masking, "encryption", encryption, "encryptionKey", "from-appKey", "retry",
+					quick)
 				require.Equal(t, masking, sub["masking"])
 				id := h.Send(callOf139)[0]
 				pushes := rec.Wait(t, 2)
@@ -47,7 +48,8 @@ func TestMaskedPushes(t *testing.T) {
 				}
 
 				// Another masking from now on; what was sent stays what it was.
-				require.Equal(t, 200, h.Do("PATCH", "/v1/subscriptions/"+sub["id"].(string), h.Owner, `{"masking":"partial","encryption":null}`).Status)
+				require.Equal(t, 200,
+					h.Do("PATCH", "/v1/subscriptions/"+sub["id"].(string), h.Owner, `{"masking":"partial","encryption":null}`).Status)
 				path := "/v1/deliveries/" + d["id"].(string) + "/attempts"
 				for i, a := range list(t, h, h.Owner, path, 50) {
 					require.Equal(t, string(pushes[i].Body), a["request"].(map[string]any)["body"])
@@ -67,7 +69,8 @@ func TestMaskedPushes(t *testing.T) {
 func TestMaskingAppliesToPendingAtOnce(t *testing.T) {
 	h := hubtest.Start(t)
 	rec := hubtest.NewReceiver(t, 503)
-	sub := h.Subscribe(rec.URL, "events", []string{"cdr.*"}, "retry", map[string]any{"cdr": map[string]any{"schedule": []string{"10ms", "1h"}}})
+	sub := h.Subscribe(rec.URL, "events", []string{"cdr.*"}, "retry",
+		map[string]any{"cdr": map[string]any{"schedule": []string{"10ms", "1h"}}})
 	path := "/v1/subscriptions/" + sub["id"].(string)
 	h.Send(callOf139)
 	rec.Wait(t, 2)
@@ -84,7 +87,8 @@ func TestMaskingAppliesToPendingAtOnce(t *testing.T) {
 	require.Equal(t, 202, h.Do("POST", "/v1/deliveries/"+d+"/retry", h.Owner, nil).Status)
 	pushes := rec.Wait(t, 4)[2:]
 	require.Contains(t, string(pushes[1].Body), `"customerNumber":"139****0002"`)
-	hubtest.Eventually(t, "both recorded", func() bool { return len(list(t, h, h.Owner, "/v1/deliveries/"+d+"/attempts", 50)) == 2 })
+	hubtest.Eventually(t, "both recorded",
+		func() bool { return len(list(t, h, h.Owner, "/v1/deliveries/"+d+"/attempts", 50)) == 2 })
 	for i, a := range list(t, h, h.Owner, "/v1/deliveries/"+d+"/attempts", 50) {
 		require.Equal(t, string(pushes[i].Body), a["request"].(map[string]any)["body"])
 	}
@@ -132,20 +136,24 @@ func TestAuditorSeesMaskedNumbers(t *testing.T) {
 func TestFilteredPushes(t *testing.T) {
 	h := hubtest.Start(t)
 	rec, all := hubtest.NewReceiver(t), hubtest.NewReceiver(t)
-	sub := h.Subscribe(rec.URL, "name", "team", "filter", map[string]any{"agentIDs": []string{"1001"}, "callTypes": []any{2}})
+	sub := h.Subscribe(rec.URL, "name", "team", "filter",
+		map[string]any{"agentIDs": []string{"1001"}, "callTypes": []any{2}})
 	require.Equal(t, map[string]any{"agentIDs": []any{"1001"}, "callTypes": []any{2.0}}, sub["filter"])
 	cdr := func(n int, agent string, callType int) string {
-		return fmt.Sprintf(`{"type":"cdr.call","data":{"callID":"c%d","n":%d,"belongAgentID":%q,"callType":%d}}`, n, n, agent, callType)
+		return fmt.Sprintf(`{"type":"cdr.call","data":{"callID":"c%d","n":%d,"belongAgentID":%q,"callType":%d}}`, n, n, agent,
+			callType)
 	}
 	ids := h.Send(cdr(1, "1001", 2), cdr(2, "1002", 2), cdr(3, "1001", 3), cdr(4, "1001", 2))
 	pushes := rec.Wait(t, 2)
 	require.ElementsMatch(t, []int{1, 4}, []int{pushes[0].N(), pushes[1].N()})
 	for id, reason := range map[string]string{ids[1]: "filter.agentIDs", ids[2]: "filter.callTypes"} {
-		require.Equal(t, []any{map[string]any{"subscription": sub["id"], "name": "team", "reason": reason}}, get(t, h, h.Owner, "/v1/events/"+id)["unmatched"])
+		require.Equal(t, []any{map[string]any{"subscription": sub["id"], "name": "team", "reason": reason}},
+			get(t, h, h.Owner, "/v1/events/"+id)["unmatched"])
 	}
 
 	// A patch holds for the very next event, also after a restart.
-	require.Equal(t, 200, h.Do("PATCH", "/v1/subscriptions/"+sub["id"].(string), h.Owner, `{"filter":{"callTypes":[]}}`).Status)
+	require.Equal(t, 200,
+		h.Do("PATCH", "/v1/subscriptions/"+sub["id"].(string), h.Owner, `{"filter":{"callTypes":[]}}`).Status)
 	h.Subscribe(all.URL, "events", []string{"cdr.*"})
 	h.Send(cdr(5, "1001", 3))
 	require.Equal(t, 5, rec.Wait(t, 3)[2].N())

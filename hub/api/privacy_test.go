@@ -36,7 +36,8 @@ func TestAuditorSeesNoQueryOfACallback(t *testing.T) {
 			_, _ = w.Write([]byte("\xff\x00" + secret))
 		}
 	})
-	sub := h.Subscribe(rec.URL+"/push"+query, "retry", map[string]any{"live": map[string]any{"schedule": []string{"10ms", "10ms"}}})["id"].(string)
+	sub := h.Subscribe(rec.URL+"/push"+query, "retry",
+		map[string]any{"live": map[string]any{"schedule": []string{"10ms", "10ms"}}})["id"].(string)
 	streams := map[string]*hubtest.Stream{}
 	keys := []string{auditor(t, h, false), auditor(t, h, true)}
 	for _, key := range keys {
@@ -44,7 +45,8 @@ func TestAuditorSeesNoQueryOfACallback(t *testing.T) {
 	}
 	id := h.Send(hubtest.Ringing("c1", 1))[0]
 	d := awaitState(t, h, id, "delivered")["id"].(string)
-	require.Equal(t, 200, h.Do("PATCH", "/v1/subscriptions/"+sub, h.Owner, `{"url":"`+rec.URL+`/other`+query+`&x=1"}`).Status)
+	require.Equal(t, 200,
+		h.Do("PATCH", "/v1/subscriptions/"+sub, h.Owner, `{"url":"`+rec.URL+`/other`+query+`&x=1"}`).Status)
 
 	path := "/v1/deliveries/" + d + "/attempts"
 	owner := string(h.Do("GET", path, h.Owner, nil).Body)
@@ -52,7 +54,8 @@ func TestAuditorSeesNoQueryOfACallback(t *testing.T) {
 	require.Contains(t, owner, "other-secret")
 	for _, key := range keys {
 		for _, path := range []string{
-			path, "/v1/deliveries/" + d, "/v1/deliveries", "/v1/events/" + id, "/v1/audit", "/v1/subscriptions/" + sub + "/health",
+			path, "/v1/deliveries/" + d, "/v1/deliveries", "/v1/events/" + id, "/v1/audit", "/v1/subscriptions/" + sub +
+				"/health",
 			"/v1/exports/deliveries", "/v1/exports/deliveries?format=ndjson",
 		} {
 			got := h.Do("GET", path, key, nil)
@@ -87,7 +90,8 @@ func TestNumbersThatAreIdentifiers(t *testing.T) {
 	)
 	require.Len(t, ids, 3)
 	rec.Wait(t, 3)
-	hubtest.Eventually(t, "all recorded", func() bool { return len(list(t, h, h.Owner, "/v1/deliveries?state=pending", 50)) == 0 })
+	hubtest.Eventually(t, "all recorded",
+		func() bool { return len(list(t, h, h.Owner, "/v1/deliveries?state=pending", 50)) == 0 })
 
 	const number = "4915112345678"
 	digits := func(body []byte) string { return strings.NewReplacer(" ", "", "-", "").Replace(string(body)) }
@@ -139,7 +143,8 @@ func TestNumbersThatAreIdentifiers(t *testing.T) {
 	require.Equal(t, first["id"], event["id"])
 	require.Equal(t, "in-491******5678", event["id"])
 	require.Equal(t, "+491******5678", event["data"].(map[string]any)["callID"], "an id in the body, too")
-	require.Equal(t, "+4915112345678", get(t, h, sighted, "/v1/events/in-4915112345678")["data"].(map[string]any)["callID"])
+	require.Equal(t, "+4915112345678",
+		get(t, h, sighted, "/v1/events/in-4915112345678")["data"].(map[string]any)["callID"])
 	for _, d := range list(t, h, blind, "/v1/deliveries", 50) {
 		seesNone("/v1/deliveries/" + d["id"].(string))
 		seesNone("/v1/deliveries/" + d["id"].(string) + "/attempts")
@@ -159,7 +164,8 @@ func TestNumbersThatAreIdentifiers(t *testing.T) {
 
 	// The audit log, which notes what others asked for and looked at.
 	require.Equal(t, 200, h.Do("GET", "/v1/exports/deliveries?orderKey=call%2F%2B4915112345678", h.Owner, nil).Status)
-	require.Equal(t, 200, h.Do("PUT", "/v1/recordings/+4915112345678", h.Owner, "mp3", "Content-Type", "audio/mpeg").Status)
+	require.Equal(t, 200,
+		h.Do("PUT", "/v1/recordings/+4915112345678", h.Owner, "mp3", "Content-Type", "audio/mpeg").Status)
 	seesNone("/v1/audit")
 	noted := list(t, h, blind, "/v1/audit?action=delivery.export", 50)[0]["after"].(map[string]any)
 	require.Equal(t, map[string]any{"orderKey": "call/+491******5678", "orderKeyHandle": first["orderKeyHandle"]}, noted)
@@ -170,7 +176,9 @@ func TestNumbersThatAreIdentifiers(t *testing.T) {
 	require.Equal(t, 201, h.Do("POST", "/v1/tenants", hubtest.PlatformKey, `{"companyId":"other"}`).Status)
 	foreign := h.Do("POST", "/v1/tenants/other/keys", hubtest.PlatformKey, `{"role":"owner"}`).JSON(t)["key"].(string)
 	handle := first["orderKeyHandle"].(string)
-	for key, handles := range map[string][]string{foreign: {handle}, blind: {"ok_", "ok_x", handle + "A", handle[:len(handle)-1], "ok_" + strings.Repeat("A", 2000)}} {
+	for key, handles := range map[string][]string{
+		foreign: {handle}, blind: {"ok_", "ok_x", handle + "A", handle[:len(handle)-1], "ok_" + strings.Repeat("A", 2000)},
+	} {
 		for _, wrong := range handles {
 			got := h.Do("GET", "/v1/events?orderKey="+wrong, key, nil)
 			require.Equal(t, 400, got.Status, "%s: %s", wrong, got.Body)

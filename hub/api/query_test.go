@@ -25,7 +25,9 @@ func (p emptyPast) FindEvents(_ context.Context, f search.EventFilter) ([]search
 	return nil, 0, nil
 }
 
-func (p emptyPast) FindDeliveries(_ context.Context, f search.DeliveryFilter) ([]search.Delivery, *search.DeliveryCursor, error) {
+func (p emptyPast) FindDeliveries(
+	_ context.Context, f search.DeliveryFilter,
+) ([]search.Delivery, *search.DeliveryCursor, error) {
 	require.True(p.t, f.Tenant == 7 && f.Limit >= 1 && f.Limit <= api.MaxLimit && f.From >= 0 && f.To >= 0, "%+v", f)
 	return nil, nil, nil
 }
@@ -37,8 +39,10 @@ func (p emptyPast) FindSubscription(context.Context, int64, string) (*api.Subscr
 // Whatever a query says, it is answered, or refused with the field at fault.
 func FuzzLogQuery(f *testing.F) {
 	for _, seed := range []string{
-		"", "type=cdr.*,call.ringing&from=1637068256419&to=2026-01-01T00:00:00Z&limit=3", "state=pending&httpStatus=503&error=timeout&subscription=x",
-		"matched=true&warnings=false&orderKey=cdr/1", "cursor=AAAA", "type=%zz", "limit=9999999999999999999", "from=-1", "a=b;c", "orderKey=%00%ff",
+		"", "type=cdr.*,call.ringing&from=1637068256419&to=2026-01-01T00:00:00Z&limit=3",
+		"state=pending&httpStatus=503&error=timeout&subscription=x",
+		"matched=true&warnings=false&orderKey=cdr/1", "cursor=AAAA", "type=%zz", "limit=9999999999999999999", "from=-1",
+		"a=b;c", "orderKey=%00%ff",
 	} {
 		f.Add(seed)
 	}

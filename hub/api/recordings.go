@@ -17,8 +17,8 @@ import (
 	"github.com/hookline/hookline/hub/recording"
 )
 
-// RecordingPath is where clients of the vendor find a recording, below the
-// hub's public URL.
+// RecordingPath is the path at which clients of the vendor find a recording, below
+// the hub's public URL.
 const RecordingPath = "/callservice/v6/cc-audios/recordings/"
 
 type recordingView struct {
@@ -46,8 +46,8 @@ func (a *API) viewRecording(r *recording.Recording) recordingView {
 	return v
 }
 
-// PutRecording is PUT /v1/recordings/{id}: the MP3 itself, or as JSON the https
-// URL where it stands.
+// PutRecording is PUT /v1/recordings/{id}: the body is the MP3 itself, or JSON with
+// the https URL of the MP3.
 func (a *API) PutRecording(r *http.Request, c access.Caller, ps httprouter.Params) (int, any, error) {
 	rec, err := a.takeRecording(r, c, ps.ByName("id"))
 	if err != nil {
@@ -59,7 +59,8 @@ func (a *API) PutRecording(r *http.Request, c access.Caller, ps httprouter.Param
 func (a *API) takeRecording(r *http.Request, c access.Caller, id string) (*recording.Recording, error) {
 	id, ok := event.Identity(id)
 	if !ok {
-		return nil, problem.Field(http.StatusUnprocessableEntity, "id", "must be at most 256 bytes of text without control characters")
+		return nil, problem.Field(http.StatusUnprocessableEntity, "id",
+			"must be at most 256 bytes of text without control characters")
 	}
 	media := ""
 	if ct := r.Header.Get("Content-Type"); ct != "" {
@@ -80,6 +81,7 @@ func (a *API) takeRecording(r *http.Request, c access.Caller, id string) (*recor
 		if in.SourceURL == "" {
 			return nil, problem.Field(http.StatusUnprocessableEntity, "sourceUrl", "is required")
 		}
+
 		return a.Recordings.Register(r.Context(), c, id, in.SourceURL)
 
 	case "", "audio/mpeg", "audio/mp3", "audio/mpeg3", "application/octet-stream":
@@ -88,15 +90,16 @@ func (a *API) takeRecording(r *http.Request, c access.Caller, id string) (*recor
 		}
 		return a.Recordings.Put(r.Context(), c, id, r.Body)
 	}
-	return nil, problem.New(http.StatusUnsupportedMediaType, "the body must be audio/mpeg, or application/json with sourceUrl")
+	return nil, problem.New(http.StatusUnsupportedMediaType,
+		"the body must be audio/mpeg, or application/json with sourceUrl")
 }
 
-// recordingProblem says what an error of the library is to the caller.
+// recordingProblem turns an error of the library into what the caller is answered.
 func recordingProblem(err error) error {
 	switch {
 	case errors.Is(err, recording.ErrNotFound):
 		return ErrNotFound
-	case errors.Is(err, recording.ErrSource): // before what it wraps
+	case errors.Is(err, recording.ErrSource): // first, as it wraps others
 		return problem.New(http.StatusBadGateway, err.Error())
 	case errors.Is(err, recording.ErrTooLarge):
 		return problem.New(http.StatusRequestEntityTooLarge, err.Error())
@@ -120,15 +123,16 @@ func (a *API) GetRecording(w http.ResponseWriter, r *http.Request, c access.Call
 }
 
 // Listen answers with a recording of the caller's tenant, and notes in the audit
-// log who heard it. After an error nothing has been answered; it is one of the
-// recording package, or unexpected.
+// log who asked for it. After an error nothing has been answered yet; the error is
+// one of the recording package, or unexpected.
 func (a *API) Listen(w http.ResponseWriter, r *http.Request, c access.Caller, id string) error {
 	rec, err := a.Recordings.Find(r.Context(), c.Tenant, id)
 	if err != nil {
 		return err
 	}
 	if r.Method != http.MethodHead {
-		if err := a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: audit.RecordingView, Object: "recording/" + rec.ID}); err != nil {
+		if err := a.Audit.Note(r.Context(), c,
+			audit.Deed{Tenant: c.Tenant, Action: audit.RecordingView, Object: "recording/" + rec.ID}); err != nil {
 			return err
 		}
 	}

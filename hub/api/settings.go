@@ -15,14 +15,16 @@ import (
 	"github.com/hookline/hookline/hub/report"
 )
 
-// Days that bodies and everything else are kept when a tenant does not say.
+// DefaultPayloadDays is how long bodies are kept, and DefaultMetadataDays how long
+// everything else, when the settings of a tenant do not say.
 const (
 	DefaultPayloadDays  = 30
 	DefaultMetadataDays = 400
 	maxDays             = 3650
 )
 
-// settings of a tenant: the check of each value, "" when it is fine.
+// settings has the check of each setting of a tenant. A check returns what is wrong
+// with a value, or "".
 var settings = map[string]func(any) string{
 	"payloadDays":  checkDays,
 	"metadataDays": checkDays,
@@ -44,12 +46,14 @@ var settings = map[string]func(any) string{
 	"deepcall.httpStatusErrors": checkBool,
 }
 
-func checkSettings(given map[string]any) []problem.Error {
+// checkSettings returns what is wrong with the settings of a tenant.
+func checkSettings(values map[string]any) []problem.Error {
 	var errs []problem.Error
 	bad := func(name, message string) {
 		errs = append(errs, problem.Error{Field: "settings." + name, Message: message})
 	}
-	for name, v := range given {
+
+	for name, v := range values {
 		switch check, known := settings[name]; {
 		case !known:
 			bad(name, "is not a setting")
@@ -59,15 +63,19 @@ func checkSettings(given map[string]any) []problem.Error {
 			}
 		}
 	}
-	if len(errs) == 0 && days(given, "payloadDays", DefaultPayloadDays) > days(given, "metadataDays", DefaultMetadataDays) {
+
+	if len(errs) == 0 && days(values, "payloadDays", DefaultPayloadDays) > days(values, "metadataDays",
+		DefaultMetadataDays) {
 		bad("payloadDays", "must not be more than metadataDays: a body is found through its metadata")
 	}
+
 	slices.SortFunc(errs, func(a, b problem.Error) int { return strings.Compare(a.Field, b.Field) })
 	return errs
 }
 
-func days(given map[string]any, name string, otherwise float64) float64 {
-	if n, ok := given[name].(float64); ok {
+// days returns a setting that is a number of days.
+func days(values map[string]any, name string, otherwise float64) float64 {
+	if n, ok := values[name].(float64); ok {
 		return n
 	}
 	return otherwise
@@ -81,7 +89,8 @@ func checkDays(v any) string {
 }
 
 func checkID(v any) string {
-	if s, ok := v.(string); ok && s != "" && utf8.RuneCountInString(s) <= 128 && !strings.ContainsFunc(s, unicode.IsControl) {
+	if s, ok := v.(string); ok && s != "" && utf8.RuneCountInString(s) <= 128 &&
+		!strings.ContainsFunc(s, unicode.IsControl) {
 		return ""
 	}
 	return "must be a text of 1 to 128 characters"
@@ -96,16 +105,19 @@ func whole(least, most float64, what string) func(any) string {
 	}
 }
 
-// checkStatusIDs of Comm100's clients, by reason code.
+// checkStatusIDs checks the ids that Comm100's clients know statuses by, for each
+// reason code.
 func checkStatusIDs(v any) string {
 	const must = `must be an object of GUIDs by reason code, like {"11": "5827eacf-c08e-4eb9-b09c-00155d081d0b"}`
+
 	ids, ok := v.(map[string]any)
 	if !ok || len(ids) > 100 {
 		return must
 	}
 	for code, id := range ids {
 		s, ok := id.(string)
-		if n, err := strconv.Atoi(code); err != nil || n < 0 || n > 99 || strconv.Itoa(n) != code || !ok || len(s) != 36 || uuid.Validate(s) != nil {
+		if n, err := strconv.Atoi(code); err != nil || n < 0 || n > 99 || strconv.Itoa(n) != code || !ok || len(s) != 36 ||
+			uuid.Validate(s) != nil {
 			return must
 		}
 	}

@@ -29,7 +29,7 @@ type statsView struct {
 	Bucket   string     `json:"bucket"`
 	By       string     `json:"by"`
 	Timezone string     `json:"timezone"` // of the days
-	Data     []statsRow `json:"data"`     // without those in which nothing happened
+	Data     []statsRow `json:"data"`     // without rows in which nothing happened
 	Total    statsRow   `json:"total"`
 }
 
@@ -55,11 +55,14 @@ func viewStats(r *search.StatsRow) statsRow {
 	return statsRow{
 		From: timeOf(r.From * hour), To: timeOf(r.To * hour), Subscription: r.Subscription,
 		Matched: r.Matched, Delivered: r.Delivered, Exhausted: r.Exhausted, Expired: r.Expired, Cancelled: r.Cancelled,
-		Superseded: r.Superseded, Pending: r.Pending(), Attempts: r.OK + r.Failed, Failed: r.Failed, LatencyMs: viewLatency(&r.Tried),
+		Superseded: r.Superseded, Pending: r.Pending(), Attempts: r.OK +
+			r.Failed, Failed: r.Failed, LatencyMs: viewLatency(&r.Tried),
 	}
 }
 
-var groupings = map[string]search.Grouping{"": search.ByNone, "none": search.ByNone, "subscription": search.BySubscription, "class": search.ByClass}
+var groupings = map[string]search.Grouping{
+	"": search.ByNone, "none": search.ByNone, "subscription": search.BySubscription, "class": search.ByClass,
+}
 
 // Stats is GET /v1/stats: sums by hour or day of the tenant's time zone.
 func (a *API) Stats(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
@@ -67,17 +70,25 @@ func (a *API) Stats(r *http.Request, c access.Caller, _ httprouter.Params) (int,
 	if err != nil {
 		return 0, nil, err
 	}
+
 	rows, err := a.Figures.FindStats(r.Context(), f)
 	if errors.Is(err, search.ErrTooManyRows) {
-		err = problem.Field(http.StatusBadRequest, "to", fmt.Sprintf("is so late that there are more than %d rows; ask for a shorter time, for days, or for fewer groups", maxStatsRows))
+		err = problem.Field(http.StatusBadRequest, "to",
+			fmt.Sprintf("is so late that there are more than %d rows; ask for a shorter time, for days, or for fewer groups",
+				maxStatsRows))
 	}
 	if err != nil {
 		return 0, nil, err
 	}
-	v := statsView{From: timeOf(f.From * hour), To: timeOf(f.To * hour), Bucket: "hour", By: "none", Timezone: a.zone(c).String(), Data: make([]statsRow, len(rows))}
+
+	v := statsView{
+		From: timeOf(f.From * hour), To: timeOf(f.To * hour), Bucket: "hour", By: "none", Timezone: a.zone(c).String(),
+		Data: make([]statsRow, len(rows)),
+	}
 	if f.Days != nil {
 		v.Bucket = "day"
 	}
+
 	total := search.StatsRow{From: f.From, To: f.To}
 	for i := range rows {
 		v.Data[i] = viewStats(&rows[i])
@@ -87,6 +98,7 @@ func (a *API) Stats(r *http.Request, c access.Caller, _ httprouter.Params) (int,
 		total.Counts.Add(&rows[i].Counts)
 		total.Tried.Add(&rows[i].Tried)
 	}
+
 	v.Total = viewStats(&total)
 	if by := r.URL.Query().Get("by"); by != "" {
 		v.By = by
@@ -94,7 +106,7 @@ func (a *API) Stats(r *http.Request, c access.Caller, _ httprouter.Params) (int,
 	return http.StatusOK, v, nil
 }
 
-// zone of the caller's tenant.
+// zone returns the time zone of the caller's tenant.
 func (a *API) zone(c access.Caller) *time.Location {
 	if t := a.Book.Tenant(c.Tenant); t != nil {
 		if z, err := time.LoadLocation(t.Timezone); err == nil { // checked when it was set
@@ -104,12 +116,14 @@ func (a *API) zone(c access.Caller) *time.Location {
 	return time.UTC
 }
 
+// statsFilter reads the parameters of a request for stats.
 func (a *API) statsFilter(r *http.Request, c access.Caller) (search.StatsFilter, error) {
 	f := search.StatsFilter{Tenant: c.Tenant, Limit: maxStatsRows}
 	q, err := query(r, "from", "to", "bucket", "by")
 	if err != nil {
 		return f, err
 	}
+
 	usual, longest := int64(24), int64(maxStatsHours)
 	switch q.Get("bucket") {
 	case "", "hour":
@@ -119,22 +133,25 @@ func (a *API) statsFilter(r *http.Request, c access.Caller) (search.StatsFilter,
 	default:
 		return f, problem.Field(http.StatusBadRequest, "bucket", "must be hour or day")
 	}
+
 	by, known := groupings[q.Get("by")]
 	if !known {
 		return f, problem.Field(http.StatusBadRequest, "by", "must be subscription, class or none")
 	}
 	f.By = by
+
 	if f.From, f.To, err = hoursOf(q, a.now(), usual); err != nil {
 		return f, err
 	}
 	if f.To-f.From > longest {
-		return f, problem.Field(http.StatusBadRequest, "from", fmt.Sprintf("is more than %d days before to, the longest that can be asked for in buckets of this size", longest/24))
+		return f, problem.Field(http.StatusBadRequest, "from",
+			fmt.Sprintf("is more than %d days before to, the longest that can be asked for in buckets of this size", longest/24))
 	}
 	return f, nil
 }
 
-// hoursOf reads from and to as whole hours since 1970 that hold all between
-// them; by default the hour of now is the last one, and usual hours are taken.
+// hoursOf reads from and to as whole hours since 1970 that cover the range between
+// them. By default the last hour is the one of now, and the range is usual hours long.
 func hoursOf(q url.Values, now time.Time, usual int64) (from, to int64, err error) {
 	begin, end, err := timesOf(q)
 	if err != nil {
@@ -143,12 +160,15 @@ func hoursOf(q url.Values, now time.Time, usual int64) (from, to int64, err erro
 	if end == 0 {
 		end = max(now.UnixMilli(), begin) + 1
 	}
+
 	to = (end + hour - 1) / hour
-	if from = begin / hour; begin == 0 {
+	from = begin / hour
+	if begin == 0 {
 		from = to - usual
 	}
 	if from == to { // an empty range on the hour
 		to++
 	}
+
 	return from, to, nil
 }

@@ -46,7 +46,9 @@ func (v viewer) attempt(t *tail.Attempt) tailView {
 	view := tailView{
 		At: timeOf(a.At), Delivery: t.Delivery, Subscription: t.Subscription, Type: t.Item.Type.String(),
 		Sequence: t.Item.Seq, Run: t.Item.Run, N: a.N, Status: a.StatusCode, Error: a.Class.String(),
-		ErrorDetail: v.line(a.Err, about{typ: t.Item.Type}), Ms: ms(a.Total), RemoteIP: a.RemoteIP, State: t.Verdict.State.String(), Late: a.Late, Replay: a.Replay,
+		ErrorDetail: v.line(a.Err,
+			about{typ: t.Item.Type}), Ms: ms(a.Total), RemoteIP: a.RemoteIP, State: t.Verdict.State.String(), Late: a.Late,
+		Replay: a.Replay,
 	}
 	view.Event, view.EventHandle = v.eventID(t.Event)
 	view.OrderKey, view.OrderKeyHandle = v.orderKey(t.OrderKey)
@@ -56,10 +58,10 @@ func (v viewer) attempt(t *tail.Attempt) tailView {
 	return view
 }
 
-// TailAttempts is GET /v1/tail: attempts as they happen, as server-sent events
-// of type attempt, of all processes. No bodies. A listener that missed some, because
-// it did not keep up, or another process was not heard, is told so (event dropped)
-// and disconnected; they are in the log.
+// TailAttempts is GET /v1/tail: the attempts of all processes as they happen, without
+// bodies, as server-sent events of type attempt. A listener that missed some, because
+// it was too slow or news of another process got lost, gets the event dropped and is
+// disconnected; the attempts are in the log.
 func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
 	f := tail.Filter{Tenant: c.Tenant}
 	q, err := query(r, "subscription", "type")
@@ -73,41 +75,49 @@ func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 		a.fail(w, r, err)
 		return
 	}
+
 	limit := a.limits(c).SSEStreams
 	if err := a.Streams.Try(c.Tenant, limit); err != nil {
 		a.fail(w, r, tooMany(err, limit, "streams"))
 		return
 	}
 	defer a.Streams.Give(c.Tenant)
+
 	viewer := a.viewer(c)
-	heard := a.Tail.Open(f)
-	defer heard.Close()
+	attempts := a.Tail.Open(f)
+	defer attempts.Close()
+
 	out := stream.NewEvents(w, "text/event-stream")
 	defer out.Release()
-	out.Beat, out.Holds = a.Beat, func() bool { return a.Book.Holds(c, a.now()) }
+	out.Beat = a.Beat
+	out.Holds = func() bool { return a.Book.Holds(c, a.now()) }
 	if out.Send([]byte(": attempts from now on\n\n")) != nil {
-		return // the listener went away: nobody is left to tell
+		return // the listener went away
 	}
-	err = stream.Follow(r.Context(), out, heard.C(), func(t tail.Attempt) ([]byte, error) {
+
+	err = stream.Follow(r.Context(), out, attempts.C(), func(t tail.Attempt) ([]byte, error) {
 		line, err := json.Marshal(viewer.attempt(&t))
 		if err != nil {
 			return nil, fmt.Errorf("attempt of %s: %w", t.Delivery, err)
 		}
 		return fmt.Appendf(nil, "event: attempt\ndata: %s\n\n", line), nil
 	})
+
+	// Say why the stream ends, so that a listener knows whether to come back.
 	switch {
 	case errors.Is(err, stream.ErrRevoked):
 		_ = out.Send([]byte("event: ended\ndata: {\"reason\":\"the key holds no longer\"}\n\n"))
 	case err != nil: // the listener went away
-	case heard.Slow():
-		_ = out.Send([]byte("event: dropped\ndata: {\"reason\":\"attempts were missed: the listener is too slow, or another process was not heard; they are in the log\"}\n\n"))
+	case attempts.Slow():
+		_ = out.Send([]byte("event: dropped\ndata: {\"reason\":\"attempts were missed: " +
+			"the listener is too slow, or another process was not heard; they are in the log\"}\n\n"))
 	default:
 		_ = out.Send([]byte("event: ended\ndata: {\"reason\":\"the hub stops\"}\n\n"))
 	}
 }
 
-// tooMany is the answer to an error of fair.Slots.Try, by which a tenant that has
-// limit of something open asked for one more.
+// tooMany is the answer when fair.Slots.Try refused a tenant one more of what, because
+// it has limit of them open.
 func tooMany(err error, limit int, what string) error {
 	if full, is := errors.AsType[*fair.Full](err); !is || !full.Own {
 		return err

@@ -42,14 +42,15 @@ func attempt(t *testing.T, s *hubtest.Stream) map[string]any {
 	return v
 }
 
-// Attempts are told as they happen, to those of the tenant who asked for them.
+// Attempts reach the listeners of the tenant who asked for them, as they happen.
 func TestTail(t *testing.T) {
 	h := hubtest.Start(t)
 	rec := hubtest.NewReceiver(t, 503)
 	other := h.Do("POST", "/v1/tenants", hubtest.PlatformKey, `{"companyId":"other"}`)
 	require.Equal(t, 201, other.Status)
 	foreign := h.Do("POST", "/v1/tenants/other/keys", hubtest.PlatformKey, `{"role":"owner"}`).JSON(t)["key"].(string)
-	sub := h.Subscribe(rec.URL, "retry", map[string]any{"cdr": map[string]any{"schedule": []string{"10ms"}}})["id"].(string)
+	sub := h.Subscribe(rec.URL, "retry",
+		map[string]any{"cdr": map[string]any{"schedule": []string{"10ms"}}})["id"].(string)
 	second := h.Subscribe(hubtest.NewReceiver(t).URL, "events", []string{"call.*"})["id"].(string)
 
 	all, one := tailing(t, h, h.Owner, ""), tailing(t, h, auditor(t, h, false), "?subscription="+second)
@@ -124,7 +125,9 @@ func TestTailOfARevokedKeyEnds(t *testing.T) {
 
 func TestTailBadInput(t *testing.T) {
 	h := hubtest.Start(t)
-	for query, field := range map[string]string{"subscription=x": "subscription", "type=odd": "type", "state=pending": "state"} {
+	for query, field := range map[string]string{
+		"subscription=x": "subscription", "type=odd": "type", "state=pending": "state",
+	} {
 		s := h.Stream("/v1/tail?"+query, h.Owner)
 		require.Equal(t, 400, s.Status)
 		require.Equal(t, field, s.JSON(t)["errors"].([]any)[0].(map[string]any)["field"])
@@ -158,7 +161,7 @@ func TestTailBeats(t *testing.T) {
 	}
 }
 
-// A listener that does not read is dropped, and told so; the hub does not wait.
+// A listener that does not read gets the event dropped and is disconnected; the hub does not wait for it.
 func TestTailOfASlowListener(t *testing.T) {
 	var feed tail.Feed
 	lines := tailOf(t, &feed, time.Hour)

@@ -19,23 +19,25 @@ import (
 	"github.com/hookline/hookline/hub/problem"
 )
 
-// DefaultTimezone of a tenant that names none.
+// DefaultTimezone is the time zone of a tenant that names no other.
 const DefaultTimezone = "Asia/Singapore"
 
-// TenantStore keeps the tenants. Each change is a row of the audit log, too, as the deed of by.
+// TenantStore keeps the tenants. Each change is also a row of the audit log, under
+// the name of by.
 type TenantStore interface {
-	// CreateTenant commits t and sets its No, Version and times; ErrExists if
-	// there is, or was, one of its CompanyID.
+	// CreateTenant commits t and sets its No, Version and times; ErrExists if there
+	// is, or was, a tenant with its CompanyID.
 	CreateTenant(ctx context.Context, by access.Caller, t *access.Tenant) error
-	// FindTenant by its companyId; ErrNotFound.
+	// FindTenant finds a tenant by its companyId; ErrNotFound.
 	FindTenant(ctx context.Context, companyID string) (*access.Tenant, error)
 	// FindTenants lists at most limit tenants with numbers below before, newest
-	// first; before 0: from the newest on.
+	// first; before 0 starts at the newest.
 	FindTenants(ctx context.Context, before int64, limit int) ([]access.Tenant, error)
 	// UpdateTenant applies change to the tenant and commits it under the next
-	// version, in one transaction. An error of change leaves all as it was.
-	// ErrVersion if version is not 0 and not the current one; ErrNotFound.
-	UpdateTenant(ctx context.Context, by access.Caller, companyID string, version int64, change func(*access.Tenant) error) (*access.Tenant, error)
+	// version, in one transaction. After an error of change everything stays as it
+	// was. ErrVersion if version is neither 0 nor the current one; ErrNotFound.
+	UpdateTenant(ctx context.Context, by access.Caller, companyID string, version int64,
+		change func(*access.Tenant) error) (*access.Tenant, error)
 }
 
 // tenantBody is what callers may say about a tenant.
@@ -46,7 +48,8 @@ type tenantBody struct {
 	Settings      map[string]any `json:"settings"`
 	Limits        limitsBody     `json:"limits"`
 	AllowNetworks []string       `json:"allowNetworks"`
-	Suspended     bool           `json:"suspended"` // all keys of the tenant are refused with 403; its backlog still drains
+	// all keys of the tenant are refused with 403; its backlog still drains
+	Suspended bool `json:"suspended"`
 }
 
 // limitsBody holds the limits that are given; absent and null ones are the defaults.
@@ -59,7 +62,7 @@ type limitsBody struct {
 	Exports           *int `json:"exports,omitempty"`
 }
 
-// pair stands each limit of a body beside that of a tenant.
+// pair pairs each limit of a body with that of a tenant.
 func (b *limitsBody) pair(l *access.Limits) []limitPair {
 	return []limitPair{
 		{"eventsPerSecond", &b.EventsPerSecond, &l.EventsPerSecond},
@@ -71,24 +74,29 @@ func (b *limitsBody) pair(l *access.Limits) []limitPair {
 	}
 }
 
+// limitPair is one limit: as a body says it, and as the tenant keeps it.
 type limitPair struct {
-	name  string
-	given **int
-	kept  *int // 0: the default
+	name    string
+	inBody  **int
+	inStore *int // 0: the default
 }
 
-// bodyOf a tenant: what a merge patch is merged into.
+// bodyOf returns the body that describes a tenant: a merge patch is merged into it.
 func bodyOf(t *access.Tenant) tenantBody {
-	b := tenantBody{CompanyID: t.CompanyID, Name: t.Name, Timezone: t.Timezone, Settings: t.Settings, AllowNetworks: t.AllowNetworks, Suspended: t.SuspendedAt != nil}
+	b := tenantBody{
+		CompanyID: t.CompanyID, Name: t.Name, Timezone: t.Timezone, Settings: t.Settings, AllowNetworks: t.AllowNetworks,
+		Suspended: t.SuspendedAt != nil,
+	}
+
 	for _, l := range b.Limits.pair(&t.Limits) {
-		if *l.kept != 0 {
-			*l.given = l.kept
+		if *l.inStore != 0 {
+			*l.inBody = l.inStore
 		}
 	}
 	return b
 }
 
-// tenantView is what they are told.
+// tenantView is a tenant as callers see it.
 type tenantView struct {
 	CompanyID     string         `json:"companyId"`
 	Name          string         `json:"name"`
@@ -110,12 +118,14 @@ func viewTenant(t *access.Tenant) tenantView {
 		Suspended: t.SuspendedAt != nil, SuspendedAt: timePtr(t.SuspendedAt),
 		Version: t.Version, CreatedAt: Time(t.CreatedAt), UpdatedAt: Time(t.UpdatedAt),
 	}
+
 	if v.Settings == nil {
 		v.Settings = map[string]any{}
 	}
 	if v.AllowNetworks == nil {
 		v.AllowNetworks = []string{}
 	}
+
 	return v
 }
 
@@ -125,6 +135,7 @@ func (a *API) CreateTenant(r *http.Request, c access.Caller, _ httprouter.Params
 	if err := decode(r, &in); err != nil {
 		return 0, nil, err
 	}
+
 	t := &access.Tenant{CompanyID: in.CompanyID}
 	if err := checkCompanyID(in.CompanyID); err != nil {
 		return 0, nil, err
@@ -132,13 +143,15 @@ func (a *API) CreateTenant(r *http.Request, c access.Caller, _ httprouter.Params
 	if err := in.apply(t, a.now()); err != nil {
 		return 0, nil, err
 	}
-	// Once begun a change is finished, and known here, even if the caller goes away.
+
+	// A change that has begun is finished, and known to the book, even if the caller goes away.
 	ctx := context.WithoutCancel(r.Context())
 	a.changes.Lock()
 	defer a.changes.Unlock()
 	if err := a.Tenants.CreateTenant(ctx, c, t); err != nil {
 		return 0, nil, err
 	}
+
 	a.Book.PutTenant(*t)
 	return http.StatusCreated, versioned(viewTenant(t), t.Version).at("/v1/tenants/" + t.CompanyID), nil
 }
@@ -150,6 +163,7 @@ func (a *API) ListTenants(r *http.Request, _ access.Caller, _ httprouter.Params)
 	if err != nil {
 		return 0, nil, err
 	}
+
 	tenants, err := a.Tenants.FindTenants(r.Context(), before, limit+1)
 	if err != nil {
 		return 0, nil, err
@@ -167,7 +181,7 @@ func (a *API) GetTenant(r *http.Request, c access.Caller, ps httprouter.Params) 
 	return http.StatusOK, versioned(viewTenant(t), t.Version), nil
 }
 
-// tenant that the path names, if the caller may know of it.
+// tenant finds the tenant that the path names, if the caller may know of it.
 func (a *API) tenant(ctx context.Context, c access.Caller, ps httprouter.Params) (*access.Tenant, error) {
 	id := ps.ByName("id")
 	if c.Role != access.Platform && id != c.CompanyID {
@@ -190,6 +204,8 @@ func (a *API) PatchTenant(r *http.Request, c access.Caller, ps httprouter.Params
 	if err != nil {
 		return 0, nil, err
 	}
+
+	// Owners change their own tenant only, and not what the platform grants it.
 	id := ps.ByName("id")
 	if c.Role != access.Platform {
 		if id != c.CompanyID {
@@ -201,12 +217,14 @@ func (a *API) PatchTenant(r *http.Request, c access.Caller, ps httprouter.Params
 			}
 		}
 	}
+
 	ctx := context.WithoutCancel(r.Context())
 	a.changes.Lock()
 	defer a.changes.Unlock()
 	t, err := a.Tenants.UpdateTenant(ctx, c, id, version, func(t *access.Tenant) error {
 		return applyPatch(t, patch, a.now())
 	})
+
 	if err != nil {
 		return 0, nil, err
 	}
@@ -214,17 +232,19 @@ func (a *API) PatchTenant(r *http.Request, c access.Caller, ps httprouter.Params
 	return http.StatusOK, versioned(viewTenant(t), t.Version), nil
 }
 
-// readPatch reads a merge patch of a tenant. Its values are judged when it has
-// been merged; its names, also those set to null, here.
+// readPatch reads a merge patch of a tenant and checks the names in it, also those
+// set to null. The values are checked when the patch has been merged.
 func readPatch(raw []byte) (map[string]any, error) {
 	var shape tenantBody
 	if err := decodeBytes(raw, &shape); err != nil {
 		return nil, err
 	}
+
 	var patch map[string]any
 	if err := assign(raw, &patch); err != nil {
 		return nil, err
 	}
+
 	for name := range shape.Settings {
 		if _, ok := settings[name]; !ok {
 			return nil, unknownSetting(name)
@@ -233,20 +253,24 @@ func readPatch(raw []byte) (map[string]any, error) {
 	return patch, nil
 }
 
+// applyPatch merges a patch into a tenant.
 func applyPatch(t *access.Tenant, patch map[string]any, now time.Time) error {
-	was, err := json.Marshal(bodyOf(t))
+	before, err := json.Marshal(bodyOf(t))
 	if err != nil {
 		return fmt.Errorf("tenant %s as it was: %w", t.CompanyID, err)
 	}
+
 	var doc any
-	if err := json.Unmarshal(was, &doc); err != nil {
+	if err := json.Unmarshal(before, &doc); err != nil {
 		return fmt.Errorf("tenant %s as it was: %w", t.CompanyID, err)
 	}
+
 	replaceSettings(doc, patch)
 	merged, err := json.Marshal(merge(doc, patch))
 	if err != nil {
 		return fmt.Errorf("merge into tenant %s: %w", t.CompanyID, err)
 	}
+
 	var in tenantBody
 	if err := assign(merged, &in); err != nil {
 		return err
@@ -254,18 +278,19 @@ func applyPatch(t *access.Tenant, patch map[string]any, now time.Time) error {
 	return in.apply(t, now)
 }
 
-// replaceSettings forgets the settings that a patch names: it replaces those that
-// are objects, where a merge patch would mix their members with the old ones.
+// replaceSettings removes from doc the settings that a patch names, so that the patch
+// replaces them as a whole: a merge patch would mix the members of an object with the
+// old ones.
 func replaceSettings(doc any, patch map[string]any) {
 	d, _ := doc.(map[string]any)
-	had, _ := d["settings"].(map[string]any)
-	says, _ := patch["settings"].(map[string]any)
-	for name := range says {
-		delete(had, name)
+	old, _ := d["settings"].(map[string]any)
+	patched, _ := patch["settings"].(map[string]any)
+	for name := range patched {
+		delete(old, name)
 	}
 }
 
-// apply checks what callers say and writes it to t; all problems at once.
+// apply checks a body and writes it to t. The error names all problems at once.
 func (in *tenantBody) apply(t *access.Tenant, now time.Time) error {
 	var errs []problem.Error
 	bad := func(field, message string) { errs = append(errs, problem.Error{Field: field, Message: message}) }
@@ -282,17 +307,20 @@ func (in *tenantBody) apply(t *access.Tenant, now time.Time) error {
 	if !knownZone(in.Timezone) {
 		bad("timezone", "is not a time zone of the IANA database, such as Asia/Singapore")
 	}
+
 	errs = append(errs, checkSettings(in.Settings)...)
+
 	var limits access.Limits
 	for _, l := range in.Limits.pair(&limits) {
-		switch n := *l.given; {
+		switch n := *l.inBody; {
 		case n == nil:
 		case *n < 1 || *n > maxAnyLimit:
 			bad("limits."+l.name, fmt.Sprintf("must be from 1 to %d; null means the default", maxAnyLimit))
 		default:
-			*l.kept = *n
+			*l.inStore = *n
 		}
 	}
+
 	if len(in.AllowNetworks) > 100 {
 		bad("allowNetworks", "may name at most 100 networks")
 	} else {
@@ -302,8 +330,11 @@ func (in *tenantBody) apply(t *access.Tenant, now time.Time) error {
 			}
 		}
 	}
+
 	if len(errs) > 0 {
-		return &problem.Details{Status: http.StatusUnprocessableEntity, Detail: errs[0].Field + ": " + errs[0].Message, Errors: errs}
+		return &problem.Details{
+			Status: http.StatusUnprocessableEntity, Detail: errs[0].Field + ": " + errs[0].Message, Errors: errs,
+		}
 	}
 
 	t.Name, t.Timezone, t.Settings, t.Limits, t.AllowNetworks = in.Name, in.Timezone, in.Settings, limits, in.AllowNetworks
@@ -331,7 +362,7 @@ func checkCompanyID(id string) error {
 
 const maxName = 200
 
-// checkName of a tenant or key; "" when it is fine.
+// checkName returns what is wrong with the name of a tenant or key, or "".
 func checkName(s string) string {
 	if utf8.RuneCountInString(s) > maxName {
 		return fmt.Sprintf("is longer than %d characters", maxName)
@@ -343,14 +374,14 @@ func checkName(s string) string {
 }
 
 func knownZone(name string) bool {
-	if name == "Local" { // of the machine: differs from process to process
+	if name == "Local" { // the zone of the machine, which differs from process to process
 		return false
 	}
 	_, err := time.LoadLocation(name)
 	return err == nil
 }
 
-// checkNetwork of allowNetworks; "" when it is fine.
+// checkNetwork returns what is wrong with a network of allowNetworks, or "".
 func checkNetwork(s string) string {
 	nets, err := delivery.ParseNetworks([]string{s})
 	switch {
@@ -363,7 +394,8 @@ func checkNetwork(s string) string {
 }
 
 func unknownSetting(name string) error {
-	return problem.Field(http.StatusUnprocessableEntity, "settings."+name, "is not a setting; there are: "+strings.Join(settingNames(), ", "))
+	return problem.Field(http.StatusUnprocessableEntity, "settings."+name,
+		"is not a setting; there are: "+strings.Join(settingNames(), ", "))
 }
 
 func settingNames() []string {

@@ -119,7 +119,8 @@ func TestTenantLife(t *testing.T) {
 	require.Equal(t, "Acme", got["name"])
 	require.EqualValues(t, 2, got["version"])
 	require.True(t, o.book.TenantOf("acme").Strict(), "the next request is judged by it")
-	got = o.want(200, platform, "PATCH", "/v1/tenants/acme", `{"timezone":null,"settings":{"validation":null},"limits":{"keys":null,"exports":5}}`)
+	got = o.want(200, platform, "PATCH", "/v1/tenants/acme",
+		`{"timezone":null,"settings":{"validation":null},"limits":{"keys":null,"exports":5}}`)
 	require.Equal(t, "Asia/Singapore", got["timezone"])
 	require.Equal(t, map[string]any{"payloadDays": 7.0}, got["settings"])
 	require.EqualValues(t, 100, got["limits"].(map[string]any)["keys"])
@@ -153,13 +154,15 @@ func TestTenantVersions(t *testing.T) {
 	require.Equal(t, 200, w.Code)
 	require.Equal(t, `"2"`, w.Header().Get("ETag"))
 	o.want(412, platform, "PATCH", "/v1/tenants/acme", `{"name":"y"}`, "If-Match", `"1"`)
-	require.Equal(t, []string{"If-Match"}, fields(o.want(400, platform, "PATCH", "/v1/tenants/acme", `{"name":"y"}`, "If-Match", `"x"`)))
+	require.Equal(t, []string{"If-Match"},
+		fields(o.want(400, platform, "PATCH", "/v1/tenants/acme", `{"name":"y"}`, "If-Match", `"x"`)))
 	require.Equal(t, "x", o.want(200, platform, "GET", "/v1/tenants/acme", "")["name"])
 }
 
 func TestTenantsRefused(t *testing.T) {
 	o := newOffice(t)
 	o.tenant("acme")
+
 	for name, tt := range map[string]struct {
 		body   string
 		status int
@@ -176,34 +179,53 @@ func TestTenantsRefused(t *testing.T) {
 		"zone of the machine": {`{"companyId":"b","timezone":"Local"}`, 422, []string{"timezone"}},
 		"zone is a path":      {`{"companyId":"b","timezone":"../../etc/passwd"}`, 422, []string{"timezone"}},
 		"unknown setting":     {`{"companyId":"b","settings":{"payloadDay":3}}`, 422, []string{"settings.payloadDay"}},
-		"settings of reports": {`{"companyId":"b","settings":{"xsSeconds":0.5,"reasonCodesA":[1.5],"reasonCodesB":{},"routeKinds":{"r":"bot"},"departments":[{"departName":"x"}],"agentDepartments":{"u":"d"}}}`, 422, []string{"settings.agentDepartments", "settings.departments", "settings.reasonCodesA", "settings.reasonCodesB", "settings.routeKinds", "settings.xsSeconds"}},
-		"half an hour":        {`{"companyId":"b","settings":{"staleChatHours":0.5}}`, 422, []string{"settings.staleChatHours"}},
+		"settings of reports": {
+			`{"companyId":"b","settings":{"xsSeconds":0.5,"reasonCodesA":[1.5],"reasonCodesB":{},"routeKinds":{"r":"bot"},"departments":[{"departName":"x"}],"agentDepartments":{"u":"d"}}}`,
+			422,
+			[]string{
+				"settings.agentDepartments", "settings.departments", "settings.reasonCodesA", "settings.reasonCodesB",
+				"settings.routeKinds", "settings.xsSeconds",
+			},
+		},
+		"half an hour": {
+			`{"companyId":"b","settings":{"staleChatHours":0.5}}`, 422, []string{"settings.staleChatHours"},
+		},
 		"settings wrong": {
 			`{"companyId":"b","settings":{"payloadDays":0,"metadataDays":1.5,"validation":"loose","allowECB":"yes"}}`, 422,
 			[]string{"settings.allowECB", "settings.metadataDays", "settings.payloadDays", "settings.validation"},
 		},
-		"body outlives its metadata": {`{"companyId":"b","settings":{"payloadDays":401}}`, 422, []string{"settings.payloadDays"}},
-		"limit of zero":              {`{"companyId":"b","limits":{"keys":0}}`, 422, []string{"limits.keys"}},
-		"negative limit":             {`{"companyId":"b","limits":{"keys":-1,"sseStreams":-2}}`, 422, []string{"limits.keys", "limits.sseStreams"}},
-		"limit not whole":            {`{"companyId":"b","limits":{"keys":1.5}}`, 422, []string{"limits.keys"}},
-		"unknown limit":              {`{"companyId":"b","limits":{"key":1}}`, 422, []string{"limits.key"}},
-		"not a network":              {`{"companyId":"b","allowNetworks":["10.0.0.0/8","localhost"]}`, 422, []string{"allowNetworks[1]"}},
-		"network of nothing":         {`{"companyId":"b","allowNetworks":[""]}`, 422, []string{"allowNetworks[0]"}},
-		"network with more bits":     {`{"companyId":"b","allowNetworks":["10.1.2.3/8"]}`, 422, []string{"allowNetworks[0]"}},
-		"unknown field":              {`{"companyId":"b","colour":"red"}`, 422, []string{"colour"}},
-		"several at once":            {`{"companyId":"b","timezone":"x","limits":{"keys":0}}`, 422, []string{"timezone", "limits.keys"}},
+		"body outlives its metadata": {
+			`{"companyId":"b","settings":{"payloadDays":401}}`, 422, []string{"settings.payloadDays"},
+		},
+		"limit of zero": {`{"companyId":"b","limits":{"keys":0}}`, 422, []string{"limits.keys"}},
+		"negative limit": {
+			`{"companyId":"b","limits":{"keys":-1,"sseStreams":-2}}`, 422, []string{"limits.keys", "limits.sseStreams"},
+		},
+		"limit not whole": {`{"companyId":"b","limits":{"keys":1.5}}`, 422, []string{"limits.keys"}},
+		"unknown limit":   {`{"companyId":"b","limits":{"key":1}}`, 422, []string{"limits.key"}},
+		"not a network": {
+			`{"companyId":"b","allowNetworks":["10.0.0.0/8","localhost"]}`, 422, []string{"allowNetworks[1]"},
+		},
+		"network of nothing":     {`{"companyId":"b","allowNetworks":[""]}`, 422, []string{"allowNetworks[0]"}},
+		"network with more bits": {`{"companyId":"b","allowNetworks":["10.1.2.3/8"]}`, 422, []string{"allowNetworks[0]"}},
+		"unknown field":          {`{"companyId":"b","colour":"red"}`, 422, []string{"colour"}},
+		"several at once": {
+			`{"companyId":"b","timezone":"x","limits":{"keys":0}}`, 422, []string{"timezone", "limits.keys"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, tt.fields, fields(o.want(tt.status, platform, "POST", "/v1/tenants", tt.body)))
 		})
 	}
-	require.Len(t, o.want(200, platform, "GET", "/v1/tenants", "")["data"], 1, "nothing of these was kept")
+
+	require.Len(t, o.want(200, platform, "GET", "/v1/tenants", "")["data"], 1, "no refused request left anything behind")
 }
 
 func TestPatchesRefused(t *testing.T) {
 	o := newOffice(t)
 	acme := o.tenant("acme")
 	other := o.tenant("other")
+
 	for name, tt := range map[string]struct {
 		as     access.Caller
 		id     string
@@ -223,13 +245,16 @@ func TestPatchesRefused(t *testing.T) {
 		"owner: suspended":      {acme, "acme", `{"suspended":null}`, 403, []string{"suspended"}},
 		"owner: another tenant": {other, "acme", `{"name":"mine"}`, 404, nil},
 		"owner: unknown tenant": {other, "nobody", `{"name":"mine"}`, 404, nil},
-		"against what is kept":  {platform, "acme", `{"settings":{"metadataDays":29}}`, 422, []string{"settings.payloadDays"}},
+		"against what is kept": {
+			platform, "acme", `{"settings":{"metadataDays":29}}`, 422, []string{"settings.payloadDays"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, tt.fields, fields(o.want(tt.status, tt.as, "PATCH", "/v1/tenants/"+tt.id, tt.body)))
 		})
 	}
-	require.EqualValues(t, 1, o.want(200, acme, "GET", "/v1/tenants/acme", "")["version"], "nothing of these was kept")
+
+	require.EqualValues(t, 1, o.want(200, acme, "GET", "/v1/tenants/acme", "")["version"], "no refused request left anything behind")
 	o.want(404, other, "GET", "/v1/tenants/acme", "")
 	o.want(200, acme, "PATCH", "/v1/tenants/acme", `{"name":"Ours","timezone":"UTC","settings":{"allowECB":true}}`)
 }
@@ -248,7 +273,9 @@ func TestPatchesRace(t *testing.T) {
 	for range names {
 		require.Equal(t, 200, <-done)
 	}
-	want := access.Limits{EventsPerSecond: 77, Subscriptions: 77, Keys: 77, PendingDeliveries: 77, SSEStreams: 77, Exports: 77}
+	want := access.Limits{
+		EventsPerSecond: 77, Subscriptions: 77, Keys: 77, PendingDeliveries: 77, SSEStreams: 77, Exports: 77,
+	}
 	stored, err := o.db.FindTenant(t.Context(), "acme")
 	require.NoError(t, err)
 	require.Equal(t, want, stored.Limits)
@@ -277,7 +304,9 @@ func TestTenantPages(t *testing.T) {
 	}
 	require.Equal(t, []string{"t6", "t5", "t4", "t3", "t2", "t1", "t0"}, ids)
 	require.NotContains(t, o.want(200, platform, "GET", "/v1/tenants?limit=7", ""), "nextCursor", "exactly the last page")
-	for query, field := range map[string]string{"limit=0": "limit", "limit=501": "limit", "cursor=AAAA": "cursor", "colour=red": "colour"} {
+	for query, field := range map[string]string{
+		"limit=0": "limit", "limit=501": "limit", "cursor=AAAA": "cursor", "colour=red": "colour",
+	} {
 		require.Equal(t, []string{field}, fields(o.want(400, platform, "GET", "/v1/tenants?"+query, "")))
 	}
 }
@@ -285,7 +314,8 @@ func TestTenantPages(t *testing.T) {
 // A setting that is an object is replaced, not mixed with what it was.
 func TestSettingsAreReplaced(t *testing.T) {
 	o := newOffice(t)
-	o.want(201, platform, "POST", "/v1/tenants", `{"companyId":"b","settings":{"xsSeconds":20,"routeKinds":{"r1":"agent"}}}`)
+	o.want(201, platform, "POST", "/v1/tenants",
+		`{"companyId":"b","settings":{"xsSeconds":20,"routeKinds":{"r1":"agent"}}}`)
 	got := o.want(200, platform, "PATCH", "/v1/tenants/b", `{"settings":{"routeKinds":{"r2":"thirdPSTN"}}}`)
 	require.Equal(t, map[string]any{"xsSeconds": 20.0, "routeKinds": map[string]any{"r2": "thirdPSTN"}}, got["settings"])
 }

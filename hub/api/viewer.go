@@ -11,8 +11,8 @@ import (
 )
 
 // viewer shows things to one caller, and decides what it may see of them: an
-// auditor sees no query of a callback URL, and without pii no customers' numbers,
-// be they in bodies, texts or identifiers.
+// auditor sees no query of a callback URL. An auditor without pii sees no customers'
+// numbers in bodies, texts and identifiers.
 type viewer struct {
 	handles     Handles
 	tenant      int64
@@ -21,7 +21,9 @@ type viewer struct {
 }
 
 func (a *API) viewer(c access.Caller) viewer {
-	return viewer{handles: a.Handles, tenant: c.Tenant, hideNumbers: !seesNumbers(c), hideQueries: c.Role == access.Auditor}
+	return viewer{
+		handles: a.Handles, tenant: c.Tenant, hideNumbers: !seesNumbers(c), hideQueries: c.Role == access.Auditor,
+	}
 }
 
 // orderKey returns an order key as the caller may see it. If numbers are masked
@@ -31,7 +33,7 @@ func (v viewer) orderKey(key string) (shown, handle string) {
 }
 
 // eventID returns the id of an event, which its sender may have made of a
-// number; handle as in orderKey.
+// number. handle stands for the id, as in orderKey.
 func (v viewer) eventID(id string) (shown, handle string) {
 	return v.identifier(eventHandle, id)
 }
@@ -56,16 +58,16 @@ func (v viewer) body(e *event.Event, plain []byte) []byte {
 	return event.Partial.BodyAndIDs(e.Type, plain, e.ID, e.OrderKey)
 }
 
-// about is what a text is about, as far as the hub knows: whose secrets and
+// about says what a text is about, as far as the hub knows: whose secrets and
 // numbers may be in it.
 type about struct {
 	secrets subscriptions.QuerySecrets
 	typ     event.Type
-	body    []byte // nil: it is gone, or was not read
+	body    []byte // nil: retention has removed it, or it was not read
 }
 
-// text returns a text that somebody else wrote, such as a receiver's answer or
-// what went wrong with it.
+// text returns a text that somebody else wrote, such as a receiver's answer or an
+// error, as the caller may see it.
 func (v viewer) text(text string, of about) string {
 	if v.hideQueries {
 		text = of.secrets.Hide(text)
@@ -76,8 +78,9 @@ func (v viewer) text(text string, of about) string {
 	return text
 }
 
-// line is text for a header field or an error, in which a URL may stand: that of
-// a redirection, say, which repeats the query of the callback in its own way.
+// line returns a header field or an error as the caller may see it. It hides the
+// queries of all URLs in it: that of a redirection may repeat the query of the
+// callback in its own way.
 func (v viewer) line(text string, of about) string {
 	if v.hideQueries {
 		text = search.HideQueries(text)
@@ -85,18 +88,20 @@ func (v viewer) line(text string, of about) string {
 	return v.text(text, of)
 }
 
-// note returns what the audit log keeps of an object, as JSON, as the caller may
-// see it: with numbers in identifiers masked, and handles beside order keys.
+// note returns what the audit log says of an object, as JSON, as the caller may see
+// it: with numbers in identifiers masked, and handles beside order keys.
 func (v viewer) note(raw string) json.RawMessage {
 	if !v.hideNumbers || raw == "" {
 		return json.RawMessage(raw)
 	}
+
 	var doc any
 	dec := json.NewDecoder(bytes.NewReader([]byte(raw)))
 	dec.UseNumber()
 	if dec.Decode(&doc) != nil {
-		return nil // it is always JSON
+		return nil // cannot happen: the audit log writes JSON
 	}
+
 	masked, err := json.Marshal(v.noteValue(doc))
 	if err != nil {
 		return nil
