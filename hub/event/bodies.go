@@ -2,14 +2,13 @@ package event
 
 import "strings"
 
-// What the gate knows about the body of each type, as data. The field tables
-// are those of Sobot's "Data Service API" (main, party and bot talk lists,
-// agent status callback, call event), keys that occur only in its examples
-// included, and the queue, chat and visitor events of our own contract.
-// Fields that no table knows pass untouched.
+// What the gate knows about the body of each type, as data. The field tables are those
+// of Sobot's "Data Service API" (main, party and bot talk lists, agent status callback,
+// call event), with the keys that occur only in its examples, and the queue, chat and
+// visitor events of our own contract. Fields that are in no table pass untouched.
 
-// kind is how a known field is read. null is absent in all of them, and so,
-// with a warning except for texts, is "".
+// kind says how a known field is read. null is absent in all kinds. So is "", which is
+// worth a warning in all kinds but texts.
 type kind uint8
 
 const (
@@ -23,7 +22,10 @@ const (
 )
 
 func (k kind) String() string {
-	return [...]string{"a string", "an integer", "a time in Unix ms", "an integer", "a number", "true or false", "an object, an array or a string"}[k]
+	return [...]string{
+		"a string", "an integer", "a time in Unix ms", "an integer", "a number", "true or false",
+		"an object, an array or a string",
+	}[k]
 }
 
 // slot names the fields that the gate itself needs the value of.
@@ -53,40 +55,41 @@ const (
 	slots
 )
 
-// slotNames in the spelling of the bodies. Call events write partyID, all
+// slotNames are the names of the fields, in the spelling of the bodies. Call events write partyID, all
 // others partyId; each has its own table, so nothing mixes.
 var slotNames = [slots]string{
 	companyID: "companyId", messageID: "messageID", callID: "callID", partyID: "partyId", agentUUID: "agentUUID",
 	agentID: "agentID", contactID: "contactId", queueID: "queueId", chatID: "chatId", visitorID: "visitorId",
-	toAgentUUID: "toAgentUUID", toDepartmentID: "toDepartmentId", media: "media", startTime: "startTime", endTime: "endTime",
-	creationTime: "creationTime", enteredAt: "enteredAt", leftAt: "leftAt", at: "at",
+	toAgentUUID: "toAgentUUID", toDepartmentID: "toDepartmentId", media: "media", startTime: "startTime",
+	endTime: "endTime", creationTime: "creationTime", enteredAt: "enteredAt", leftAt: "leftAt", at: "at",
 }
 
-// identity slots make order keys and are looked up later, so they are short
-// and printable.
+// identities are the slots that make order keys and are looked up later, so they must be
+// short and printable.
 const identities = 1<<callID | 1<<partyID | 1<<agentUUID | 1<<agentID | 1<<contactID | 1<<queueID | 1<<chatID | 1<<visitorID
 
-// field of a body.
+// field is a known field of a body.
 type field struct {
 	name   string
 	kind   kind
 	slot   slot
-	no     int      // in its table: tells a second one of the same name
-	codes  []int64  // values with a meaning; nil: all
+	no     int      // its number in the table, by which the gate finds a repeated field
+	codes  []int64  // the values that have a meaning; nil: all
 	words  []string // the same for texts
 	closed bool     // another word is refused, not only odd
-	lo, hi float64  // range of a number; both 0: all
+	lo, hi float64  // range of a number; both 0: no bounds
 }
 
-// body is what is known of the body of a type.
+// body is what the gate knows about the body of a type.
 type body struct {
 	fields map[string]*field
-	needs  [][]slot // of each, one at least
-	oneOf  []slot   // of these, exactly one
+	needs  [][]slot // at least one field of each group must be there
+	oneOf  []slot   // exactly one of these must be there
 	key    string   // what the order key begins with
-	parts  []slot   // what follows, with "/" between
+	parts  []slot   // what follows in the order key, with "/" between
 }
 
+// fields returns fields of one kind, by names that blanks separate.
 func fields(k kind, names string) (fs []field) {
 	for name := range strings.FieldsSeq(names) {
 		fs = append(fs, field{name: name, kind: k})
@@ -94,15 +97,17 @@ func fields(k kind, names string) (fs []field) {
 	return fs
 }
 
+// code returns an integer field with the codes that have a meaning.
 func code(name string, codes ...int64) []field {
 	return []field{{name: name, kind: integer, codes: codes}}
 }
 
+// word returns a text field with the words that have a meaning.
 func word(name string, words ...string) []field {
 	return []field{{name: name, kind: text, words: words}}
 }
 
-// table is the groups as one, looked up by name.
+// table joins groups of fields into one table, by name.
 func table(groups ...[]field) map[string]*field {
 	m := map[string]*field{}
 	for _, fs := range groups {
@@ -119,13 +124,14 @@ func table(groups ...[]field) map[string]*field {
 			m[f.name] = &f
 		}
 	}
+
 	if len(m) > maxFields {
 		panic("event: a body with more fields than the gate can tick off")
 	}
 	return m
 }
 
-// needs is what must be there, one name or several of which one will do.
+// needs lists the groups of which a body must have at least one field each.
 func needs(alternatives ...[]slot) [][]slot { return alternatives }
 
 func one(s ...slot) []slot { return s }
@@ -133,25 +139,29 @@ func one(s ...slot) []slot { return s }
 var (
 	common = union(fields(text, "companyId messageID"), fields(instant, "creationTime"), fields(integer, "referenceID"))
 
-	mainDialType = word("mainDialType", "Inbound", "RegularMakeCall", "ClickToCallback", "TwoWayToPSTN", "Internal", "PreviewOutbound", "PredictiveOutbound")
-	callResult   = code("callResult", 1, 2, 3, 4, 5, 6, 7, 8, 9, 21, 22)
-	hangup       = code("hangupDisposition", 1, 2, 3)
-	callType     = code("callType", 1, 2, 3)
-	dialType     = code("dialType", 1, 2, 3, 4, 5, 6)
-	sourceType   = code("sourceType", 0, 1, 2, 3, 4, 5, 6, 7)
-	numberType   = code("numberType", 1, 2, 3, 4, 5, 6, 7, 8)
-	noAnswer     = word("reasonOfNotAnswer", "OTHER_RINGBACK", "OUT_OF_SERVICE", "DOES_NOT_EXIST", "POWER_OFF", "BUSY_NOW", "NOT_ANSWER",
-		"LINE_INTERCEPTION", "CUSTOMER_REJECTION", "CUSTOMER_NUM_BLACKLIST", "GATEWAY_NUM_DISABLE", "ARREARS", "ROUTE_UNCOMPLETE", "NO_ROUTE_MATCH")
+	mainDialType = word("mainDialType", "Inbound", "RegularMakeCall", "ClickToCallback", "TwoWayToPSTN", "Internal",
+		"PreviewOutbound", "PredictiveOutbound")
+	callResult = code("callResult", 1, 2, 3, 4, 5, 6, 7, 8, 9, 21, 22)
+	hangup     = code("hangupDisposition", 1, 2, 3)
+	callType   = code("callType", 1, 2, 3)
+	dialType   = code("dialType", 1, 2, 3, 4, 5, 6)
+	sourceType = code("sourceType", 0, 1, 2, 3, 4, 5, 6, 7)
+	numberType = code("numberType", 1, 2, 3, 4, 5, 6, 7, 8)
+	noAnswer   = word("reasonOfNotAnswer", "OTHER_RINGBACK", "OUT_OF_SERVICE", "DOES_NOT_EXIST", "POWER_OFF", "BUSY_NOW",
+		"NOT_ANSWER", "LINE_INTERCEPTION", "CUSTOMER_REJECTION", "CUSTOMER_NUM_BLACKLIST", "GATEWAY_NUM_DISABLE", "ARREARS",
+		"ROUTE_UNCOMPLETE", "NO_ROUTE_MATCH")
 
 	// What main records of people and of bots share, and party records.
 	mainFields = union(common, mainDialType, callResult, hangup, callType, sourceType, numberType, noAnswer,
 		fields(text, `callID customerNumber areaCode areaProvince areaCity customerId gatewayNumber recordUrl platformId
-			firstRouteId firstRouteName belongAgentUUID belongAgentID belongAgentName belongAgentDN belongAgentPhoneType belongAgentPSTN
-			firstCallAgentUUID firstCallAgentID firstCallAgentName firstAgentUUID firstAgentID firstAgentName firstAgentDN firstAgentPstn
-			lastAgentUUID lastAgentName lastAgentID lastAgentDN lastAgentPstn departmentId chargeDepartmentId
-			sourceId sourceCode sourceRecordSubId sourceRecordSubCode sourceRecordMainId sourceRecordMainCode`),
+			firstRouteId firstRouteName belongAgentUUID belongAgentID belongAgentName belongAgentDN belongAgentPhoneType
+			belongAgentPSTN firstCallAgentUUID firstCallAgentID firstCallAgentName firstAgentUUID firstAgentID
+			firstAgentName firstAgentDN firstAgentPstn lastAgentUUID lastAgentName lastAgentID lastAgentDN lastAgentPstn
+			departmentId chargeDepartmentId sourceId sourceCode sourceRecordSubId sourceRecordSubCode sourceRecordMainId
+			sourceRecordMainCode`),
 		fields(instant, "startTime alertTime answerTime bridgeTime endTime"),
-		fields(count, "alertDuration accumAgentRingingDuration duration totalDuration feeSeconds feeMinutes transferCount consultCount"),
+		fields(count,
+			"alertDuration accumAgentRingingDuration duration totalDuration feeSeconds feeMinutes transferCount consultCount"),
 		fields(integer, "firstAgentPhoneType lastAgentPhoneType"),
 		fields(number, "fee"),
 		fields(boolean, "inboundTransferedHumanAgent"),
@@ -160,8 +170,8 @@ var (
 		code("callResult", 1, 2, 3),
 		code("agentRole", 2, 4, 5),
 		code("phoneType", 0, 1, 2, 3, 4, 5),
-		fields(text, `callID partyId agentUUID agentID agentName agentDN DNIS gatewayNumber platformId departmentId chargeDepartmentId
-			fromAgentUUID fromAgentID fromAgentName`),
+		fields(text, `callID partyId agentUUID agentID agentName agentDN DNIS gatewayNumber platformId departmentId
+			chargeDepartmentId fromAgentUUID fromAgentID fromAgentName`),
 		fields(instant, "startTime alertTime answerTime bridgeTime endTime afterworkEndTime"),
 		fields(count, "duration totalDuration feeSeconds feeMinutes"),
 		fields(integer, "agentType"),
@@ -174,16 +184,16 @@ var (
 		// Words in Sobot's call events; the numbers are those of its records.
 		word("callType", "Inbound", "Outbound", "Internal", "Consult", "1", "2", "3"),
 		word("partyRole", "Customer", "Agent", "VirtualAgent", "Supervisor", "ThirdPSTN"),
-		fields(text, `callID partyID ANI DNIS thisDN thisDNRole otherDN otherDNRole thirdDN thirdDNRole agentID agentUUID agentName
-			thisQueue dtmfDigits hangupCause errorMessage`),
+		fields(text, `callID partyID ANI DNIS thisDN thisDNRole otherDN otherDNRole thirdDN thirdDNRole agentID agentUUID
+			agentName thisQueue dtmfDigits hangupCause errorMessage`),
 		fields(integer, "errorCode"),
 		fields(nested, "attachedData thisQueues changedKeys"),
 	)
 	queueFields = table(common, callType,
 		[]field{{name: "media", kind: text, words: []string{"call", "chat"}, closed: true}},
 		word("outcome", "answered", "abandoned", "switched_to_message", "transferred", "timed_out"),
-		fields(text, `contactId queueId queueName departmentId groupId agentUUID strategy campaignId gatewayNumber customerNumber
-			visitorId contactIdentityId`),
+		fields(text, `contactId queueId queueName departmentId groupId agentUUID strategy campaignId gatewayNumber
+			customerNumber visitorId contactIdentityId`),
 		fields(instant, "enteredAt leftAt"),
 	)
 	chatFields = table(common,
@@ -198,7 +208,7 @@ var (
 	visitorFields = table(common, fields(text, "visitorId contactIdentityId"), fields(instant, "at"))
 )
 
-// union is several groups as one.
+// union joins groups of fields.
 func union(groups ...[]field) (fs []field) {
 	for _, g := range groups {
 		fs = append(fs, g...)
@@ -210,7 +220,9 @@ var (
 	callBody    = &body{fields: callFields, needs: needs(one(callID)), key: "call/", parts: one(callID)}
 	queueParts  = one(contactID)
 	chatBody    = &body{fields: chatFields, needs: needs(one(chatID), one(at)), key: "chat/", parts: one(chatID)}
-	visitorBody = &body{fields: visitorFields, needs: needs(one(visitorID), one(at)), key: "visitor/", parts: one(visitorID)}
+	visitorBody = &body{
+		fields: visitorFields, needs: needs(one(visitorID), one(at)), key: "visitor/", parts: one(visitorID),
+	}
 	// The hub's own events carry what the hub puts there.
 	ownBody = &body{fields: table(common)}
 )
@@ -218,8 +230,8 @@ var (
 var bodies = [end]*body{
 	CDRCall: {
 		fields: table(mainFields,
-			fields(text, `screenNumber encryptCustomerNumber areaPrefix earlyDetectCause
-				callerNumber callerAgentUUID callerDN calleeNumber calleeAgentUUID calleeDN`),
+			fields(text, `screenNumber encryptCustomerNumber areaPrefix earlyDetectCause callerNumber callerAgentUUID
+			callerDN calleeNumber calleeAgentUUID calleeDN`),
 			fields(nested, "attachedData"),
 		),
 		needs: needs(one(callID)), key: "cdr/", parts: one(callID),
@@ -263,7 +275,8 @@ var bodies = [end]*body{
 	},
 
 	CallCreated: callBody, CallDeleted: callBody, CallRinging: callBody, CallDialing: callBody, CallEstablished: callBody,
-	CallReleased: callBody, CallHeld: callBody, CallRetrieved: callBody, CallAttachedDataChanged: callBody, CallDTMFSent: callBody,
+	CallReleased: callBody, CallHeld: callBody, CallRetrieved: callBody, CallAttachedDataChanged: callBody,
+	CallDTMFSent:   callBody,
 	CallPartyAdded: callBody, CallPartyDeleted: callBody, CallPartyChanged: callBody,
 	CallPartyError: {fields: callFields, needs: needs(one(callID, agentUUID, agentID)), key: "call/", parts: one(callID)},
 	CallAgentError: {fields: callFields, needs: needs(one(agentUUID, agentID)), key: "call/", parts: one(callID)},

@@ -2,8 +2,8 @@ package event
 
 import "strings"
 
-// codings are the names of content codings, as IANA lists them. What is on no
-// such list names no coding: senders put character sets there, "binary", "8bit".
+// codings are the names of content codings, as IANA lists them. Senders also write
+// character sets, "binary" or "8bit" there, which name no coding.
 var codings = map[string]bool{
 	"aes128gcm": true, "br": true, "compress": true, "dcb": true, "dcz": true, "deflate": true, "exi": true,
 	"gzip": true, "pack200-gzip": true, "x-compress": true, "x-gzip": true, "zstd": true,

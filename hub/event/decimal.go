@@ -13,7 +13,7 @@ type decimal struct {
 	point    int
 }
 
-// pointMax bounds point: far beyond what is a number to anybody.
+// pointMax bounds point, far beyond any number that means something.
 const pointMax = 1 << 30
 
 // readDecimal reads a token that is a JSON number, however it is spelled.
@@ -26,6 +26,7 @@ func readDecimal(tok []byte) (d decimal) {
 		exponent = readExponent(tok[i+1:])
 		tok = tok[:i]
 	}
+
 	whole, fraction, _ := bytes.Cut(tok, []byte("."))
 	d.point = len(whole) + exponent
 	d.digits = append(append(make([]byte, 0, len(tok)), whole...), fraction...)
@@ -72,9 +73,9 @@ func (d decimal) integer(most int) ([]byte, bool) {
 	return append(out, bytes.Repeat([]byte("0"), d.point-len(d.digits))...), true
 }
 
-// Number returns the one way to write the number that a JSON token stands for,
-// so that numbers are equal if their texts are: an integer of up to 30 digits as
-// its digits, others with an exponent.
+// Number returns the canonical text of the number that a JSON token stands for, so that
+// numbers are equal if their texts are: an integer of up to 30 digits as its digits,
+// other numbers with an exponent.
 func Number(tok []byte) string {
 	d := readDecimal(tok)
 	if whole, ok := d.integer(30); ok {

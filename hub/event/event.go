@@ -12,9 +12,9 @@ type Event struct {
 	Seq         int64     // number in the store, grows with every accepted event; 0 until accepted
 	Tenant      int64     // number of the tenant, from the key that sent it, never from the body
 	CompanyID   string    // the tenant's public id
-	ID          string    // 1..128 of [A-Za-z0-9._:-]; empty until accepted when the sender gave none
-	Type        Type      //
-	OrderKey    string    // what order holds within, e.g. "cdr/<callID>"; "" for operational events: no order
+	ID          string    // 1..128 of [A-Za-z0-9._:-]; empty until accepted when the sender left it out
+	Type        Type      // what kind of event it is
+	OrderKey    string    // events of one key are pushed in order, e.g. "cdr/<callID>"; "": no order
 	OccurredAt  int64     // Unix ms: when it happened, as the sender says
 	AcceptedAt  int64     // Unix ms: when the store committed it
 	Body        []byte    // the plain bytes that are pushed: never changed after the gate
@@ -25,12 +25,12 @@ type Event struct {
 	Traceparent string    // W3C trace context of the sender, if any
 	Hops        int       // hubs it went through before this one
 	Test        bool      // made by a test push
-	Completed   bool      // its push has what the sender left out; see Pushed. Events of older hubs have not
+	Completed   bool      // its push has what the sender left out; see Pushed. false for events of older hubs
 	Target      int64     // number of the one subscription that a test push is for; 0: all that want it
 }
 
-// Problem says what is wrong with one value: of an item that is refused, or,
-// as a warning, of one that is odd but readable.
+// Problem says what is wrong with one value of an item that is refused. As a warning it
+// says what is odd about a readable value.
 type Problem struct {
 	Code    string `json:"code"`            // e.g. "wrong_type", "missing", "unknown_type"
 	Message string `json:"message"`         // for people
@@ -40,8 +40,8 @@ type Problem struct {
 
 func (p *Problem) Error() string { return p.Code + ": " + p.Message }
 
-// Key is the order key folded to a number, as lanes and indexes hold it.
-// 0 means no order. Two order keys that collide merely wait for each other.
+// Key returns the order key folded to a number, as lanes and indexes hold it. 0 means no
+// order. Two order keys that collide merely wait for each other.
 func Key(orderKey string) int64 {
 	if orderKey == "" {
 		return 0

@@ -20,7 +20,7 @@ var directions = [...]string{Internal: "Internal", Inbound: "Inbound", Outbound:
 
 func (d Direction) String() string { return directions[d] }
 
-// ParseDirection reads "Inbound" or "2"; false: neither a known word nor a known number.
+// ParseDirection reads "Inbound" or "2". It returns false for another word or number.
 func ParseDirection(s string) (Direction, bool) {
 	for d := Internal; d <= Consult; d++ {
 		if s == directions[d] || d < Consult && s == strconv.Itoa(int(d)) {
@@ -30,18 +30,18 @@ func ParseDirection(s string) (Direction, bool) {
 	return 0, false
 }
 
-// Facets are the values of a body that the filters of subscriptions look at:
-// trimmed texts, an integer as its digits. What is absent, empty or of another
-// kind is not among them.
+// Facets are the values of a body that the filters of subscriptions look at: trimmed
+// texts, and integers as their digits. A value that is absent, empty or of another kind
+// is left out.
 type Facets struct {
 	Agents      []Agent  // agentID, belongAgentID, firstAgentID, firstCallAgentID
 	Departments []string // departmentId, split at the bar
 	Queues      []string // queueId, thisQueue, thisQueues, fromQueueID
-	Gateways    []string // gatewayNumber; of a call event without it ANI or DNIS, whichever is ours
+	Gateways    []string // gatewayNumber; for a call event without it ANI or DNIS, whichever is ours
 	Direction   Direction
 }
 
-// Agent that a body names. One of both may be empty.
+// Agent is an agent that a body names. One of both fields may be empty.
 type Agent struct{ UUID, ID string }
 
 // The agents of a body, by the name of the field before "AgentUUID" and "AgentID".
@@ -53,7 +53,7 @@ const (
 	agents
 )
 
-// FacetsOf reads the body of e once. A name that comes twice counts by its last value.
+// FacetsOf reads the body of e once. If a name occurs twice, its last value counts.
 func FacetsOf(e *Event) *Facets {
 	var (
 		f                                  Facets
@@ -62,6 +62,7 @@ func FacetsOf(e *Event) *Facets {
 		thisQueues                         []string
 		gateway, ani, dnis                 string
 	)
+
 	for name, tok := range Members(e.Body) {
 		switch string(name) {
 		case "agentUUID":
@@ -100,16 +101,21 @@ func FacetsOf(e *Event) *Facets {
 			f.Direction, _ = ParseDirection(tok.Text())
 		}
 	}
+
 	for _, a := range named {
 		if a != (Agent{}) {
 			f.Agents = append(f.Agents, a)
 		}
 	}
+
 	for d := range strings.SplitSeq(department, "|") {
 		f.Departments = appendText(f.Departments, strings.Trim(d, " \t\r\n"))
 	}
+
 	f.Queues = appendText(f.Queues, queue, thisQueue, from)
 	f.Queues = appendText(f.Queues, thisQueues...)
+
+	// A call event without gatewayNumber shows our line as the other end of the customer's.
 	if gateway == "" && CallCreated <= e.Type && e.Type <= CallAgentError {
 		switch f.Direction {
 		case Inbound: // the caller is the customer
@@ -122,7 +128,7 @@ func FacetsOf(e *Event) *Facets {
 	return &f
 }
 
-// appendText adds those that are not empty.
+// appendText appends the texts that are not empty.
 func appendText(to []string, texts ...string) []string {
 	for _, t := range texts {
 		if t != "" {
@@ -132,13 +138,13 @@ func appendText(to []string, texts ...string) []string {
 	return to
 }
 
-// textOf a token that may be a text; "" when it is not.
+// textOf returns the text of a token, or "" when it is no text.
 func textOf(tok []byte) string {
 	s, _ := readText(tok)
 	return string(s)
 }
 
-// textsOf a list of texts, or a string that holds one, or a single text.
+// textsOf reads a list of texts, a string that holds such a list, or a single text.
 func textsOf(tok []byte) (texts []string) {
 	if tok[0] == '"' {
 		s, _ := readText(tok)
@@ -154,6 +160,7 @@ func textsOf(tok []byte) (texts []string) {
 	if tok[0] != '[' {
 		return appendText(nil, textOf(tok))
 	}
+
 	s := scan{b: tok}
 	s.open()
 	for start := true; s.element(start); start = false {

@@ -11,31 +11,31 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of one event as it comes in.
+// Bounds of one event as it comes in.
 const (
 	MaxSize  = 256 << 10 // bytes, the envelope included
 	MaxDepth = 32        // objects and arrays within each other
-	maxID    = 128
+	maxID    = 128       // bytes of a sender's id
 
-	maxFields = 128 // of one body: bits of ticks
+	maxFields = 128 // known fields of one body: pass.ticks has a bit for each
 )
 
-// Gate turns outside bytes into events, or says what is wrong with them. It
-// reads each byte once, refuses only what cannot be told apart or read, and
-// warns of what is odd. A gate is made per caller and costs nothing to make.
+// Gate turns outside bytes into events, or says what is wrong with them. It reads each
+// byte once, refuses only what it cannot read or take for one thing, and warns of odd
+// values. A gate is made for each caller and costs nothing to make.
 type Gate struct {
 	CompanyID string           // of the caller; a body that names another is refused
-	Strict    bool             // odd values are refused too
-	Internal  bool             // the hub itself speaks: its own types may pass
-	Type      Type             // of all items, as their routing key says; 0: each says its own. For Any and Read
-	Now       func() time.Time // nil: time.Now. Asked only for bodies without any time
+	Strict    bool             // odd values are refused, too
+	Internal  bool             // the caller is the hub itself, whose own types may pass
+	Type      Type             // of all items, as their routing key says; 0: each item says its own. For Any and Read
+	Now       func() time.Time // nil: time.Now. It is asked only for bodies without any time
 }
 
 // Item is what the gate made of one item of a request.
 type Item struct {
-	ID      string   // as the sender gave it; "" when it gave none, or a bad one
-	Event   *Event   // nil: refused
-	Problem *Problem // why; nil: passed
+	ID      string   // as the sender gave it; "" when it is missing or refused
+	Event   *Event   // nil: the item is refused
+	Problem *Problem // why it is refused; nil: it passed
 }
 
 // Envelope reads {"id", "type", "time", "data"}. The type may be a messageID.
@@ -44,26 +44,30 @@ func (g Gate) Envelope(raw []byte) (*Event, *Problem) { return g.single(raw, asE
 // Bare reads the body of an event of type t.
 func (g Gate) Bare(t Type, raw []byte) (*Event, *Problem) { return g.single(raw, asBody, t) }
 
-// Any reads an envelope, or a bare body that says by messageID what it is, or
-// a CDR without messageID: partyId and callID make a party CDR, callID with
+// Any reads an envelope, or a bare body that says what it is by messageID, or a CDR
+// without messageID: one with partyId and callID is a party CDR, one with callID and
 // callResult or endTime a main CDR.
 func (g Gate) Any(raw []byte) (*Event, *Problem) { return g.single(raw, asAny, 0) }
 
-// Read appends to dst what becomes of the items of a JSON text: an array of
-// events or one event, each as Any reads it, or Bare when t is given. The
-// second result says why nothing of the text can be taken: an array that is
-// broken, empty, or longer than most. Nothing in the items refers to raw.
+// Read reads the items of a JSON text, which is an array of events or one event, and
+// appends the results to dst. It reads each item as Bare does when t is given, and
+// otherwise as Any does. The second result says why the text as a whole is refused: it
+// is broken, or an array that is empty or longer than most. Nothing in the items refers
+// to raw.
 func (g Gate) Read(dst []Item, t Type, raw []byte, most int) ([]Item, *Problem) {
 	f := asAny
 	if t != 0 {
 		f = asBody
 	}
+
 	p := begin(raw)
 	defer p.end()
 	p.space()
+
 	if p.peek() != '[' {
 		return append(dst, g.alone(p, f, t)), nil
 	}
+
 	p.i++
 	from := len(dst)
 	for p.element(len(dst) == from) {
@@ -76,6 +80,7 @@ func (g Gate) Read(dst []Item, t Type, raw []byte, most int) ([]Item, *Problem) 
 		}
 		dst = append(dst, it)
 	}
+
 	p.rest()
 	switch {
 	case p.bad != "":
@@ -86,7 +91,7 @@ func (g Gate) Read(dst []Item, t Type, raw []byte, most int) ([]Item, *Problem) 
 	return dst, nil
 }
 
-// Line reads one event as an item: a bare body when t is given, else as Any.
+// Line reads one event as an item: as Bare does when t is given, else as Any does.
 func (g Gate) Line(t Type, raw []byte) Item {
 	f := asAny
 	if t != 0 {
@@ -106,7 +111,7 @@ func (g Gate) single(raw []byte, f form, t Type) (*Event, *Problem) {
 	return it.Event, it.Problem
 }
 
-// alone reads an item that is all of the text.
+// alone reads an item that must be the whole text.
 func (g Gate) alone(p *pass, f form, t Type) Item {
 	it := g.item(p, f, t)
 	p.rest()
@@ -125,7 +130,7 @@ const (
 	asBody
 )
 
-// value of a field that the gate itself needs.
+// value is the value of a field that the gate itself needs.
 type value struct {
 	text []byte // trimmed and decoded, of texts
 	n    int64  // of integers and times
@@ -137,21 +142,21 @@ type value struct {
 type pass struct {
 	scan
 
-	// Of the item that is being read.
+	// What follows is about the item that is being read.
 	id       []byte // as given, checked
-	time     int64  // of the envelope; 0: none
+	time     int64  // of the envelope; 0: the envelope has no time
 	typ      Type
 	at       string // JSON pointer to the body
 	vals     [slots]value
 	ticks    [maxFields / 64]uint64 // fields seen
 	latest   int64                  // greatest time in the body
 	from, to int                    // the body within b
-	cut      [2]span                // values to be replaced: companyId, messageID; empty: none
-	problem  *Problem               // the first
+	cut      [2]span                // absent values to be replaced: companyId, messageID; empty: nothing to replace
+	problem  *Problem               // the first one
 	warnings []Problem
 }
 
-// span is a part of the text; to is 0 for none.
+// span is a part of the text; to is 0 for no part.
 type span struct{ from, to int }
 
 var passes = sync.Pool{New: func() any { return new(pass) }}
@@ -162,6 +167,7 @@ func begin(raw []byte) *pass {
 	return p
 }
 
+// end gives the pass back to the pool.
 func (p *pass) end() {
 	sum := p.sum
 	if cap(sum) > 2*MaxSize {
@@ -171,12 +177,14 @@ func (p *pass) end() {
 	passes.Put(p)
 }
 
+// refuse notes a problem of a field. Only the first problem counts.
 func (p *pass) refuse(code, name, message string) {
 	if p.problem == nil {
 		p.problem = &Problem{Code: code, Message: message, Field: p.at + "/" + name, Status: 422}
 	}
 }
 
+// warn notes that the value of a field is odd.
 func (p *pass) warn(code, name, message string) {
 	p.warnings = append(p.warnings, Problem{Code: code, Message: message, Field: p.at + "/" + name, Status: 422})
 }
@@ -185,18 +193,20 @@ func (p *pass) malformed() *Problem {
 	return &Problem{Code: "malformed_json", Message: "not JSON at byte " + strconv.Itoa(p.i) + ": " + p.bad, Status: 400}
 }
 
-// rest of the text after the value that it should be.
+// rest notes a problem if anything follows the value that the text should be.
 func (p *pass) rest() {
 	if p.space(); p.bad == "" && p.i < len(p.b) {
 		p.fail("more follows; several events go as an array or as application/x-ndjson")
 	}
 }
 
-// item reads the item that begins at p.i, to its end even when it is refused,
-// so that the next one can be read. It leaves p.bad set when it is not JSON.
+// item reads the item that begins at p.i. It reads to the end of the item even when it
+// refuses it, so that the next item can be read. It leaves p.bad set when the item is
+// not JSON.
 func (g Gate) item(p *pass, f form, t Type) Item {
 	from := p.i
 	p.reset()
+
 	switch {
 	case p.peek() != '{':
 		if p.skip() {
@@ -209,18 +219,26 @@ func (g Gate) item(p *pass, f form, t Type) Item {
 	default:
 		g.any(p)
 	}
+
 	if p.bad != "" {
 		return Item{}
 	}
+
 	it := Item{ID: string(p.id)}
 	raw := p.b[from:p.i]
 	switch {
 	case len(raw) > MaxSize:
-		it.Problem = &Problem{Code: "too_large", Message: fmt.Sprintf("an event has at most %d bytes, this one has %d", MaxSize, len(raw)), Status: 413}
+		it.Problem = &Problem{
+			Code: "too_large", Message: fmt.Sprintf("an event has at most %d bytes, this one has %d", MaxSize, len(raw)),
+			Status: 413,
+		}
 	case !utf8.Valid(raw):
 		it.Problem = &Problem{Code: "invalid_utf8", Message: "not UTF-8", Status: 400}
 	case p.deepest > MaxDepth:
-		it.Problem = &Problem{Code: "too_deep", Message: "more than " + strconv.Itoa(MaxDepth) + " objects and arrays within each other", Status: 422}
+		it.Problem = &Problem{
+			Code: "too_deep", Message: "more than " + strconv.Itoa(MaxDepth) + " objects and arrays within each other",
+			Status: 422,
+		}
 	case p.problem != nil:
 		it.Problem = p.problem
 	default:
@@ -235,7 +253,7 @@ func (p *pass) reset() {
 	p.problem, p.warnings = nil, nil
 }
 
-// any decides what the object at p.i is, then reads it.
+// any decides what the object at p.i is, and reads it.
 func (g Gate) any(p *pass) {
 	const (
 		hasType = 1 << iota
@@ -249,7 +267,8 @@ func (g Gate) any(p *pass) {
 		message []byte
 		start   = p.scan
 	)
-	// Most senders write type before data: then this ends before the body.
+
+	// Look at the keys first. Most senders write type before data, and then this ends before the body.
 	p.open()
 	for first := true; seen&(hasType|hasData) != hasType|hasData; first = false {
 		key := p.key(first)
@@ -259,6 +278,7 @@ func (g Gate) any(p *pass) {
 		if p.peek() == 'n' { // null counts as absent
 			key = nil
 		}
+
 		at, k := p.i, ""
 		switch string(key) {
 		case `"data"`:
@@ -277,6 +297,7 @@ func (g Gate) any(p *pass) {
 		case `"messageID"`:
 			k = "messageID"
 		}
+
 		if !p.skip() {
 			break
 		}
@@ -287,6 +308,8 @@ func (g Gate) any(p *pass) {
 	if p.bad != "" {
 		return // not JSON, however it is read
 	}
+
+	// Now read the object for good, from its start.
 	p.scan = start
 
 	switch {
@@ -301,6 +324,7 @@ func (g Gate) any(p *pass) {
 	case (seen&hasData != 0 || seen&hasType != 0) && len(message) == 0:
 		g.envelope(p)
 	case len(message) > 0:
+		// Nothing but the messageID says what the body is.
 		t, ok := byName[string(message)]
 		if !ok {
 			p.refuse("unknown_type", "messageID", "messageID is not that of any type")
@@ -331,6 +355,7 @@ func (g Gate) envelope(p *pass) {
 		hasData bool
 		later   scan // where data begins, when it came before type
 	)
+
 	p.open()
 	for first := true; ; first = false {
 		key := p.key(first)
@@ -349,6 +374,7 @@ func (g Gate) envelope(p *pass) {
 		case "data":
 			bit = data
 		}
+
 		switch {
 		case bit == 0:
 			p.unknown(key)
@@ -356,17 +382,22 @@ func (g Gate) envelope(p *pass) {
 			p.refuse("duplicate_key", string(name), string(name)+" is there twice")
 			bit = 0
 		}
-		if seen |= bit; bit == data && p.peek() != 'n' {
-			if hasData = true; p.typ != 0 {
+
+		seen |= bit
+		if bit == data && p.peek() != 'n' {
+			hasData = true
+			if p.typ != 0 {
 				g.body(p, p.typ, "/data")
 				p.at = ""
 				continue
 			}
 			later = p.scan
 		}
+
 		if !p.skip() {
 			return
 		}
+
 		switch tok := p.b[from:p.i]; {
 		case bit == id:
 			p.readID(tok)
@@ -379,13 +410,15 @@ func (g Gate) envelope(p *pass) {
 	if p.bad != "" {
 		return
 	}
+
 	switch {
 	case p.typ == 0:
 		p.refuse("missing", "type", "type is missing") // unless refused already
 	case !hasData:
 		p.refuse("missing", "data", "data is missing")
 	case later.b != nil:
-		// Back to data, now that the type is known, and on from the end.
+		// data came before type: go back to it, now that the type is known, and then on from
+		// the end of the envelope.
 		end := p.scan
 		p.i, p.depth = later.i, later.depth
 		g.body(p, p.typ, "/data")
@@ -394,15 +427,18 @@ func (g Gate) envelope(p *pass) {
 	}
 }
 
+// unknown refuses a key that an envelope does not have.
 func (p *pass) unknown(key []byte) {
 	if p.problem != nil {
 		return
 	}
 	name := unescape(key)
 	name = strings.ToValidUTF8(name[:min(len(name), 64)], "")
-	p.refuse("unknown_field", strings.NewReplacer("~", "~0", "/", "~1").Replace(name), "an envelope has id, type, time and data, not "+strconv.Quote(name))
+	p.refuse("unknown_field", strings.NewReplacer("~", "~0", "/", "~1").Replace(name),
+		"an envelope has id, type, time and data, not "+strconv.Quote(name))
 }
 
+// readID reads the sender's id of an event.
 func (p *pass) readID(tok []byte) {
 	switch tok[0] {
 	case 'n':
@@ -412,6 +448,7 @@ func (p *pass) readID(tok []byte) {
 		p.refuse("wrong_type", "id", "id must be a string")
 		return
 	}
+
 	// Escapes are not among the characters of an id, so the token is the id.
 	if id := tok[1 : len(tok)-1]; ValidID(id) {
 		p.id = id
@@ -420,7 +457,7 @@ func (p *pass) readID(tok []byte) {
 	}
 }
 
-// ValidID says whether id may be a sender's id: 1..128 of [A-Za-z0-9._:-].
+// ValidID reports whether id may be a sender's id: 1..128 of [A-Za-z0-9._:-].
 func ValidID(id []byte) bool {
 	for _, c := range id {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
@@ -431,6 +468,7 @@ func ValidID(id []byte) bool {
 	return 0 < len(id) && len(id) <= maxID
 }
 
+// readType reads the type of an envelope.
 func (p *pass) readType(tok []byte) {
 	if tok[0] != '"' && tok[0] != 'n' {
 		p.refuse("wrong_type", "type", "type must be a string")
@@ -445,6 +483,7 @@ func (p *pass) readType(tok []byte) {
 	}
 }
 
+// readTime reads the time of an envelope.
 func (p *pass) readTime(tok []byte) {
 	n, r := readInt(tok)
 	switch {
@@ -468,33 +507,45 @@ func (g Gate) body(p *pass, t Type, at string) {
 		}
 		return
 	}
+
 	if t == 0 || t >= end || t.Internal() && !g.Internal {
 		field := "/type"
 		if at == "" {
 			field = "/messageID"
 		}
 		if p.problem == nil {
-			p.problem = &Problem{Code: "internal_type", Message: "only the hub itself makes events of this type", Field: field, Status: 422}
+			p.problem = &Problem{
+				Code: "internal_type", Message: "only the hub itself makes events of this type", Field: field, Status: 422,
+			}
 		}
 		p.skip()
 		return
 	}
+
 	p.typ, p.at = t, at
-	p.vals, p.ticks, p.latest, p.cut = [slots]value{}, [maxFields / 64]uint64{}, 0, [2]span{}
+
+	// The hash begins with the type, so that equal bodies of two types are two events.
+	p.vals, p.ticks = [slots]value{}, [maxFields / 64]uint64{}
+	p.latest, p.cut = 0, [2]span{}
+
 	p.sum = append(append(p.sum[:0], names[t].name...), '\n')
 	p.startSum()
+
 	p.from = p.i
 	p.open()
+
 	known := bodies[t].fields
 	for first := true; ; first = false {
 		key := p.key(first)
 		if key == nil {
 			break
 		}
+
 		from := p.i
 		if !p.skip() {
 			break
 		}
+
 		f := known[string(key[1:len(key)-1])]
 		if f == nil {
 			if bytes.IndexByte(key, '\\') < 0 {
@@ -504,12 +555,15 @@ func (g Gate) body(p *pass, t Type, at string) {
 				continue
 			}
 		}
+
 		if p.ticks[f.no/64]&(1<<(f.no%64)) != 0 {
 			p.refuse("duplicate_key", f.name, f.name+" is there twice")
 			continue
 		}
 		p.ticks[f.no/64] |= 1 << (f.no % 64)
 		p.field(f, p.b[from:p.i])
+
+		// An absent value of these two will be replaced by the right one.
 		switch {
 		case p.vals[f.slot].set:
 		case f.slot == companyID:
@@ -518,16 +572,20 @@ func (g Gate) body(p *pass, t Type, at string) {
 			p.cut[1] = span{from, p.i}
 		}
 	}
+
 	p.endSum()
 	p.to = p.i
+
 	if p.bad == "" && p.problem == nil {
 		g.check(p, t)
 	}
 }
 
-// check looks at the body as a whole.
+// check looks at the body as a whole: who it says it is from, and whether it has what
+// its type needs.
 func (g Gate) check(p *pass, t Type) {
 	v, b := &p.vals, bodies[t]
+
 	if v[messageID].set && string(v[messageID].text) != names[t].messageID {
 		p.refuse("type_mismatch", "messageID", "messageID of "+names[t].name+" is "+names[t].messageID)
 		return
@@ -536,21 +594,25 @@ func (g Gate) check(p *pass, t Type) {
 		p.refuse("foreign_company", "companyId", "companyId is not that of the key")
 		return
 	}
+
 	for _, alternatives := range b.needs {
 		if p.count(alternatives) == 0 {
 			p.refuse("missing", slotNames[alternatives[0]], list(alternatives)+" is missing")
 			return
 		}
 	}
+
 	if b.oneOf != nil && p.count(b.oneOf) != 1 {
 		p.refuse("missing", slotNames[b.oneOf[0]], "exactly one of "+list(b.oneOf)+" must be there")
 		return
 	}
+
 	if v[endTime].set && v[startTime].set && v[endTime].n < v[startTime].n {
 		p.warn("end_before_start", "endTime", "endTime is before startTime")
 	}
 }
 
+// count returns how many of these fields have a value.
 func (p *pass) count(of []slot) (n int) {
 	for _, s := range of {
 		if p.vals[s].set {
@@ -568,23 +630,26 @@ func list(of []slot) string {
 	return strings.Join(ns, " or ")
 }
 
-// event makes the event of a body that was read without a problem.
+// event makes the event of a body that was read without a problem. If the envelope has
+// no time, the body says when it happened, or else it happens now.
 func (g Gate) event(p *pass, id string) (*Event, *Problem) {
 	if g.Strict && len(p.warnings) > 0 {
 		first := p.warnings[0]
 		return nil, &first
 	}
+
 	e := &Event{
 		CompanyID:  g.CompanyID,
 		ID:         id,
 		Type:       p.typ,
 		OrderKey:   p.orderKey(),
 		OccurredAt: p.time,
-		Body:       g.bytes(p),
+		Body:       g.plainBody(p),
 		Hash:       sha256.Sum256(p.sum),
 		Warnings:   p.warnings,
 		Completed:  p.typ == AgentStatus,
 	}
+
 	for _, at := range [...]int64{p.vals[creationTime].n, p.latest} {
 		if e.OccurredAt == 0 {
 			e.OccurredAt = at
@@ -600,14 +665,15 @@ func (g Gate) event(p *pass, id string) (*Event, *Problem) {
 	return e, nil
 }
 
-// orderKey as the contract has it. In a key of two parts a "/" within the
-// first is written %2F: no two records share a key.
+// orderKey returns the order key of the item, as the contract has it. If the key has two
+// parts, a "/" in the first one is written %2F, so that no two records share a key.
 func (p *pass) orderKey() string {
 	b, v := bodies[p.typ], &p.vals
 	key, parts := b.key, b.parts
 	if len(parts) == 0 {
 		return ""
 	}
+
 	first := v[parts[0]].text
 	if len(parts) == 2 {
 		if bytes.ContainsAny(first, "/%") {
@@ -615,7 +681,9 @@ func (p *pass) orderKey() string {
 		}
 		return key + string(first) + "/" + string(v[parts[1]].text)
 	}
-	if !v[parts[0]].set { // an agent: by its UUID, else by its number
+
+	// An agent is known by its UUID, or else by its number.
+	if !v[parts[0]].set {
 		key, first = "agent/", v[agentUUID].text
 		if !v[agentUUID].set {
 			first = v[agentID].text
@@ -626,9 +694,11 @@ func (p *pass) orderKey() string {
 
 var escapeSlash = strings.NewReplacer("%", "%25", "/", "%2F")
 
-// bytes of the plain body: those of the sender, with messageID and companyId
-// where it gave none.
-func (g Gate) bytes(p *pass) []byte {
+// plainBody returns the bytes of the plain body: those of the sender, with messageID and
+// companyId where the sender left them out.
+func (g Gate) plainBody(p *pass) []byte {
+
+	// Members that the sender left out come first.
 	src := p.b[p.from:p.to]
 	out := make([]byte, 1, len(src)+len(`"messageID":"","companyId":"",`)+len(names[p.typ].messageID)+len(g.CompanyID))
 	out[0] = '{'
@@ -646,6 +716,7 @@ func (g Gate) bytes(p *pass) []byte {
 		out = out[:len(out)-1]
 	}
 
+	// Where the sender wrote null or "", the right value takes its place.
 	type change struct {
 		span
 		by string
@@ -654,6 +725,8 @@ func (g Gate) bytes(p *pass) []byte {
 	if changes[0].from > changes[1].from {
 		changes[0], changes[1] = changes[1], changes[0]
 	}
+
+	// All other bytes are the sender's.
 	i := p.from + 1
 	for _, c := range changes {
 		if c.to == 0 {

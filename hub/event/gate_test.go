@@ -58,42 +58,76 @@ func TestRefusedEnvelopes(t *testing.T) {
 		`{"time":-1,"type":"call.ringing","data":{"callID":"1"}}`:                               "422 out_of_range /time",
 		`{"time":99999999999999999999,"type":"call.ringing","data":{"callID":"1"}}`:             "422 out_of_range /time",
 
-		wrap("hub.test", `{}`):                                                                               "422 internal_type /type",
-		wrap("EventSubscriptionPaused", `{}`):                                                                "422 internal_type /type",
-		wrap("call.ringing", `{}`):                                                                           "422 missing /data/callID",
-		wrap("call.ringing", `{"callID":null}`):                                                              "422 missing /data/callID",
-		wrap("call.ringing", `{"callID":" "}`):                                                               "422 missing /data/callID",
-		wrap("call.ringing", `{"callID":{}}`):                                                                "422 wrong_type /data/callID",
-		wrap("call.ringing", `{"callID":1.5}`):                                                               "422 wrong_type /data/callID",
-		wrap("call.ringing", `{"callID":"1","callID":"2"}`):                                                  "422 duplicate_key /data/callID",
-		wrap("call.ringing", `{"callID":"1","c\u0061llID":"2"}`):                                             "422 duplicate_key /data/callID",
-		wrap("call.ringing", `{"callID":"a\u0000b"}`):                                                        "422 invalid_value /data/callID",
-		wrap("call.ringing", `{"callID":"\ud800"}`):                                                          "422 invalid_value /data/callID",
-		wrap("call.ringing", `{"callID":"`+strings.Repeat("x", 257)+`"}`):                                    "422 too_long /data/callID",
-		wrap("call.ringing", `{"callID":"1","companyId":"other"}`):                                           "422 foreign_company /data/companyId",
-		wrap("call.ringing", `{"callID":"1","companyId":["acme-1"]}`):                                        "422 wrong_type /data/companyId",
-		wrap("call.ringing", `{"callID":"1","messageID":"EventHeld"}`):                                       "422 type_mismatch /data/messageID",
-		wrap("call.ringing", `{"callID":"1","referenceID":9223372036854775808}`):                             "422 out_of_range /data/referenceID",
-		wrap("call.ringing", `{"callID":"1","creationTime":"x"}`):                                            "422 wrong_type /data/creationTime",
-		wrap("call.ringing", `{"callID":"1","creationTime":true}`):                                           "422 wrong_type /data/creationTime",
-		wrap("call.agent_error", `{"callID":"1"}`):                                                           "422 missing /data/agentUUID",
-		wrap("call.party_error", `{"errorCode":1}`):                                                          "422 missing /data/callID",
-		wrap("cdr.call", `{"duration":"1e3","callID":"1"}`):                                                  "422 wrong_type /data/duration",
-		wrap("cdr.call", `{"duration":1.5,"callID":"1"}`):                                                    "422 wrong_type /data/duration",
-		wrap("cdr.call", `{"fee":"0x10","callID":"1"}`):                                                      "422 wrong_type /data/fee",
-		wrap("cdr.call", `{"fee":1e999,"callID":"1"}`):                                                       "422 out_of_range /data/fee",
-		wrap("cdr.call", `{"inboundTransferedHumanAgent":1,"callID":"1"}`):                                   "422 wrong_type /data/inboundTransferedHumanAgent",
-		wrap("cdr.call", `{"attachedData":1,"callID":"1"}`):                                                  "422 wrong_type /data/attachedData",
-		wrap("cdr.party", `{"callID":"1"}`):                                                                  "422 missing /data/partyId",
-		wrap("agent.status", `{"agentID":"1"}`):                                                              "422 missing /data/startTime",
-		wrap("agent.status", `{"agentID":"1","startTime":0}`):                                                "422 missing /data/startTime",
-		wrap("agent.status", `{"startTime":1637068256419}`):                                                  "422 missing /data/agentUUID",
-		wrap("queue.entered", `{"contactId":"1","media":"fax","queueId":"q","enteredAt":1637068256419}`):     "422 invalid_value /data/media",
-		wrap("queue.left", `{"contactId":"1","media":"call","queueId":"q","enteredAt":1637068256419}`):       "422 missing /data/leftAt",
-		wrap("chat.rated", `{"chatId":"1","at":"","score":3}`):                                               "422 missing /data/at",
-		wrap("chat.transferred", `{"chatId":"1","at":1637068256419}`):                                        "422 missing /data/toAgentUUID",
-		wrap("chat.transferred", `{"chatId":"1","at":1637068256419,"toAgentUUID":"a","toDepartmentId":"d"}`): "422 missing /data/toAgentUUID",
-		wrap("visitor.left", `{"at":1637068256419}`):                                                         "422 missing /data/visitorId",
+		wrap("hub.test", `{}`): "422 internal_type /type",
+		wrap("EventSubscriptionPaused",
+			`{}`): "422 internal_type /type",
+		wrap("call.ringing", `{}`): "422 missing /data/callID",
+		wrap("call.ringing",
+			`{"callID":null}`): "422 missing /data/callID",
+		wrap("call.ringing",
+			`{"callID":" "}`): "422 missing /data/callID",
+		wrap("call.ringing",
+			`{"callID":{}}`): "422 wrong_type /data/callID",
+		wrap("call.ringing",
+			`{"callID":1.5}`): "422 wrong_type /data/callID",
+		wrap("call.ringing",
+			`{"callID":"1","callID":"2"}`): "422 duplicate_key /data/callID",
+		wrap("call.ringing",
+			`{"callID":"1","c\u0061llID":"2"}`): "422 duplicate_key /data/callID",
+		wrap("call.ringing",
+			`{"callID":"a\u0000b"}`): "422 invalid_value /data/callID",
+		wrap("call.ringing",
+			`{"callID":"\ud800"}`): "422 invalid_value /data/callID",
+		wrap("call.ringing",
+			`{"callID":"`+strings.Repeat("x", 257)+`"}`): "422 too_long /data/callID",
+		wrap("call.ringing",
+			`{"callID":"1","companyId":"other"}`): "422 foreign_company /data/companyId",
+		wrap("call.ringing",
+			`{"callID":"1","companyId":["acme-1"]}`): "422 wrong_type /data/companyId",
+		wrap("call.ringing",
+			`{"callID":"1","messageID":"EventHeld"}`): "422 type_mismatch /data/messageID",
+		wrap("call.ringing",
+			`{"callID":"1","referenceID":9223372036854775808}`): "422 out_of_range /data/referenceID",
+		wrap("call.ringing",
+			`{"callID":"1","creationTime":"x"}`): "422 wrong_type /data/creationTime",
+		wrap("call.ringing",
+			`{"callID":"1","creationTime":true}`): "422 wrong_type /data/creationTime",
+		wrap("call.agent_error",
+			`{"callID":"1"}`): "422 missing /data/agentUUID",
+		wrap("call.party_error",
+			`{"errorCode":1}`): "422 missing /data/callID",
+		wrap("cdr.call",
+			`{"duration":"1e3","callID":"1"}`): "422 wrong_type /data/duration",
+		wrap("cdr.call",
+			`{"duration":1.5,"callID":"1"}`): "422 wrong_type /data/duration",
+		wrap("cdr.call",
+			`{"fee":"0x10","callID":"1"}`): "422 wrong_type /data/fee",
+		wrap("cdr.call",
+			`{"fee":1e999,"callID":"1"}`): "422 out_of_range /data/fee",
+		wrap("cdr.call",
+			`{"inboundTransferedHumanAgent":1,"callID":"1"}`): "422 wrong_type /data/inboundTransferedHumanAgent",
+		wrap("cdr.call",
+			`{"attachedData":1,"callID":"1"}`): "422 wrong_type /data/attachedData",
+		wrap("cdr.party",
+			`{"callID":"1"}`): "422 missing /data/partyId",
+		wrap("agent.status",
+			`{"agentID":"1"}`): "422 missing /data/startTime",
+		wrap("agent.status",
+			`{"agentID":"1","startTime":0}`): "422 missing /data/startTime",
+		wrap("agent.status",
+			`{"startTime":1637068256419}`): "422 missing /data/agentUUID",
+		wrap("queue.entered",
+			`{"contactId":"1","media":"fax","queueId":"q","enteredAt":1637068256419}`): "422 invalid_value /data/media",
+		wrap("queue.left",
+			`{"contactId":"1","media":"call","queueId":"q","enteredAt":1637068256419}`): "422 missing /data/leftAt",
+		wrap("chat.rated",
+			`{"chatId":"1","at":"","score":3}`): "422 missing /data/at",
+		wrap("chat.transferred",
+			`{"chatId":"1","at":1637068256419}`): "422 missing /data/toAgentUUID",
+		wrap("chat.transferred",
+			`{"chatId":"1","at":1637068256419,"toAgentUUID":"a","toDepartmentId":"d"}`): "422 missing /data/toAgentUUID",
+		wrap("visitor.left",
+			`{"at":1637068256419}`): "422 missing /data/visitorId",
 
 		wrap("call.ringing", `{"callID":"1","x":"`+"\xff"+`"}`):                       "400 invalid_utf8 ",
 		wrap("call.ringing", `{"callID":"1","x":`+deep(31)+`}`):                       "422 too_deep ",
@@ -109,20 +143,32 @@ func TestRefusedEnvelopes(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	for in, want := range map[string]string{
-		wrap("cdr.call", `{"callID":"1","duration":""}`):                                                                                                       "empty /data/duration",
-		wrap("cdr.call", `{"callID":"1","duration":-3}`):                                                                                                       "negative /data/duration",
-		wrap("cdr.call", `{"callID":"1","callResult":77}`):                                                                                                     "unknown_code /data/callResult",
-		wrap("cdr.call", `{"callID":"1","mainDialType":"Carrier pigeon"}`):                                                                                     "unknown_code /data/mainDialType",
-		wrap("cdr.call", `{"callID":"1","startTime":1637068256}`):                                                                                              "looks_like_seconds /data/startTime",
-		wrap("cdr.call", `{"callID":"1","startTime":-1}`):                                                                                                      "negative /data/startTime",
-		wrap("cdr.call", `{"callID":"1","startTime":1637068256419000}`):                                                                                        "out_of_range /data/startTime",
-		wrap("cdr.call", `{"callID":"1","startTime":1637068256419,"endTime":"1637068256418"}`):                                                                 "end_before_start /data/endTime",
-		wrap("chat.rated", `{"chatId":"1","at":1637068256419,"score":6}`):                                                                                      "out_of_range /data/score",
-		wrap("chat.accepted", `{"chatId":"1","at":1637068256419,"handledBy":"cat"}`):                                                                           "unknown_code /data/handledBy",
-		`{"time":1637068256,"type":"call.held","data":{"callID":"1"}}`:                                                                                         "looks_like_seconds /time",
-		`{"data":{"callID":"1"},"time":1637068256,"type":"call.held"}`:                                                                                         "looks_like_seconds /time",
-		wrap("cdr.call", `{"callID":"1","startTime":0,"endTime":null,"duration":"100","fee":""}`):                                                              "empty /data/fee",
-		wrap("cdr.call", `{"callID":"1","startTime":"\t0","duration":" 100\r\n","fee":"1.5\t","inboundTransferedHumanAgent":"true\n","totalDuration":"\n-1"}`): "negative /data/totalDuration",
+		wrap("cdr.call",
+			`{"callID":"1","duration":""}`): "empty /data/duration",
+		wrap("cdr.call",
+			`{"callID":"1","duration":-3}`): "negative /data/duration",
+		wrap("cdr.call",
+			`{"callID":"1","callResult":77}`): "unknown_code /data/callResult",
+		wrap("cdr.call",
+			`{"callID":"1","mainDialType":"Carrier pigeon"}`): "unknown_code /data/mainDialType",
+		wrap("cdr.call",
+			`{"callID":"1","startTime":1637068256}`): "looks_like_seconds /data/startTime",
+		wrap("cdr.call",
+			`{"callID":"1","startTime":-1}`): "negative /data/startTime",
+		wrap("cdr.call",
+			`{"callID":"1","startTime":1637068256419000}`): "out_of_range /data/startTime",
+		wrap("cdr.call",
+			`{"callID":"1","startTime":1637068256419,"endTime":"1637068256418"}`): "end_before_start /data/endTime",
+		wrap("chat.rated",
+			`{"chatId":"1","at":1637068256419,"score":6}`): "out_of_range /data/score",
+		wrap("chat.accepted",
+			`{"chatId":"1","at":1637068256419,"handledBy":"cat"}`): "unknown_code /data/handledBy",
+		`{"time":1637068256,"type":"call.held","data":{"callID":"1"}}`: "looks_like_seconds /time",
+		`{"data":{"callID":"1"},"time":1637068256,"type":"call.held"}`: "looks_like_seconds /time",
+		wrap("cdr.call",
+			`{"callID":"1","startTime":0,"endTime":null,"duration":"100","fee":""}`): "empty /data/fee",
+		wrap("cdr.call",
+			`{"callID":"1","startTime":"\t0","duration":" 100\r\n","fee":"1.5\t","inboundTransferedHumanAgent":"true\n","totalDuration":"\n-1"}`): "negative /data/totalDuration",
 	} {
 		e, p := acme.Envelope([]byte(in))
 		require.Nil(t, p, "%s: %v", in, p)
@@ -211,13 +257,15 @@ func TestOccurredAt(t *testing.T) {
 func TestBodyKeepsTheSendersBytes(t *testing.T) {
 	const both = `"messageID":"EventHeld","companyId":"acme-1"`
 	for in, want := range map[string]string{
-		` {"callID":"1"} `:                                                           `{` + both + `,"callID":"1"}`,
-		"{ \"n\" : 1.50e+1 ,\n\"callID\":\"1\" }":                                    "{" + both + ", \"n\" : 1.50e+1 ,\n\"callID\":\"1\" }",
-		`{"callID":"1","companyId":"acme-1"}`:                                        `{"messageID":"EventHeld","callID":"1","companyId":"acme-1"}`,
-		`{"callID":"1","companyId":" acme-1 ","messageID":"EventHeld"}`:              `{"callID":"1","companyId":" acme-1 ","messageID":"EventHeld"}`,
-		`{"callID":"1","companyId":null,"x":1,"messageID":""}`:                       `{"callID":"1","companyId":"acme-1","x":1,"messageID":"EventHeld"}`,
-		`{"messageID":null,"callID":"1","companyId": null }`:                         `{"messageID":"EventHeld","callID":"1","companyId": "acme-1" }`,
-		`{"callID":"1","x":123456789012345678901234567890,"x":0.10,"é":"\ud800\/ "}`: `{` + both + `,"callID":"1","x":123456789012345678901234567890,"x":0.10,"é":"\ud800\/ "}`,
+		` {"callID":"1"} `: `{` + both + `,"callID":"1"}`,
+		"{ \"n\" : 1.50e+1 ,\n\"callID\":\"1\" }": "{" + both +
+			", \"n\" : 1.50e+1 ,\n\"callID\":\"1\" }",
+		`{"callID":"1","companyId":"acme-1"}`:                           `{"messageID":"EventHeld","callID":"1","companyId":"acme-1"}`,
+		`{"callID":"1","companyId":" acme-1 ","messageID":"EventHeld"}`: `{"callID":"1","companyId":" acme-1 ","messageID":"EventHeld"}`,
+		`{"callID":"1","companyId":null,"x":1,"messageID":""}`:          `{"callID":"1","companyId":"acme-1","x":1,"messageID":"EventHeld"}`,
+		`{"messageID":null,"callID":"1","companyId": null }`:            `{"messageID":"EventHeld","callID":"1","companyId": "acme-1" }`,
+		`{"callID":"1","x":123456789012345678901234567890,"x":0.10,"é":"\ud800\/ "}`: `{` + both +
+			`,"callID":"1","x":123456789012345678901234567890,"x":0.10,"é":"\ud800\/ "}`,
 	} {
 		raw := []byte(in)
 		e, p := acme.Bare(CallHeld, raw)
@@ -268,7 +316,8 @@ func TestReadTakesTheItemsApart(t *testing.T) {
 		}
 		got = append(got, it.ID+"-"+it.Problem.Code)
 	}
-	require.Equal(t, []string{"a+call/1", "-wrong_type", "b-wrong_type", "-too_deep", "-invalid_utf8", "c-too_large", "+call/9"}, got)
+	require.Equal(t,
+		[]string{"a+call/1", "-wrong_type", "b-wrong_type", "-too_deep", "-invalid_utf8", "c-too_large", "+call/9"}, got)
 
 	for in, want := range map[string]string{
 		`[]`:               "400 empty",
@@ -296,7 +345,9 @@ func TestReadTakesTheItemsApart(t *testing.T) {
 }
 
 func TestEverySamplePassesTheStrictGate(t *testing.T) {
-	g := Gate{CompanyID: "acme-1", Strict: true, Internal: true, Now: func() time.Time { panic("a sample without a time") }}
+	g := Gate{
+		CompanyID: "acme-1", Strict: true, Internal: true, Now: func() time.Time { panic("a sample without a time") },
+	}
 	for _, typ := range Types() {
 		e, p := g.Bare(typ, Sample(typ))
 		require.Nil(t, p, "%s: %v", typ, p)
@@ -419,10 +470,13 @@ func BenchmarkGate(b *testing.B) {
 		b.Fatal("the sample should be about 1 KB")
 	}
 	small := Sample(CallRinging)
+
 	for name, in := range map[string][]byte{
-		"envelope":       []byte(`{"id":"pbx1-6bf3cbb1-cdr","type":"cdr.call","time":1637068408120,"data":` + string(body) + `}`),
-		"bare":           body,
-		"envelope-small": []byte(`{"id":"pbx1-6bf3cbb1-ringing-2","type":"call.ringing","time":1637068256419,"data":` + string(small) + `}`),
+		"envelope": []byte(`{"id":"pbx1-6bf3cbb1-cdr","type":"cdr.call","time":1637068408120,"data":` + string(body) +
+			`}`),
+		"bare": body,
+		"envelope-small": []byte(`{"id":"pbx1-6bf3cbb1-ringing-2","type":"call.ringing","time":1637068256419,"data":` +
+			string(small) + `}`),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(in)))
@@ -434,7 +488,8 @@ func BenchmarkGate(b *testing.B) {
 			}
 		})
 	}
-	b.Run("sha256", func(b *testing.B) { // of which this much
+	// How much of the time above goes into the hash.
+	b.Run("sha256", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		for b.Loop() {
 			_ = sha256.Sum256(body)

@@ -12,7 +12,8 @@ import (
 // What Identity takes is what an event may have as its callID, read alike.
 func TestIdentityIsWhatEventsName(t *testing.T) {
 	for _, s := range []string{
-		"6bf3cbb1", "PJSIP/1001", "a b", " a ", "\ta\r\n", "\u00a0a", "a%2Fb", "100%", "x@y;z=1", "..", "é", "a|b", "+491511234",
+		"6bf3cbb1", "PJSIP/1001", "a b", " a ", "\ta\r\n", "\u00a0a", "a%2Fb", "100%", "x@y;z=1", "..", "é", "a|b",
+		"+491511234",
 		strings.Repeat("x", 256), strings.Repeat("x", 257), strings.Repeat("é", 128), strings.Repeat("é", 129),
 		"", " ", "a\x00b", "a\tb", "\x7f", "a\uFFFD",
 	} {

@@ -9,20 +9,21 @@ import (
 	"unicode/utf8"
 )
 
-// Masking says how much of its customers' phone numbers an event shows. The
-// numbers are stored.
+// Masking says how much of its customers' phone numbers an event shows. The numbers of
+// the maskings are stored.
 type Masking uint8
 
-// Maskings. Partial keeps the first 3 and last 4 digits of 10 or more, else the
-// last 2, and writes * for the others; what is no digit stays. Dropped empties
-// the fields, and leaves out those that may hold more of a person.
+// Partial keeps the first 3 and last 4 digits of a number of 10 digits or more, and the
+// last 2 of a shorter one; the other digits become *, and what is no digit stays. Dropped
+// empties the fields that are numbers, and leaves out the fields that may hold more about
+// a person.
 //
-// Both look for the numbers of these fields in all the rest of the body too: in
-// strings and numbers, names, texts, URLs, JSON within strings, behind escapes
-// and however its digits are parted. A number is known there by its last 7
-// digits, since country codes, leading zeros and area codes come and go; one of
-// fewer than 7 only when it stands alone, and one of fewer than 5 not at all: it
-// is to be found in every body by chance.
+// Both also look for the numbers of these fields in the rest of the body: in strings and
+// numbers, names, texts, URLs, JSON within strings, behind escapes and however the digits
+// are separated. A number is recognised by its last 7 digits, since country codes,
+// leading zeros and area codes come and go. A number of fewer than 7 digits is recognised
+// only when it stands alone, and one of fewer than 5 not at all: every body contains it
+// by chance.
 const (
 	Unmasked Masking = iota
 	Partial
@@ -39,7 +40,7 @@ func ParseMasking(s string) (Masking, bool) {
 	return Masking(max(i, 0)), i >= 0
 }
 
-// keeps says whether the i-th of n digits is shown.
+// keeps reports whether the i-th of n digits is shown.
 func (m Masking) keeps(i, n int) bool {
 	switch {
 	case m == Dropped:
@@ -50,64 +51,69 @@ func (m Masking) keeps(i, n int) bool {
 	return i >= n-2
 }
 
-// Body is the body of an event of type t with its customers' numbers masked.
-// All else keeps its bytes; a JSON number that is masked becomes a string. The
-// result may be body itself. Of what is no JSON object nothing is shown: {}.
+// Body returns the body of an event of type t with its customers' numbers masked. All
+// other bytes stay; a JSON number that is masked becomes a string. The result may be body
+// itself. For a body that is no JSON object it is {}.
 func (m Masking) Body(t Type, body []byte) []byte { return m.BodyAndIDs(t, body) }
 
-// BodyAndIDs is Body for somebody who may not see the numbers in the event's ids
-// either, such as a callID that is a number: those that Identifier masks in ids
-// are masked in the body, too. What is pushed keeps its ids.
+// BodyAndIDs is Body for somebody who may not see the numbers in the event's ids either,
+// such as a callID that is a number: what Identifier masks in ids is masked in the body,
+// too. Pushes keep their ids.
 func (m Masking) BodyAndIDs(t Type, body []byte, ids ...string) []byte {
 	if m == Unmasked {
 		return body
 	}
-	k := survey(m, t, body)
-	if k == nil {
+	mk := survey(m, t, body)
+	if mk == nil {
 		return []byte("{}")
 	}
 	for _, id := range ids {
-		k.rememberID(id)
+		mk.rememberID(id)
 	}
-	return k.rewrite()
+	return mk.rewrite()
 }
 
-// Text is something that is not the event itself, such as a receiver's answer
-// to it, with the numbers of the event masked, and with everything else that has
-// the form of a number of 7 digits or more: whose it is nobody knows.
+// Text masks a text that is not the event itself, such as a receiver's answer to it: the
+// numbers of the event, and everything else that has the form of a number of 7 digits or
+// more, as nobody knows whose it is.
 func (m Masking) Text(t Type, body, text []byte) []byte {
 	if m == Unmasked {
 		return text
 	}
-	k := survey(m, t, body)
-	if k == nil {
-		k = &masker{Masking: m}
+	mk := survey(m, t, body)
+	if mk == nil {
+		mk = &masker{Masking: m}
 	}
-	k.body, k.changes = text, nil
-	u := k.units(span{0, len(text)})
-	k.find(u, false)
+
+	mk.body, mk.changes = text, nil
+	u := mk.units(span{0, len(text)})
+	mk.find(u, false)
 	u, _ = fold(u)
-	k.find(u, false)
+	mk.find(u, false)
+
+	// What remains may be numbers of anybody.
 	for number := range unknownNumbers(u) {
-		k.hide(u, number)
+		mk.hide(u, number)
 	}
-	k.settle()
-	return k.copy(nil, span{0, len(text)})
+
+	mk.settle()
+	return mk.copy(nil, span{0, len(text)})
 }
 
-// extra is what Dropped leaves out.
+// extra are the fields that Dropped leaves out.
 var extra = map[string]bool{
-	"attachedData": true, "userData": true, "dialogue": true, "variablesCollectedDuringCall": true, "encryptCustomerNumber": true,
+	"attachedData": true, "userData": true, "dialogue": true, "variablesCollectedDuringCall": true,
+	"encryptCustomerNumber": true,
 }
 
-// Bounds that no honest body comes near, so that none costs more than its
-// size: what is beyond them is masked where it stands and not looked for.
+// Bounds that no honest body comes near, so that no body costs more than its size. A
+// number beyond them is masked in its own field and not looked for elsewhere.
 const (
-	maxNumbers = 16 // of the customers, in one body
+	maxNumbers = 16 // customers' numbers in one body
 	maxParting = 8  // characters between two digits of one number
-	maxDigits  = 40 // of one
-	maxNested  = 8  // JSON in strings in JSON
-	maxEscaped = 4  // how often
+	maxDigits  = 40 // digits of one number
+	maxNested  = 8  // levels of JSON within strings
+	maxEscaped = 4  // times that a text is escaped
 )
 
 // masker masks one body.
@@ -115,30 +121,30 @@ type masker struct {
 	Masking
 	body    []byte
 	members []member
-	numbers []string // digits of the customers' numbers, those that can be looked for
+	numbers []string // digits of the customers' numbers that can be looked for
 	changes []change
 	buf     []unit
 }
 
-// member of the body.
+// member is a member of the body.
 type member struct {
 	name     string
 	key      span // with its quotes
 	value    span
 	customer bool // its value is a customer's number
-	counted  bool // an integer that the hub knows: it has digits of a number by chance
+	counted  bool // a time or a count, which has the digits of a number only by chance
 }
 
-// change of some bytes of the body.
+// change replaces some bytes of the body.
 type change struct {
 	span
 	by string
 }
 
-// survey finds the members of a body and which of them are customers' numbers;
-// those are masked at once. nil: the body is no JSON object.
+// survey finds the members of a body, and which of them are customers' numbers. It masks
+// those at once. It returns nil for a body that is no JSON object.
 func survey(m Masking, t Type, body []byte) *masker {
-	k := &masker{Masking: m, body: body, members: make([]member, 0, 32)}
+	mk := &masker{Masking: m, body: body, members: make([]member, 0, 32)}
 	s := scan{b: body}
 	s.space()
 	if s.peek() != '{' {
@@ -148,6 +154,7 @@ func survey(m Masking, t Type, body []byte) *masker {
 	if 0 < t && t < end {
 		known = bodies[t].fields
 	}
+
 	s.open()
 	for start := true; ; start = false {
 		at := s.i
@@ -162,25 +169,29 @@ func survey(m Masking, t Type, body []byte) *masker {
 		if !s.skip() {
 			break
 		}
+
 		mb := member{name: nameOf(key), key: span{at, at + len(key)}, value: span{from, s.i}}
 		if f := known[mb.name]; f != nil {
 			mb.counted = f.kind == integer || f.kind == instant || f.kind == count
 		}
-		k.members = append(k.members, mb)
+		mk.members = append(mk.members, mb)
 	}
+
 	if s.space(); s.bad != "" || s.i < len(body) {
 		return nil
 	}
-	k.tellSides(t)
-	for i := range k.members {
-		if k.members[i].customer {
-			k.own(k.members[i].value)
+
+	// The fields that are customers' numbers first: the others are searched for the same numbers.
+	mk.tellSides(t)
+	for i := range mk.members {
+		if mk.members[i].customer {
+			mk.own(mk.members[i].value)
 		}
 	}
-	return k
+	return mk
 }
 
-// nameOf a member, by its key as it stands in the body.
+// nameOf returns the name of a member by its key as it stands in the body.
 func nameOf(key []byte) string {
 	if bytes.IndexByte(key, '\\') < 0 {
 		return string(key[1 : len(key)-1])
@@ -188,35 +199,39 @@ func nameOf(key []byte) string {
 	return unescape(key)
 }
 
-// tellSides decides which numbers are a customer's. A record tells by callType:
-// inbound it is the caller. In a call event partyRole tells whose view it is:
-// otherDN is a customer only as somebody else sees it. In doubt it is one.
-func (k *masker) tellSides(t Type) {
+// tellSides decides which numbers are a customer's; in doubt a number is. callType says
+// who called whom: in an inbound call the caller is the customer. In a call event
+// partyRole says whose view it is: otherDN is a customer only if somebody else sees it.
+func (m *masker) tellSides(t Type) {
 	var (
-		direction, _ = ParseDirection(k.text("callType"))
-		role         = k.text("partyRole")
-		outside      = role == "Customer" || role == "ThirdPSTN" // thisDN is a line of the outside
-		ours         = []string{digitsOf(k.text("gatewayNumber"))}
+		direction, _ = ParseDirection(m.text("callType"))
+		role         = m.text("partyRole")
+		outside      = role == "Customer" || role == "ThirdPSTN" // thisDN is not a line of the tenant
+		ours         = []string{digitsOf(m.text("gatewayNumber"))}
 		theirs       string
 	)
+
 	switch direction {
 	case Inbound:
-		ours, theirs = append(ours, digitsOf(k.text("DNIS"))), digitsOf(k.text("ANI"))
+		ours, theirs = append(ours, digitsOf(m.text("DNIS"))), digitsOf(m.text("ANI"))
 	case Outbound:
-		ours, theirs = append(ours, digitsOf(k.text("ANI"))), digitsOf(k.text("DNIS"))
+		ours, theirs = append(ours, digitsOf(m.text("ANI"))), digitsOf(m.text("DNIS"))
 	}
 	if !outside {
-		ours = append(ours, digitsOf(k.text("thisDN")))
+		ours = append(ours, digitsOf(m.text("thisDN")))
 	}
-	for i := range k.members {
-		mb := &k.members[i]
+
+	for i := range m.members {
+		mb := &m.members[i]
 		if mb.name == "customerNumber" {
 			mb.customer = true
 			continue
 		}
-		digits := digitsOf(textOf(k.body[mb.value.from:mb.value.to]))
+
+		digits := digitsOf(textOf(m.body[mb.value.from:mb.value.to]))
 		own := digits != "" && digits != theirs && slices.Contains(ours, digits)
 		extension := digits != "" && len(digits) < 6 && digits != theirs
+
 		switch mb.name {
 		case "screenNumber":
 			mb.customer = !own
@@ -229,8 +244,8 @@ func (k *masker) tellSides(t Type) {
 		case "ANI":
 			mb.customer = !own && (direction == Inbound || direction == 0 || direction == Consult && !extension)
 		case "DNIS":
-			if t == CDRParty || t == CDRBotParty { // there, where the agent is reached
-				mb.customer = k.text("agentRole") == "4"
+			if t == CDRParty || t == CDRBotParty { // in these it is where the agent is reached
+				mb.customer = m.text("agentRole") == "4"
 				break
 			}
 			mb.customer = !own && (direction == Outbound || direction == 0 || direction == Consult && !extension)
@@ -241,163 +256,174 @@ func (k *masker) tellSides(t Type) {
 	}
 }
 
-// text of a member; "" when it is not there or none.
-func (k *masker) text(name string) (text string) {
-	for _, mb := range k.members {
+// text returns the text of a member; "" when the member is absent or no text.
+func (m *masker) text(name string) (text string) {
+	for _, mb := range m.members {
 		if mb.name == name {
-			text = textOf(k.body[mb.value.from:mb.value.to])
+			text = textOf(m.body[mb.value.from:mb.value.to])
 		}
 	}
 	return text
 }
 
-// own masks a value that is a customer's number by its place, and remembers
-// the number.
-func (k *masker) own(value span) {
-	before := len(k.changes)
-	walk(k.units(value), 0, func(tok []unit, isText bool, _ int) {
+// own masks a value that is a customer's number by its field, and remembers the number.
+func (m *masker) own(value span) {
+	before := len(m.changes)
+	walk(m.units(value), 0, func(tok []unit, isText bool, _ int) {
 		u, _ := fold(tok)
-		hidden := len(k.changes)
+		hidden := len(m.changes)
 		for st := range stretches(u, true, isWrittenInNumbers) {
-			k.remember(u, st)
-			for run := range runs(st) { // it may be two numbers, or one and its country
-				k.remember(u, run)
+			m.remember(u, st)
+			for run := range runs(st) { // the field may hold two numbers, or a country code and a number
+				m.remember(u, run)
 			}
-			k.remember(u, withoutExtension(st))
-			k.hide(u, st)
+			m.remember(u, withoutExtension(st))
+			m.hide(u, st)
 		}
 		if !isText {
-			k.quote(tok, hidden, 0)
+			m.quote(tok, hidden, 0)
 		}
 	})
-	if k.Masking == Dropped && k.body[value.from] != 'n' {
-		k.changes = append(k.changes[:before], change{value, `""`})
+
+	if m.Masking == Dropped && m.body[value.from] != 'n' {
+		m.changes = append(m.changes[:before], change{value, `""`})
 	}
 }
 
-// hide what is not to be seen of a number that stands at the places st.
-func (k *masker) hide(u []unit, st []int) {
+// hide masks the number that stands at the places st.
+func (m *masker) hide(u []unit, st []int) {
 	for i, x := range st {
-		if !k.keeps(i, len(st)) && digitOf(u[x].r) >= 0 {
-			k.changes = append(k.changes, change{u[x].span, "*"})
+		if !m.keeps(i, len(st)) && digitOf(u[x].r) >= 0 {
+			m.changes = append(m.changes, change{u[x].span, "*"})
 		}
 	}
 }
 
-// remember a number that can be looked for elsewhere.
-func (k *masker) remember(u []unit, st []int) {
-	if len(st) < 5 || len(st) > maxDigits || len(k.numbers) == maxNumbers {
+// remember adds a number to those that are looked for elsewhere.
+func (m *masker) remember(u []unit, st []int) {
+	if len(st) < 5 || len(st) > maxDigits || len(m.numbers) == maxNumbers {
 		return
 	}
+
 	digits := make([]byte, len(st))
 	for i, x := range st {
 		d := digitOf(u[x].r)
-		if d < 0 { // whoever sent it masked it
+		if d < 0 { // a * of the sender, who masked it already
 			return
 		}
 		digits[i] = byte('0' + d)
 	}
-	if !slices.Contains(k.numbers, string(digits)) {
-		k.numbers = append(k.numbers, string(digits))
+
+	if !slices.Contains(m.numbers, string(digits)) {
+		m.numbers = append(m.numbers, string(digits))
 	}
 }
 
-// rewrite makes the masked body.
-func (k *masker) rewrite() []byte {
-	if len(k.numbers) > 0 {
-		for _, mb := range k.members {
-			if !mb.customer && (k.Masking != Dropped || !extra[mb.name]) {
-				k.search(mb.key, false)
-				k.search(mb.value, mb.counted)
+// rewrite returns the masked body.
+func (m *masker) rewrite() []byte {
+
+	// Look for the customers' numbers in all other members.
+	if len(m.numbers) > 0 {
+		for _, mb := range m.members {
+			if !mb.customer && (m.Masking != Dropped || !extra[mb.name]) {
+				m.search(mb.key, false)
+				m.search(mb.value, mb.counted)
 			}
 		}
 	}
-	k.settle()
-	if len(k.changes) == 0 && k.Masking != Dropped {
-		return k.body
+
+	m.settle()
+	if len(m.changes) == 0 && m.Masking != Dropped {
+		return m.body
 	}
-	if len(k.members) == 0 {
-		return k.body
+	if len(m.members) == 0 {
+		return m.body
 	}
-	out := make([]byte, 0, len(k.body)+16)
-	out = append(out, k.body[:k.members[0].key.from]...)
+
+	// Put the members together again, without those that Dropped leaves out.
+
+	out := make([]byte, 0, len(m.body)+16)
+	out = append(out, m.body[:m.members[0].key.from]...)
 	empty := true
-	for i, mb := range k.members {
-		if k.Masking == Dropped && extra[mb.name] {
+	for i, mb := range m.members {
+		if m.Masking == Dropped && extra[mb.name] {
 			continue
 		}
-		if !empty { // with what separated it from the one before
-			out = append(out, k.body[k.members[i-1].value.to:mb.key.from]...)
+		if !empty { // with what separates it from the member before
+			out = append(out, m.body[m.members[i-1].value.to:mb.key.from]...)
 		}
-		out = k.copy(out, span{mb.key.from, mb.value.to})
+		out = m.copy(out, span{mb.key.from, mb.value.to})
 		empty = false
 	}
-	return append(out, k.body[k.members[len(k.members)-1].value.to:]...)
+
+	return append(out, m.body[m.members[len(m.members)-1].value.to:]...)
 }
 
-// settle puts the changes in order, those of the same bytes into one.
-func (k *masker) settle() {
-	slices.SortFunc(k.changes, func(a, b change) int { return cmp.Or(a.from-b.from, b.to-a.to) })
-	one := k.changes[:0]
-	for _, c := range k.changes {
+// settle sorts the changes and joins those that overlap.
+func (m *masker) settle() {
+	slices.SortFunc(m.changes, func(a, b change) int { return cmp.Or(a.from-b.from, b.to-a.to) })
+	one := m.changes[:0]
+	for _, c := range m.changes {
 		if n := len(one); n > 0 && c.from < one[n-1].to {
 			one[n-1].to = max(one[n-1].to, c.to)
 			continue
 		}
 		one = append(one, c)
 	}
-	k.changes = one
+	m.changes = one
 }
 
-// copy appends a part of the body with its changes; parts come in order.
-func (k *masker) copy(out []byte, part span) []byte {
+// copy appends a part of the body with its changes. Parts must come in order.
+func (m *masker) copy(out []byte, part span) []byte {
 	at := part.from
-	for len(k.changes) > 0 && k.changes[0].from < part.to {
-		c := k.changes[0]
-		k.changes = k.changes[1:]
-		if c.from < at { // of a part that was left out
+	for len(m.changes) > 0 && m.changes[0].from < part.to {
+		c := m.changes[0]
+		m.changes = m.changes[1:]
+		if c.from < at { // it belongs to a part that was left out
 			continue
 		}
-		out = append(append(out, k.body[at:c.from]...), c.by...)
+		out = append(append(out, m.body[at:c.from]...), c.by...)
 		at = c.to
 	}
-	return append(out, k.body[at:part.to]...)
+	return append(out, m.body[at:part.to]...)
 }
 
-// search a part of the body for the numbers that are known.
-func (k *masker) search(part span, counted bool) {
-	some := 0
-	for _, c := range k.body[part.from:part.to] {
+// search looks for the customers' numbers in a part of the body.
+func (m *masker) search(part span, counted bool) {
+	digits := 0
+	for _, c := range m.body[part.from:part.to] {
 		if '0' <= c && c <= '9' || c >= utf8.RuneSelf {
-			some++
+			digits++
 		}
 	}
-	if some >= 5 {
-		k.searchJSON(k.units(part), 0, counted)
+
+	if digits >= 5 {
+		m.searchJSON(m.units(part), 0, counted)
 	}
 }
 
-func (k *masker) searchJSON(u []unit, depth int, counted bool) {
+// searchJSON looks for the customers' numbers in JSON, also in JSON within its strings.
+func (m *masker) searchJSON(u []unit, depth int, counted bool) {
 	walk(u, depth, func(tok []unit, isText bool, depth int) {
-		hidden := len(k.changes)
+		hidden := len(m.changes)
 		switch {
 		case !isText:
-			k.find(tok, counted)
-			k.quote(tok, hidden, depth)
+			m.find(tok, counted)
+			m.quote(tok, hidden, depth)
 		case depth < maxNested && isJSON(tok):
-			k.searchJSON(tok, depth+1, false)
+			m.searchJSON(tok, depth+1, false)
 		default:
-			k.find(tok, counted)
+			m.find(tok, counted)
 			if f, folded := fold(tok); folded {
-				k.find(f, counted)
+				m.find(f, counted)
 			}
 		}
 	})
 }
 
-// find the numbers that are known in a text. Of a counted integer only the
-// whole number makes one.
-func (k *masker) find(u []unit, counted bool) {
+// find masks the customers' numbers in a text. In a counted integer it masks a number
+// only if the integer has all its digits.
+func (m *masker) find(u []unit, counted bool) {
 	var digits []byte
 	for st := range stretches(u, false, mayPart) {
 		if len(st) < 5 {
@@ -408,7 +434,8 @@ func (k *masker) find(u []unit, counted bool) {
 		for _, x := range st {
 			digits = append(digits, byte('0'+digitOf(u[x].r)))
 		}
-		for _, n := range k.numbers {
+
+		for _, n := range m.numbers {
 			tail := n[max(0, len(n)-knownBy):]
 			if counted {
 				tail = n
@@ -418,29 +445,35 @@ func (k *masker) find(u []unit, counted bool) {
 				if at < 0 {
 					break
 				}
+
 				from += at
-				alone := (from == 0 || st[from]-st[from-1] > 1) && (from+len(tail) == len(st) || st[from+len(tail)]-st[from+len(tail)-1] > 1)
+				// A short number, or one in a counted integer, is there by chance unless nothing but
+				// it stands there.
+				alone := (from == 0 || st[from]-st[from-1] > 1) &&
+					(from+len(tail) == len(st) || st[from+len(tail)]-st[from+len(tail)-1] > 1)
 				if len(n) < 7 && (!alone || counted) || counted && len(n) < 10 && len(digits) > len(n) {
 					continue
 				}
+
 				if hidden == nil {
 					hidden = make([]bool, len(st))
 				}
-				// As much of it as is there, from its end.
+				// Hide as much of the number as stands here, from its end.
 				for i, x := len(n)-1, from+len(tail)-1; i >= 0 && x >= 0 && digits[x] == n[i]; i, x = i-1, x-1 {
-					hidden[x] = hidden[x] || !k.keeps(i, len(n))
+					hidden[x] = hidden[x] || !m.keeps(i, len(n))
 				}
 			}
 		}
+
 		for x, hide := range hidden {
 			if hide {
-				k.changes = append(k.changes, change{u[st[x]].span, "*"})
+				m.changes = append(m.changes, change{u[st[x]].span, "*"})
 			}
 		}
 	}
 }
 
-// runs are the parts of a stretch with 7 digits or more and nothing in between.
+// runs returns the parts of a stretch that have 7 digits or more and nothing in between.
 func runs(st []int) iter.Seq[[]int] {
 	return func(yield func([]int) bool) {
 		for from, i := 0, 1; i <= len(st); i++ {
@@ -455,56 +488,59 @@ func runs(st []int) iter.Seq[[]int] {
 	}
 }
 
-// quote makes one change of those of a number's token, so that it becomes a
-// string; depth: how many strings it is within.
-func (k *masker) quote(tok []unit, hidden, depth int) {
-	of := k.changes[hidden:]
+// quote makes one change of the changes of a number's token, so that the token becomes a
+// string. depth is how many strings it is within.
+func (m *masker) quote(tok []unit, hidden, depth int) {
+	of := m.changes[hidden:]
 	if len(of) == 0 {
 		return
 	}
+
 	stars := make(map[int]bool, len(of))
 	for _, c := range of {
 		stars[c.from] = true
 	}
+
 	by := make([]byte, 0, len(tok)+8)
 	quote := `"`
 	for range depth {
 		quote = escapeText.Replace(quote)
 	}
+
 	by = append(by, quote...)
 	for _, x := range tok {
 		if stars[x.from] {
 			x.r = '*'
 		}
-		by = append(by, byte(x.r)) // a number's are ASCII
+		by = append(by, byte(x.r)) // the characters of a number are ASCII
 	}
 	by = append(by, quote...)
-	k.changes = append(k.changes[:hidden], change{span{tok[0].from, tok[len(tok)-1].to}, string(by)})
+	m.changes = append(m.changes[:hidden], change{span{tok[0].from, tok[len(tok)-1].to}, string(by)})
 }
 
 var escapeText = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
-// unit is a character and the bytes of the body that stand for it: more than
+// unit is a character and the bytes of the body that stand for it, which are more than
 // its own when it is escaped.
 type unit struct {
 	span
 	r rune
 }
 
-// units of a part of the body, escapes left as they are.
-func (k *masker) units(part span) []unit {
-	u := k.buf[:0]
+// units returns the characters of a part of the body, with escapes as they are.
+func (m *masker) units(part span) []unit {
+	u := m.buf[:0]
 	for i := part.from; i < part.to; {
-		r, n := utf8.DecodeRune(k.body[i:part.to])
+		r, n := utf8.DecodeRune(m.body[i:part.to])
 		u = append(u, unit{span{i, i + n}, r})
 		i += n
 	}
-	k.buf = u
+	m.buf = u
 	return u
 }
 
-// walk calls each for the strings and numbers of JSON, strings without their
-// quotes and escapes.
+// walk calls each for the strings and numbers of JSON. Strings come without quotes and
+// escapes.
 func walk(u []unit, depth int, each func(tok []unit, isText bool, depth int)) {
 	for i := 0; i < len(u); i++ {
 		from := i
@@ -525,7 +561,7 @@ func walk(u []unit, depth int, each func(tok []unit, isText bool, depth int)) {
 	}
 }
 
-// isJSON says whether a text is an object or an array.
+// isJSON reports whether a text is an object or an array.
 func isJSON(u []unit) bool {
 	for len(u) > 0 && u[0].r <= ' ' {
 		u = u[1:]
@@ -533,10 +569,12 @@ func isJSON(u []unit) bool {
 	if len(u) == 0 || u[0].r != '{' && u[0].r != '[' {
 		return false
 	}
+
 	b := make([]byte, 0, len(u))
 	for _, x := range u {
 		b = utf8.AppendRune(b, x.r)
 	}
+
 	s := scan{b: b}
 	if !s.skip() {
 		return false
@@ -545,11 +583,12 @@ func isJSON(u []unit) bool {
 	return s.i == len(b)
 }
 
-// decode takes the escapes out of a string's inside.
+// decode resolves the escapes of the inside of a string.
 func decode(u []unit) []unit {
 	if !slices.ContainsFunc(u, func(x unit) bool { return x.r == '\\' }) {
 		return u
 	}
+
 	out := make([]unit, 0, len(u))
 	for i := 0; i < len(u); i++ {
 		x := u[i]
@@ -572,13 +611,15 @@ func decode(u []unit) []unit {
 	return out
 }
 
-// fold reads what is still escaped in a text, as \u0031 or %31. false: nothing was.
+// fold resolves escapes that are left in a text, such as \u0031 and %31. It returns false
+// if there was none.
 func fold(u []unit) ([]unit, bool) {
 	folded := false
 	for range maxEscaped {
 		if !slices.ContainsFunc(u, func(x unit) bool { return x.r == '\\' || x.r == '%' }) {
 			break
 		}
+
 		out := make([]unit, 0, len(u))
 		before := len(u)
 		for i := 0; i < len(u); i++ {
@@ -600,6 +641,7 @@ func fold(u []unit) ([]unit, bool) {
 			}
 			out = append(out, x)
 		}
+
 		if len(out) == before {
 			break
 		}
@@ -608,7 +650,7 @@ func fold(u []unit) ([]unit, bool) {
 	return u, folded
 }
 
-// hexRune is the character with the number that u begins with, in n hex digits.
+// hexRune returns the character whose number is the first n hex digits of u.
 func hexRune(u []unit, n int) (r rune, ok bool) {
 	if len(u) < n {
 		return 0, false
@@ -629,7 +671,7 @@ func hexRune(u []unit, n int) (r rune, ok bool) {
 // zeros are the digits 0 of the other scripts in which phone numbers are written.
 var zeros = [...]rune{'\u0660', '\u06F0', '\u0966', '\uFF10'}
 
-// digitOf a character, -1 when it is none.
+// digitOf returns the digit that a character is, or -1.
 func digitOf(r rune) int {
 	if r < utf8.RuneSelf {
 		if '0' <= r && r <= '9' {
@@ -637,6 +679,7 @@ func digitOf(r rune) int {
 		}
 		return -1
 	}
+
 	for _, zero := range zeros {
 		if zero <= r && r <= zero+9 {
 			return int(r - zero)
@@ -645,9 +688,9 @@ func digitOf(r rune) int {
 	return -1
 }
 
-// stretches are the numbers that may stand in a text, as the places of their
-// digits, with up to maxParting characters in between that parts accepts.
-// starred: * counts as a digit that somebody else masked.
+// stretches finds what may be numbers in a text, as the places of their digits. Between
+// two digits there may be up to maxParting characters that parts accepts. If starred is
+// true, * counts as a digit that somebody else masked.
 func stretches(u []unit, starred bool, parts func(rune) bool) iter.Seq[[]int] {
 	return func(yield func([]int) bool) {
 		var st []int
@@ -675,7 +718,7 @@ func stretches(u []unit, starred bool, parts func(rune) bool) iter.Seq[[]int] {
 	}
 }
 
-// digitsOf a text, nothing else.
+// digitsOf returns the digits of a text.
 func digitsOf(s string) string {
 	return strings.Map(func(r rune) rune {
 		if d := digitOf(r); d >= 0 {

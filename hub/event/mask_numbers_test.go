@@ -55,7 +55,8 @@ func TestBodyAndIDs(t *testing.T) {
 		`{"callID":"+491******5678","visitorId":"01** ****5678","agentID":"1001","customerNumber":"139****0001","startTime":1637068256419}`,
 		string(Partial.BodyAndIDs(CDRCall, []byte(body), "e1", "cdr/+4915112345678")))
 	require.Contains(t, string(Partial.Body(CDRCall, []byte(body))), `"callID":"+4915112345678"`, "a push keeps its ids")
-	require.Equal(t, `{"visitorId":"+491******5678"}`, string(Partial.BodyAndIDs(VisitorLeft, []byte(`{"visitorId":"+4915112345678"}`), "visitor/+4915112345678")))
+	require.Equal(t, `{"visitorId":"+491******5678"}`,
+		string(Partial.BodyAndIDs(VisitorLeft, []byte(`{"visitorId":"+4915112345678"}`), "visitor/+4915112345678")))
 }
 
 func TestMaskedForms(t *testing.T) {
@@ -77,6 +78,7 @@ func TestMaskedForms(t *testing.T) {
 	} {
 		require.Equal(t, want, string(Partial.Body(CDRCall, []byte(body))), "%s", body)
 	}
+
 	for text, want := range map[string]string{
 		"call 0151 1234 5678":                   "call 015* **** 5678",
 		"call 0151/12345678, 2 times":           "call 015*/******78, 2 times",
@@ -110,7 +112,9 @@ func TestNumbersPartedInAnyWay(t *testing.T) {
 			}
 			b.WriteByte(n[i])
 		}
-		b.WriteString(rapid.SampledFrom([]string{"", ";ext=12", " ext. 12", "x12", "@pbx.example", ";phone-context=+86", "/12"}).Draw(t, "behind"))
+		b.WriteString(rapid.SampledFrom([]string{
+			"", ";ext=12", " ext. 12", "x12", "@pbx.example", ";phone-context=+86", "/12",
+		}).Draw(t, "behind"))
 		text := b.String()
 		require.Regexp(t, naive(n), text, "the test can see it")
 
@@ -118,7 +122,8 @@ func TestNumbersPartedInAnyWay(t *testing.T) {
 		require.NoError(t, err)
 		for _, m := range []Masking{Partial, Dropped} {
 			var out struct{ X string }
-			require.NoError(t, json.Unmarshal(m.Body(CDRCall, []byte(`{"customerNumber":"`+n+`","x":`+string(quoted)+`}`)), &out))
+			require.NoError(t,
+				json.Unmarshal(m.Body(CDRCall, []byte(`{"customerNumber":"`+n+`","x":`+string(quoted)+`}`)), &out))
 			require.NotRegexp(t, naive(n), out.X, "%s of %s", out.X, text)
 		}
 	})
@@ -142,14 +147,18 @@ func TestNumbersInIdentifiers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.StringMatching(`[1-9][0-9]{8,14}`).Draw(t, "number")
 		var b strings.Builder
-		b.WriteString(rapid.SampledFrom([]string{"", "cdr/", "visitor/+", "call/tel:", "sip:+", "chat-", "agent/("}).Draw(t, "before"))
+		b.WriteString(rapid.SampledFrom([]string{
+			"", "cdr/", "visitor/+", "call/tel:", "sip:+", "chat-", "agent/(",
+		}).Draw(t, "before"))
 		for i := range n {
 			if i > 0 && i%rapid.IntRange(2, 4).Draw(t, "group") == 0 {
 				b.WriteString(rapid.SampledFrom([]string{"", " ", "-", "/", "%2F", "%20", ") ", " - "}).Draw(t, "between"))
 			}
 			b.WriteByte(n[i])
 		}
-		b.WriteString(rapid.SampledFrom([]string{"", "@pbx.example", ";ext=12", "/p1", " x12", ";user=phone"}).Draw(t, "behind"))
+		b.WriteString(rapid.SampledFrom([]string{
+			"", "@pbx.example", ";ext=12", "/p1", " x12", ";user=phone",
+		}).Draw(t, "behind"))
 		id := b.String()
 		if date.MatchString(id) || clockID.MatchString(id) {
 			return
@@ -163,7 +172,9 @@ func TestNumbersInIdentifiers(t *testing.T) {
 }
 
 func FuzzIdentifier(f *testing.F) {
-	for _, id := range []string{"cdr/+4915112345678", "%3", "%31%32\u0663", "a\xff1234567", "1637068256.419", "12345678-1234-1234-1234-123456789abc"} {
+	for _, id := range []string{
+		"cdr/+4915112345678", "%3", "%31%32\u0663", "a\xff1234567", "1637068256.419", "12345678-1234-1234-1234-123456789abc",
+	} {
 		f.Add(id)
 	}
 	f.Fuzz(func(t *testing.T, id string) {

@@ -19,30 +19,74 @@ func TestMaskedPlaces(t *testing.T) {
 		body, partial, drop string
 	}{
 		// The form of the number stays, and all the rest of the body.
-		{CDRCall, `{"callType":2, "customerNumber" : "13911110001","n":1.50}`, `{"callType":2, "customerNumber" : "139****0001","n":1.50}`, `{"callType":2, "customerNumber" : "","n":1.50}`},
-		{CDRCall, `{"customerNumber":"+86 139-1111-0001"}`, `{"customerNumber":"+86 1**-****-0001"}`, `{"customerNumber":""}`},
+		{
+			CDRCall, `{"callType":2, "customerNumber" : "13911110001","n":1.50}`,
+			`{"callType":2, "customerNumber" : "139****0001","n":1.50}`, `{"callType":2, "customerNumber" : "","n":1.50}`,
+		},
+		{
+			CDRCall, `{"customerNumber":"+86 139-1111-0001"}`, `{"customerNumber":"+86 1**-****-0001"}`, `{"customerNumber":""}`,
+		},
 		{CDRCall, `{"customerNumber":13911110001}`, `{"customerNumber":"139****0001"}`, `{"customerNumber":""}`},
-		{CDRCall, `{"customerNumber":"\u0031391111000\u0031"}`, `{"customerNumber":"\u003139****000\u0031"}`, `{"customerNumber":""}`},
+		{
+			CDRCall, `{"customerNumber":"\u0031391111000\u0031"}`, `{"customerNumber":"\u003139****000\u0031"}`,
+			`{"customerNumber":""}`,
+		},
 		{CDRCall, `{"customerNumber":"1391111000"}`, `{"customerNumber":"139***1000"}`, `{"customerNumber":""}`},
 		{CDRCall, `{"customerNumber":"91234567"}`, `{"customerNumber":"******67"}`, `{"customerNumber":""}`},
 		{CDRCall, `{"customerNumber":"12"}`, `{"customerNumber":"12"}`, `{"customerNumber":""}`},
 		{CDRCall, `{"customerNumber":"139****0001"}`, `{"customerNumber":"139****0001"}`, `{"customerNumber":""}`},
 		{CDRCall, `{"customerNumber":"anonymous"}`, `{"customerNumber":"anonymous"}`, `{"customerNumber":""}`},
-		{CDRCall, `{"customerNumber":null,"callerNumber":""}`, `{"customerNumber":null,"callerNumber":""}`, `{"customerNumber":null,"callerNumber":""}`},
+		{
+			CDRCall, `{"customerNumber":null,"callerNumber":""}`, `{"customerNumber":null,"callerNumber":""}`,
+			`{"customerNumber":null,"callerNumber":""}`,
+		},
 		{CDRCall, `{}`, `{}`, `{}`},
 		{CDRCall, " {\n} ", " {\n} ", " {\n} "},
 
 		// Whose number it is, by callType.
-		{CDRCall, `{"callType":2,"callerNumber":"13911110001","calleeNumber":"01088881234"}`, `{"callType":2,"callerNumber":"139****0001","calleeNumber":"01088881234"}`, `{"callType":2,"callerNumber":"","calleeNumber":"01088881234"}`},
-		{CDRCall, `{"callType":"3","callerNumber":"01088881234","calleeNumber":"13911110001"}`, `{"callType":"3","callerNumber":"01088881234","calleeNumber":"139****0001"}`, `{"callType":"3","callerNumber":"01088881234","calleeNumber":""}`},
-		{CDRCall, `{"callType":1,"callerNumber":"13911110001","calleeNumber":"13911110002"}`, `{"callType":1,"callerNumber":"13911110001","calleeNumber":"13911110002"}`, `{"callType":1,"callerNumber":"13911110001","calleeNumber":"13911110002"}`},
-		{CDRCall, `{"callerNumber":"13911110001","calleeNumber":"13911110002"}`, `{"callerNumber":"139****0001","calleeNumber":"139****0002"}`, `{"callerNumber":"","calleeNumber":""}`},
-		{CDRCall, `{"callType":3,"screenNumber":"01088881234","gatewayNumber":"01088881234"}`, `{"callType":3,"screenNumber":"01088881234","gatewayNumber":"01088881234"}`, `{"callType":3,"screenNumber":"01088881234","gatewayNumber":"01088881234"}`},
+		{
+			CDRCall, `{"callType":2,"callerNumber":"13911110001","calleeNumber":"01088881234"}`,
+			`{"callType":2,"callerNumber":"139****0001","calleeNumber":"01088881234"}`,
+			`{"callType":2,"callerNumber":"","calleeNumber":"01088881234"}`,
+		},
+		{
+			CDRCall, `{"callType":"3","callerNumber":"01088881234","calleeNumber":"13911110001"}`,
+			`{"callType":"3","callerNumber":"01088881234","calleeNumber":"139****0001"}`,
+			`{"callType":"3","callerNumber":"01088881234","calleeNumber":""}`,
+		},
+		{
+			CDRCall, `{"callType":1,"callerNumber":"13911110001","calleeNumber":"13911110002"}`,
+			`{"callType":1,"callerNumber":"13911110001","calleeNumber":"13911110002"}`,
+			`{"callType":1,"callerNumber":"13911110001","calleeNumber":"13911110002"}`,
+		},
+		{
+			CDRCall, `{"callerNumber":"13911110001","calleeNumber":"13911110002"}`,
+			`{"callerNumber":"139****0001","calleeNumber":"139****0002"}`, `{"callerNumber":"","calleeNumber":""}`,
+		},
+		{
+			CDRCall, `{"callType":3,"screenNumber":"01088881234","gatewayNumber":"01088881234"}`,
+			`{"callType":3,"screenNumber":"01088881234","gatewayNumber":"01088881234"}`,
+			`{"callType":3,"screenNumber":"01088881234","gatewayNumber":"01088881234"}`,
+		},
 		{CDRCall, `{"screenNumber":"13911110001"}`, `{"screenNumber":"139****0001"}`, `{"screenNumber":""}`},
-		{CDRParty, `{"agentRole":2,"DNIS":"13800002222","customerNumber":"13911110001"}`, `{"agentRole":2,"DNIS":"13800002222","customerNumber":"139****0001"}`, `{"agentRole":2,"DNIS":"13800002222","customerNumber":""}`},
-		{CDRParty, `{"agentRole":4,"DNIS":"13800002222"}`, `{"agentRole":4,"DNIS":"138****2222"}`, `{"agentRole":4,"DNIS":""}`},
-		{CDRBotParty, `{"agentRole":"4","DNIS":"13800002222"}`, `{"agentRole":"4","DNIS":"138****2222"}`, `{"agentRole":"4","DNIS":""}`},
-		{QueueEntered, `{"customerNumber":"13911110001","gatewayNumber":"01088881234"}`, `{"customerNumber":"139****0001","gatewayNumber":"01088881234"}`, `{"customerNumber":"","gatewayNumber":"01088881234"}`},
+		{
+			CDRParty, `{"agentRole":2,"DNIS":"13800002222","customerNumber":"13911110001"}`,
+			`{"agentRole":2,"DNIS":"13800002222","customerNumber":"139****0001"}`,
+			`{"agentRole":2,"DNIS":"13800002222","customerNumber":""}`,
+		},
+		{
+			CDRParty, `{"agentRole":4,"DNIS":"13800002222"}`, `{"agentRole":4,"DNIS":"138****2222"}`,
+			`{"agentRole":4,"DNIS":""}`,
+		},
+		{
+			CDRBotParty, `{"agentRole":"4","DNIS":"13800002222"}`, `{"agentRole":"4","DNIS":"138****2222"}`,
+			`{"agentRole":"4","DNIS":""}`,
+		},
+		{
+			QueueEntered, `{"customerNumber":"13911110001","gatewayNumber":"01088881234"}`,
+			`{"customerNumber":"139****0001","gatewayNumber":"01088881234"}`,
+			`{"customerNumber":"","gatewayNumber":"01088881234"}`,
+		},
 
 		// And by whose view of the call it is.
 		{
@@ -70,28 +114,74 @@ func TestMaskedPlaces(t *testing.T) {
 			`{"callType":"Inbound","ANI":"139****0001","thirdDN":"138****2222","otherDN":"01088881234","DNIS":"01088881234"}`,
 			`{"callType":"Inbound","ANI":"","thirdDN":"","otherDN":"01088881234","DNIS":"01088881234"}`,
 		},
-		{CallHeld, `{"callType":"Internal","partyRole":"Agent","ANI":"1001","DNIS":"1002","otherDN":"1002"}`, `{"callType":"Internal","partyRole":"Agent","ANI":"1001","DNIS":"1002","otherDN":"1002"}`, `{"callType":"Internal","partyRole":"Agent","ANI":"1001","DNIS":"1002","otherDN":"1002"}`},
-		{CallHeld, `{"callType":"Consult","partyRole":"Agent","ANI":"","DNIS":"","otherDN":"1002"}`, `{"callType":"Consult","partyRole":"Agent","ANI":"","DNIS":"","otherDN":"1002"}`, `{"callType":"Consult","partyRole":"Agent","ANI":"","DNIS":"","otherDN":"1002"}`},
-		{CallHeld, `{"ANI":"12345","otherDN":"12345","DNIS":"678901"}`, `{"ANI":"***45","otherDN":"***45","DNIS":"****01"}`, `{"ANI":"","otherDN":"","DNIS":""}`},
+		{
+			CallHeld, `{"callType":"Internal","partyRole":"Agent","ANI":"1001","DNIS":"1002","otherDN":"1002"}`,
+			`{"callType":"Internal","partyRole":"Agent","ANI":"1001","DNIS":"1002","otherDN":"1002"}`,
+			`{"callType":"Internal","partyRole":"Agent","ANI":"1001","DNIS":"1002","otherDN":"1002"}`,
+		},
+		{
+			CallHeld, `{"callType":"Consult","partyRole":"Agent","ANI":"","DNIS":"","otherDN":"1002"}`,
+			`{"callType":"Consult","partyRole":"Agent","ANI":"","DNIS":"","otherDN":"1002"}`,
+			`{"callType":"Consult","partyRole":"Agent","ANI":"","DNIS":"","otherDN":"1002"}`,
+		},
+		{
+			CallHeld, `{"ANI":"12345","otherDN":"12345","DNIS":"678901"}`, `{"ANI":"***45","otherDN":"***45","DNIS":"****01"}`,
+			`{"ANI":"","otherDN":"","DNIS":""}`,
+		},
 
 		// The same number wherever it is.
-		{CDRCall, `{"customerNumber":"13911110001","note":"call 139 1111 0001 or +8613911110001!"}`, `{"customerNumber":"139****0001","note":"call 139 **** 0001 or +86139****0001!"}`, `{"customerNumber":"","note":"call *** **** **** or +86***********!"}`},
-		{CDRCall, `{"customerNumber":"+8613911110001","x":"13911110001"}`, `{"customerNumber":"+861******0001","x":"1******0001"}`, `{"customerNumber":"","x":"***********"}`},
-		{CDRCall, `{"customerNumber":"+6591234567","x":"91234567"}`, `{"customerNumber":"+659***4567","x":"9***4567"}`, `{"customerNumber":"","x":"********"}`},
-		{CDRCall, `{"x":[13911110001,{"13911110001":[true,13911110001]}],"customerNumber":"13911110001"}`, `{"x":["139****0001",{"139****0001":[true,"139****0001"]}],"customerNumber":"139****0001"}`, `{"x":["***********",{"***********":[true,"***********"]}],"customerNumber":""}`},
+		{
+			CDRCall, `{"customerNumber":"13911110001","note":"call 139 1111 0001 or +8613911110001!"}`,
+			`{"customerNumber":"139****0001","note":"call 139 **** 0001 or +86139****0001!"}`,
+			`{"customerNumber":"","note":"call *** **** **** or +86***********!"}`,
+		},
+		{
+			CDRCall, `{"customerNumber":"+8613911110001","x":"13911110001"}`,
+			`{"customerNumber":"+861******0001","x":"1******0001"}`, `{"customerNumber":"","x":"***********"}`,
+		},
+		{
+			CDRCall, `{"customerNumber":"+6591234567","x":"91234567"}`, `{"customerNumber":"+659***4567","x":"9***4567"}`,
+			`{"customerNumber":"","x":"********"}`,
+		},
+		{
+			CDRCall, `{"x":[13911110001,{"13911110001":[true,13911110001]}],"customerNumber":"13911110001"}`,
+			`{"x":["139****0001",{"139****0001":[true,"139****0001"]}],"customerNumber":"139****0001"}`,
+			`{"x":["***********",{"***********":[true,"***********"]}],"customerNumber":""}`,
+		},
 		{
 			CDRCall, `{"customerNumber":"13911110001","attachedData":"{\"phone\": 13911110001, \"p2\":\"\\u0031391111000\\u0031\",\"deep\":\"[\\\"13911110001\\\",13911110001]\"}"}`,
 			`{"customerNumber":"139****0001","attachedData":"{\"phone\": \"139****0001\", \"p2\":\"\\u003139****000\\u0031\",\"deep\":\"[\\\"139****0001\\\",\\\"139****0001\\\"]\"}"}`,
 			`{"customerNumber":""}`,
 		},
-		{CDRCall, `{"recordUrl":"https://r/?n=%2B8613911110001&m=%31391111000%31","customerNumber":"13911110001"}`, `{"recordUrl":"https://r/?n=%2B86139****0001&m=%3139****000%31","customerNumber":"139****0001"}`, `{"recordUrl":"https://r/?n=%2B86***********&m=***********","customerNumber":""}`},
-		{CDRCall, `{"customerNumber":"91234567","startTime":1691234567000,"x":1691234567000}`, `{"customerNumber":"******67","startTime":1691234567000,"x":"16******67000"}`, `{"customerNumber":"","startTime":1691234567000,"x":"16********000"}`},
-		{CDRCall, `{"customerNumber":"12345","x":"a12345b","y":"112345","duration":12345,"z":12345}`, `{"customerNumber":"***45","x":"a***45b","y":"112345","duration":12345,"z":"***45"}`, `{"customerNumber":"","x":"a*****b","y":"112345","duration":12345,"z":"*****"}`},
-		{CDRCall, `{"customerNumber":"13911110001","x":"１３９１１１１０００１"}`, `{"customerNumber":"139****0001","x":"１３９****０００１"}`, `{"customerNumber":"","x":"***********"}`},
+		{
+			CDRCall, `{"recordUrl":"https://r/?n=%2B8613911110001&m=%31391111000%31","customerNumber":"13911110001"}`,
+			`{"recordUrl":"https://r/?n=%2B86139****0001&m=%3139****000%31","customerNumber":"139****0001"}`,
+			`{"recordUrl":"https://r/?n=%2B86***********&m=***********","customerNumber":""}`,
+		},
+		{
+			CDRCall, `{"customerNumber":"91234567","startTime":1691234567000,"x":1691234567000}`,
+			`{"customerNumber":"******67","startTime":1691234567000,"x":"16******67000"}`,
+			`{"customerNumber":"","startTime":1691234567000,"x":"16********000"}`,
+		},
+		{
+			CDRCall, `{"customerNumber":"12345","x":"a12345b","y":"112345","duration":12345,"z":12345}`,
+			`{"customerNumber":"***45","x":"a***45b","y":"112345","duration":12345,"z":"***45"}`,
+			`{"customerNumber":"","x":"a*****b","y":"112345","duration":12345,"z":"*****"}`,
+		},
+		{
+			CDRCall, `{"customerNumber":"13911110001","x":"１３９１１１１０００１"}`, `{"customerNumber":"139****0001","x":"１３９****０００１"}`,
+			`{"customerNumber":"","x":"***********"}`,
+		},
 
 		// What drop leaves out, with the right commas.
-		{CDRBotCall, `{ "userData":{}, "callID":"c" ,"dialogue":[1]}`, `{ "userData":{}, "callID":"c" ,"dialogue":[1]}`, `{ "callID":"c"}`},
-		{CDRBotCall, `{"variablesCollectedDuringCall":1,"encryptCustomerNumber":"x"}`, `{"variablesCollectedDuringCall":1,"encryptCustomerNumber":"x"}`, `{}`},
+		{
+			CDRBotCall, `{ "userData":{}, "callID":"c" ,"dialogue":[1]}`, `{ "userData":{}, "callID":"c" ,"dialogue":[1]}`,
+			`{ "callID":"c"}`,
+		},
+		{
+			CDRBotCall, `{"variablesCollectedDuringCall":1,"encryptCustomerNumber":"x"}`,
+			`{"variablesCollectedDuringCall":1,"encryptCustomerNumber":"x"}`, `{}`,
+		},
 		{CDRBotCall, `{"a":1,"attachedD\u0061ta":1, "b":2}`, `{"a":1,"attachedD\u0061ta":1, "b":2}`, `{"a":1, "b":2}`},
 
 		{CDRCall, `[1]`, `{}`, `{}`},
@@ -193,6 +283,7 @@ func shown(t require.TestingT, raw []byte) string {
 			}
 		}
 	}
+
 	dec := json.NewDecoder(strings.NewReader(string(raw)))
 	dec.UseNumber()
 	var v any
@@ -262,9 +353,11 @@ func FuzzMasking(f *testing.F) {
 	for _, t := range Types() {
 		f.Add(uint8(t), string(Sample(t)), "13911110001")
 	}
+
 	for _, hide := range hiding {
 		f.Add(uint8(CDRCall), `{"customerNumber":"13911110001","x":`+hide("13911110001")+`}`, "13911110001")
 	}
+
 	f.Fuzz(func(t *testing.T, typ uint8, body, text string) {
 		for _, m := range []Masking{Partial, Dropped} {
 			out := m.Body(Type(typ), []byte(body))
@@ -274,11 +367,11 @@ func FuzzMasking(f *testing.F) {
 				require.Equal(t, "{}", string(out))
 				continue
 			}
-			k := survey(m, Type(typ), []byte(body))
-			if k == nil {
+			mk := survey(m, Type(typ), []byte(body))
+			if mk == nil {
 				continue
 			}
-			for _, n := range k.numbers {
+			for _, n := range mk.numbers {
 				if len(n) >= 10 {
 					require.NotContains(t, shown(t, out), n, "%s", out)
 				}

@@ -17,12 +17,15 @@ func (t Type) OrderKeyPattern() string {
 	case b.parts[0] == agentUUID:
 		return agentPattern
 	}
+
 	names := make([]string, len(b.parts))
 	for i, s := range b.parts {
 		names[i] = "<" + slotNames[s] + ">"
 	}
+
 	pattern := b.key + strings.Join(names, "/")
-	if slices.ContainsFunc(b.needs, func(of []slot) bool { return slices.Contains(of, agentID) }) { // may be about an agent alone
+	aboutAgent := func(of []slot) bool { return slices.Contains(of, agentID) }
+	if slices.ContainsFunc(b.needs, aboutAgent) { // the event may be about an agent alone
 		pattern += ", else " + agentPattern
 	}
 	return pattern

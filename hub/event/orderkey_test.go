@@ -24,7 +24,8 @@ func TestOrderKeyPatterns(t *testing.T) {
 				fill = append(fill, "<agentUUID, else agentID>", fmt.Sprint(v))
 			}
 		}
-		require.Contains(t, strings.Split(strings.NewReplacer(fill...).Replace(typ.OrderKeyPattern()), ", else "), e.OrderKey, typ)
+		require.Contains(t, strings.Split(strings.NewReplacer(fill...).Replace(typ.OrderKeyPattern()), ", else "), e.OrderKey,
+			typ)
 	}
 	require.Equal(t, "cdr/<callID>/<partyId>", CDRParty.OrderKeyPattern())
 	require.Equal(t, "call/<callID>, else agent/<agentUUID, else agentID>", CallAgentError.OrderKeyPattern())

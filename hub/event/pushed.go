@@ -63,8 +63,8 @@ func fillStatus(body []byte, at int64) []byte {
 	return append(out, rest[1:]...)
 }
 
-// without returns a JSON object without the members of a name. It is body itself when
-// there are none.
+// without returns a JSON object without the members that have a name. It is body itself
+// when no member has it.
 func without(body []byte, name string) []byte {
 	for {
 		s := scan{b: body}
@@ -77,6 +77,7 @@ func without(body []byte, name string) []byte {
 			if key == nil {
 				break
 			}
+
 			is := unescape(key) == name
 			if !s.skip() {
 				break

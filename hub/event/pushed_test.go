@@ -46,7 +46,10 @@ func TestPushedStatus(t *testing.T) {
 
 // Whatever a status is, its push is JSON and has both.
 func FuzzPushedStatus(f *testing.F) {
-	for _, body := range []string{`{"startTime":1,"agentID":"1"}`, `{ "creationTime" : null , "msgType":"" }`, `{"msgTyp\u0065":null,"msgType":null,"a":[1,{}]}`} {
+	for _, body := range []string{
+		`{"startTime":1,"agentID":"1"}`, `{ "creationTime" : null , "msgType":"" }`,
+		`{"msgTyp\u0065":null,"msgType":null,"a":[1,{}]}`,
+	} {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

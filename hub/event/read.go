@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// How the value of a known field is read from its token. Tokens are valid
-// JSON when they come here, so only the kind is in question.
+// How the value of a known field is read from its token. Tokens are valid JSON when they
+// come here, so only the kind of the value is in question.
 
 // reading is what became of a token.
 type reading uint8
@@ -22,7 +22,7 @@ const (
 	large          // an integer beyond int64, a number beyond float64
 )
 
-// inside is what a string token stands for, without outer blanks.
+// inside returns what a string token stands for, without blanks at both ends.
 func inside(tok []byte) []byte {
 	in := tok[1 : len(tok)-1]
 	if bytes.IndexByte(in, '\\') >= 0 {
@@ -63,8 +63,8 @@ func readText(tok []byte) ([]byte, reading) {
 // isNumber reports whether a token of valid JSON is a number.
 func isNumber(tok []byte) bool { return tok[0] == '-' || '0' <= tok[0] && tok[0] <= '9' }
 
-// unescape is the string that a token with escapes stands for. They are rare
-// enough in what the gate itself reads for the long way.
+// unescape returns the string that a token with escapes stands for. Escapes are rare in
+// what the gate itself reads, so this need not be fast.
 func unescape(tok []byte) string {
 	var s string
 	_ = json.Unmarshal(tok, &s) // a valid token
@@ -84,8 +84,8 @@ func isInteger(tok []byte) bool {
 	return len(tok) > 0
 }
 
-// readInt reads an integer: a number without a fraction, or with one of zero, as
-// some serialisers write all numbers, or a string of digits.
+// readInt reads an integer: a number without a fraction or with the fraction 0, which
+// some serialisers write behind every number, or a string of digits.
 func readInt(tok []byte) (int64, reading) {
 	switch tok[0] {
 	case 'n':
@@ -123,6 +123,7 @@ func readInt(tok []byte) (int64, reading) {
 		}
 		n = n*10 + uint64(c-'0')
 	}
+
 	switch {
 	case negative && n <= math.MaxInt64+1:
 		return -int64(n), good
@@ -132,6 +133,7 @@ func readInt(tok []byte) (int64, reading) {
 	return 0, large
 }
 
+// readNumber reads a number, or a string of one.
 func readNumber(tok []byte) (float64, reading) {
 	switch tok[0] {
 	case 'n':
@@ -149,6 +151,7 @@ func readNumber(tok []byte) (float64, reading) {
 	case 't', 'f', '{', '[':
 		return 0, wrong
 	}
+
 	f, err := strconv.ParseFloat(string(tok), 64)
 	if err != nil {
 		return 0, large
@@ -183,15 +186,15 @@ func readNested(tok []byte) reading {
 	return wrong
 }
 
-// Times outside these are odd: before, they look like seconds; after, like
+// Times outside these bounds are odd: an earlier one looks like seconds, a later one like
 // microseconds.
 const (
 	firstMs = 100_000_000_000     // 1973
 	lastMs  = 253_402_300_799_999 // the end of the year 9999, the last that RFC 3339 can write
 )
 
-// maxIdentity is the most bytes that an id in a body may have: databases do
-// not index much longer ones.
+// maxIdentity is the most bytes that an id in a body may have: databases cannot index
+// much longer ones.
 const maxIdentity = 256
 
 // field reads one known field of the body.
@@ -200,6 +203,7 @@ func (p *pass) field(f *field, tok []byte) {
 		r reading
 		n int64
 	)
+
 	switch f.kind {
 	case text:
 		r = p.text(f, tok)
@@ -210,13 +214,15 @@ func (p *pass) field(f *field, tok []byte) {
 	case number:
 		var x float64
 		if x, r = readNumber(tok); r == good && f.hi > f.lo && (x < f.lo || x > f.hi) {
-			p.warn("out_of_range", f.name, f.name+" should be from "+strconv.FormatFloat(f.lo, 'g', -1, 64)+" to "+strconv.FormatFloat(f.hi, 'g', -1, 64))
+			p.warn("out_of_range", f.name,
+				f.name+" should be from "+strconv.FormatFloat(f.lo, 'g', -1, 64)+" to "+strconv.FormatFloat(f.hi, 'g', -1, 64))
 		}
 	case boolean:
 		r = readBool(tok)
 	case nested:
 		r = readNested(tok)
 	}
+
 	switch r {
 	case wrong:
 		p.refuse("wrong_type", f.name, f.name+" must be "+f.kind.String())
@@ -227,7 +233,10 @@ func (p *pass) field(f *field, tok []byte) {
 	}
 }
 
+// text reads a text field, and keeps the value if the gate needs it.
 func (p *pass) text(f *field, tok []byte) reading {
+
+	// Nothing depends on this text: only its kind is checked.
 	if f.slot == none && f.words == nil {
 		if tok[0] == '"' {
 			return good
@@ -235,10 +244,12 @@ func (p *pass) text(f *field, tok []byte) reading {
 		_, r := readText(tok)
 		return r
 	}
+
 	s, r := readText(tok)
 	if r != good || len(s) == 0 {
 		return r
 	}
+
 	if f.words != nil && !oneOf(f.words, s) {
 		if f.closed {
 			p.refuse("invalid_value", f.name, f.name+" is none of the values it may have")
@@ -246,6 +257,7 @@ func (p *pass) text(f *field, tok []byte) reading {
 			p.warn("unknown_code", f.name, f.name+" has a value that is not known")
 		}
 	}
+
 	if identities&(1<<f.slot) != 0 { // the rule of Identity, with the reason
 		switch {
 		case len(s) > maxIdentity:
@@ -254,11 +266,12 @@ func (p *pass) text(f *field, tok []byte) reading {
 			p.refuse("invalid_value", f.name, f.name+" has control characters or broken surrogates")
 		}
 	}
+
 	p.vals[f.slot] = value{text: s, set: true}
 	return good
 }
 
-// oneOf spares the string that slices.Contains would need.
+// oneOf reports whether s is among words, without making a string of s.
 func oneOf(words []string, s []byte) bool {
 	for _, w := range words { //nolint:modernize // slices.Contains needs the string
 		if w == string(s) {
@@ -268,8 +281,8 @@ func oneOf(words []string, s []byte) bool {
 	return false
 }
 
-// printable is what can be stored, shown and compared everywhere: no control
-// characters, no U+FFFD, into which a lone surrogate decodes.
+// printable reports whether s can be stored, shown and compared everywhere. It refuses
+// control characters, and U+FFFD, into which a lone surrogate decodes.
 func printable(s []byte) bool {
 	for _, c := range s {
 		if c < 0x20 || c == 0x7f {
@@ -279,6 +292,7 @@ func printable(s []byte) bool {
 	return !bytes.Contains(s, []byte("\uFFFD"))
 }
 
+// integer checks the value of an integer field and keeps it.
 func (p *pass) integer(f *field, n int64) {
 	switch f.kind {
 	case count:
@@ -298,7 +312,7 @@ func (p *pass) integer(f *field, n int64) {
 	p.vals[f.slot] = value{n: n, set: true}
 }
 
-// instant says whether n counts as a time, and warns when it is odd.
+// instant reports whether n counts as a time, and warns when it is odd.
 func (p *pass) instant(name string, n int64) bool {
 	switch {
 	case n == 0: // how platforms write "did not happen"

@@ -1,24 +1,24 @@
 package event
 
-// scan walks over JSON once, checks its grammar (RFC 8259) and hands out raw
-// tokens. It keeps its own stack, so nesting costs bits, never goroutine stack.
-// White space outside strings is noted on the way for what is hashed.
+// scan walks over JSON once, checks its grammar (RFC 8259) and hands out raw tokens. It
+// keeps a stack of its own, so nesting costs bits, never goroutine stack. On the way it
+// can copy what it reads without white space, for a hash.
 type scan struct {
 	b   []byte
 	i   int    // next byte
 	bad string // what is wrong at i; "" while well-formed
 
-	depth   int // containers open, those of the caller included
-	deepest int
+	depth   int      // containers open, those of the caller included
+	deepest int      // the greatest depth so far
 	kinds   uint64   // the innermost up to 64 containers of skip, one bit each: 1 = object
-	outer   []uint64 // those further out, in blocks of 64
+	outer   []uint64 // the containers further out, in blocks of 64
 
 	compact bool // copy what is read to sum, without white space
 	mark    int  // where the part not yet in sum begins
 	sum     []byte
 }
 
-// plain[c]: c stands for itself inside a string.
+// plain says for each byte whether it stands for itself inside a string.
 var plain = func() (t [256]bool) {
 	for c := range t {
 		t[c] = c >= 0x20 && c != '"' && c != '\\'
@@ -26,6 +26,7 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
+// fail notes what is wrong with the JSON at s.i. Only the first mistake counts.
 func (s *scan) fail(what string) bool {
 	if s.bad == "" {
 		s.bad = what
@@ -33,7 +34,7 @@ func (s *scan) fail(what string) bool {
 	return false
 }
 
-// peek is the next byte, 0 at the end: no JSON token begins with 0.
+// peek returns the next byte, or 0 at the end: no JSON token begins with 0.
 func (s *scan) peek() byte {
 	if s.i < len(s.b) {
 		return s.b[s.i]
@@ -41,6 +42,7 @@ func (s *scan) peek() byte {
 	return 0
 }
 
+// space skips white space.
 func (s *scan) space() {
 	if s.i < len(s.b) && s.b[s.i] <= ' ' {
 		s.spaces()
@@ -63,9 +65,10 @@ func (s *scan) spaces() {
 	}
 }
 
-// startSum begins to copy what is read, from here on, behind what is in sum.
+// startSum begins to append what is read from here on to sum.
 func (s *scan) startSum() { s.compact, s.mark = true, s.i }
 
+// endSum ends what startSum began.
 func (s *scan) endSum() {
 	s.sum = append(s.sum, s.b[s.mark:s.i]...)
 	s.compact = false
@@ -77,6 +80,7 @@ func (s *scan) open() {
 	s.enter()
 }
 
+// enter counts a container that was opened.
 func (s *scan) enter() {
 	s.depth++
 	s.deepest = max(s.deepest, s.depth)
@@ -100,11 +104,12 @@ func (s *scan) key(first bool) []byte {
 		s.fail("expected , or }")
 		return nil
 	}
+
 	return s.name()
 }
 
-// element moves to the next element of an array that was opened; false at its
-// end, or with bad set.
+// element moves to the next element of an array that was opened. It returns false at the
+// end of the array, or with bad set.
 func (s *scan) element(first bool) bool {
 	s.space()
 	switch c := s.peek(); {
@@ -136,6 +141,7 @@ func (s *scan) name() []byte {
 	if !s.text() {
 		return nil
 	}
+
 	key := s.b[from:s.i]
 	s.space()
 	if s.peek() != ':' {
@@ -147,9 +153,10 @@ func (s *scan) name() []byte {
 	return key
 }
 
-// skip reads one value of any kind.
+// skip reads one value of any kind. It goes down into containers by a loop: n is how many
+// of them it has opened.
 func (s *scan) skip() bool {
-	for n := 0; ; { // n containers were opened here
+	for n := 0; ; {
 		switch c := s.peek(); c {
 		case '"':
 			if !s.text() {
@@ -185,12 +192,13 @@ func (s *scan) skip() bool {
 				return false
 			}
 		}
-		// Behind a value: close what ends here, go on to the next one.
+		// A value ends here: close the containers that end with it, and go on to the next value.
 		for {
 			if n == 0 {
 				return true
 			}
 			s.space()
+
 			c, object := s.peek(), s.kinds&1 == 1
 			if c == ',' {
 				s.i++
@@ -206,6 +214,7 @@ func (s *scan) skip() bool {
 			if !object && c != ']' {
 				return s.fail("expected , or ]")
 			}
+
 			s.i++
 			s.depth--
 			n--
@@ -214,6 +223,7 @@ func (s *scan) skip() bool {
 	}
 }
 
+// push remembers whether the container that is opened, with n others open in skip, is an object.
 func (s *scan) push(n int, object bool) {
 	if n > 0 && n%64 == 0 {
 		s.outer = append(s.outer, s.kinds)
@@ -224,6 +234,7 @@ func (s *scan) push(n int, object bool) {
 	}
 }
 
+// pop forgets the innermost container; n stay open in skip.
 func (s *scan) pop(n int) {
 	s.kinds >>= 1
 	if n > 0 && n%64 == 0 {
@@ -232,6 +243,7 @@ func (s *scan) pop(n int) {
 	}
 }
 
+// literal reads one of the words of JSON.
 func (s *scan) literal(word string) bool {
 	if len(s.b)-s.i < len(word) || string(s.b[s.i:s.i+len(word)]) != word {
 		return s.fail("expected a value")
@@ -240,6 +252,7 @@ func (s *scan) literal(word string) bool {
 	return true
 }
 
+// text reads a string.
 func (s *scan) text() bool {
 	b, i := s.b, s.i+1
 	for {
@@ -266,8 +279,8 @@ func (s *scan) text() bool {
 	}
 }
 
-// escape is the length of the escape that b begins with; 0: none. Surrogates
-// need not be paired: the grammar lets them be, and the bytes are kept.
+// escape returns the length of the escape that b begins with, 0 for a bad one. Surrogates
+// need not be paired: the grammar allows it, and the bytes are kept.
 func escape(b []byte) int {
 	if len(b) < 2 {
 		return 0
@@ -287,6 +300,7 @@ func hex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
 }
 
+// number reads a number.
 func (s *scan) number() bool {
 	if s.peek() == '-' {
 		s.i++
@@ -299,12 +313,14 @@ func (s *scan) number() bool {
 	default:
 		return s.fail("expected a value")
 	}
+
 	if s.peek() == '.' {
 		s.i++
 		if !s.digits() {
 			return s.fail("expected a digit")
 		}
 	}
+
 	if s.peek()|0x20 == 'e' {
 		s.i++
 		if c := s.peek(); c == '+' || c == '-' {
@@ -317,6 +333,7 @@ func (s *scan) number() bool {
 	return true
 }
 
+// digits reads digits, and reports whether there was one at least.
 func (s *scan) digits() bool {
 	from := s.i
 	for s.i < len(s.b) && '0' <= s.b[s.i] && s.b[s.i] <= '9' {

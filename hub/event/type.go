@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Type is the kind of an event. The numbers are stored: never reuse or renumber one.
+// Type is the type of an event. The numbers are stored: never reuse or renumber one.
 type Type uint8
 
 // The types of the contract.
@@ -47,10 +47,11 @@ const (
 	end // one past the last
 )
 
-// Class decides the retry schedule and what may expire.
+// Class decides how the deliveries of an event are retried, and when they expire.
 type Class uint8
 
-// CDR events are records, kept trying for days; live ones lose their worth in minutes.
+// An event of class CDR is a record, which is retried for days; a live one is worth
+// nothing after minutes.
 const (
 	Live Class = iota
 	CDR
@@ -133,10 +134,10 @@ func (t Type) String() string {
 	return names[t].name
 }
 
-// MessageID is the value of messageID in the pushed body.
+// MessageID returns the value of messageID in the pushed body.
 func (t Type) MessageID() string { return names[t].messageID }
 
-// Class of the type: which retry schedule its deliveries follow.
+// Class returns the class of the type, which decides its retry schedule.
 func (t Type) Class() Class {
 	if t <= CDRBotParty {
 		return CDR
@@ -144,13 +145,13 @@ func (t Type) Class() Class {
 	return Live
 }
 
-// Internal types are made by the hub itself; senders may not.
+// Internal reports whether only the hub itself makes events of the type; senders may not.
 func (t Type) Internal() bool { return t >= SubscriptionPaused && t <= Test }
 
 // Mask is a set of types.
 type Mask uint64
 
-// Of is the set of the types given.
+// Of returns the set of some types.
 func Of(ts ...Type) Mask {
 	var m Mask
 	for _, t := range ts {
@@ -159,12 +160,12 @@ func Of(ts ...Type) Mask {
 	return m
 }
 
-// Has says whether t is in the set.
+// Has reports whether t is in the set.
 func (m Mask) Has(t Type) bool { return m&(1<<t) != 0 }
 
-// ParseMask reads names with wildcards ("cdr.*", "*"); the second result is
-// the first name that matches no type, if any. "*" leaves hub.test out, which
-// only a test push sends.
+// ParseMask reads names with wildcards ("cdr.*", "*"). The second result is the first
+// name that matches no type, if any. "*" leaves out hub.test, which only a test push
+// sends.
 func ParseMask(patterns []string) (Mask, string) {
 	var m Mask
 	for _, p := range patterns {

@@ -10,15 +10,19 @@ import (
 // An integer is one however it is spelled, as JSON Schema has it.
 func TestIntegersAsSendersWriteThem(t *testing.T) {
 	for tok, want := range map[string]int64{
-		"1637068256419.0": 1637068256419, "1.637068256419e12": 1637068256419, "1637068256419.000": 1637068256419, "1E3": 1000, "10e-1": 1,
-		"-5.0": -5, "0.0": 0, "-0.0": 0, "0e99": 0, "9223372036854775807.0": 9223372036854775807, "-9223372036854775808.0": -9223372036854775808,
-		"0.0012e4": 12, `"12"`: 12,
+		"1637068256419.0": 1637068256419, "1.637068256419e12": 1637068256419, "1637068256419.000": 1637068256419, "1E3": 1000,
+		"10e-1": 1,
+		"-5.0":  -5, "0.0": 0, "-0.0": 0, "0e99": 0, "9223372036854775807.0": 9223372036854775807,
+		"-9223372036854775808.0": -9223372036854775808,
+		"0.0012e4":               12, `"12"`: 12,
 	} {
 		n, ok := Value(tok).Int()
 		require.True(t, ok, tok)
 		require.Equal(t, want, n, tok)
 	}
-	for _, tok := range []string{"1.5", "15e-1", "1e-9", "1e99999999999", "9223372036854775808.0", "1e19", `"1.0"`, `"1e3"`} {
+	for _, tok := range []string{
+		"1.5", "15e-1", "1e-9", "1e99999999999", "9223372036854775808.0", "1e19", `"1.0"`, `"1e3"`,
+	} {
 		_, ok := Value(tok).Int()
 		require.False(t, ok, tok)
 	}
@@ -54,7 +58,8 @@ func FuzzNumber(f *testing.F) {
 
 func TestCodings(t *testing.T) {
 	for value, want := range map[string][]string{
-		"": nil, "identity": nil, "utf-8": nil, "UTF-8": nil, "iso-8859-1": nil, "binary": nil, "8bit": nil, "none": nil, " , ": nil,
+		"": nil, "identity": nil, "utf-8": nil, "UTF-8": nil, "iso-8859-1": nil, "binary": nil, "8bit": nil, "none": nil,
+		" , ":  nil,
 		"gzip": {"gzip"}, " GZIP ": {"gzip"}, "x-gzip": {"x-gzip"}, "deflate, gzip": {"deflate", "gzip"}, "utf-8, br": {"br"},
 	} {
 		require.Equal(t, want, Codings(value), value)
@@ -68,23 +73,28 @@ func TestValue(t *testing.T) {
 		"tab": "\t8\r\n", "yes": "\u0020true\n", "part": "1.5\t"}`)) {
 		values[string(name)] = v
 	}
+
 	require.Equal(t, "ab", values["text"].Text())
 	require.Equal(t, "7", values["digits"].Text())
 	require.Empty(t, values["none"].Text())
 	require.Empty(t, values["list"].Text())
+
 	n, ok := values["int"].Int()
 	require.True(t, ok)
 	require.Equal(t, int64(13), n, "the last one counts")
+
 	for _, absent := range []string{"half", "none", "empty", "text", "list"} {
 		_, ok := values[absent].Int()
 		require.False(t, ok, absent)
 		require.Zero(t, values[absent].Time())
 	}
+
 	n, ok = values["tab"].Int()
 	require.True(t, ok, "blanks may be written as escapes")
 	require.Equal(t, int64(8), n)
 	require.Zero(t, values["past"].Time())
 	require.Equal(t, int64(7), values["digits"].Time())
+
 	is, there := values["esc"].Bool()
 	require.True(t, is && there)
 	is, there = values["flag"].Bool()
@@ -93,14 +103,17 @@ func TestValue(t *testing.T) {
 	require.True(t, is && there)
 	_, there = values["none"].Bool()
 	require.False(t, there)
+
 	f, ok := values["half"].Number()
 	require.True(t, ok)
 	require.InDelta(t, 1.5, f, 0)
 	f, ok = values["part"].Number()
 	require.True(t, ok)
 	require.InDelta(t, 1.5, f, 0)
+
 	require.Equal(t, []string{"a", "b"}, values["deps"].Departments())
 	require.Empty(t, values["none"].Departments())
+
 	for range Members([]byte(`[{"a": 1}]`)) {
 		require.Fail(t, "no object")
 	}
