@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/fair"
 )
@@ -95,7 +96,9 @@ func workOf(r *http.Request) work {
 		return sound
 	case path == "/v1/tail", strings.HasPrefix(path, "/v1/exports/"), strings.HasSuffix(path, "/_watch/agents-metrics"):
 		return ongoing
-	case path == "/v1/stats", strings.HasSuffix(path, "-table/_search"):
+	case strings.HasPrefix(path, "/v1/boards/") && api.WantsEvents(r):
+		return ongoing
+	case path == "/v1/stats", path == "/v1/reports", strings.HasSuffix(path, "-table/_search"):
 		return wide
 	}
 	return quick

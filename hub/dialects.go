@@ -41,7 +41,7 @@ func (h *Hub) dialects(auth *access.Authenticator, api *api.API) []dialect.Diale
 		return admit(r, c, err)
 	}
 
-	kit := dialect.Kit{Clock: h.now, TenantZone: h.zone, Boards: h.boards, Logger: h.log}
+	kit := h.kit()
 	return []dialect.Dialect{
 		&sobot.API{
 			Kit:    kit,
@@ -67,6 +67,18 @@ func (h *Hub) dialects(auth *access.Authenticator, api *api.API) []dialect.Diale
 			Address: func(r *http.Request) string { return access.ClientIP(r, auth.Trusted).String() },
 		},
 	}
+}
+
+// kit returns what all who answer queries need.
+func (h *Hub) kit() dialect.Kit {
+	return dialect.Kit{Clock: h.now, TenantZone: h.zone, Boards: h.boards, Logger: h.log}
+}
+
+// nativeKit is the kit of our own API, whose boards do not wait for the folds.
+func (h *Hub) nativeKit() dialect.Kit {
+	kit := h.kit()
+	kit.Boards = h.boards.Over(h.folds.AsIs())
+	return kit
 }
 
 // comm100Settings returns the settings of a tenant, which were checked when they were

@@ -223,6 +223,7 @@ func (h *Hub) routes() http.Handler {
 		API: &api.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db,
 			Events: h.db, Audit: h.db, Usage: h.db, State: h.state, Apps: h.db, Directory: h.db, Recordings: h.records,
+			Kit: h.nativeKit(), Watches: &h.watches, Wait: h.folds.Wait,
 			Book: h.book, Tail: &h.tail, Streams: &h.bounds.streams, Pages: &h.bounds.reports,
 			Exports: fair.Slots[int64]{What: "exports", Total: exportsTotal}, Rules: h.rules, Facets: h.db.Index().Facets,
 			Cursors:   api.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},

@@ -410,6 +410,30 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		r.ask(200, "GET", "/v1/subscriptions/{id}/versions", owner, nil, sub)
 	})
 
+	t.Run("boards and reports", func(t *testing.T) {
+		r.t = t
+		query := r.ask(201, "POST", "/v1/tenants/{id}/keys", owner, `{"role":"query"}`, "demo").JSON(t)["key"].(string)
+		r.ask(202, "POST", "/v1/events", owner, `{"type":"agent.status","data":{"agentUUID":"u-9","agentID":"9",
+			"startTime":1700000000000,"loginStatus":1,"workStatus":7,"callID":"c-9"}}`)
+		r.ask(202, "POST", "/v1/events", owner,
+			`{"type":"queue.entered","data":{"contactId":"x-9","media":"chat","queueId":"q-9","enteredAt":1700000000000}}`)
+		r.ask(200, "GET", "/v1/boards/agents?department=&limit=5000", query, nil)
+		r.ask(200, "GET", "/v1/boards/queues?queue=q-9,q-8&inTime=30", query, nil)
+		r.ask(403, "GET", "/v1/boards/agents", auditor, nil)
+		for _, bad := range []string{"agents?limit=0", "agents?inTime=5", "queues?inTime=x", "queues?page=1", "agents?limit=1&limit=2"} {
+			path, params, _ := strings.Cut(bad, "?")
+			r.ask(400, "GET", "/v1/boards/"+path+"?"+params, query, nil)
+		}
+		for _, board := range []string{"agents", "queues"} {
+			s := h.Stream("/v1/boards/"+board, query, "Accept", "text/event-stream")
+			e, open := s.Next(t)
+			require.True(t, open)
+			require.Equal(t, "board", e.Name)
+			r.is(map[string]string{"agents": "AgentBoard", "queues": "QueueBoard"}[board], []byte(e.Data))
+			s.Close()
+		}
+	})
+
 	t.Run("apps, directory, recordings", func(t *testing.T) {
 		r.t = t
 		app := r.ask(201, "POST", "/v1/apps", owner, `{"kind":"sobot","name":"crm"}`)

@@ -29,7 +29,7 @@ type Key struct {
 	Tenant    int64      `json:"-"` // 0 for platform keys
 	CompanyID string     `json:"companyId,omitempty"`
 	Role      Role       `json:"role"`
-	PII       bool       `json:"pii"` // an auditor that sees numbers unmasked
+	PII       bool       `json:"pii"` // an auditor, or one who queries, that sees numbers unmasked
 	Name      string     `json:"name"`
 	Hash      [32]byte   `json:"-"` // SHA-256 of the whole key
 	CreatedBy string     `json:"createdBy,omitempty"`

@@ -12,9 +12,12 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/recording"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/hub/tail"
@@ -49,6 +52,13 @@ type API struct {
 	Now  func() time.Time // default time.Now
 	Log  *slog.Logger     // default slog.Default()
 	Beat time.Duration    // between the comments of a stream; default 15 s
+
+	// Kit has the boards, and the moment and the day that queries are about. Its boards, like
+	// the reports and records, are answered from what is folded; Wait makes that all that was
+	// accepted before, if time allows.
+	Kit     dialect.Kit
+	Watches *live.Watches // streams of boards
+	Wait    func(ctx context.Context, tenant int64, atMost time.Duration) (record.AsOf, error)
 
 	Streams *fair.Slots[int64] // places of server-sent events; required
 	Exports fair.Slots[int64]  // places of exports

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -102,6 +103,11 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		})
 	case errors.Is(err, ErrLimit):
 		problem.Write(w, problem.Details{Status: http.StatusTooManyRequests, Detail: err.Error()})
+	case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil:
+		a.log().ErrorContext(r.Context(), "query took too long", "path", r.URL.Path, "err", err)
+		problem.Write(w, problem.Details{
+			Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Detail: "the hub cannot answer this now",
+		})
 	case r.Context().Err() != nil: // the caller went away, and nobody reads the answer
 		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the request was given up"})
 	default:

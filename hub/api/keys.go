@@ -138,8 +138,8 @@ func checkKey(k access.Key) error {
 		return refuse("role", "is required: "+roleNames(k.Tenant))
 	case !slices.Contains(access.Roles, k.Role), (k.Role == access.Platform) != (k.Tenant == 0):
 		return refuse("role", "must be one of "+roleNames(k.Tenant))
-	case k.PII && k.Role != access.Auditor:
-		return refuse("pii", "is for keys of role auditor only")
+	case k.PII && k.Role != access.Auditor && k.Role != access.Query:
+		return refuse("pii", "is for keys of role auditor or query only")
 	case k.ExpiresAt != nil && !k.ExpiresAt.After(k.CreatedAt):
 		return refuse("expiresAt", "must be in the future")
 	}

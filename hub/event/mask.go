@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"iter"
 	"slices"
 	"strings"
@@ -71,6 +72,26 @@ func (m Masking) BodyAndIDs(t Type, body []byte, ids ...string) []byte {
 		mk.rememberID(id)
 	}
 	return mk.rewrite()
+}
+
+// Number returns a text that is a customer's number, as a body of an event that has it
+// would be masked.
+func (m Masking) Number(number string) string {
+	if m == Unmasked || number == "" {
+		return number
+	}
+	type body struct {
+		Number string `json:"customerNumber"`
+	}
+	raw, err := json.Marshal(body{number})
+	if err != nil {
+		return "" // a text always marshals
+	}
+	var masked body
+	if json.Unmarshal(m.Body(CDRCall, raw), &masked) != nil {
+		return ""
+	}
+	return masked.Number
 }
 
 // Text masks a text that is not the event itself, such as a receiver's answer to it: the

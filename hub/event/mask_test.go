@@ -417,3 +417,16 @@ func TestMaskingOfHostileBodies(t *testing.T) {
 		require.Less(t, time.Since(began), 5*time.Second, name)
 	}
 }
+
+func TestMaskNumber(t *testing.T) {
+	for number, want := range map[string]string{
+		"":             "",
+		"+6591234567":  "+659***4567",
+		"12345":        "***45",
+		"9123 4567 89": "912* **67 89",
+	} {
+		require.Equal(t, want, Partial.Number(number), "%q", number)
+		require.Equal(t, number, Unmasked.Number(number))
+		require.Empty(t, Dropped.Number(number))
+	}
+}
