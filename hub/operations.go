@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,17 +15,34 @@ import (
 )
 
 // operations makes the events that the hub sends about itself: subscription.paused,
-// subscription.resumed, delivery.exhausted. It makes at most one of a type per
-// subscription and minute, and never one about the push of such an event, so that
-// they cannot cause each other. They are news, not records: if the hub is too busy to
-// take one, it is logged and dropped.
+// subscription.resumed, delivery.exhausted. Of all processes together it makes at most
+// one of a type per subscription and minute, and never one about the push of such an
+// event, so that they cannot cause each other. They are news, not records: if the hub
+// is too busy to take one, it is logged and dropped.
 type operations struct {
-	store ingest.Store // set before Run
+	store newsStore // set before Run
 	log   *slog.Logger
-	queue chan *event.Event
+	now   func() time.Time
+	queue chan news
 
 	mu   sync.Mutex
-	last map[subject]time.Time // when there was one; forgotten after a minute
+	last map[subject]time.Time // when this process had one; forgotten after a minute
+}
+
+// newsStore takes the events, and says whether a process may make one.
+type newsStore interface {
+	ingest.Store
+
+	// Once reports whether nobody said what since now, in any process: after true it is
+	// false until the time until.
+	Once(ctx context.Context, what string, now, until time.Time) (first bool, err error)
+}
+
+// news is an event that waits to be stored.
+type news struct {
+	event *event.Event
+	about subject
+	at    time.Time
 }
 
 // subject is what at most one event a minute is about.
@@ -33,13 +51,16 @@ type subject struct {
 	typ event.Type
 }
 
+// String names the subject, alike in every process.
+func (s subject) String() string { return fmt.Sprintf("%s/%d", s.typ, s.sub) }
+
 const (
 	operationsQueue = 256
 	operationsEvery = time.Minute
 )
 
 func newOperations(log *slog.Logger) *operations {
-	return &operations{log: log, queue: make(chan *event.Event, operationsQueue), last: map[subject]time.Time{}}
+	return &operations{log: log, now: time.Now, queue: make(chan news, operationsQueue), last: map[subject]time.Time{}}
 }
 
 // Run stores the events until ctx ends.
@@ -52,12 +73,23 @@ func (o *operations) Run(ctx context.Context) error {
 			return nil
 		case now := <-tick.C:
 			o.forget(now)
-		case e := <-o.queue:
-			if _, err := o.store.Accept(ctx, []*event.Event{e}); err != nil {
-				o.log.Warn("operational event dropped", "type", e.Type.String(), "tenant", e.CompanyID, "err", err)
+		case n := <-o.queue:
+			if err := o.say(ctx, n); err != nil {
+				o.log.Warn("operational event dropped", "type", n.event.Type.String(), "tenant", n.event.CompanyID, "err", err)
 			}
 		}
 	}
+}
+
+// say stores an event unless some process had one of its subject within a minute: a
+// subscription can change its owner between two deliveries.
+func (o *operations) say(ctx context.Context, n news) error {
+	first, err := o.store.Once(ctx, n.about.String(), n.at, n.at.Add(operationsEvery))
+	if err != nil || !first {
+		return err
+	}
+	_, err = o.store.Accept(ctx, []*event.Event{n.event})
+	return err
 }
 
 // forget drops what is older than a minute.
@@ -102,13 +134,14 @@ func (o *operations) Changed(before, after *subscriptions.Subscription) {
 // add queues an event, unless there was one of its type and subscription a moment
 // ago.
 func (o *operations) add(t event.Type, s *subscriptions.Subscription, body map[string]any) {
-	now := time.Now()
+	now := o.now()
+	about := subject{s.No, t}
 	o.mu.Lock()
-	if at, found := o.last[subject{s.No, t}]; found && now.Sub(at) < operationsEvery {
+	if at, found := o.last[about]; found && now.Sub(at) < operationsEvery {
 		o.mu.Unlock()
 		return
 	}
-	o.last[subject{s.No, t}] = now
+	o.last[about] = now
 	o.mu.Unlock()
 
 	body["subscription"] = s.ID
@@ -129,7 +162,7 @@ func (o *operations) add(t event.Type, s *subscriptions.Subscription, body map[s
 	e.Source = "hub"
 
 	select {
-	case o.queue <- e:
+	case o.queue <- news{e, about, now}:
 	default:
 		o.log.Warn("operational event dropped: too many wait", "type", t.String(), "tenant", s.CompanyID)
 	}
