@@ -13,6 +13,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hookline/hookline/hub/event"
+
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -53,24 +55,27 @@ func TestSendReadsCodedAnswers(t *testing.T) {
 		class        ErrorClass
 		reason       string
 	}{
-		"identity":         {"identity", taken, None, ""},
-		"a character set":  {"utf-8", taken, None, ""},
-		"gzip":             {"gzip", encode(t, "gzip", taken), None, ""},
-		"GZIP":             {"GZIP", encode(t, "gzip", taken), None, ""},
-		"x-gzip":           {"x-gzip", encode(t, "gzip", taken), None, ""},
-		"deflate":          {"deflate", encode(t, "deflate", taken), None, ""},
-		"bare deflate":     {"deflate", encode(t, "bare deflate", taken), None, ""},
-		"zstd":             {"zstd", encode(t, "zstd", taken), None, ""},
-		"two":              {"deflate, gzip", encode(t, "gzip", encode(t, "deflate", taken)), None, ""},
-		"long":             {"gzip", encode(t, "gzip", long), None, ""},
-		"not taken":        {"gzip", encode(t, "gzip", refused), Ack, `code is "E17"`},
-		"br":               {"br", "\x0b\x02\x80ok\x03", Ack, "br is not read here"},
-		"many":             {"gzip, gzip, gzip", encode(t, "gzip", encode(t, "gzip", encode(t, "gzip", taken))), Ack, "3 content codings"},
-		"plain after all":  {"gzip", taken, None, ""},
-		"not what it says": {"gzip", "taken", Ack, "not gzip"},
-		"cut off":          {"gzip", encode(t, "gzip", taken)[:20], Ack, "content coding is broken"},
-		"a bomb":           {"gzip", encode(t, "gzip", strings.Repeat(" ", 10<<20)+taken), Ack, "not a JSON object"},
-		"nothing":          {"gzip", "", Ack, "not a JSON object"},
+		"identity":          {"identity", taken, None, ""},
+		"a character set":   {"utf-8", taken, None, ""},
+		"a byte order mark": {"identity", event.Mark + taken, None, ""},
+		"a mark, zipped":    {"gzip", encode(t, "gzip", event.Mark+taken), None, ""},
+		"a mark, refused":   {"identity", event.Mark + refused, Ack, `code is "E17"`},
+		"gzip":              {"gzip", encode(t, "gzip", taken), None, ""},
+		"GZIP":              {"GZIP", encode(t, "gzip", taken), None, ""},
+		"x-gzip":            {"x-gzip", encode(t, "gzip", taken), None, ""},
+		"deflate":           {"deflate", encode(t, "deflate", taken), None, ""},
+		"bare deflate":      {"deflate", encode(t, "bare deflate", taken), None, ""},
+		"zstd":              {"zstd", encode(t, "zstd", taken), None, ""},
+		"two":               {"deflate, gzip", encode(t, "gzip", encode(t, "deflate", taken)), None, ""},
+		"long":              {"gzip", encode(t, "gzip", long), None, ""},
+		"not taken":         {"gzip", encode(t, "gzip", refused), Ack, `code is "E17"`},
+		"br":                {"br", "\x0b\x02\x80ok\x03", Ack, "br is not read here"},
+		"many":              {"gzip, gzip, gzip", encode(t, "gzip", encode(t, "gzip", encode(t, "gzip", taken))), Ack, "3 content codings"},
+		"plain after all":   {"gzip", taken, None, ""},
+		"not what it says":  {"gzip", "taken", Ack, "not gzip"},
+		"cut off":           {"gzip", encode(t, "gzip", taken)[:20], Ack, "content coding is broken"},
+		"a bomb":            {"gzip", encode(t, "gzip", strings.Repeat(" ", 10<<20)+taken), Ack, "not a JSON object"},
+		"nothing":           {"gzip", "", Ack, "not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked string

@@ -23,6 +23,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/subscriptions"
 )
@@ -177,7 +178,7 @@ func (s *Sender) read(a *Attempt, resp *http.Response, strictAck bool) {
 // or "000000".
 func ackOf(body []byte) string {
 	var answer map[string]json.RawMessage
-	if err := json.Unmarshal(body, &answer); err != nil {
+	if err := json.Unmarshal(event.TrimMark(body), &answer); err != nil {
 		return "the answer is not a JSON object"
 	}
 	for _, name := range []string{"code", "ret_code"} {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/hubtest"
 )
 
@@ -233,6 +234,27 @@ func TestDialectsUnreadableZone(t *testing.T) {
 			require.NotContains(t, string(a.Body), "Mars", "the log says which zone it is")
 		})
 	}
+}
+
+// A body may begin with a byte order mark, whoever reads it.
+func TestBodiesWithAMark(t *testing.T) {
+	h := hubtest.Start(t)
+	post := func(method, path, key, body string) {
+		t.Helper()
+		a := h.Do(method, path, key, event.Mark+body, "Content-Type", "application/json")
+		require.Less(t, a.Status, 300, "%s %s: %s", method, path, a.Body)
+		require.NotContains(t, []string{"1047"}, gjson.GetBytes(a.Body, "code").String(), "%s: %s", path, a.Body)
+	}
+	post("POST", "/v1/events/call.ringing", h.Owner, `{"callID":"c","thisDN":"1001"}`)
+	post("POST", "/v1/subscriptions", h.Owner, `{"url":"https://crm.example/push","name":"crm"}`)
+	post("PATCH", "/v1/tenants/demo", h.Owner, `{"name":"Demo"}`)
+	post("PUT", "/v1/directory", h.Owner, `{"agents":[{"agentUUID":"u","agentID":"1"}]}`)
+	post("POST", "/deepcall/api/v2/Agent/live/", "", `{"ssid":"`+h.Owner+`"}`)
+
+	c := newClient(t, h, h.Owner)
+	body, err := json.Marshal(c.body(c.now()))
+	require.NoError(t, err)
+	post("POST", "/tokens/company", "", string(body))
 }
 
 // A body whose length is unknown is not read as another request.

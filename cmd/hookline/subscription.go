@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+
+	"github.com/hookline/hookline/hub/event"
 )
 
 // SubscriptionCmd holds the commands for the subscriptions of the key's tenant.
@@ -74,7 +76,7 @@ func readObject(file string, in io.Reader, f *fields) error {
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
+	d := json.NewDecoder(bytes.NewReader(event.TrimMark(raw)))
 	d.UseNumber()
 	if err := d.Decode(f); err != nil || *f == nil {
 		return fmt.Errorf("%s: not a JSON object: %w", file, err)

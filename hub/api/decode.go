@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/problem"
 )
 
@@ -61,7 +62,7 @@ func bodyUpTo(r *http.Request, most int64) ([]byte, error) {
 	case err != nil:
 		return nil, problem.New(http.StatusBadRequest, "the body could not be read to its end")
 	}
-	return raw, nil
+	return event.TrimMark(raw), nil
 }
 
 // decodeBytes is decode for a body that has been read.

@@ -109,7 +109,7 @@ func MayQuery(c access.Caller) error {
 // before the body is read.
 const MaxBody = 1 << 20
 
-// ReadBody reads the body of a request, of most bytes. An error is a *Fault of the
+// ReadBody reads the body of a request, of most bytes, without a byte order mark. An error is a *Fault of the
 // body, or a *fair.Full when the hub has no room for it now.
 func ReadBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
@@ -127,7 +127,7 @@ func ReadBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	if err != nil {
 		return nil, &Fault{Status: http.StatusBadRequest, Text: "could not be read to its end", Body: true}
 	}
-	return raw, nil
+	return event.TrimMark(raw), nil
 }
 
 // ReadObject returns the members of a JSON object by name; false when raw is

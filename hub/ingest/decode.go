@@ -197,13 +197,10 @@ func explain(err error, src *source) *problem.Details {
 	return problem.New(http.StatusBadRequest, "the body could not be read to its end")
 }
 
-// byteOrderMark begins what some programs write as UTF-8. It says nothing.
-var byteOrderMark = []byte("\xef\xbb\xbf")
-
 // split the body into items, each as the gate finds it; a problem when nothing of it can be taken.
 func (q *request) split(g event.Gate, t event.Type, f format) *problem.Details {
 	var p *event.Problem
-	body := bytes.TrimPrefix(q.body, byteOrderMark)
+	body := event.TrimMark(q.body)
 	if f == asLines {
 		p = q.lines(g, t, body)
 	} else if len(bytes.TrimSpace(body)) > 0 {

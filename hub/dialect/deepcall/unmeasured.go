@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/hookline/hookline/hub/event"
 )
 
 // The document's own samples for axios and Python send an empty Content-Length, and
@@ -79,6 +81,11 @@ func readUnmeasured(conn net.Conn, rw *bufio.ReadWriter, announced bool) []byte 
 	}
 
 	_ = conn.SetDeadline(time.Now().Add(unmeasuredTime))
+	if first, err := rw.Peek(1); err == nil && first[0] == event.Mark[0] {
+		if mark, err := rw.Peek(len(event.Mark)); err == nil && string(mark) == event.Mark {
+			_, _ = rw.Discard(len(event.Mark)) // they are in the buffer
+		}
+	}
 	var body json.RawMessage
 	if json.NewDecoder(io.LimitReader(rw, maxBody)).Decode(&body) != nil {
 		return nil

@@ -75,6 +75,9 @@ func TestUnmeasured(t *testing.T) {
 				break
 			}
 		}
+		if body == "\xef" {
+			require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+		}
 		got, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(t, err)
 		raw, err := io.ReadAll(got.Body)
@@ -95,6 +98,10 @@ func TestUnmeasured(t *testing.T) {
 		require.Less(t, took, unmeasuredTime/2)
 	}
 
+	answer, _ := bare("\xef\xbb\xbf"+`{"ssid":"t-mark"}`, false)
+	require.Equal(t, wrong, answer)
+	answer, _ = bare("\xef", false)
+	require.Equal(t, noBody, answer)
 	require.Equal(t, wrong, send("", `{"userId":"7","token":"t-1"}`))
 	require.Equal(t, wrong, send("Connection: keep-alive\r\n", `{"ssid":"t-2", "filter": [{"a": "}"}]}`))
 	require.Equal(t, wrong, send("Connection: close\r\n", `{"ssid":"t-3"}`))
@@ -107,5 +114,5 @@ func TestUnmeasured(t *testing.T) {
 	for key := range keys {
 		seen = append(seen, key)
 	}
-	require.Equal(t, []string{"t-0", "t-0", "t-1", "t-2", "t-3", "t-4"}, seen)
+	require.Equal(t, []string{"t-0", "t-0", "t-mark", "t-1", "t-2", "t-3", "t-4"}, seen)
 }
