@@ -24,6 +24,8 @@ type conn struct {
 	ack     func()
 	written atomic.Bool // something of the request under way
 	cut     atomic.Bool // by the receiver, or closed: nothing can be written any more
+
+	unread atomic.Pointer[error] // why nothing more could be read; nil while that is not known
 }
 
 func newConn(c net.Conn) *conn { return &conn{Conn: c, ack: quickAck(c)} }
@@ -39,7 +41,29 @@ func begin(c net.Conn) *conn {
 		return nil
 	}
 	own.written.Store(false)
+	own.unread.Store(nil)
 	return own
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		c.unread.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+// cause returns why a request failed. Once reading has failed the transport closes the
+// connection, and what is still being written over TLS then fails because it is closed,
+// which says nothing: the error of reading does.
+func (c *conn) cause(err error) error {
+	if c == nil || !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	if unread := c.unread.Load(); unread != nil {
+		return *unread
+	}
+	return err
 }
 
 func (c *conn) Write(p []byte) (int, error) {

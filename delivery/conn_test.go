@@ -38,7 +38,14 @@ func early(t *testing.T, status int) http.Handler {
 }
 
 // An answer counts once it came, although the receiver closed before it had read
-// the push.
+// the push: what the system has taken before the reset can still be read, and what
+// failed to be written does not count before that.
+//
+// What remains is that the reset overtakes the answer. The receiver's system answers
+// each segment of a push that nobody will read with a reset of its own, and that may
+// be taken by another processor of ours than the answer, before it. Our system drops
+// what comes after a reset: such an answer never came, and no sender can tell it from
+// none. How often that is depends on the machines, so no number of it is asked for here.
 func TestSendTakesEarlyAnswers(t *testing.T) {
 	plain := httptest.NewServer(early(t, http.StatusRequestEntityTooLarge))
 	defer plain.Close()
@@ -57,14 +64,19 @@ func TestSendTakesEarlyAnswers(t *testing.T) {
 		for n := range 60 {
 			a, heard := s.Send(t.Context(), p, target)
 			require.True(t, heard)
-			if a.StatusCode == 0 && strings.Contains(a.Err, "read: connection reset by peer") {
-				unread++ // the system took the reset before the answer: that never came
+			if a.StatusCode == 0 {
+				// The reset overtook the answer: that never came. Whoever noticed it first, reading
+				// failed, or has ended; a failure to write is no reason.
+				require.Equal(t, Reset.String(), a.Class.String(), a.Err)
+				require.NotContains(t, a.Err, "write", "push %d", n)
+				require.NotContains(t, a.Err, "closed", "push %d", n)
+				unread++
 				continue
 			}
 			require.Equal(t, want, a.StatusCode, "push %d: %s %s", n, a.Class, a.Err)
 			require.Equal(t, "early", string(a.Body))
 		}
-		require.LessOrEqual(t, unread, 5, "of 60; it was one in six when the writer's error counted before the answer")
+		require.Less(t, unread, 60, "some answers come before the reset")
 	}
 	s.CloseIdle()
 }

@@ -96,6 +96,7 @@ func (s *Sender) Send(ctx context.Context, p *Push, target *url.URL) (*Attempt, 
 		if ctx.Err() != nil {
 			return nil, false
 		}
+		err = t.conn.Load().cause(err)
 		a.Class, a.Err = classify(err, t), scrub(err, target)
 	}
 	return a, true
