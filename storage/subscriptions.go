@@ -562,6 +562,9 @@ func (db *DB) updateSubscription(ctx context.Context, tenant int64, id string, v
 			updated = current
 			return nil, nil
 		}
+		if err := db.nameFree(ctx, tx, next); err != nil {
+			return nil, err
+		}
 
 		n := *next
 		now := time.Now()
@@ -582,6 +585,23 @@ func (db *DB) updateSubscription(ctx context.Context, tenant int64, id string, v
 	}
 	db.nudgeLane(updated.No)
 	return updated, nil
+}
+
+// nameFree returns *api.NameTaken when another subscription of the tenant has the name
+// that a subscription is about to get. Nobody else changes names until tx ends.
+func (db *DB) nameFree(ctx context.Context, tx *sqlx.Tx, s *subscriptions.Subscription) error {
+	if s.Name == "" {
+		return nil
+	}
+	other, err := db.findSubscription(ctx, tx, 0, "s.tenant = ? AND s.name = ? AND s.name <> '' AND s.no <> ? AND s.deleted_at IS NULL",
+		s.Tenant, s.Name, s.No)
+	if errors.Is(err, api.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &api.NameTaken{Name: s.Name, ID: other.ID}
 }
 
 // release ends the holds of a subscription, closes its breaker and lets its active clock go

@@ -82,11 +82,14 @@ func (v viewWithHeader) at(path string) viewWithHeader {
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var d *problem.Details
 	var full *fair.Full
+	var taken *NameTaken
 	switch {
 	case errors.As(err, &d):
 		problem.Write(w, *d)
 	case errors.As(err, &full):
 		problem.Write(w, problem.Details{Status: full.Status(), Detail: full.Error(), RetryAfter: full.After})
+	case errors.As(err, &taken):
+		problem.Write(w, taken.problem())
 	case errors.Is(err, ErrNotFound):
 		problem.Write(w, problem.Details{Status: http.StatusNotFound, Detail: "no such object in this tenant"})
 	case errors.Is(err, ErrExists), errors.Is(err, ErrLastKey):

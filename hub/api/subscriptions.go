@@ -48,7 +48,7 @@ type SubscriptionStore interface {
 	// next one, in one transaction; if that is the same pointer, nothing happens.
 	// After an error of change everything stays as it was. A new URL, or the end of
 	// a pause, ends every hold and closes the breaker. ErrVersion if version is
-	// neither 0 nor the current one; ErrExists for a name that is taken;
+	// neither 0 nor the current one; *NameTaken for a name that is taken;
 	// ErrNotFound, also for a deleted one.
 	UpdateSubscription(ctx context.Context, tenant int64, id string, version int64, by access.Caller,
 		change func(*subscriptions.Subscription) (*subscriptions.Subscription, error)) (*Subscription, error)
@@ -167,6 +167,22 @@ func (a *API) CreateSubscription(r *http.Request, c access.Caller, _ httprouter.
 
 	view := answerSubscription(sub, true)
 	return http.StatusCreated, view.at("/v1/subscriptions/" + sub.ID), nil
+}
+
+// NameTaken is the error of a change that gives a subscription the name of another one.
+type NameTaken struct{ Name, ID string } // ID is that of the other one
+
+func (n *NameTaken) Error() string { return fmt.Sprintf("subscription %s is named %q", n.ID, n.Name) }
+
+// Unwrap returns ErrExists: to whom the id says nothing the name is taken.
+func (n *NameTaken) Unwrap() error { return ErrExists }
+
+// problem returns the answer: it names the other one as the answer to a POST does.
+func (n *NameTaken) problem() problem.Details {
+	return problem.Details{Status: http.StatusConflict, Detail: n.Error(), Errors: []problem.Error{
+		{Field: "id", Message: n.ID},
+		{Field: "name", Message: "is that of another subscription"},
+	}}
 }
 
 // nameTaken is the problem of a request whose name another subscription has, with

@@ -52,3 +52,25 @@ func TestSubscriptionNameThatExists(t *testing.T) {
 	require.Equal(t, 1.0, get(t, h, h.Owner, "/v1/subscriptions/"+id)["version"])
 	require.Len(t, list(t, h, h.Owner, "/v1/subscriptions", 50), 1)
 }
+
+// A PATCH to a name that is taken names the subscription that has it, as a POST does.
+func TestSubscriptionRenamedToAnother(t *testing.T) {
+	hubtest.Each(t, func(t *testing.T, h *hubtest.Hub) {
+		crm := h.Subscribe("https://crm.example/push", "name", "crm")["id"].(string)
+		other := h.Subscribe("https://other.example/push", "name", "other")["id"].(string)
+
+		refusal := h.Do("PATCH", "/v1/subscriptions/"+other, h.Owner, `{"name":"crm"}`)
+		require.Equal(t, 409, refusal.Status, "%s", refusal.Body)
+		require.Contains(t, refusal.JSON(t)["detail"], crm)
+		require.Equal(t, []any{
+			map[string]any{"field": "id", "message": crm},
+			map[string]any{"field": "name", "message": "is that of another subscription"},
+		}, refusal.JSON(t)["errors"])
+		require.Equal(t, "other", get(t, h, h.Owner, "/v1/subscriptions/"+other)["name"])
+
+		// Its own name is free to it, and that of a deleted one to all.
+		require.Equal(t, 200, h.Do("PATCH", "/v1/subscriptions/"+other, h.Owner, `{"name":"other","timeoutMs":2000}`).Status)
+		require.Equal(t, 204, h.Do("DELETE", "/v1/subscriptions/"+crm, h.Owner, nil).Status)
+		require.Equal(t, 200, h.Do("PATCH", "/v1/subscriptions/"+other, h.Owner, `{"name":"crm"}`).Status)
+	})
+}
