@@ -141,9 +141,9 @@ func (h *Hub) zone(tenant int64) (*time.Location, error) {
 	if t == nil || t.Timezone == "" {
 		return nil, nil //nolint:nilnil // no zone is no error
 	}
-	loc, err := time.LoadLocation(t.Timezone)
-	if err != nil {
-		return nil, fmt.Errorf("time zone of tenant %s: %w", t.CompanyID, err)
+	loc, ok := dialect.ZoneNamed(t.Timezone)
+	if !ok {
+		return nil, fmt.Errorf("time zone of tenant %s: %q cannot be read", t.CompanyID, t.Timezone)
 	}
 	return loc, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/api"
@@ -234,6 +235,22 @@ func TestStatsRefusesBadInput(t *testing.T) {
 	require.Equal(t, 200,
 		h.Do("GET", "/v1/stats?from=2025-01-01T00:00:00Z&to=2026-02-05T00:00:00Z&bucket=day", h.Owner, nil).Status,
 		"400 days")
+}
+
+// A zone that an older version took, and no clock of the hub has, is said; days of
+// another zone would look right.
+func TestStatsOfAZoneThatCannotBeRead(t *testing.T) {
+	for _, zone := range []string{"localtime", "right/UTC", "Asia/Singapura", "Local"} {
+		book := &access.Book{}
+		book.PutTenant(access.Tenant{No: 7, CompanyID: "acme", Timezone: zone})
+		a := &api.API{Figures: askedFigures{t: t}, Book: book}
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/stats?bucket=day", nil)
+		w := httptest.NewRecorder()
+		a.Respond(a.Stats)(w, r, access.Caller{Tenant: 7, CompanyID: "acme", Role: access.Owner}, nil)
+		require.Equal(t, http.StatusBadRequest, w.Code, w.Body)
+		require.Equal(t, "timezone", gjson.GetBytes(w.Body.Bytes(), "errors.0.field").String())
+		require.Contains(t, w.Body.String(), "PATCH /v1/tenants/acme")
+	}
 }
 
 // askedFigures checks what it is asked, and has too much to tell.

@@ -10,6 +10,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/problem"
 	"github.com/hookline/hookline/hub/search"
 )
@@ -82,7 +83,7 @@ func (a *API) Stats(r *http.Request, c access.Caller, _ httprouter.Params) (int,
 	}
 
 	v := statsView{
-		From: timeOf(f.From * hour), To: timeOf(f.To * hour), Bucket: "hour", By: "none", Timezone: a.zone(c).String(),
+		From: timeOf(f.From * hour), To: timeOf(f.To * hour), Bucket: "hour", By: "none", Timezone: a.zoneName(c),
 		Data: make([]statsRow, len(rows)),
 	}
 	if f.Days != nil {
@@ -106,14 +107,25 @@ func (a *API) Stats(r *http.Request, c access.Caller, _ httprouter.Params) (int,
 	return http.StatusOK, v, nil
 }
 
-// zone returns the time zone of the caller's tenant.
-func (a *API) zone(c access.Caller) *time.Location {
-	if t := a.Book.Tenant(c.Tenant); t != nil {
-		if z, err := time.LoadLocation(t.Timezone); err == nil { // checked when it was set
-			return z
-		}
+// zone returns the time zone of the caller's tenant. It was checked when it was set, but
+// by a version that took more names: days of another zone would look right and be wrong.
+func (a *API) zone(c access.Caller) (*time.Location, error) {
+	name := a.zoneName(c)
+	z, ok := dialect.ZoneNamed(name)
+	if !ok {
+		return nil, problem.Field(http.StatusBadRequest, "timezone", fmt.Sprintf(
+			"of the tenant is %q, which is no zone of the IANA database; an owner sets another with PATCH /v1/tenants/%s",
+			name, c.CompanyID))
 	}
-	return time.UTC
+	return z, nil
+}
+
+// zoneName returns what the time zone of the caller's tenant is called.
+func (a *API) zoneName(c access.Caller) string {
+	if t := a.Book.Tenant(c.Tenant); t != nil && t.Timezone != "" {
+		return t.Timezone
+	}
+	return DefaultTimezone
 }
 
 // statsFilter reads the parameters of a request for stats.
@@ -128,7 +140,9 @@ func (a *API) statsFilter(r *http.Request, c access.Caller) (search.StatsFilter,
 	switch q.Get("bucket") {
 	case "", "hour":
 	case "day":
-		f.Days = a.zone(c)
+		if f.Days, err = a.zone(c); err != nil {
+			return f, err
+		}
 		usual, longest = 30*24, maxStatsDays*24
 	default:
 		return f, problem.Field(http.StatusBadRequest, "bucket", "must be hour or day")

@@ -16,11 +16,12 @@ import (
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/problem"
 )
 
 // DefaultTimezone is the time zone of a tenant that names no other.
-const DefaultTimezone = "Asia/Singapore"
+const DefaultTimezone = dialect.DefaultZone
 
 // TenantStore keeps the tenants. Each change is also a row of the audit log, under
 // the name of by.
@@ -304,7 +305,7 @@ func (in *tenantBody) apply(t *access.Tenant, now time.Time) error {
 	if in.Timezone == "" {
 		in.Timezone = DefaultTimezone
 	}
-	if !knownZone(in.Timezone) {
+	if _, ok := dialect.ZoneNamed(in.Timezone); !ok {
 		bad("timezone", "is not a time zone of the IANA database, such as Asia/Singapore")
 	}
 
@@ -371,14 +372,6 @@ func checkName(s string) string {
 		return "holds control characters"
 	}
 	return ""
-}
-
-func knownZone(name string) bool {
-	if name == "Local" { // the zone of the machine, which differs from process to process
-		return false
-	}
-	_, err := time.LoadLocation(name)
-	return err == nil
 }
 
 // checkNetwork returns what is wrong with a network of allowNetworks, or "".

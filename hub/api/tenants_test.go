@@ -177,6 +177,8 @@ func TestTenantsRefused(t *testing.T) {
 		"long name":           {`{"companyId":"b","name":"` + strings.Repeat("é", 201) + `"}`, 422, []string{"name"}},
 		"unknown zone":        {`{"companyId":"b","timezone":"Asia/Singapura"}`, 422, []string{"timezone"}},
 		"zone of the machine": {`{"companyId":"b","timezone":"Local"}`, 422, []string{"timezone"}},
+		"its other name":      {`{"companyId":"b","timezone":"localtime"}`, 422, []string{"timezone"}},
+		"with leap seconds":   {`{"companyId":"b","timezone":"right/Europe/Berlin"}`, 422, []string{"timezone"}},
 		"zone is a path":      {`{"companyId":"b","timezone":"../../etc/passwd"}`, 422, []string{"timezone"}},
 		"unknown setting":     {`{"companyId":"b","settings":{"payloadDay":3}}`, 422, []string{"settings.payloadDay"}},
 		"settings of reports": {
