@@ -1,7 +1,6 @@
 package live
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -15,8 +14,7 @@ type QueueCounts struct {
 	Waiting                      int
 
 	// What is among the calls that wait, each value once, by code point.
-	Groups, AgentNames, States []string // States: Waiting, Ringing
-	Campaigns, Waits, Numbers  []string // Waits: 0-30, 31-60, 61+ (whole seconds)
+	Groups, Campaigns, Waits, Numbers []string // Waits: 0-30, 31-60, 61+ (whole seconds)
 
 	// How many of them there are, in percent of those that wait.
 	Strategies, Types map[string]int64 // Types: Inbound, Outbound
@@ -104,7 +102,7 @@ func (c *QueueCounts) countAgents(b *Board, now int64, pick func(*Row) bool) (af
 
 // countWaiting counts the calls that wait.
 func (c *QueueCounts) countWaiting(b *Board, now int64, pick func(*WaitRow) bool) {
-	groups, agents, states, campaigns, waits, numbers := set{}, set{}, set{}, set{}, set{}, set{}
+	groups, campaigns, waits, numbers := set{}, set{}, set{}, set{}
 	var waited int64
 	for i := range b.Waiting {
 		w := &b.Waiting[i]
@@ -115,8 +113,6 @@ func (c *QueueCounts) countWaiting(b *Board, now int64, pick func(*WaitRow) bool
 		c.Waiting++
 		waited += max(0, now-w.Since)
 		groups.add(w.Group)
-		agents.add(w.AgentName())
-		states.add(w.State())
 		campaigns.add(w.Campaign)
 		waits.add(w.Bucket(now))
 		numbers.add(w.DID)
@@ -132,8 +128,10 @@ func (c *QueueCounts) countWaiting(b *Board, now int64, pick func(*WaitRow) bool
 	}
 
 	c.WaitTime = mean(waited, int64(c.Waiting))
-	c.Groups, c.AgentNames, c.States = groups.sorted(), agents.sorted(), states.sorted()
-	c.Campaigns, c.Waits, c.Numbers = campaigns.sorted(), waits.sorted(), numbers.sorted()
+	c.Groups = groups.sorted()
+	c.Campaigns = campaigns.sorted()
+	c.Waits = waits.sorted()
+	c.Numbers = numbers.sorted()
 
 	// From numbers of contacts to percent of them, rounded half up.
 	whole := int64(c.Waiting)
@@ -142,22 +140,6 @@ func (c *QueueCounts) countWaiting(b *Board, now int64, pick func(*WaitRow) bool
 			share[k] = (200*n + whole) / (2 * whole)
 		}
 	}
-}
-
-// AgentName returns the name of the agent to whom a contact is routed, else its number.
-func (w *WaitRow) AgentName() string {
-	if w.Agent == nil {
-		return w.AgentUUID
-	}
-	return cmp.Or(w.Agent.Name, w.Agent.AgentID, w.Agent.UUID)
-}
-
-// State returns Ringing or Waiting.
-func (w *WaitRow) State() string {
-	if w.Ringing {
-		return "Ringing"
-	}
-	return "Waiting"
 }
 
 // Bucket returns the bucket of the time waited so far.

@@ -21,6 +21,7 @@ func (r *recount) compare(t *testing.T, what string, boards *live.Boards, board 
 	require.Equal(t, r.queueCounts(rows), board.CountQueue(r.now, live.Pick{}), what)
 	require.Equal(t, r.skills(rows), skillsOf(board, r.now), what)
 	require.Equal(t, r.chatQueues(), board.ChatQueues(r.now), what)
+	r.compareRouted(t, what, board, rows)
 	want, maxChats := r.chatCounts(rows)
 	require.Equal(t, want, board.CountChats(r.now), what)
 	require.Equal(t, maxChats, board.MaxChats(), what)
@@ -155,22 +156,6 @@ func (r *recount) countWaiting(counts *live.QueueCounts, lists lists, c *call) (
 	if strategy := cmp.Or(w.text("strategy"), queue.strategy); strategy != "" {
 		counts.Strategies[strategy]++
 	}
-
-	// The agent to whom it is routed, by number when the directory has one.
-	agent := w.text("agentUUID")
-	if _, listed := r.agents[agent]; listed {
-		agent = numberOf(agent)
-	}
-	lists.add(&counts.AgentNames, agent)
-
-	state := "Waiting"
-	for _, p := range c.parties {
-		work, _ := p.workAt(unended)
-		if work == workStatus["call.ringing"] && r.inProgress(c) && !p.released() && p.agent() != "" && p.role() != "Customer" {
-			state = "Ringing"
-		}
-	}
-	lists.add(&counts.States, state)
 
 	switch seconds := waited / 1000; {
 	case seconds <= 30:
