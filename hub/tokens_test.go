@@ -296,8 +296,8 @@ func TestOldTokenBadInput(t *testing.T) {
 // S12: the answers of the contract, to the letter.
 func TestCheckPlan(t *testing.T) {
 	h := hubtest.Start(t)
-	const envelope = `{"apiVersion":"6.2","status":"Success","code":200,"message":"","reason":"OK","kind":"CheckPlan",
-		"metaData":{"creatorId":"","creationTime":0,"updateUserId":"","updatedTime":0},"data":%s}`
+	const envelope = `{"apiVersion":"6.2","status":"Success","code":200,"message":"","reason":"OK","kind":"CheckPlan",` +
+		`"metaData":{"creatorId":"","creationTime":0,"updateUserId":"","updatedTime":0},"data":%s}`
 	object := func(planType int) string {
 		id := md5hex(fmt.Sprintf("demo:%d:Default plan", planType))
 		return fmt.Sprintf(`{"id":%q,"planName":"Default plan","planType":%d,"checked":1}`, id, planType)
