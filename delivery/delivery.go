@@ -27,7 +27,8 @@ import (
 type State uint8
 
 // States. A delivery is Reopened while a later run of it is pending; people see it
-// as pending.
+// as pending. A run is Replaying while it is pending for a replay; what is asked about
+// pending runs does not find it, and the delivery stays what it was until the run ends.
 const (
 	Pending State = iota
 	Delivered
@@ -36,9 +37,12 @@ const (
 	Cancelled
 	Superseded
 	Reopened
+	Replaying
 )
 
-var stateNames = [...]string{"pending", "delivered", "exhausted", "expired", "cancelled", "superseded", "pending"}
+var stateNames = [...]string{
+	"pending", "delivered", "exhausted", "expired", "cancelled", "superseded", "pending", "pending",
+}
 
 // String returns the name as the API shows it.
 func (s State) String() string { return stateNames[s] }
@@ -78,6 +82,7 @@ type Item struct {
 	AsideAt    int64 // Unix ms from which its key no longer waits for it; 0 if it was never refused as bad
 	Late       bool  // it stepped aside, or was sent past its order by force
 	Version    int64 // of the subscription that it was matched with
+	Replay     int64 // number of the replay that made the run; 0: it is a live one
 
 	// Loaded only for items about to be sent.
 	Event  *event.Event
@@ -210,6 +215,11 @@ type Store interface {
 	// most limit of each key. A store where rows become visible in the order of their
 	// numbers returns nothing.
 	Earlier(ctx context.Context, sub int64, keys []int64, upTo ID, limit int) ([]*Item, error)
+	// Replays reads at most limit runs of a subscription that are pending for replays
+	// under way, lowest first. None of the other methods returns such runs.
+	Replays(ctx context.Context, sub int64, limit int) ([]*Item, error)
+	// Replaying lists the subscriptions of some shards that have such runs.
+	Replaying(ctx context.Context, shards []int) ([]int64, error)
 	// Load fills in the events of the items and the bytes to be pushed. Once an event
 	// was pushed with a masking, it is always the same bytes with that masking. Event
 	// stays nil if its bytes are past retention.

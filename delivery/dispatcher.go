@@ -166,6 +166,16 @@ func (d *Dispatcher) wake(ctx context.Context, shards []int) error {
 		}
 		d.lane(sub, func(r *runner) { r.recheck(n) })
 	}
+
+	replaying, err := d.cfg.Store.Replaying(ctx, shards)
+	if err != nil {
+		return err
+	}
+	for _, sub := range replaying {
+		if d.cfg.Subs.Get(sub) != nil {
+			d.lane(sub, func(r *runner) { r.nudge(Nudge{Replays: true}) })
+		}
+	}
 	return nil
 }
 
@@ -181,11 +191,12 @@ func (d *Dispatcher) stop(drain time.Duration) {
 	d.wg.Wait()
 }
 
-// Nudge says that a subscription has new pending rows, or that it changed. With
-// from > 0, rows may have become visible from that event on, below others. It never
-// blocks, and does nothing if another process owns the subscription's shard.
-func (d *Dispatcher) Nudge(sub, from int64) {
-	d.lane(sub, func(r *runner) { r.nudge(from) })
+// Nudge says that a subscription has new pending rows, or that it changed. code is an
+// encoded Nudge: 0, or the number of an event from which on rows may have become
+// visible below others, or more than that. It never blocks, and does nothing if another
+// process owns the subscription's shard.
+func (d *Dispatcher) Nudge(sub, code int64) {
+	d.lane(sub, func(r *runner) { r.nudge(DecodeNudge(code)) })
 }
 
 // lane calls tell with the runner of a subscription, which it starts if need be.

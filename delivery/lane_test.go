@@ -31,7 +31,7 @@ type row struct {
 func (m *model) pending(after ID, upTo int64, key int64, limit int) []*Item {
 	var items []*Item
 	for _, r := range m.rows {
-		if r.done || less(r.ID, after) || r.ID == after || upTo > 0 && r.Seq > upTo || key != 0 && r.Key != key {
+		if r.done || r.OfReplay() || less(r.ID, after) || r.ID == after || upTo > 0 && r.Seq > upTo || key != 0 && r.Key != key {
 			continue
 		}
 		it := r.Item // what the store knows, not what the lane made of it
@@ -83,7 +83,7 @@ func (m *model) take() {
 	}
 	if m.ordered && it.Key != 0 && !it.Late {
 		for id, other := range m.rows {
-			if !other.done && other.Key == it.Key && less(id, it.ID) && id.Run == 0 {
+			if !other.done && !other.OfReplay() && other.Key == it.Key && less(id, it.ID) && id.Run == 0 {
 				require.True(m.t, other.AsideAt > 0 && other.AsideAt <= m.now,
 					"%v was given out although %v of its key comes first", it.ID, id)
 			}
@@ -122,7 +122,7 @@ func (m *model) restart() {
 // check: every pending row at or below the cursor is known, or behind a held key.
 func (m *model) check() {
 	for id, r := range m.rows {
-		if r.done || less(m.l.cursor, id) || m.l.known[id] {
+		if r.done || r.OfReplay() || less(m.l.cursor, id) || m.l.known[id] {
 			continue
 		}
 		held := m.l.keys[r.Key]

@@ -50,9 +50,9 @@ func (d *Dispatcher) Owns(shard int) bool {
 	return d.tenures[shard] != nil
 }
 
-// NudgeShard says that any subscription of a shard may have new pending rows: from
-// an event on, or, if from is 0, behind all others.
-func (d *Dispatcher) NudgeShard(shard int, from int64) {
+// NudgeShard says that any subscription of a shard may have new pending rows. code is
+// an encoded Nudge.
+func (d *Dispatcher) NudgeShard(shard int, code int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := d.tenures[shard]
@@ -61,7 +61,7 @@ func (d *Dispatcher) NudgeShard(shard int, from int64) {
 	}
 	for _, r := range d.lanes {
 		if r.t == t {
-			r.nudge(from)
+			r.nudge(DecodeNudge(code))
 		}
 	}
 	t.unlooked = true

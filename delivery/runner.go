@@ -42,7 +42,7 @@ type runner struct {
 	// The inbox, which other goroutines fill.
 	mu           sync.Mutex
 	nudged       bool
-	nudgedFrom   int64 // the lowest event number of the nudges; 0 if they name none
+	news         Nudge // what the nudges say
 	pendingCount int   // how many rows are pending by the store's count, for recheck; 0 if it did not count
 
 	// The subscription, at the version that the lane works with.
@@ -50,7 +50,11 @@ type runner struct {
 	target  *url.URL
 	deleted bool
 	lane    *lane
-	reorder bool // the ordering changed: once nothing is out, the lane starts again
+	reorder bool // once nothing is out, the lane starts again: its ordering changed, or runs ended without it
+
+	// Runs of replays, beside the lane.
+	replays      *replays
+	replaysStale bool // they may have changed in the store
 
 	// What the receiver's answers taught.
 	breaker      *breaker
@@ -84,13 +88,11 @@ func newRunner(d *Dispatcher, t *tenure, sub int64) *runner {
 	}
 }
 
-// nudge tells the lane that rows may have become visible, from an event on if
-// from is not 0. It may be called from any goroutine, as may recheck.
-func (r *runner) nudge(from int64) {
+// nudge tells the lane that rows may have become visible. It may be called from any
+// goroutine, as may recheck.
+func (r *runner) nudge(n Nudge) {
 	r.mu.Lock()
-	if from > 0 && (r.nudgedFrom == 0 || from < r.nudgedFrom) {
-		r.nudgedFrom = from
-	}
+	r.news = r.news.And(n)
 	r.nudged = true
 	r.mu.Unlock()
 	r.signal()
@@ -162,15 +164,17 @@ func (r *runner) takeAll() {
 
 func (r *runner) readInbox() {
 	r.mu.Lock()
-	nudged, from, pending := r.nudged, r.nudgedFrom, r.pendingCount
-	r.nudged, r.nudgedFrom, r.pendingCount = false, 0, 0
+	nudged, news, pending := r.nudged, r.news, r.pendingCount
+	r.nudged, r.news, r.pendingCount = false, Nudge{}, 0
 	r.mu.Unlock()
 	if r.lane == nil {
 		return // it reads everything when it starts
 	}
 
+	r.replaysStale = r.replaysStale || news.Replays
+	r.reorder = r.reorder || news.Again
 	if nudged {
-		r.lane.nudge(from)
+		r.lane.nudge(news.From)
 	}
 	// Should a nudge ever be lost: a lane that has read everything, and could
 	// hold as much as the store counts, reads all of it once more.
@@ -236,6 +240,7 @@ func (r *runner) restart(ctx context.Context) bool {
 		return false
 	}
 	r.lane, r.reorder = newLane(r.cfg.Ordering == subscriptions.OrderingKey, r.cfg.Supersede), false
+	r.replays, r.replaysStale = newReplays(), true
 	now := r.d.cfg.Now().UnixMilli()
 	for _, it := range waiting {
 		r.lane.add(it, now)
@@ -265,7 +270,7 @@ func (r *runner) step() time.Duration {
 	if next == 0 {
 		next = ms + lookEvery.Milliseconds()
 	}
-	if !r.retryRead.After(now) && !r.read(ms) {
+	if !r.retryRead.After(now) && !(r.read(ms) && r.readReplays()) {
 		r.retryRead = now.Add(time.Second)
 	}
 	if r.retryRead.After(now) || r.lane.wantsRows() {
@@ -283,9 +288,12 @@ func (r *runner) step() time.Duration {
 		} else if again := r.launch(now); again > 0 {
 			next = min(next, now.Add(again).UnixMilli()+1)
 		}
+		if at := r.replays.nextAt(ms); at > 0 {
+			next = min(next, at)
+		}
 	}
 
-	if r.lane.idle() {
+	if r.lane.idle() && r.replays.idle() && !r.replaysStale {
 		return r.rest(now)
 	}
 	r.idleSince = time.Time{}
@@ -342,20 +350,23 @@ func (r *runner) read(ms int64) bool {
 	return true
 }
 
-// expire ends the runs whose giveUpAfter has passed, tried or not, and the live
-// ones that are older than expiresAfter.
+// expire ends the runs whose giveUpAfter has passed, tried or not, and those of live
+// events that are older than expiresAfter. Runs of replays never expire: whoever asks
+// for a replay knows how old its events are.
 func (r *runner) expire(now time.Time) {
 	if r.expiring >= expireMost {
 		return
 	}
 	active := r.cfg.ActiveClock(now)
 	expired := func(it *Item) bool {
-		return r.cfg.ExpiresAfter > 0 && it.Type.Class() == event.Live &&
+		return r.cfg.ExpiresAfter > 0 && !it.OfReplay() && it.Type.Class() == event.Live &&
 			it.AcceptedAt+r.cfg.ExpiresAfter.Milliseconds() <= now.UnixMilli()
 	}
 	over := func(it *Item) bool { return it.GiveUpAt <= active || expired(it) }
 
-	for _, it := range r.lane.takeExpired(over, expireMost-r.expiring) {
+	items := r.lane.takeExpired(over, expireMost-r.expiring)
+	items = append(items, r.replays.takeExpired(over, expireMost-r.expiring-len(items))...)
+	for _, it := range items {
 		v := Verdict{State: Exhausted}
 		if expired(it) {
 			v.State = Expired
@@ -409,19 +420,35 @@ func (r *runner) record(o *Outcome, p *permit) {
 	r.d.cfg.Store.Record(o)
 }
 
-// launch starts attempts until a limit is reached. It returns how long until
-// more may be started even if nothing happens before; 0 if only an outcome or a
-// new row can help.
+// launch starts attempts until a limit is reached: of live runs and, when it is their
+// turn, of replays, for which one slot of several stays free. It returns how long until
+// more may be started even if nothing happens before; 0 if only an outcome or a new
+// row can help.
 func (r *runner) launch(now time.Time) (again time.Duration) {
-	room := min(r.inFlightMax, r.cfg.MaxInFlight, r.d.share()) - r.sending
-	if room = min(room, len(r.lane.ready)); room <= 0 {
-		return 0
+	slots := min(r.inFlightMax, r.cfg.MaxInFlight, r.d.share())
+	if again = r.launchFrom(r.liveQueue(), slots-r.sending, now); again > 0 || !r.mayReplay() {
+		return again
 	}
+	if slots > 1 {
+		slots--
+	}
+	return r.launchFrom(r.replayQueue(now.UnixMilli()), slots-r.sending, now)
+}
+
+// queue gives out runs that may be sent.
+type queue struct {
+	ready func() bool  // whether next has a run
+	next  func() *Item // takes it
+}
+
+// launchFrom starts at most room attempts of the runs of a queue. It returns what
+// launch does.
+func (r *runner) launchFrom(q queue, room int, now time.Time) (again time.Duration) {
+	var items []*Item
+	var permits []*permit
 
 	// Each attempt needs its share of the rate and a permit of the breaker.
-	items := make([]*Item, 0, room)
-	permits := make([]*permit, 0, room)
-	for len(items) < room {
+	for len(items) < room && q.ready() {
 		var ok bool
 		if ok, again = r.rateAllows(now); !ok {
 			break
@@ -433,7 +460,7 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 			}
 			break
 		}
-		items = append(items, r.lane.next())
+		items = append(items, q.next())
 		permits = append(permits, p)
 	}
 	if len(items) == 0 {
@@ -460,7 +487,7 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 		}
 		p := &Push{
 			ID: it.ID, AcceptedAt: it.AcceptedAt, Event: it.Event, Body: it.Body, Sub: r.cfg,
-			N: it.Tries + 1, Late: it.Late, Replay: it.Run > 0,
+			N: it.Tries + 1, Late: it.Late, Replay: it.Run > 0 || it.OfReplay(),
 		}
 		target := r.target
 		r.d.wg.Go(func() { r.attempt(it, p, target, permits[i]) })
@@ -472,6 +499,10 @@ func (r *runner) launch(now time.Time) (again time.Duration) {
 func (r *runner) putBack(items []*Item, permits []*permit) {
 	for i, it := range items {
 		permits[i].done(errNoRequest)
+		if it.OfReplay() {
+			r.replays.putBack(r.lane, it, r.d.cfg.Now().UnixMilli())
+			continue
+		}
 		r.lane.putBack(it)
 	}
 }
@@ -554,7 +585,15 @@ func (r *runner) take(e ended) {
 	if v.State != Pending {
 		it.Event = nil
 	}
-	r.lane.done(it, v, now.UnixMilli())
+	if !it.OfReplay() {
+		r.lane.done(it, v, now.UnixMilli())
+		return
+	}
+
+	// The replay may have been paused or stopped while the run was out. Then the run
+	// must not wait here for its retry.
+	r.replays.done(r.lane, it, v, now.UnixMilli())
+	r.replaysStale = r.replaysStale || v.State == Pending
 }
 
 // learn adapts breaker, holds and pace to how an attempt went.

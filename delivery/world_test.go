@@ -276,7 +276,7 @@ func (w *world) read(limit int, wanted func(*stored) bool) (items []*Item, err e
 		return nil, w.broken
 	}
 	for _, r := range w.rows {
-		if r.state == Pending && wanted(r) && len(items) < limit {
+		if r.state == Pending && r.Replay == 0 && wanted(r) && len(items) < limit {
 			it := r.Item
 			items = append(items, &it)
 		}
@@ -295,6 +295,28 @@ func (w *world) Waiting(_ context.Context, _ int64, limit int) ([]*Item, error) 
 
 func (w *world) OfKey(_ context.Context, _, key int64, after, upTo ID, limit int) ([]*Item, error) {
 	return w.read(limit, func(r *stored) bool { return r.Key == key && less(after, r.ID) && !less(upTo, r.ID) })
+}
+
+// Replays reads the pending runs of replays.
+func (w *world) Replays(_ context.Context, _ int64, limit int) (items []*Item, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.rows {
+		if r.state == Pending && r.Replay > 0 && len(items) < limit {
+			it := r.Item
+			items = append(items, &it)
+		}
+	}
+	return items, w.broken
+}
+
+func (w *world) Replaying(context.Context, []int) (subs []int64, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if slices.ContainsFunc(w.rows, func(r *stored) bool { return r.state == Pending && r.Replay > 0 }) {
+		subs = []int64{1}
+	}
+	return subs, w.broken
 }
 
 // Earlier finds what became visible late.
@@ -385,7 +407,7 @@ func (w *world) BacklogOf(context.Context, []int) (map[int64]int, error) {
 	defer w.mu.Unlock()
 	n := 0
 	for _, r := range w.rows {
-		if r.state == Pending {
+		if r.state == Pending && r.Replay == 0 {
 			n++
 		}
 	}

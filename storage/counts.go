@@ -60,7 +60,7 @@ func sortedKeys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
 
 // hourDelta is what a transaction adds to a row of delivery_hours.
 type hourDelta struct {
-	states [7]int64 // by delivery.State; Pending counts what was matched
+	states [delivery.Replaying + 1]int64 // by delivery.State; Pending counts what was matched
 	search.Tried
 }
 
@@ -158,6 +158,13 @@ func (c *countDeltas) matched(sub, acceptedAt int64, class event.Class) {
 // ended counts the end of a delivery, by the time its event was accepted.
 func (c *countDeltas) ended(sub, acceptedAt int64, class event.Class, s delivery.State) {
 	c.hour(sub, acceptedAt, class).states[s]++
+}
+
+// moved counts a delivery that had ended in a state as ended in another.
+func (c *countDeltas) moved(sub, acceptedAt int64, class event.Class, from, to delivery.State) {
+	states := &c.hour(sub, acceptedAt, class).states
+	states[from]--
+	states[to]++
 }
 
 // attempt counts the attempt of an outcome, by the time it began.

@@ -92,7 +92,11 @@ type Config struct {
 
 // Rows says that a subscription has new pending rows. If From is not 0, some may have become
 // visible below others, from that event number on.
-type Rows struct{ Sub, From int64 }
+type Rows struct {
+	Sub, From int64
+	Replays   bool // its runs of replays changed
+	Again     bool // runs ended that nobody has sent
+}
 
 // DB is the store.
 type DB struct {

@@ -29,6 +29,9 @@ const jobRetry = 5 * time.Second
 // jobLook is how often a process looks for jobs that another left unfinished.
 const jobLook = 10 * time.Second
 
+// jobsAtWork are the states of jobs whose runs may be sent.
+const jobsAtWork = "'running', 'queued'"
+
 // job is a large change that is carried out after the request that asked for it.
 type job struct {
 	ID     string `db:"id"`
@@ -116,23 +119,26 @@ func (db *DB) runDelete(ctx context.Context, j job) error {
 	// has its deletion.
 	db.index.Remove(sub)
 	for {
-		ended := 0
+		ended, more := 0, false
 		if err := db.admin(ctx, "cancel deliveries", func(tx *sqlx.Tx) (err error) {
-			ended = 0
+			ended, more = 0, false
 			if mine, err := db.lockJob(ctx, tx, j.ID); err != nil || !mine {
 				return err
 			}
-			ended, err = cancelPending(ctx, db.in, tx, sub, time.Now().UnixMilli())
-			if err != nil || ended == jobChunk {
+			now := time.Now().UnixMilli()
+			if ended, err = cancelPending(ctx, db.in, tx, sub, now); err != nil {
 				return err
 			}
-			_, err = tx.ExecContext(ctx, "UPDATE jobs SET state = 'done', updated_at = ? WHERE id = ?",
-				time.Now().UnixMilli(), j.ID)
+			replays, err := cancelReplays(ctx, db.in, tx, sub, 0, now)
+			if more = ended == jobChunk || replays == jobChunk; err != nil || more {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, "UPDATE jobs SET state = 'done', updated_at = ? WHERE id = ?", now, j.ID)
 			return err
 		}, func() { db.writer.pending.Change(sub, j.Tenant, -ended) }); err != nil {
 			return err
 		}
-		if ended < jobChunk {
+		if !more {
 			return nil
 		}
 	}
@@ -152,14 +158,17 @@ func (db *DB) lockJob(ctx context.Context, tx *sqlx.Tx, id string) (bool, error)
 	return len(mine) == 1, nil
 }
 
+// endedRun is a run that a job has ended.
+type endedRun struct {
+	Seq        int64      `db:"seq"`
+	Run        int        `db:"run"`
+	Type       event.Type `db:"type"`
+	AcceptedAt int64      `db:"accepted_at"`
+}
+
 // cancelPending ends the next chunk of pending runs, and returns how many there were.
 func cancelPending(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, now int64) (int, error) {
-	var rows []struct {
-		Seq        int64      `db:"seq"`
-		Run        int        `db:"run"`
-		Type       event.Type `db:"type"`
-		AcceptedAt int64      `db:"accepted_at"`
-	}
+	var rows []endedRun
 	if err := tx.SelectContext(ctx, &rows, `SELECT seq, run, type, accepted_at
 		FROM deliveries INDEXED BY deliveries_pending WHERE sub = ? AND state = 0 ORDER BY seq, run LIMIT ?`,
 		sub, jobChunk); err != nil {
@@ -173,9 +182,12 @@ func cancelPending(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, now 
 		WHERE sub = ? AND state = 0 AND (seq, run) <= (?, ?)`, delivery.Cancelled, now, sub, last.Seq, last.Run); err != nil {
 		return 0, fmt.Errorf("cancel: %w", err)
 	}
+	return len(rows), countCancelled(ctx, in, tx, sub, rows, now)
+}
 
-	// Count the deliveries that have ended. A delivery follows its latest run, unless it was
-	// delivered before.
+// countCancelled counts the deliveries whose pending runs were cancelled. A delivery
+// follows its latest run, unless it was delivered before.
+func countCancelled(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub int64, rows []endedRun, now int64) error {
 	ended := map[stateHour]int64{}
 	for _, r := range rows {
 		if r.Run > 0 {
@@ -183,11 +195,11 @@ func cancelPending(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, now 
 				"UPDATE deliveries SET state = ?, done_at = ? WHERE sub = ? AND seq = ? AND run = 0 AND state = ?",
 				delivery.Cancelled, now, sub, r.Seq, delivery.Reopened)
 			if err != nil {
-				return 0, fmt.Errorf("cancel: %w", err)
+				return fmt.Errorf("cancel: %w", err)
 			}
 			n, err := res.RowsAffected()
 			if err != nil {
-				return 0, fmt.Errorf("cancel: %w", err)
+				return fmt.Errorf("cancel: %w", err)
 			}
 			if n == 0 {
 				continue
@@ -196,6 +208,45 @@ func cancelPending(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, now 
 		ended[stateHour{sub, r.AcceptedAt / hourMS, r.Type.Class()}]++
 	}
 	for k, n := range ended {
+		if err := moveHour(ctx, in, tx, k, delivery.Pending, delivery.Cancelled, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cancelReplays ends the next chunk of a subscription's runs that are pending for a
+// replay, or for any if replay is 0, and returns how many there were. Their deliveries
+// stay what they were; one that the replay has made ends with its run.
+func cancelReplays(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, replay, now int64) (int, error) {
+	which, args := "", []any{sub}
+	if replay > 0 {
+		which = " AND replay = ?"
+		args = append(args, replay)
+	}
+	var rows []endedRun
+	if err := tx.SelectContext(ctx, &rows, `SELECT seq, run, type, accepted_at
+		FROM deliveries INDEXED BY deliveries_replaying WHERE state = 7 AND sub = ?`+which+" ORDER BY seq, run LIMIT ?",
+		append(args, jobChunk)...); err != nil {
+		return 0, fmt.Errorf("find replays: %w", err)
+	}
+	if len(rows) == 0 {
+		return 0, nil
+	}
+	last := rows[len(rows)-1]
+	args = append([]any{delivery.Cancelled, now}, args...)
+	if _, err := tx.ExecContext(ctx, `UPDATE deliveries INDEXED BY deliveries_replaying SET state = ?, done_at = ?
+		WHERE state = 7 AND sub = ?`+which+" AND (seq, run) <= (?, ?)", append(args, last.Seq, last.Run)...); err != nil {
+		return 0, fmt.Errorf("cancel replays: %w", err)
+	}
+
+	made := map[stateHour]int64{}
+	for _, r := range rows {
+		if r.Run == 0 {
+			made[stateHour{sub, r.AcceptedAt / hourMS, r.Type.Class()}]++
+		}
+	}
+	for k, n := range made {
 		if err := moveHour(ctx, in, tx, k, delivery.Pending, delivery.Cancelled, n); err != nil {
 			return 0, err
 		}
@@ -211,16 +262,25 @@ var stateColumns = map[delivery.State]string{
 
 // moveHour counts n deliveries under another state than before.
 func moveHour(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, k stateHour, from, to delivery.State, n int64) error {
+	more := map[string]int64{}
+	for state, by := range map[delivery.State]int64{from: -n, to: n} {
+		if c := stateColumns[state]; c != "" {
+			more[c] = by
+		}
+	}
+	return addHour(ctx, in, tx, k, more)
+}
+
+// addHour adds to the counts of an hour, by column.
+func addHour(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, k stateHour, more map[string]int64) error {
 	var columns []string
 	args := []any{k.sub, k.hour, int64(k.class)}
 	if in == sqldb.Postgres {
 		args = append(args, partOfAdmins)
 	}
-	for state, more := range map[delivery.State]int64{from: -n, to: n} {
-		if c := stateColumns[state]; c != "" {
-			columns = append(columns, c)
-			args = append(args, more)
-		}
+	for column, by := range more {
+		columns = append(columns, column)
+		args = append(args, by)
 	}
 
 	counts := strings.Join(columns, ", ")

@@ -13,10 +13,11 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/storage/internal/sqldb"
+	"github.com/hookline/hookline/subscriptions"
 )
 
 const itemColumns = `sub, seq, run, order_key, type, tries, due_at, give_up_at, accepted_at, coalesce(first_try_at, 0),
-	aside_at, late, version`
+	aside_at, late, version, coalesce(replay, 0)`
 
 // Pending reads up to limit pending runs after one, in order.
 func (db *DB) Pending(ctx context.Context, sub int64, after delivery.ID, limit int) ([]*delivery.Item, error) {
@@ -36,6 +37,27 @@ func (db *DB) OfKey(ctx context.Context, sub, key int64, after, upTo delivery.ID
 		WHERE state = 0 AND order_key <> 0 AND `+subOfKey(db.in)+` AND order_key = ?
 			AND (seq, run) > (?, ?) AND (seq, run) <= (?, ?)
 		ORDER BY seq, run LIMIT ?`, sub, key, after.Seq, after.Run, upTo.Seq, upTo.Run, limit)
+}
+
+// Replays implements delivery.Store. Rows of a replay that is paused or stopped are left out.
+func (db *DB) Replays(ctx context.Context, sub int64, limit int) ([]*delivery.Item, error) {
+	return db.items(ctx, `SELECT `+itemColumns+` FROM deliveries INDEXED BY deliveries_replaying
+		WHERE state = 7 AND sub = ? AND replay IN (SELECT no FROM jobs WHERE no IS NOT NULL AND state IN (`+jobsAtWork+`))
+		ORDER BY seq, run LIMIT ?`, sub, limit)
+}
+
+// Replaying implements delivery.Store.
+func (db *DB) Replaying(ctx context.Context, shards []int) ([]int64, error) {
+	query, args := "SELECT DISTINCT sub FROM deliveries INDEXED BY deliveries_replaying WHERE state = 7", []any(nil)
+	if db.in == sqldb.Postgres {
+		query += " AND sub % ? = ANY (?)"
+		args = []any{subscriptions.Shards, pq.Array(shards)}
+	}
+	var subs []int64
+	if err := db.read.SelectContext(ctx, &subs, query, args...); err != nil {
+		return nil, fmt.Errorf("find replays: %w", err)
+	}
+	return subs, nil
 }
 
 // Earlier implements delivery.Store. On SQLite nothing becomes visible late, because
@@ -76,7 +98,7 @@ func (db *DB) items(ctx context.Context, query string, args ...any) ([]*delivery
 	for rows.Next() {
 		i := new(delivery.Item)
 		if err := rows.Scan(&i.Sub, &i.Seq, &i.Run, &i.Key, &i.Type, &i.Tries, &i.DueAt, &i.GiveUpAt, &i.AcceptedAt,
-			&i.FirstTryAt, &i.AsideAt, &i.Late, &i.Version); err != nil {
+			&i.FirstTryAt, &i.AsideAt, &i.Late, &i.Version, &i.Replay); err != nil {
 			return nil, fmt.Errorf("read pending deliveries: %w", err)
 		}
 		items = append(items, i)

@@ -307,10 +307,12 @@ func (snap snapshot) loadDeliveries(
 	rows, err := snap.Q.QueryxContext(ctx, "WITH k(sub, seq) AS (VALUES "+sqldb.BigInts(2, len(which))+`)
 		SELECT d.sub, d.seq, d.run, d.type, d.version, d.state, d.tries, d.due_at, d.accepted_at, COALESCE(d.first_try_at, 0),
 			COALESCE(d.done_at, 0), COALESCE(d.last_status, 0), COALESCE(d.last_error, 0), d.late, COALESCE(d.superseded_by, 0),
-			COALESCE(d.made_by, ''), COALESCE(d.reason, ''), s.id, COALESCE(e.id, ''), COALESCE(e.order_key, '')
+			COALESCE(d.made_by, ''), COALESCE(d.reason, ''), COALESCE(d.replay, 0), COALESCE(j.id, ''),
+			s.id, COALESCE(e.id, ''), COALESCE(e.order_key, '')
 		FROM k CROSS JOIN subscriptions s ON s.no = k.sub AND s.tenant = ?
 			CROSS JOIN deliveries d ON d.sub = k.sub AND d.seq = k.seq
-			LEFT JOIN events e ON e.tenant = s.tenant AND e.seq = d.seq AND e.seq BETWEEN ? AND ?`,
+			LEFT JOIN events e ON e.tenant = s.tenant AND e.seq = d.seq AND e.seq BETWEEN ? AND ?
+			LEFT JOIN jobs j ON j.no = d.replay`,
 		append(args, tenant, low, high)...)
 	if err != nil {
 		return nil, err
@@ -322,7 +324,7 @@ func (snap snapshot) loadDeliveries(
 		var r search.Run
 		if err := rows.Scan(&d.Sub, &d.Seq, &d.Run, &d.Type, &d.Version, &d.State, &d.Tries, &d.DueAt, &d.AcceptedAt,
 			&d.FirstTryAt, &d.DoneAt, &d.LastStatus, &d.LastError, &d.Late, &d.SupersededBy,
-			&r.By, &r.Reason, &d.Subscription, &d.EventID, &d.OrderKey); err != nil {
+			&r.By, &r.Reason, &r.ReplayNo, &r.Replay, &d.Subscription, &d.EventID, &d.OrderKey); err != nil {
 			return nil, err
 		}
 		r.Run = d.Run
@@ -346,6 +348,8 @@ func (snap snapshot) loadDeliveries(
 	var ds []search.Delivery
 	for _, d := range runs {
 		if d.Run == 0 {
+			d.ReplayNo = d.Runs[0].ReplayNo
+			d.Replay = d.Runs[0].Replay
 			d.Runs = nil
 			ds = append(ds, d)
 		} else if n := len(ds); n > 0 {
@@ -353,7 +357,7 @@ func (snap snapshot) loadDeliveries(
 		}
 	}
 	for i := range ds {
-		if ds[i].State == delivery.Reopened {
+		if ds[i].State == delivery.Reopened || ds[i].State == delivery.Replaying {
 			ds[i].State = delivery.Pending
 		}
 	}
@@ -361,10 +365,14 @@ func (snap snapshot) loadDeliveries(
 }
 
 // addRun adds a later run to a delivery, which then shows what became of that run. Only
-// the state of the delivery is kept with run 0.
+// the state of the delivery is kept with run 0. A run of a replay shows from its first
+// attempt on.
 func addRun(d *search.Delivery, run search.Delivery) {
 	d.Run = run.Run
 	d.Runs = append(d.Runs, run.Runs...)
+	if run.Runs[0].ReplayNo > 0 && run.Tries == 0 {
+		return
+	}
 	d.DueAt = run.DueAt
 	d.DoneAt = run.DoneAt
 	d.Late = run.Late

@@ -96,6 +96,9 @@ func (snap snapshot) newMerge(ctx context.Context, f *search.DeliveryFilter, low
 		}
 		w.done = w.below <= w.low
 		m.streams = append(m.streams, &stream{sub: sub, walk: w})
+		if f.State != nil && *f.State == delivery.Pending && f.Replay == 0 {
+			m.streams = append(m.streams, &stream{sub: sub, walk: w.ofReplays(f)})
+		}
 	}
 	m.look = max(min(minLook, snap.rows), snap.rows/max(1, len(m.streams)))
 	return m, rows.Err()
@@ -109,6 +112,17 @@ func deliveryWalk(sub int64, f *search.DeliveryFilter) walk {
 	pick := func(filter string, v any) {
 		filters = append(filters, filter)
 		w.picks = append(w.picks, v)
+	}
+
+	// The deliveries of a replay have an index of their own. Every run of it is one of a
+	// delivery, so there is nothing to test row by row; the filter that all rows pass
+	// bounds how many a page looks at.
+	if f.Replay != 0 {
+		w.table, w.where = "deliveries INDEXED BY deliveries_replay", "sub = ? AND replay = ?"
+		w.args = append(w.args, f.Replay)
+		pick("run >= ?", 0)
+		w.filter = filters[0]
+		return w
 	}
 
 	// The index: an answer outside 2xx is an error, and errors have one.
@@ -151,6 +165,19 @@ func deliveryWalk(sub int64, f *search.DeliveryFilter) walk {
 		filters = nil
 	}
 	w.filter = strings.Join(filters, " AND ")
+	return w
+}
+
+// ofReplays returns a walk over the pending deliveries that replays have made. They are
+// in no index of what is pending live.
+func (w walk) ofReplays(f *search.DeliveryFilter) walk {
+	w.table = "deliveries INDEXED BY deliveries_replaying"
+	w.where = "sub = ? AND state = 7"
+	w.filter = "run = 0"
+	w.picks = nil
+	if f.Types != 0 {
+		w.narrow("(CAST(? AS BIGINT) >> type) & 1 = 1", int64(f.Types))
+	}
 	return w
 }
 

@@ -27,14 +27,14 @@ func (db *DB) Record(o *delivery.Outcome) {
 	w.mu.Unlock()
 }
 
-// outcomeRow and outcomeArrays change the rows of runs that are still pending. The
-// first takes one run; the second takes arrays of them and answers with the runs that
+// outcomeRow and outcomeArrays change the rows of runs that are still pending, live
+// (0) or for a replay (7). The first takes one run; the second takes arrays of them and answers with the runs that
 // it changed. Its "state + 0" keeps PostgreSQL from using the index of all that is
 // pending (pointQueries).
 const (
 	outcomeRow = `UPDATE deliveries SET state = ?, tries = ?, due_at = ?, first_try_at = ?, done_at = ?,
 		last_status = coalesce(?, last_status), last_error = ?, late = ?, aside_at = ?, superseded_by = ?
-		WHERE sub = ? AND seq = ? AND run = ? AND state = 0`
+		WHERE sub = ? AND seq = ? AND run = ? AND state IN (0, 7)`
 	outcomeArrays = `UPDATE deliveries d SET state = v.state, tries = v.tries, due_at = v.due_at,
 			first_try_at = v.first_try_at, done_at = v.done_at,
 			last_status = coalesce(v.last_status, d.last_status), last_error = v.last_error, late = v.late,
@@ -43,7 +43,7 @@ const (
 				?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])
 			AS u(state, tries, due_at, first_try_at, done_at, last_status, last_error, late, aside_at, superseded_by,
 				sub, seq, run)) v
-		WHERE d.sub = v.sub AND d.seq = v.seq AND d.run = v.run AND d.state + 0 = 0
+		WHERE d.sub = v.sub AND d.seq = v.seq AND d.run = v.run AND d.state + 0 IN (0, 7)
 		RETURNING d.sub, d.seq, d.run`
 )
 
@@ -96,27 +96,55 @@ func (w *worker) recordOutcomes(ctx context.Context, outcomes []*delivery.Outcom
 	// Count what ended. A run that was cancelled since it was sent has ended before;
 	// its attempt stays on the record.
 	for i, n := range nexts {
-		if !changed[i] || n.state == delivery.Pending {
+		if !changed[i] || n.pending() {
 			continue
 		}
-		it := outcomes[i].Item
-		w.delta.done(it.Sub)
-
-		// A delivery follows its latest run, unless it was delivered before.
-		if it.Run > 0 {
-			res, err := s.reopenedDone.ExecContext(ctx, int64(n.state), n.done.Int64, n.status, n.class, it.Sub, it.Seq)
-			if err != nil {
-				return fmt.Errorf("record outcome of run %d: %w", it.Run, err)
-			}
-			first, err := res.RowsAffected()
-			if err != nil {
-				return fmt.Errorf("record outcome of run %d: %w", it.Run, err)
-			}
-			if first == 0 {
-				continue
-			}
+		if err := w.countEnd(ctx, outcomes[i].Item, n); err != nil {
+			return fmt.Errorf("record outcome of run %d: %w", n.Run, err)
 		}
-		w.counts.ended(it.Sub, it.AcceptedAt, it.Type.Class(), n.state)
+	}
+	return nil
+}
+
+// countEnd counts the end of a run. A delivery follows its latest run, unless it was
+// delivered before.
+func (w *worker) countEnd(ctx context.Context, it *delivery.Item, n next) error {
+	class := it.Type.Class()
+	if !it.OfReplay() {
+		w.delta.done(it.Sub)
+	}
+	if it.Run == 0 {
+		w.counts.ended(it.Sub, it.AcceptedAt, class, n.state)
+		return nil
+	}
+
+	// A delivery that a replay sends again stayed what it was until now.
+	if it.OfReplay() {
+		var was delivery.State
+		if err := w.stmt.firstState.GetContext(ctx, &was, it.Sub, it.Seq); err != nil {
+			return err
+		}
+		if was == delivery.Delivered || was == delivery.Pending {
+			return nil
+		}
+		if _, err := w.stmt.replayDone.ExecContext(ctx, int64(n.state), n.done.Int64, n.status, n.class,
+			it.Sub, it.Seq); err != nil {
+			return err
+		}
+		w.counts.moved(it.Sub, it.AcceptedAt, class, was, n.state)
+		return nil
+	}
+
+	res, err := w.stmt.reopenedDone.ExecContext(ctx, int64(n.state), n.done.Int64, n.status, n.class, it.Sub, it.Seq)
+	if err != nil {
+		return err
+	}
+	reopened, err := res.RowsAffected()
+	if err != nil {
+		return err
+	}
+	if reopened > 0 {
+		w.counts.ended(it.Sub, it.AcceptedAt, class, n.state)
 	}
 	return nil
 }
@@ -130,6 +158,9 @@ type next struct {
 	status, class      sql.NullInt64
 	late               bool
 }
+
+// pending reports whether the run goes on.
+func (n *next) pending() bool { return n.state == delivery.Pending || n.state == delivery.Replaying }
 
 func nextOf(o *delivery.Outcome, now int64) next {
 	it, v := o.Item, o.Verdict
@@ -147,8 +178,11 @@ func nextOf(o *delivery.Outcome, now int64) next {
 	} else if v.State == delivery.Exhausted {
 		n.class = notNull(int64(delivery.GaveUp))
 	}
-	if v.State != delivery.Pending {
+	switch {
+	case v.State != delivery.Pending:
 		n.done = notNull(now)
+	case it.OfReplay():
+		n.state = delivery.Replaying
 	}
 	return n
 }

@@ -127,7 +127,9 @@ const (
 				FROM delivery_hours h WHERE h.sub = s.no AND h.hour >= oldest.accepted_at / 3600000 - 1)
 			+ (SELECT count(*) FROM deliveries r
 				JOIN deliveries f ON f.sub = r.sub AND f.seq = r.seq AND f.run = 0 AND f.state = 1
-				WHERE r.sub = s.no AND r.state = 0 AND r.run > 0))
+				WHERE r.sub = s.no AND r.state = 0 AND r.run > 0)
+			- (SELECT count(*) FROM deliveries r WHERE r.sub = s.no AND r.state = 7 AND r.run = 0
+				AND r.accepted_at / 3600000 >= oldest.accepted_at / 3600000 - 1))
 		FROM leap JOIN subscriptions s ON s.no = leap.sub
 			JOIN LATERAL (SELECT accepted_at FROM deliveries
 				WHERE state = 0 AND sub = leap.sub ORDER BY seq, run LIMIT 1) oldest ON true`
@@ -136,7 +138,8 @@ const (
 // recount counts what is pending in the database. On PostgreSQL it adds up the hours
 // of each subscription, from the hour of its oldest pending run on: before that hour
 // nothing is pending. To these it adds later runs of deliveries that were delivered
-// before, which no hour counts. What this process commits during the recount may be
+// before, which no hour counts, and takes away deliveries that a replay made, which are
+// pending beside the live ones. What this process commits during the recount may be
 // missing until the next one.
 func (p *pendingCounts) recount(ctx context.Context, q sqlx.QueryerContext, in sqldb.Dialect) error {
 	query := countPending

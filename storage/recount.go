@@ -111,7 +111,7 @@ func bothCounts(ctx context.Context, tx *sqlx.Tx) (counted, recounted map[stateH
 		c := of(sub, at, typ)
 		c.Matched++
 		*map[delivery.State]*int64{
-			delivery.Pending: &c.pending, delivery.Reopened: &c.pending,
+			delivery.Pending: &c.pending, delivery.Reopened: &c.pending, delivery.Replaying: &c.pending,
 			delivery.Delivered: &c.Delivered, delivery.Exhausted: &c.Exhausted, delivery.Expired: &c.Expired,
 			delivery.Cancelled: &c.Cancelled, delivery.Superseded: &c.Superseded,
 		}[state]++

@@ -261,10 +261,14 @@ func (t *trimPass) bodies(ctx context.Context, from, end int64) (err error) {
 // pending lists the events in [from, to) that are still to be pushed to somebody.
 func (t *trimPass) pending(ctx context.Context, tx *sqlx.Tx, from, to int64) ([]int64, error) {
 	var seqs []int64
-	err := tx.SelectContext(ctx, &seqs, `SELECT DISTINCT d.seq
+	err := tx.SelectContext(ctx, &seqs, `SELECT d.seq
 		FROM subscriptions s CROSS JOIN deliveries d INDEXED BY deliveries_pending
-			ON d.sub = s.no AND d.state = 0 AND d.seq >= ? AND d.seq < ?
-		WHERE s.tenant = ? ORDER BY d.seq`, from, to, t.tenant)
+			ON d.sub = s.no AND d.state = 0 AND d.seq >= ?1 AND d.seq < ?2
+		WHERE s.tenant = ?3
+		UNION SELECT d.seq
+		FROM subscriptions s CROSS JOIN deliveries d INDEXED BY deliveries_replaying
+			ON d.sub = s.no AND d.state = 7 AND d.seq >= ?1 AND d.seq < ?2
+		WHERE s.tenant = ?3 ORDER BY seq`, from, to, t.tenant)
 	return seqs, err
 }
 
@@ -373,12 +377,14 @@ func (t *trimPass) release(ctx context.Context, tx *sqlx.Tx, seq int64) error {
 // attempts.
 func (t *trimPass) deliveries(ctx context.Context, sub, end int64) error {
 	for from := int64(0); from < end; {
-		// All runs of a delivery must have ended; state 0 is pending.
+		// All runs of a delivery must have ended; states 0 and 7 are pending.
 		var rows []int64
 		if err := t.db.read.SelectContext(ctx, &rows, `SELECT seq FROM deliveries d
 			WHERE sub = ? AND seq >= ? AND seq < ? AND run = 0
 				AND NOT EXISTS (SELECT 1 FROM deliveries p INDEXED BY deliveries_pending
 				WHERE p.sub = d.sub AND p.seq = d.seq AND p.state = 0)
+				AND NOT EXISTS (SELECT 1 FROM deliveries p INDEXED BY deliveries_replaying
+				WHERE p.sub = d.sub AND p.seq = d.seq AND p.state = 7)
 			ORDER BY seq LIMIT ?`, sub, from, end, jobChunk/2); err != nil {
 			return err
 		}
@@ -391,7 +397,9 @@ func (t *trimPass) deliveries(ctx context.Context, sub, end int64) error {
 			// Look again, because somebody may have asked for a retry since.
 			const old = `WHERE sub = ?1 AND seq >= ?2 AND seq < ?3 AND seq NOT IN
 				(SELECT seq FROM deliveries INDEXED BY deliveries_pending
-					WHERE sub = ?1 AND state = 0 AND seq >= ?2 AND seq < ?3)`
+					WHERE sub = ?1 AND state = 0 AND seq >= ?2 AND seq < ?3
+				UNION SELECT seq FROM deliveries INDEXED BY deliveries_replaying
+					WHERE sub = ?1 AND state = 7 AND seq >= ?2 AND seq < ?3)`
 			if _, err := tx.ExecContext(ctx, "DELETE FROM attempts "+old, sub, rows[0], to); err != nil {
 				return err
 			}

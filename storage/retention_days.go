@@ -108,7 +108,8 @@ func leftovers(ctx context.Context, q sqlx.QueryerContext, day int64) (l leftove
 		Seq    int64 `db:"seq"`
 	}
 	if err := sqlx.SelectContext(ctx, q, &rows, `SELECT DISTINCT s.tenant, d.seq FROM subscriptions s
-		JOIN deliveries d ON d.sub = s.no AND d.state = 0 AND d.seq >= ? AND d.seq < ? LIMIT ?`,
+		JOIN (SELECT sub, seq FROM deliveries WHERE state = 0 UNION ALL SELECT sub, seq FROM deliveries WHERE state = 7) d
+			ON d.sub = s.no AND d.seq >= ? AND d.seq < ? LIMIT ?`,
 		day<<dayBits, (day+1)<<dayBits, maxLeftover+1); err != nil {
 		return l, fmt.Errorf("find what is pending: %w", err)
 	}

@@ -54,6 +54,8 @@ type storedRun struct {
 	AcceptedAt int64          `db:"accepted_at"`
 }
 
+var errPendingAlready = &api.Conflict{Reason: "a run of it is pending already"}
+
 // addRetry adds a pending run to a delivery and returns the delivery's public id.
 func addRetry(
 	ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, s *subscriptions.Subscription, seq int64,
@@ -68,8 +70,8 @@ func addRetry(
 		return "", api.ErrNotFound
 	}
 	for _, r := range runs {
-		if r.State == delivery.Pending {
-			return "", &api.Conflict{Reason: "a run of it is pending already"}
+		if r.State == delivery.Pending || r.State == delivery.Replaying {
+			return "", errPendingAlready
 		}
 	}
 
@@ -100,13 +102,19 @@ func addRetry(
 	}
 
 	class := first.Type.Class()
-	if _, err := tx.ExecContext(ctx, `INSERT INTO deliveries
+	res, err := tx.ExecContext(ctx, `INSERT INTO deliveries
 		(sub, seq, run, order_key, type, version, state, tries, due_at, give_up_at, accepted_at, late, aside_at,
 			made_by, reason)
-		VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, 0, ?, 'retry')`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, 0, ?, 'retry') ON CONFLICT (sub, seq, run) DO NOTHING`,
 		s.No, seq, runs[len(runs)-1].Run+1, first.Key, int64(first.Type), s.Version, int64(delivery.Pending),
-		s.ActiveClock(now)+s.GiveUpAfter[class].Milliseconds(), first.AcceptedAt, force, by); err != nil {
+		s.ActiveClock(now)+s.GiveUpAfter[class].Milliseconds(), first.AcceptedAt, force, by)
+	if err != nil {
 		return "", fmt.Errorf("add run: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return "", fmt.Errorf("add run: %w", err)
+	} else if n == 0 { // a replay was quicker
+		return "", errPendingAlready
 	}
 
 	// A delivery that succeeded stays so, whatever becomes of the new run.

@@ -16,7 +16,7 @@ import (
 type statements struct {
 	ids, events, bodies, masked, deliveries, attempts, hours, minutes, errors *bulk
 
-	known, outcome, reopenedDone *sqlx.Stmt
+	known, outcome, reopenedDone, firstState, replayDone *sqlx.Stmt
 }
 
 func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in sqldb.Dialect) error {
@@ -61,6 +61,10 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in sqldb.Dial
 		{&s.reopenedDone, `UPDATE deliveries
 			SET state = ?, done_at = ?, last_status = coalesce(?, last_status), last_error = ?
 			WHERE sub = ? AND seq = ? AND run = 0 AND state = 6`},
+		{&s.firstState, "SELECT state FROM deliveries WHERE sub = ? AND seq = ? AND run = 0" + in.ChangeRow()},
+		{&s.replayDone, `UPDATE deliveries
+			SET state = ?, done_at = ?, last_status = coalesce(?, last_status), last_error = ?
+			WHERE sub = ? AND seq = ? AND run = 0`},
 	} {
 		p, err := conn.PreparexContext(ctx, q.sql) //nolint:sqlclosecheck // lives as long as the connection
 		if err != nil {
@@ -94,7 +98,7 @@ func (s *statements) close() error {
 			errs = append(errs, b.close())
 		}
 	}
-	for _, stmt := range []*sqlx.Stmt{s.known, s.outcome, s.reopenedDone} {
+	for _, stmt := range []*sqlx.Stmt{s.known, s.outcome, s.reopenedDone, s.firstState, s.replayDone} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}

@@ -3,13 +3,14 @@ package peers
 import (
 	"encoding/binary"
 
+	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/storage"
 	"github.com/hookline/hookline/subscriptions"
 )
 
 // nudges is news for lanes, and for other processes that something was changed.
 type nudges struct {
-	rows    map[int64]int64 // subscription → the number from which its lane should look
+	rows    map[int64]int64 // subscription → what its lane is told, an encoded delivery.Nudge
 	changed bool            // tenants, keys or subscriptions changed; for other processes only
 }
 
@@ -22,7 +23,8 @@ func (p *Pipeline) Nudge(rows []storage.Rows) {
 		if p.remote == nil || p.lanes.Owns(subscriptions.Shard(r.Sub)) {
 			box = p.here
 		}
-		box.add(func(news *nudges) { merge(news.rows, r.Sub, r.From) })
+		code := delivery.Nudge{From: r.From, Replays: r.Replays, Again: r.Again}.Encode()
+		box.add(func(news *nudges) { merge(news.rows, r.Sub, code) })
 	}
 }
 
@@ -35,13 +37,12 @@ func (p *Pipeline) Changed() {
 	p.there.add(func(news *nudges) { news.changed = true })
 }
 
-// merge keeps the lowest number from which a lane should look. 0 is not a
-// number: it says that there are new rows after those that the lane knows.
-func merge(rows map[int64]int64, sub, from int64) {
-	at, waits := rows[sub]
-	if !waits || from > 0 && (at == 0 || from < at) {
-		rows[sub] = from
+// merge tells a lane also what code says.
+func merge(rows map[int64]int64, sub, code int64) {
+	if at, waits := rows[sub]; waits {
+		code = delivery.DecodeNudge(at).And(delivery.DecodeNudge(code)).Encode()
 	}
+	rows[sub] = code
 }
 
 // publishHere sends the nudges of this process's own lanes, one message a shard.

@@ -4,6 +4,7 @@ package search
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
@@ -41,6 +42,7 @@ type DeliveryFilter struct {
 	State    *delivery.State
 	HTTP     int                 // status of the last attempt; 0: any
 	Error    delivery.ErrorClass // of the last attempt; None: any
+	Replay   int64               // number of the replay that sent it again, or made it; 0: any
 	From, To int64               // Unix ms of acceptance: From <= t < To; 0: open
 	After    *DeliveryCursor     // the last one seen
 	Limit    int                 // 1 or more
@@ -56,7 +58,8 @@ func (f *DeliveryFilter) Matches(d *Delivery) bool {
 		(f.Types == 0 || f.Types.Has(d.Type)) &&
 		(f.State == nil || d.State == *f.State) &&
 		(f.HTTP == 0 || d.LastStatus == f.HTTP) &&
-		(f.Error == delivery.None || d.LastError == f.Error)
+		(f.Error == delivery.None || d.LastError == f.Error) &&
+		(f.Replay == 0 || d.OfReplay(f.Replay))
 }
 
 // Delivery is a line of the log: a delivery and its latest run. State is the
@@ -79,8 +82,22 @@ type Delivery struct {
 	LastError    delivery.ErrorClass
 	Late         bool
 	Version      int64
-	SupersededBy int64 // seq
-	Runs         []Run // only from FindDelivery
+	SupersededBy int64  // seq
+	ReplayNo     int64  // number of the replay that made it; 0: its event did
+	Replay       string // public id of that replay
+	Runs         []Run  // those after the push itself
+}
+
+// OfReplay reports whether a replay made the delivery, or a run of it.
+func (d *Delivery) OfReplay(no int64) bool {
+	return d.ReplayNo == no || slices.ContainsFunc(d.Runs, func(r Run) bool { return r.ReplayNo == no })
+}
+
+// HasPending reports whether a run of the delivery is pending.
+func (d *Delivery) HasPending() bool {
+	return d.State == delivery.Pending || slices.ContainsFunc(d.Runs, func(r Run) bool {
+		return r.State == delivery.Pending || r.State == delivery.Replaying
+	})
 }
 
 // PublicID as callers and receivers know it.
@@ -88,13 +105,15 @@ func (d *Delivery) PublicID() string { return delivery.PublicID(d.Sub, d.Seq, d.
 
 // Run is one life of a delivery beyond the push itself.
 type Run struct {
-	Run    int
-	By     string
-	Reason string
-	State  delivery.State
-	Tries  int
-	DueAt  int64
-	DoneAt int64
+	Run      int
+	By       string
+	Reason   string
+	ReplayNo int64  // number of the replay that made it; 0: somebody retried by hand
+	Replay   string // public id of that replay
+	State    delivery.State
+	Tries    int
+	DueAt    int64
+	DoneAt   int64
 }
 
 // AttemptPlace is a place among the attempts of a delivery; the zero one is before all.

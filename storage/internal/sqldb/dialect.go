@@ -37,6 +37,15 @@ func (d Dialect) KeepRow() string {
 	return ""
 }
 
+// ChangeRow returns the end of a SELECT whose rows nobody else may change until the
+// transaction ends.
+func (d Dialect) ChangeRow() string {
+	if d == Postgres {
+		return " FOR UPDATE"
+	}
+	return ""
+}
+
 // Has returns the condition that a text contains another, which is its argument.
 func (d Dialect) Has(text string) string {
 	if d == Postgres {
