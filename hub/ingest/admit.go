@@ -8,32 +8,35 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// buckets holds one token bucket a tenant.
+// buckets holds a token bucket for each tenant.
 type buckets struct {
-	mu    sync.Mutex
-	of    map[int64]*rate.Limiter
-	sweep int // tenants at which full buckets are dropped
+	mu       sync.Mutex
+	limiters map[int64]*rate.Limiter
+	sweep    int // number of tenants at which full buckets are dropped
 }
 
+// firstSweep is the number of tenants at which full buckets are first dropped.
 const firstSweep = 1024
 
-// find the tenant's bucket, at perSecond events a second. A bucket holds at
-// least one full request, so that none is refused for its size alone.
+// find returns the tenant's bucket, which fills at perSecond events a second. A bucket
+// holds at least one full request, so that no request is refused for its size alone.
 func (b *buckets) find(tenant int64, perSecond int, now time.Time) *rate.Limiter {
 	burst := max(perSecond, MaxEvents)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l := b.of[tenant]
+
+	l := b.limiters[tenant]
 	if l == nil {
-		if b.of == nil {
-			b.of, b.sweep = map[int64]*rate.Limiter{}, firstSweep
+		if b.limiters == nil {
+			b.limiters, b.sweep = map[int64]*rate.Limiter{}, firstSweep
 		}
-		if len(b.of) >= b.sweep {
+		if len(b.limiters) >= b.sweep {
 			b.dropFull(now)
 		}
 		l = rate.NewLimiter(rate.Limit(perSecond), burst)
-		b.of[tenant] = l
+		b.limiters[tenant] = l
 	}
+
 	if l.Limit() != rate.Limit(perSecond) {
 		l.SetLimitAt(now, rate.Limit(perSecond))
 		l.SetBurstAt(now, burst)
@@ -41,18 +44,18 @@ func (b *buckets) find(tenant int64, perSecond int, now time.Time) *rate.Limiter
 	return l
 }
 
-// dropFull forgets buckets that are full: a new one would be the same. What
-// stays belongs to tenants that sent within the last burst.
+// dropFull drops buckets that are full: a new one would be the same. The buckets that
+// stay belong to tenants that sent within the last burst.
 func (b *buckets) dropFull(now time.Time) {
-	for tenant, l := range b.of {
+	for tenant, l := range b.limiters {
 		if l.TokensAt(now) >= float64(l.Burst()) {
-			delete(b.of, tenant)
+			delete(b.limiters, tenant)
 		}
 	}
-	b.sweep = max(firstSweep, 2*len(b.of))
+	b.sweep = max(firstSweep, 2*len(b.limiters))
 }
 
-// wait until l has n tokens.
+// wait returns how long it takes until l has n tokens.
 func wait(l *rate.Limiter, n int, now time.Time) time.Duration {
 	missing := float64(n) - l.TokensAt(now)
 	seconds := math.Ceil(missing / float64(l.Limit()))

@@ -12,7 +12,7 @@ var (
 	noStore  = []string{"no-store"}
 )
 
-// answer writes {"results": [...]}, one for each item, in order.
+// answer writes {"results": [...]} with one result for each item, in order.
 func (q *request) answer(w http.ResponseWriter) {
 	taken := 0
 	for _, it := range q.items {
@@ -20,6 +20,7 @@ func (q *request) answer(w http.ResponseWriter) {
 			taken++
 		}
 	}
+
 	status := http.StatusAccepted
 	switch n := len(q.items); {
 	case taken == n:
@@ -30,31 +31,36 @@ func (q *request) answer(w http.ResponseWriter) {
 	default:
 		status = http.StatusBadRequest
 	}
+
 	h := w.Header()
 	h["Content-Type"], h["Cache-Control"] = jsonType, noStore
 	w.WriteHeader(status)
-	_, _ = w.Write(q.out) // the sender went away: it will send again, and be told duplicate
+	_, _ = w.Write(q.out) // a sender that went away sends again, and is answered duplicate then
 }
 
 func (q *request) beginAnswer() { q.out = append(q.out[:0], `{"results":[`...) }
 
 func (q *request) endAnswer() { q.out = append(q.out, "]}\n"...) }
 
-// result appends what became of one item. Ids are of a set that needs no escaping.
+// result appends what became of one item. Ids are made of characters that need no
+// escaping in JSON.
 func (q *request) result(id string, s Status, p *event.Problem, warnings []event.Problem) {
 	b := q.out
 	if b[len(b)-1] != '[' {
 		b = append(b, ',')
 	}
+
 	b = append(b, '{')
 	if id != "" {
 		b = append(b, `"id":"`...)
 		b = append(b, id...)
 		b = append(b, `",`...)
 	}
+
 	b = append(b, `"status":"`...)
 	b = append(b, s...)
 	b = append(b, '"')
+
 	if p != nil {
 		b = append(b, `,"error":`...)
 		b = appendJSON(b, p)

@@ -16,27 +16,27 @@ import (
 	"github.com/hookline/hookline/hub/problem"
 )
 
-// Limits of one request. Past them it is refused as a whole, never cut.
+// Bounds of one request. A request past them is refused as a whole, never cut.
 const (
 	MaxRequest = 8 << 20 // bytes, as sent and after decompression
 	MaxEvents  = 1000
 )
 
-// Bytes that a request is charged, and holds, from its start, and at most
-// before it has sent any: a declared length alone reserves little.
+// The bytes that are charged to a request when it begins: firstChunk, or up to firstMost
+// if it declares its length. A declared length alone reserves little.
 const (
 	firstChunk = 4 << 10
 	firstMost  = 64 << 10
 	keepBuffer = 1 << 20 // larger buffers are not kept for the next request
 )
 
-// request is the memory that one request needs, used again by a later one.
+// request is the memory that one request needs. A later request uses it again.
 type request struct {
-	body  []byte // after decompression
-	held  int64  // bytes charged to the budget
-	items []event.Item
-	out   []byte
-	gz    *gzip.Reader
+	body    []byte // after decompression
+	charged int64  // bytes charged to the budget
+	items   []event.Item
+	out     []byte
+	gz      *gzip.Reader
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
@@ -48,8 +48,10 @@ func (q *request) free() {
 	if cap(q.out) > keepBuffer {
 		q.out = nil
 	}
-	clear(q.items) // the events are the store's now
-	q.body, q.items, q.out, q.held = q.body[:0], q.items[:0], q.out[:0], 0
+
+	clear(q.items) // the events belong to the store now
+	q.body, q.items, q.out = q.body[:0], q.items[:0], q.out[:0]
+	q.charged = 0
 	requests.Put(q)
 }
 
@@ -61,24 +63,26 @@ const (
 	asLines
 )
 
-// formatOf reads the content type; none means JSON, parameters do not matter.
-// Platforms that cannot set headers send what their client sends of itself
-// (curl -d says it is a form), so these mean JSON too: the body tells.
+// formatOf reads the content type. Parameters do not matter, and a missing type means
+// JSON. Platforms that cannot set headers send what their client sends by default (curl
+// -d says that it is a form), so these types mean JSON, too: the body decides.
 func formatOf(contentType string) (format, bool) {
 	name, _, _ := strings.Cut(contentType, ";")
 	name = strings.ToLower(strings.TrimSpace(name))
 	switch name {
-	case "", "application/json", "text/json", "text/plain", "application/x-www-form-urlencoded", "application/octet-stream":
+	case "", "application/json", "text/json", "text/plain", "application/x-www-form-urlencoded",
+		"application/octet-stream":
 		return asJSON, true
-	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines", "application/x-jsonlines":
+	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines",
+		"application/x-jsonlines":
 		return asLines, true
 	}
 	return asJSON, strings.HasPrefix(name, "application/") && strings.HasSuffix(name, "+json")
 }
 
-// codingOf returns the content coding that a value names: "gzip", another one, which
-// is not read here, or "" for none. Senders put other words there, such as the
-// character set; they name no coding.
+// codingOf returns the content coding that a value names: "gzip", another one, which is
+// not read here, or "" when it names no coding. Senders put other words there, such as the
+// character set.
 func codingOf(value string) string {
 	codings := event.Codings(value)
 	switch {
@@ -90,8 +94,8 @@ func codingOf(value string) string {
 	return strings.Join(codings, ", ")
 }
 
-// source is the body as it comes from the wire. It stops past MaxRequest and
-// remembers its own error, which tells a broken connection from broken gzip.
+// source is the body as it comes from the wire. It stops past MaxRequest. It remembers its
+// own error, which tells a broken connection from broken gzip.
 type source struct {
 	r   io.Reader
 	n   int
@@ -107,21 +111,24 @@ func (s *source) Read(p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
+
 	n, err := s.r.Read(p)
-	if s.n += n; s.n > MaxRequest {
+	s.n += n
+	if s.n > MaxRequest {
 		err = errTooLarge
 	}
 	s.err = err
 	return n, err
 }
 
-// read the body of r into q, decompressed.
+// read reads the body of r into q, decompressed.
 func (h *Handler) read(q *request, r *http.Request, tenant int64) *problem.Details {
 	size := int64(firstChunk)
 	src := &source{r: r.Body}
 	if r.ContentLength > MaxRequest {
 		return explain(errTooLarge, src)
 	}
+
 	var from io.Reader = src
 	switch coding := codingOf(r.Header.Get("Content-Encoding")); coding {
 	case "":
@@ -137,14 +144,17 @@ func (h *Handler) read(q *request, r *http.Request, tenant int64) *problem.Detai
 	default:
 		return problem.New(http.StatusUnsupportedMediaType, "Content-Encoding must be gzip, identity or absent")
 	}
+
+	// The buffer doubles while bytes come. Each growth is charged before it is made.
 	for {
-		if int64(len(q.body)) == q.held {
+		if int64(len(q.body)) == q.charged {
 			if !h.grow(q, tenant, size) {
 				return explain(errFull, src)
 			}
-			size = q.held // double from now on
+			size = q.charged // double from now on
 		}
-		n, err := from.Read(q.body[len(q.body):q.held])
+
+		n, err := from.Read(q.body[len(q.body):q.charged])
 		q.body = q.body[:len(q.body)+n]
 		switch {
 		case len(q.body) > MaxRequest:
@@ -157,19 +167,21 @@ func (h *Handler) read(q *request, r *http.Request, tenant int64) *problem.Detai
 	}
 }
 
-// grow charges n bytes more to the tenant, and makes room for them.
+// grow charges n more bytes to the tenant, and makes room for them. It returns false if
+// the tenant has no more bytes left.
 func (h *Handler) grow(q *request, tenant, n int64) bool {
-	n = min(n, MaxRequest+1-q.held)
+	n = min(n, MaxRequest+1-q.charged)
 	if h.Bodies != nil && !h.Bodies.Take(tenant, n) {
 		return false
 	}
-	q.held += n
-	if int64(cap(q.body)) < q.held {
-		q.body = append(make([]byte, 0, q.held), q.body...)
+	q.charged += n
+	if int64(cap(q.body)) < q.charged {
+		q.body = append(make([]byte, 0, q.charged), q.body...)
 	}
 	return true
 }
 
+// unzip returns a reader of gzip. It is made once for q and used again.
 func (q *request) unzip(src io.Reader) (*gzip.Reader, error) {
 	var err error
 	if q.gz == nil {
@@ -179,14 +191,15 @@ func (q *request) unzip(src io.Reader) (*gzip.Reader, error) {
 	return q.gz, q.gz.Reset(src)
 }
 
-// explain why a body could not be read.
+// explain says why a body could not be read.
 func explain(err error, src *source) *problem.Details {
 	if src.err != nil && src.err != io.EOF { //nolint:errorlint // io.Reader returns it bare
 		err = src.err
 	}
 	switch {
 	case errors.Is(err, errTooLarge):
-		return problem.New(http.StatusRequestEntityTooLarge, "a request has at most "+strconv.Itoa(MaxRequest)+" bytes, before and after decompression")
+		return problem.New(http.StatusRequestEntityTooLarge,
+			"a request has at most "+strconv.Itoa(MaxRequest)+" bytes, before and after decompression")
 	case errors.Is(err, errFull):
 		return busy()
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -197,7 +210,8 @@ func explain(err error, src *source) *problem.Details {
 	return problem.New(http.StatusBadRequest, "the body could not be read to its end")
 }
 
-// split the body into items, each as the gate finds it; a problem when nothing of it can be taken.
+// split splits the body into items, each as the gate reads it. It returns a problem when
+// the body as a whole is refused.
 func (q *request) split(g event.Gate, t event.Type, f format) *problem.Details {
 	var p *event.Problem
 	body := event.TrimMark(q.body)
@@ -206,6 +220,7 @@ func (q *request) split(g event.Gate, t event.Type, f format) *problem.Details {
 	} else if len(bytes.TrimSpace(body)) > 0 {
 		q.items, p = g.Read(q.items, t, body, MaxEvents)
 	}
+
 	switch {
 	case p != nil:
 		return problem.New(p.Status, p.Message)
@@ -215,14 +230,17 @@ func (q *request) split(g event.Gate, t event.Type, f format) *problem.Details {
 	return nil
 }
 
-// lines reads one event a line, and passes over empty lines.
+// lines reads one event from each line, and skips empty lines.
 func (q *request) lines(g event.Gate, t event.Type, body []byte) *event.Problem {
 	for line := range bytes.Lines(body) {
-		if line = bytes.TrimSpace(line); len(line) == 0 {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
 			continue
 		}
 		if len(q.items) == MaxEvents {
-			return &event.Problem{Message: "more than " + strconv.Itoa(MaxEvents) + " events", Status: http.StatusRequestEntityTooLarge}
+			return &event.Problem{
+				Message: "more than " + strconv.Itoa(MaxEvents) + " events", Status: http.StatusRequestEntityTooLarge,
+			}
 		}
 		q.items = append(q.items, g.Line(t, line))
 	}

@@ -15,14 +15,14 @@ import (
 	"github.com/hookline/hookline/hub/problem"
 )
 
-// Header names that senders may set, canonical.
+// Names of headers that senders may set, in canonical form.
 const (
 	headerTrace = "Traceparent"
 	headerHops  = "X-Hookline-Hops"
 )
 
-// MaxHops is how many hubs an event may have gone through. One more and it is
-// taken for a loop.
+// MaxHops is how many hubs an event may have gone through. An event that went through more
+// is taken for one in a loop.
 const MaxHops = 8
 
 // Handler is POST /v1/events and POST /v1/events/{type}. Set its fields before
@@ -30,11 +30,11 @@ const MaxHops = 8
 type Handler struct {
 	Store   Store
 	Limit   func(tenant int64) int  // events a second of a tenant; default, also for 0: 1,000
-	Full    func(tenant int64) bool // a tenant has as many pending deliveries as it may; nil: never
-	Bodies  *fair.Budget[int64]     // of bodies, decompressed, from their first byte to their commit; nil: no bound
-	Parsers *fair.Slots[int64]      // of large bodies being taken apart; nil: no bound
+	Full    func(tenant int64) bool // reports whether a tenant has as many pending deliveries as it may; nil: never
+	Bodies  *fair.Budget[int64]     // bounds the bytes of decompressed bodies until their commit; nil: no bound
+	Parsers *fair.Slots[int64]      // bounds the large bodies that are parsed at a time; nil: no bound
 	Now     func() time.Time        // default time.Now
-	Metrics *Metrics                // nil: none
+	Metrics *Metrics                // nil: nothing is counted
 	Log     *slog.Logger            // default slog.Default()
 
 	buckets buckets
@@ -47,6 +47,7 @@ func (h *Handler) now() time.Time {
 	return time.Now()
 }
 
+// perSecond returns how many events a second a tenant may send.
 func (h *Handler) perSecond(tenant int64) int {
 	n := 0
 	if h.Limit != nil {
@@ -58,30 +59,33 @@ func (h *Handler) perSecond(tenant int64) int {
 	return n
 }
 
-// Serve takes the events of one request of caller c. typ is the type that the
-// path names, "" when each event says its own. It answers results for each
-// item, or a problem when nothing was taken.
+// Serve takes the events of one request of caller c. typ is the type that the path names,
+// or "" when each event says its own. The answer is a result for each item, or a problem
+// when the request as a whole is refused.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, c access.Caller, typ string) {
 	q := requests.Get().(*request)
 	defer func() { // also when something panics
 		if h.Bodies != nil {
-			h.Bodies.Give(c.Tenant, q.held)
+			h.Bodies.Give(c.Tenant, q.charged)
 		}
 		q.free()
 	}()
+
 	if refused := h.take(q, r, c, typ); refused != nil {
 		h.Metrics.refusal(strconv.Itoa(refused.Status))
 		problem.Write(w, *refused)
 		return
 	}
+
 	q.answer(w)
 }
 
-// take does all but the answer. It returns why nothing was taken.
+// take does everything but the answer. It returns why the request as a whole is refused.
 func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string) *problem.Details {
 	if c.Tenant == 0 {
 		return problem.New(http.StatusForbidden, "a key of the platform belongs to no tenant; events need a tenant's key")
 	}
+
 	t, refused := typeOf(typ)
 	if refused != nil {
 		return refused
@@ -94,11 +98,13 @@ func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string)
 	if !ok {
 		return problem.New(http.StatusUnsupportedMediaType, "Content-Type must be application/json or application/x-ndjson")
 	}
+
 	if h.Full != nil && h.Full(c.Tenant) {
 		return backlogged()
 	}
-	// Whoever is past the limit already is not worth reading. A request counts as one
-	// event at least, also if it brings none: reading and refusing it is work, too.
+
+	// A request of a tenant past its limit is not worth reading. Every request counts as one
+	// event at least, also an empty one: reading and refusing it is work, too.
 	limiter := h.buckets.find(c.Tenant, h.perSecond(c.Tenant), h.now())
 	if now := h.now(); !limiter.AllowN(now, 1) {
 		return tooMany(wait(limiter, 1, now))
@@ -108,10 +114,12 @@ func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string)
 		return refused
 	}
 	h.Metrics.request(len(q.body))
+
 	gate := event.Gate{CompanyID: c.CompanyID, Strict: c.Strict, Now: h.Now}
 	if refused := h.parse(q, r, c.Tenant, gate, t, f); refused != nil {
 		return refused
 	}
+
 	if now, more := h.now(), len(q.items)-1; !limiter.AllowN(now, more) {
 		return tooMany(wait(limiter, more, now))
 	}
@@ -127,13 +135,15 @@ func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string)
 	return h.commit(q, r, events)
 }
 
-// parseAlone is the most bytes of a body that is taken apart without a place: that
-// takes less than a millisecond.
+// parseAlone is the size up to which a body is parsed without a place: that takes less
+// than a millisecond.
 const parseAlone = 64 << 10
 
-// parse splits the body into items. Large bodies keep a processor busy, so that a
-// tenant may have only some of them taken apart at a time.
-func (h *Handler) parse(q *request, r *http.Request, tenant int64, g event.Gate, t event.Type, f format) *problem.Details {
+// parse splits the body into items. Large bodies keep a processor busy, so a tenant may
+// have only some of them parsed at a time.
+func (h *Handler) parse(
+	q *request, r *http.Request, tenant int64, g event.Gate, t event.Type, f format,
+) *problem.Details {
 	if len(q.body) > parseAlone && h.Parsers != nil {
 		place, err := h.Parsers.Take(r.Context(), tenant, 0)
 		var full *fair.Full
@@ -148,7 +158,7 @@ func (h *Handler) parse(q *request, r *http.Request, tenant int64, g event.Gate,
 	return q.split(g, t, f)
 }
 
-// commit stores the events and notes a result for each item.
+// commit stores the events and writes a result for each item.
 func (h *Handler) commit(q *request, r *http.Request, events []*event.Event) *problem.Details {
 	var verdicts []Verdict
 	if len(events) > 0 {
@@ -157,6 +167,7 @@ func (h *Handler) commit(q *request, r *http.Request, events []*event.Event) *pr
 			return h.failed(r, err)
 		}
 	}
+
 	q.beginAnswer()
 	next := 0
 	for i := range q.items {
@@ -174,6 +185,7 @@ func (h *Handler) commit(q *request, r *http.Request, events []*event.Event) *pr
 			}
 			next++
 		}
+
 		h.Metrics.result(status, warnings)
 		q.result(id, status, it.Problem, warnings)
 	}
@@ -182,10 +194,12 @@ func (h *Handler) commit(q *request, r *http.Request, events []*event.Event) *pr
 }
 
 func idConflict() *event.Problem {
-	return &event.Problem{Code: "id_conflict", Message: "this id was used for another event", Field: "/id", Status: http.StatusConflict}
+	return &event.Problem{
+		Code: "id_conflict", Message: "this id was used for another event", Field: "/id", Status: http.StatusConflict,
+	}
 }
 
-// failed answers an error of the store, which took nothing.
+// failed answers an error of the store, which stored nothing.
 func (h *Handler) failed(r *http.Request, err error) *problem.Details {
 	switch {
 	case errors.Is(err, ErrBusy):
@@ -193,24 +207,31 @@ func (h *Handler) failed(r *http.Request, err error) *problem.Details {
 	case r.Context().Err() != nil:
 		return problem.New(http.StatusServiceUnavailable, "the request was given up")
 	}
+
 	cmp.Or(h.Log, slog.Default()).ErrorContext(r.Context(), "accept events", "path", r.URL.Path, "err", err)
 	return problem.New(http.StatusInternalServerError, "the hub could not store the events; its log says why")
 }
 
 func busy() *problem.Details {
-	return &problem.Details{Status: http.StatusServiceUnavailable, Detail: "the hub is full, nothing was taken", RetryAfter: time.Second}
+	return &problem.Details{
+		Status: http.StatusServiceUnavailable, Detail: "the hub is full, nothing was taken", RetryAfter: time.Second,
+	}
 }
 
-// backlogged: what is pending must be delivered, given up or cancelled first.
+// backlogged refuses events of a tenant until some of its pending deliveries have ended.
 func backlogged() *problem.Details {
 	return &problem.Details{
 		Status: http.StatusTooManyRequests, RetryAfter: 10 * time.Second,
-		Detail: "the tenant has as many pending deliveries as it may, nothing was taken; its receivers are too slow or paused",
+		Detail: "the tenant has as many pending deliveries as it may, nothing was taken; " +
+			"its receivers are too slow or paused",
 	}
 }
 
 func tooMany(after time.Duration) *problem.Details {
-	return &problem.Details{Status: http.StatusTooManyRequests, Detail: "more events a second than this tenant may send, nothing was taken", RetryAfter: after}
+	return &problem.Details{
+		Status: http.StatusTooManyRequests, Detail: "more events a second than this tenant may send, nothing was taken",
+		RetryAfter: after,
+	}
 }
 
 func typeOf(name string) (event.Type, *problem.Details) {
@@ -227,7 +248,7 @@ func typeOf(name string) (event.Type, *problem.Details) {
 	return t, nil
 }
 
-// hopsOf reads through how many hubs the request came.
+// hopsOf reads how many hubs the request came through.
 func hopsOf(h http.Header) (int, *problem.Details) {
 	n, bad := readHops(h.Get(headerHops))
 	if bad != nil {
@@ -243,22 +264,28 @@ func readHops(s string) (int, *event.Problem) {
 	n, err := strconv.ParseUint(s, 10, 31)
 	switch {
 	case err != nil:
-		return 0, &event.Problem{Code: "wrong_type", Status: http.StatusBadRequest, Message: "must be a number from 0 to " + strconv.Itoa(MaxHops)}
+		return 0, &event.Problem{
+			Code: "wrong_type", Status: http.StatusBadRequest, Message: "must be a number from 0 to " + strconv.Itoa(MaxHops),
+		}
 	case n > MaxHops:
 		// Not 508: a 5xx would have the sending hub hold all its pushes to us for one loop.
-		return 0, &event.Problem{Code: "loop", Status: http.StatusUnprocessableEntity, Message: "the event went through more than " + strconv.Itoa(MaxHops) + " hubs: a loop"}
+		return 0, &event.Problem{
+			Code: "loop", Status: http.StatusUnprocessableEntity,
+			Message: "the event went through more than " + strconv.Itoa(MaxHops) + " hubs: a loop",
+		}
 	}
 	return int(n), nil
 }
 
-// traceOf is the W3C trace context of a request, "" when it has none or not
-// a valid one (https://www.w3.org/TR/trace-context/#traceparent-header).
+// traceOf returns the W3C trace context of a request, or "" when it is missing or invalid
+// (https://www.w3.org/TR/trace-context/#traceparent-header).
 func traceOf(h http.Header) string { return readTrace(h.Get(headerTrace)) }
 
 func readTrace(s string) string {
 	if len(s) != 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' || s[:2] == "ff" {
 		return ""
 	}
+
 	for i := range len(s) {
 		switch c := s[i]; {
 		case i == 2 || i == 35 || i == 52:
@@ -266,8 +293,9 @@ func readTrace(s string) string {
 			return ""
 		}
 	}
+
 	if strings.Trim(s[3:35], "0") == "" || strings.Trim(s[36:52], "0") == "" {
 		return ""
 	}
-	return strings.Clone(s) // not the memory of all headers
+	return strings.Clone(s) // s shares the memory of all headers
 }

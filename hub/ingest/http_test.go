@@ -134,43 +134,104 @@ func zip(t testing.TB, s string) string {
 
 func TestAnswers(t *testing.T) {
 	big := `{"id":"big","type":"call.held","data":{"callID":"1","x":"` + strings.Repeat("x", event.MaxSize) + `"}}`
-	deep := `{"id":"deep","type":"call.held","data":{"callID":"1","x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}}`
+	deep := `{"id":"deep","type":"call.held","data":{"callID":"1","x":` + strings.Repeat("[", 5000) +
+		strings.Repeat("]", 5000) + `}}`
 	lines := []string{"Content-Type", "application/x-ndjson; charset=utf-8"}
 	for name, c := range map[string]struct {
 		sent
 		status int
 		want   []string
 	}{
-		"one":                 {sent{body: held("a", "1")}, 202, []string{"a accepted"}},
-		"one without id":      {sent{body: `{"messageID":"EventHeld","callID":"1"}`}, 202, []string{"made-1 accepted"}},
-		"one of an array":     {sent{body: "[" + held("a", "1") + "]"}, 202, []string{"a accepted"}},
-		"odd":                 {sent{body: `{"id":"a","type":"cdr.call","data":{"callID":"1","callResult":99}}`}, 202, []string{"a accepted unknown_code/data/callResult"}},
-		"bare":                {sent{typ: "call.held", body: `{"callID":"1"}`}, 202, []string{"made-1 accepted"}},
-		"bare array":          {sent{typ: "EventHeld", body: `[{"callID":"1"},{"callID":2}]`}, 202, []string{"made-1 accepted", "made-2 accepted"}},
-		"gzip":                {sent{body: zip(t, held("a", "1")), header: []string{"Content-Encoding", "gzip"}}, 202, []string{"a accepted"}},
-		"gzip members":        {sent{body: zip(t, "["+held("a", "1")) + zip(t, "]"), header: []string{"Content-Encoding", "GZIP"}}, 202, []string{"a accepted"}},
-		"lines":               {sent{body: held("a", "1") + "\r\n\n  \n" + held("b", "1"), header: lines}, 202, []string{"a accepted", "b accepted"}},
-		"bare lines":          {sent{typ: "call.held", body: "{\"callID\":1}\n{\"callID\":2}\n", header: lines}, 202, []string{"made-1 accepted", "made-2 accepted"}},
-		"a mark":              {sent{body: "\xef\xbb\xbf" + held("a", "1")}, 202, []string{"a accepted"}},
-		"a mark before lines": {sent{body: "\xef\xbb\xbf" + held("a", "1") + "\n" + held("b", "1"), header: lines}, 202, []string{"a accepted", "b accepted"}},
-		"a mark, zipped":      {sent{typ: "call.held", body: zip(t, "\xef\xbb\xbf"+`{"callID":"1"}`), header: []string{"Content-Encoding", "gzip"}}, 202, []string{"made-1 accepted"}},
-		"a charset as coding": {sent{body: held("a", "1"), header: []string{"Content-Encoding", "UTF-8"}}, 202, []string{"a accepted"}},
-		"whole numbers":       {sent{typ: "cdr.call", body: `{"callID":1001.0,"startTime":1637068256419.0,"endTime":1.637068256419e12,"callResult":8.0,"duration":0.0}`}, 202, []string{"made-1 accepted"}},
-		"a fraction":          {sent{typ: "cdr.call", body: `{"callID":"1","duration":1.5}`}, 422, []string{"wrong_type /duration"}},
-		"the same twice":      {sent{body: "[" + held("a", "1") + "," + held("a", "1") + "]"}, 202, []string{"a accepted", "a duplicate"}},
-		"same id, other":      {sent{body: "[" + held("a", "1") + "," + held("a", "2") + "]"}, 207, []string{"a accepted", "a id_conflict /id"}},
-		"malformed":           {sent{body: `{"callID":`}, 400, []string{"malformed_json"}},
-		"not UTF-8":           {sent{body: held("a", "\xff")}, 400, []string{"a invalid_utf8"}},
-		"wrong type":          {sent{body: `{"type":"call.held","data":{"callID":true}}`}, 422, []string{"wrong_type /data/callID"}},
-		"unknown type":        {sent{body: `{"type":"call.flown","data":{"callID":"1"}}`}, 422, []string{"unknown_type /type"}},
-		"foreign company":     {sent{body: `{"type":"call.held","data":{"callID":"1","companyId":"other"}}`}, 422, []string{"foreign_company /data/companyId"}},
-		"huge number":         {sent{typ: "cdr.call", body: `{"callID":"1","duration":1` + strings.Repeat("0", 4000) + `}`}, 422, []string{"out_of_range /duration"}},
-		"huge unknown":        {sent{typ: "cdr.call", body: `{"callID":"1","x":1e` + strings.Repeat("9", 4000) + `}`}, 202, []string{"made-1 accepted"}},
-		"too large":           {sent{body: big}, 413, []string{"big too_large"}},
-		"too deep":            {sent{body: deep}, 422, []string{"deep too_deep"}},
-		"strict":              {sent{typ: "cdr.call", body: `{"callID":"1","callResult":99}`, caller: access.Caller{Tenant: 7, CompanyID: "acme-1", Strict: true}}, 422, []string{"unknown_code /callResult"}},
-		"some bad":            {sent{body: "[7," + held("a", "1") + "," + big + "," + deep + `,{"id":"c","type":"x","data":{}}]`}, 207, []string{"wrong_type", "a accepted", "big too_large", "deep too_deep", "c unknown_type /type"}},
-		"some bad lines":      {sent{body: "{\"id\n" + held("a", "1") + "\nnull\n[" + held("b", "2") + "]", header: lines}, 207, []string{"malformed_json", "a accepted", "wrong_type", "wrong_type"}},
+		"one":             {sent{body: held("a", "1")}, 202, []string{"a accepted"}},
+		"one without id":  {sent{body: `{"messageID":"EventHeld","callID":"1"}`}, 202, []string{"made-1 accepted"}},
+		"one of an array": {sent{body: "[" + held("a", "1") + "]"}, 202, []string{"a accepted"}},
+		"odd": {
+			sent{body: `{"id":"a","type":"cdr.call","data":{"callID":"1","callResult":99}}`}, 202,
+			[]string{"a accepted unknown_code/data/callResult"},
+		},
+		"bare": {sent{typ: "call.held", body: `{"callID":"1"}`}, 202, []string{"made-1 accepted"}},
+		"bare array": {
+			sent{typ: "EventHeld", body: `[{"callID":"1"},{"callID":2}]`}, 202, []string{"made-1 accepted", "made-2 accepted"},
+		},
+		"gzip": {
+			sent{body: zip(t, held("a", "1")), header: []string{"Content-Encoding", "gzip"}}, 202, []string{"a accepted"},
+		},
+		"gzip members": {
+			sent{body: zip(t, "["+held("a", "1")) + zip(t, "]"), header: []string{"Content-Encoding", "GZIP"}}, 202,
+			[]string{"a accepted"},
+		},
+		"lines": {
+			sent{body: held("a", "1") + "\r\n\n  \n" + held("b", "1"), header: lines}, 202, []string{"a accepted", "b accepted"},
+		},
+		"bare lines": {
+			sent{typ: "call.held", body: "{\"callID\":1}\n{\"callID\":2}\n", header: lines}, 202,
+			[]string{"made-1 accepted", "made-2 accepted"},
+		},
+		"a mark": {sent{body: "\xef\xbb\xbf" + held("a", "1")}, 202, []string{"a accepted"}},
+		"a mark before lines": {
+			sent{body: "\xef\xbb\xbf" + held("a", "1") + "\n" + held("b", "1"), header: lines}, 202,
+			[]string{"a accepted", "b accepted"},
+		},
+		"a mark, zipped": {
+			sent{typ: "call.held", body: zip(t, "\xef\xbb\xbf"+`{"callID":"1"}`), header: []string{"Content-Encoding", "gzip"}},
+			202, []string{"made-1 accepted"},
+		},
+		"a charset as coding": {
+			sent{body: held("a", "1"), header: []string{"Content-Encoding", "UTF-8"}}, 202, []string{"a accepted"},
+		},
+		"whole numbers": {
+			sent{
+				typ:  "cdr.call",
+				body: `{"callID":1001.0,"startTime":1637068256419.0,"endTime":1.637068256419e12,"callResult":8.0,"duration":0.0}`,
+			},
+			202, []string{"made-1 accepted"},
+		},
+		"a fraction": {
+			sent{typ: "cdr.call", body: `{"callID":"1","duration":1.5}`}, 422, []string{"wrong_type /duration"},
+		},
+		"the same twice": {
+			sent{body: "[" + held("a", "1") + "," + held("a", "1") + "]"}, 202, []string{"a accepted", "a duplicate"},
+		},
+		"same id, other": {
+			sent{body: "[" + held("a", "1") + "," + held("a", "2") + "]"}, 207, []string{"a accepted", "a id_conflict /id"},
+		},
+		"malformed": {sent{body: `{"callID":`}, 400, []string{"malformed_json"}},
+		"not UTF-8": {sent{body: held("a", "\xff")}, 400, []string{"a invalid_utf8"}},
+		"wrong type": {
+			sent{body: `{"type":"call.held","data":{"callID":true}}`}, 422, []string{"wrong_type /data/callID"},
+		},
+		"unknown type": {
+			sent{body: `{"type":"call.flown","data":{"callID":"1"}}`}, 422, []string{"unknown_type /type"},
+		},
+		"foreign company": {
+			sent{body: `{"type":"call.held","data":{"callID":"1","companyId":"other"}}`}, 422,
+			[]string{"foreign_company /data/companyId"},
+		},
+		"huge number": {
+			sent{typ: "cdr.call", body: `{"callID":"1","duration":1` + strings.Repeat("0", 4000) + `}`}, 422,
+			[]string{"out_of_range /duration"},
+		},
+		"huge unknown": {
+			sent{typ: "cdr.call", body: `{"callID":"1","x":1e` + strings.Repeat("9", 4000) + `}`}, 202,
+			[]string{"made-1 accepted"},
+		},
+		"too large": {sent{body: big}, 413, []string{"big too_large"}},
+		"too deep":  {sent{body: deep}, 422, []string{"deep too_deep"}},
+		"strict": {
+			sent{
+				typ: "cdr.call", body: `{"callID":"1","callResult":99}`,
+				caller: access.Caller{Tenant: 7, CompanyID: "acme-1", Strict: true},
+			},
+			422, []string{"unknown_code /callResult"},
+		},
+		"some bad": {
+			sent{body: "[7," + held("a", "1") + "," + big + "," + deep + `,{"id":"c","type":"x","data":{}}]`}, 207,
+			[]string{"wrong_type", "a accepted", "big too_large", "deep too_deep", "c unknown_type /type"},
+		},
+		"some bad lines": {
+			sent{body: "{\"id\n" + held("a", "1") + "\nnull\n[" + held("b", "2") + "]", header: lines}, 207,
+			[]string{"malformed_json", "a accepted", "wrong_type", "wrong_type"},
+		},
 		"all bad":             {sent{body: "[7,8]"}, 400, []string{"wrong_type", "wrong_type"}},
 		"one bad in an array": {sent{body: "[7]"}, 422, []string{"wrong_type"}},
 	} {
@@ -270,7 +331,8 @@ func TestEventsCarryWhereTheyCameFrom(t *testing.T) {
 	h.post(sent{body: held("a", "1"), header: []string{"traceparent", trace, "X-Hookline-Hops", "3"}})
 	require.Len(t, store.events, 1)
 	e := store.events[0]
-	require.Equal(t, []any{int64(7), "acme-1", "key-1", "http", trace, 3}, []any{e.Tenant, e.CompanyID, e.KeyID, e.Source, e.Traceparent, e.Hops})
+	require.Equal(t, []any{int64(7), "acme-1", "key-1", "http", trace, 3},
+		[]any{e.Tenant, e.CompanyID, e.KeyID, e.Source, e.Traceparent, e.Hops})
 	require.Equal(t, `{"messageID":"EventHeld","companyId":"acme-1","callID":"1"}`, string(e.Body))
 
 	for _, bad := range []string{
@@ -283,7 +345,9 @@ func TestEventsCarryWhereTheyCameFrom(t *testing.T) {
 
 func TestStoreErrors(t *testing.T) {
 	var log bytes.Buffer
-	for err, want := range map[error]int{ErrBusy: 503, fmt.Errorf("queue: %w", ErrBusy): 503, errors.New("secret disk"): 500} {
+	for err, want := range map[error]int{
+		ErrBusy: 503, fmt.Errorf("queue: %w", ErrBusy): 503, errors.New("secret disk"): 500,
+	} {
 		h := &Handler{Store: &shelf{err: err}, Log: slog.New(slog.NewTextHandler(&log, nil))}
 		w := h.post(sent{body: held("a", "1")})
 		require.Equal(t, want, w.Code)
@@ -296,7 +360,9 @@ func TestStoreErrors(t *testing.T) {
 func TestTenantPastItsLimit(t *testing.T) {
 	now := time.UnixMilli(1637068256419)
 	store := &shelf{}
-	h := &Handler{Store: store, Now: func() time.Time { return now }, Limit: func(tenant int64) int { return int(tenant) * 100 }}
+	h := &Handler{
+		Store: store, Now: func() time.Time { return now }, Limit: func(tenant int64) int { return int(tenant) * 100 },
+	}
 	item := `{"type":"call.held","data":{"callID":"1"}}`
 	batch := "[" + strings.Repeat(item+",", MaxEvents-1) + item + "]"
 
@@ -310,7 +376,8 @@ func TestTenantPastItsLimit(t *testing.T) {
 	require.Equal(t, "1", w.Header().Get("Retry-After"), "300 are missing: 429 ms")
 	require.Len(t, store.events, MaxEvents, "nothing is taken of what is refused")
 	require.Equal(t, 202, h.post(sent{body: item}).Code, "it cost one token, not 1,000")
-	require.Equal(t, 202, h.post(sent{body: item, caller: access.Caller{Tenant: 8, CompanyID: "other"}}).Code, "others are not affected")
+	require.Equal(t, 202, h.post(sent{body: item, caller: access.Caller{Tenant: 8, CompanyID: "other"}}).Code,
+		"others are not affected")
 	h.Limit = nil
 	now = now.Add(time.Second)
 	require.Equal(t, 202, h.post(sent{body: batch}).Code, "a new limit holds at once: 698 and 1,000 more, at most 1,000")
@@ -324,7 +391,7 @@ func TestBucketsOfIdleTenantsAreDropped(t *testing.T) {
 		b.find(tenant, 1000, now).AllowN(now, 1)
 		now = now.Add(time.Millisecond)
 	}
-	require.LessOrEqual(t, len(b.of), firstSweep)
+	require.LessOrEqual(t, len(b.limiters), firstSweep)
 	require.Less(t, b.find(-1, 10, now).TokensAt(now), 200.0, "one that is not full stays")
 }
 
@@ -359,7 +426,9 @@ func TestPooledMemoryStaysOutOfEvents(t *testing.T) {
 	h := &Handler{Store: store}
 	for i := range 50 {
 		call := fmt.Sprintf("call-%02d", i)
-		h.post(sent{body: held(call, call), header: []string{"traceparent", fmt.Sprintf("00-%032d-00f067aa0ba902b7-01", i+1)}})
+		h.post(sent{
+			body: held(call, call), header: []string{"traceparent", fmt.Sprintf("00-%032d-00f067aa0ba902b7-01", i+1)},
+		})
 	}
 	for i, e := range store.events {
 		call := fmt.Sprintf("call-%02d", i)
@@ -373,7 +442,10 @@ func TestPooledMemoryStaysOutOfEvents(t *testing.T) {
 func TestBodiesThatComeInPieces(t *testing.T) {
 	h := &Handler{Store: &shelf{}}
 	gate := fair.Gate{Body: fair.Pace{Stall: 50 * time.Millisecond}}
-	srv := httptest.NewServer(gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.Serve(w, r, caller, "") })))
+	srv := httptest.NewServer(gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		h.Serve(w, r, caller, "")
+	})))
 	t.Cleanup(srv.Close)
 
 	post := func(body io.Reader) int {
@@ -395,7 +467,8 @@ func TestBodiesThatComeInPieces(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	h := &Handler{Store: &shelf{}, Metrics: NewMetrics(reg)}
-	h.post(sent{body: "[7," + held("a", "1") + "," + held("a", "1") + `,{"type":"cdr.call","data":{"callID":"1","callResult":99}}]`})
+	h.post(sent{body: "[7," + held("a", "1") + "," + held("a", "1") +
+		`,{"type":"cdr.call","data":{"callID":"1","callResult":99}}]`})
 	h.post(sent{body: "["})
 	families, err := reg.Gather()
 	require.NoError(t, err)
@@ -458,7 +531,8 @@ func (n nothing) Accept(_ context.Context, es []*event.Event) ([]Verdict, error)
 }
 
 func BenchmarkServe(b *testing.B) {
-	one := `{"id":"pbx1-6bf3cbb1-cdr","type":"cdr.party","time":1637068408120,"data":` + string(event.Sample(event.CDRParty)) + `}`
+	one := `{"id":"pbx1-6bf3cbb1-cdr","type":"cdr.party","time":1637068408120,"data":` +
+		string(event.Sample(event.CDRParty)) + `}`
 	for name, body := range map[string]string{
 		"one":     one,
 		"hundred": "[" + strings.Repeat(one+",", 99) + one + "]",

@@ -1,5 +1,5 @@
-// Package ingest turns a request into durable events, or refuses it with the
-// reason. Nothing is answered with success before the commit that holds it.
+// Package ingest turns a request into durable events, or refuses it with the reason. It
+// answers success only after the commit.
 package ingest
 
 import (
@@ -9,10 +9,10 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// Status of one item of a request.
+// Status says what became of one item of a request.
 type Status string
 
-// What became of an item.
+// What may become of an item.
 const (
 	Accepted  Status = "accepted"
 	Duplicate Status = "duplicate"
@@ -30,10 +30,10 @@ type Result struct {
 // ErrBusy is returned before anything was taken: the hub is full, come back later.
 var ErrBusy = errors.New("the hub is full")
 
-// Verdict of the store on one event.
+// Verdict is what the store says of one event.
 type Verdict uint8
 
-// Stored, or known already with the same or with another body.
+// An event is Stored, or its id is Known with the same body, or in Conflict with another.
 const (
 	Stored Verdict = iota
 	Known
@@ -43,9 +43,10 @@ const (
 // Store commits events.
 type Store interface {
 	// Accept commits the events of one request and a pending delivery for each
-	// subscription that wants them, in one transaction, and sets Seq, AcceptedAt
-	// and, where absent, ID of those it stored. The verdicts are in order. It
-	// returns ErrBusy, or another error, only if nothing was taken. ctx bounds
-	// the wait for a place in the queue; once queued, it waits for the commit.
+	// subscription that wants them, in one transaction. It sets Seq and AcceptedAt of
+	// the events that it stored, and ID where it is missing. The verdicts are in the
+	// order of the events. If it returns ErrBusy or another error, it stored nothing.
+	// ctx bounds the wait for a place in the queue; from then on Accept waits for the
+	// commit.
 	Accept(ctx context.Context, events []*event.Event) ([]Verdict, error)
 }

@@ -20,16 +20,16 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// Metadata of a message from a broker: its properties. The message's UUID is
-// its message_id, "" when it has none; its headers are there by their names.
+// Names of the metadata of a message, which are its properties at the broker. The UUID of
+// the message is its message_id, "" when it has none; headers have their own names.
 const (
 	MetaRoutingKey  = "amqp.routing_key" // <companyId>.<type>
-	MetaUser        = "amqp.user_id"     // who published it, checked by the broker; "" when not said
+	MetaUser        = "amqp.user_id"     // who published it, as the broker checked; "" when it does not say
 	MetaContentType = "amqp.content_type"
 	MetaEncoding    = "amqp.content_encoding"
 )
 
-// Tenants by their companyId; nil: nobody has it.
+// Tenants finds tenants by their companyId; nil for an unknown one.
 type Tenants interface {
 	TenantOf(companyID string) *access.Tenant
 }
@@ -39,21 +39,21 @@ type Tenants interface {
 type Messages struct {
 	Store    Store
 	Tenants  Tenants
-	Refresh  func(context.Context) error // reads the tenants that other processes made; nil: there are none
-	FromUser bool                        // the tenant is the broker's user, and the routing key must agree
-	Full     func(tenant int64) bool     // a tenant has as many pending deliveries as it may; nil: never
+	Refresh  func(context.Context) error // reads the tenants that other processes made; nil: there are no others
+	FromUser bool                        // the broker's user is the tenant, and the routing key must agree
+	Full     func(tenant int64) bool     // reports whether a tenant has too many pending deliveries; nil: never
 	Now      func() time.Time            // default time.Now
-	Metrics  *Metrics                    // nil: none
+	Metrics  *Metrics                    // nil: nothing is counted
 	Log      *slog.Logger                // default slog.Default()
 
 	gz *gzip.Reader
 }
 
-// Refusal says why a message can never be accepted, or some events of it cannot.
+// Refusal says why a message, or some events of it, can never be accepted.
 type Refusal struct {
 	event.Problem               // the first one
-	Items         []RefusedItem // events that are refused; none: all of the message is
-	Taken         int           // events that were stored, or were there before
+	Items         []RefusedItem // events that are refused; empty: the message as a whole
+	Taken         int           // events that were stored now or before
 }
 
 // RefusedItem is an event of a message that is refused.
@@ -63,23 +63,23 @@ type RefusedItem struct {
 	*event.Problem
 }
 
-// Bounds of what is committed together, unless one message has more.
+// Bounds of what is committed together. A message with more is committed alone.
 const (
 	takeEvents = 256
 	takeBytes  = 4 << 20
 )
 
-// Waits between two tries while the store takes nothing, and tries of a message
-// that it fails to store alone, while it is there.
+// The shortest and longest pause between two tries while the store takes nothing, and how
+// often one message is tried that the store fails to commit.
 const (
 	storeLeast, storeMost = 50 * time.Millisecond, 2 * time.Second
 	storeTries            = 5
 )
 
-// Take stores the events of the messages, in order, and returns for each nil or
-// why it is refused. It returns when all are decided: as long as the store is
-// away it waits, for up to ctx. Then it returns the error of ctx and what it
-// decided, of the first messages. Not for concurrent use.
+// Take stores the events of the messages, in order, and returns for each message nil or
+// why it is refused. It returns when all are decided. While the store is away it waits,
+// until ctx ends. Then it returns the error of ctx, and the decisions for the first
+// messages. It is not for concurrent use.
 func (m *Messages) Take(ctx context.Context, messages []*message.Message) ([]*Refusal, error) {
 	decided := make([]*Refusal, 0, len(messages))
 	var parts []*part
@@ -89,14 +89,18 @@ func (m *Messages) Take(ctx context.Context, messages []*message.Message) ([]*Re
 		if err != nil {
 			return decided, err
 		}
+
 		parts = append(parts, p)
 		events += len(p.events)
 		for _, e := range p.events {
 			size += len(e.Body)
 		}
+
 		if events < takeEvents && size < takeBytes && i < len(messages)-1 {
 			continue
 		}
+
+		// Enough is gathered, or this was the last message: commit, then decide.
 		if err := m.store(ctx, parts); err != nil {
 			return decided, err
 		}
@@ -108,37 +112,44 @@ func (m *Messages) Take(ctx context.Context, messages []*message.Message) ([]*Re
 	return decided, nil
 }
 
-// part is what one message asks for.
+// part is what one message asks the store for.
 type part struct {
-	whole    *event.Problem // why all of it is refused
+	whole    *event.Problem // why the message as a whole is refused
 	items    []event.Item
 	events   []*event.Event // of the items that passed
 	verdicts []Verdict      // of the events
 	tries    int
 }
 
+// read reads a message. fresh says whether the tenants were read again for this Take.
 func (m *Messages) read(ctx context.Context, msg *message.Message, fresh *bool) (*part, error) {
 	company, typ, no := m.address(msg.Metadata)
 	if no != nil {
 		return no, nil
 	}
+
 	tenant, err := m.tenant(ctx, company, fresh)
 	if err != nil {
 		return nil, err
 	}
+
 	switch {
 	case tenant == nil:
 		return refused("unknown_tenant", "no tenant has the companyId "+strconv.Quote(company)), nil
 	case tenant.SuspendedAt != nil:
 		return refused("tenant_suspended", "the tenant is suspended"), nil
 	case m.Full != nil && m.Full(tenant.No):
-		return refused("backlogged", "the tenant has as many pending deliveries as it may; its receivers are too slow or paused"), nil
+		return refused("backlogged",
+			"the tenant has as many pending deliveries as it may; its receivers are too slow or paused"), nil
 	}
+
 	hops, no := hopsOfMessage(msg)
 	if no != nil {
 		return no, nil
 	}
+
 	p := m.items(msg, event.Gate{CompanyID: tenant.CompanyID, Strict: tenant.Strict(), Type: typ, Now: m.Now})
+
 	trace := readTrace(header(msg, headerTrace))
 	for i := range p.items {
 		e := p.items[i].Event
@@ -155,10 +166,12 @@ func (m *Messages) read(ctx context.Context, msg *message.Message, fresh *bool) 
 	return p, nil
 }
 
+// refused is the part of a message that is refused as a whole.
 func refused(code, text string) *part {
 	return &part{whole: &event.Problem{Code: code, Message: text, Status: http.StatusUnprocessableEntity}}
 }
 
+// hopsOfMessage reads how many hubs the message came through.
 func hopsOfMessage(msg *message.Message) (int, *part) {
 	hops, bad := readHops(header(msg, headerHops))
 	if bad != nil {
@@ -167,7 +180,7 @@ func hopsOfMessage(msg *message.Message) (int, *part) {
 	return hops, nil
 }
 
-// header by its name in whatever case: brokers keep what the sender wrote.
+// header returns a header by its name, in any case: brokers keep what the sender wrote.
 func header(msg *message.Message, name string) string {
 	if v, ok := msg.Metadata[name]; ok {
 		return v
@@ -180,30 +193,35 @@ func header(msg *message.Message, name string) string {
 	return ""
 }
 
-// address is who sends, and the type of what; 0: the message must say it itself.
+// address reads the routing key: whose message it is, and the type of its events, or 0
+// when the events say their own types.
 func (m *Messages) address(meta message.Metadata) (companyID string, t event.Type, no *part) {
 	key := meta[MetaRoutingKey]
 	companyID, name, _ := strings.Cut(key, ".")
+
 	if user := meta[MetaUser]; m.FromUser && user != companyID {
 		if user == "" {
 			return "", 0, refused("wrong_user", "the message does not say who published it: its property user_id must be set")
 		}
-		return "", 0, refused("wrong_user", "the routing key begins with another companyId than the user's, "+strconv.Quote(shorten(user)))
+		return "", 0, refused("wrong_user",
+			"the routing key begins with another companyId than the user's, "+strconv.Quote(shorten(user)))
 	}
+
 	if !access.ValidCompanyID(companyID) {
 		return "", 0, refused("routing_key", "the routing key must be <companyId>.<type>, not "+strconv.Quote(shorten(key)))
 	}
+
 	if t, _ = event.ParseType(name); t.Internal() {
 		return "", 0, refused("internal_type", "only the hub itself makes events of the routing key's type")
 	}
 	return companyID, t, nil
 }
 
-// shorten what a message says, to say it again.
+// shorten cuts a text of a message that is repeated in a refusal.
 func shorten(s string) string { return strings.ToValidUTF8(s[:min(len(s), 80)], "") }
 
-// tenant by its companyId; nil when there is none. Before that is said, what
-// other processes changed is read, once for all messages of a Take.
+// tenant returns the tenant with a companyId; nil when there is none. Before it says so, it
+// reads what other processes changed, once for all messages of a Take.
 func (m *Messages) tenant(ctx context.Context, companyID string, fresh *bool) (*access.Tenant, error) {
 	for wait := storeLeast; ; wait = min(2*wait, storeMost) {
 		if t := m.Tenants.TenantOf(companyID); t != nil || *fresh || m.Refresh == nil {
@@ -214,6 +232,7 @@ func (m *Messages) tenant(ctx context.Context, companyID string, fresh *bool) (*
 			*fresh = true
 			continue
 		}
+
 		m.log().WarnContext(ctx, "look for the tenant of a message", "err", err)
 		if err := pause(ctx, wait); err != nil {
 			return nil, err
@@ -221,16 +240,18 @@ func (m *Messages) tenant(ctx context.Context, companyID string, fresh *bool) (*
 	}
 }
 
-// items of a message, each as the gate finds it.
+// items splits a message into items, each as the gate reads it.
 func (m *Messages) items(msg *message.Message, g event.Gate) *part {
 	f, ok := formatOf(msg.Metadata[MetaContentType])
 	if !ok {
 		return refused("content_type", "content_type must be application/json or application/x-ndjson")
 	}
+
 	body, bad := m.body(msg.Payload, msg.Metadata[MetaEncoding])
 	if bad != nil {
 		return &part{whole: bad}
 	}
+
 	q := request{body: body}
 	if details := q.split(g, 0, f); details != nil {
 		return &part{whole: &event.Problem{Code: codeOf(details.Status), Message: details.Detail, Status: details.Status}}
@@ -238,6 +259,7 @@ func (m *Messages) items(msg *message.Message, g event.Gate) *part {
 	return &part{items: q.items}
 }
 
+// codeOf returns the code of a problem with the body as a whole.
 func codeOf(status int) string {
 	if status == http.StatusRequestEntityTooLarge {
 		return "too_large"
@@ -245,30 +267,42 @@ func codeOf(status int) string {
 	return "malformed"
 }
 
-// body of a message, decompressed.
+// body returns the body of a message, decompressed.
 func (m *Messages) body(raw []byte, encoding string) ([]byte, *event.Problem) {
-	tooLarge := &event.Problem{Code: "too_large", Message: "a message has at most " + strconv.Itoa(MaxRequest) + " bytes, before and after decompression", Status: http.StatusRequestEntityTooLarge}
+	tooLarge := &event.Problem{
+		Code:    "too_large",
+		Message: "a message has at most " + strconv.Itoa(MaxRequest) + " bytes, before and after decompression",
+		Status:  http.StatusRequestEntityTooLarge,
+	}
+
 	if len(raw) > MaxRequest {
 		return nil, tooLarge
 	}
+
 	switch codingOf(encoding) {
 	case "": // Spring and Celery write the character set there
 		return raw, nil
 	case "gzip":
 	default:
-		return nil, &event.Problem{Code: "content_encoding", Message: "content_encoding must be gzip, identity or absent", Status: http.StatusUnsupportedMediaType}
+		return nil, &event.Problem{
+			Code: "content_encoding", Message: "content_encoding must be gzip, identity or absent",
+			Status: http.StatusUnsupportedMediaType,
+		}
 	}
+
 	text, err := m.unzip(raw)
 	switch {
 	case err != nil:
-		return nil, &event.Problem{Code: "malformed", Message: "the body is not gzip, or it ends too early", Status: http.StatusBadRequest}
+		return nil, &event.Problem{
+			Code: "malformed", Message: "the body is not gzip, or it ends too early", Status: http.StatusBadRequest,
+		}
 	case len(text) > MaxRequest:
 		return nil, tooLarge
 	}
 	return text, nil
 }
 
-// unzip stops past MaxRequest.
+// unzip decompresses a body, but stops past MaxRequest.
 func (m *Messages) unzip(raw []byte) ([]byte, error) {
 	var err error
 	if m.gz == nil {
@@ -282,30 +316,37 @@ func (m *Messages) unzip(raw []byte) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(m.gz, MaxRequest+1))
 }
 
-// identify an event without an id of its own by the message's: that of a
-// message of several ends in its place there. A message without one gets one
-// here, so that storing it can be tried again without storing it twice.
+// identify gives an event without an id one made of the message's id. If the message has
+// several events, the id ends in the event's place in it. If the message has no id, the
+// event gets a random one here, so that storing it can be tried again without storing it
+// twice.
 func identify(e *event.Event, messageID string, i, of int) *event.Problem {
 	if e.ID != "" {
 		return nil
 	}
+
 	if messageID == "" {
 		e.ID = "amqp-" + uuid.NewString()
 		return nil
 	}
+
 	id := messageID
 	if of > 1 {
 		id += ":" + strconv.Itoa(i)
 	}
+
 	if !event.ValidID([]byte(id)) {
-		return &event.Problem{Code: "invalid_id", Message: "message_id must have 1 to 128 of A-Z a-z 0-9 . _ : -", Status: http.StatusUnprocessableEntity}
+		return &event.Problem{
+			Code: "invalid_id", Message: "message_id must have 1 to 128 of A-Z a-z 0-9 . _ : -",
+			Status: http.StatusUnprocessableEntity,
+		}
 	}
 	e.ID = id
 	return nil
 }
 
-// store the events of parts together; when that fails halves of them, until
-// what cannot be stored is alone.
+// store stores the events of parts together. When that fails it stores the halves, until
+// it has found the message that cannot be stored.
 func (m *Messages) store(ctx context.Context, parts []*part) error {
 	var events []*event.Event
 	for _, p := range parts {
@@ -314,6 +355,7 @@ func (m *Messages) store(ctx context.Context, parts []*part) error {
 	if len(events) == 0 {
 		return nil
 	}
+
 	for wait := storeLeast; ; wait = min(2*wait, storeMost) {
 		verdicts, err := m.Store.Accept(ctx, events)
 		if err == nil {
@@ -322,9 +364,11 @@ func (m *Messages) store(ctx context.Context, parts []*part) error {
 			}
 			return nil
 		}
+
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+
 		if !errors.Is(err, ErrBusy) {
 			m.log().ErrorContext(ctx, "store messages", "events", len(events), "err", err)
 			if len(parts) > 1 {
@@ -333,11 +377,13 @@ func (m *Messages) store(ctx context.Context, parts []*part) error {
 				}
 				return m.store(ctx, parts[len(parts)/2:])
 			}
-			if parts[0].tries++; parts[0].tries == storeTries {
+			parts[0].tries++
+			if parts[0].tries == storeTries {
 				*parts[0] = *refused("not_stored", "the hub could not store it; its log says why")
 				return nil
 			}
 		}
+
 		if err := pause(ctx, wait); err != nil {
 			return err
 		}
@@ -355,12 +401,13 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// conclude what became of a message; nil: all of it was taken.
+// conclude returns why a message is refused; nil when all its events were taken.
 func (m *Messages) conclude(p *part) *Refusal {
 	if p.whole != nil {
 		m.Metrics.result(Rejected, nil)
 		return &Refusal{Problem: *p.whole}
 	}
+
 	var r Refusal
 	for i := range p.items {
 		it := &p.items[i]
@@ -376,6 +423,7 @@ func (m *Messages) conclude(p *part) *Refusal {
 				it.ID, it.Problem = it.Event.ID, idConflict()
 			}
 		}
+
 		if it.Problem == nil {
 			r.Taken++
 			continue
@@ -383,6 +431,7 @@ func (m *Messages) conclude(p *part) *Refusal {
 		m.Metrics.result(Rejected, nil)
 		r.Items = append(r.Items, RefusedItem{i, it.ID, it.Problem})
 	}
+
 	if len(r.Items) == 0 {
 		return nil
 	}

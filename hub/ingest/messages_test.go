@@ -79,7 +79,8 @@ func TestMessagesAreTaken(t *testing.T) {
 		msg("m7", "acme-1.call.held", ring, MetaEncoding, "binary"),
 		msg("m8", "acme-1.call.held", ring, MetaEncoding, "ISO-8859-1"),
 		msg("m9", "acme-1.call.held", "\xef\xbb\xbf"+ring),
-		msg("m10", "acme-1.call.held", zip(t, "\xef\xbb\xbf"+ring+"\n"), MetaEncoding, "gzip", MetaContentType, "application/x-ndjson"),
+		msg("m10", "acme-1.call.held", zip(t, "\xef\xbb\xbf"+ring+"\n"), MetaEncoding, "gzip", MetaContentType,
+			"application/x-ndjson"),
 	})
 	require.NoError(t, err)
 	require.Equal(t, make([]string, 12), codes(refused))
@@ -127,7 +128,8 @@ func TestMessagesAreRefused(t *testing.T) {
 		{"malformed_json", msg("", "acme-1.call.held", "{")},
 	} {
 		s := &shelf{}
-		refused, err := taker(s).Take(t.Context(), []*message.Message{msg("a", "acme-1.call.held", ring), c.m, msg("b", "acme-1.call.held", ring)})
+		refused, err := taker(s).Take(t.Context(),
+			[]*message.Message{msg("a", "acme-1.call.held", ring), c.m, msg("b", "acme-1.call.held", ring)})
 		require.NoError(t, err)
 		require.Equal(t, []string{"", c.code, ""}, codes(refused), "%.80s", c.m.Payload)
 		require.NotEmpty(t, refused[1].Message)
@@ -164,13 +166,14 @@ func TestTenantIsTheUser(t *testing.T) {
 func TestTenantOfAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all, asked := known(), 0
-		m := &Messages{Store: &shelf{}, Tenants: all, Log: slog.New(slog.DiscardHandler), Refresh: func(context.Context) error {
-			if asked++; asked == 1 {
-				return errors.New("the store is away")
-			}
-			all["new"] = &access.Tenant{No: 11, CompanyID: "new"}
-			return nil
-		}}
+		m := &Messages{Store: &shelf{}, Tenants: all, Log: slog.New(slog.DiscardHandler),
+			Refresh: func(context.Context) error {
+				if asked++; asked == 1 {
+					return errors.New("the store is away")
+				}
+				all["new"] = &access.Tenant{No: 11, CompanyID: "new"}
+				return nil
+			}}
 		refused, err := m.Take(t.Context(), []*message.Message{
 			msg("a", "new.call.held", ring), msg("b", "nobody.call.held", ring), msg("c", "noone.call.held", ring),
 		})

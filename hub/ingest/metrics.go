@@ -6,7 +6,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// Metrics of the way in. A nil *Metrics counts nothing.
+// Metrics counts what comes in. A nil *Metrics counts nothing.
 type Metrics struct {
 	accepted, duplicate, rejected prometheus.Counter
 	warnings                      *prometheus.CounterVec
