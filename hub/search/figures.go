@@ -9,16 +9,16 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// ErrTooManyRows is returned for a question whose answer would not fit.
+// ErrTooManyRows is returned for a question whose answer has more rows than its limit.
 var ErrTooManyRows = errors.New("the answer has too many rows")
 
-// Tried counts attempts and how long they took, failed ones too.
+// Tried counts attempts, also failed ones, and how long they took.
 type Tried struct {
 	OK, Failed int64
 	Latencies  delivery.Latencies
 }
 
-// Note one attempt.
+// Note counts one attempt.
 func (t *Tried) Note(ok bool, took time.Duration) {
 	if ok {
 		t.OK++
@@ -28,24 +28,24 @@ func (t *Tried) Note(ok bool, took time.Duration) {
 	t.Latencies[delivery.LatencyBucket(took)]++
 }
 
-// Add what another one counted.
+// Add adds what o counted.
 func (t *Tried) Add(o *Tried) {
 	t.OK += o.OK
 	t.Failed += o.Failed
 	t.Latencies.Add(&o.Latencies)
 }
 
-// Counts of deliveries by what became of them.
+// Counts are numbers of deliveries, by what became of them.
 type Counts struct {
 	Matched, Delivered, Exhausted, Expired, Cancelled, Superseded int64
 }
 
-// Pending is what has not ended yet.
+// Pending returns the number of deliveries that have not ended.
 func (c *Counts) Pending() int64 {
 	return c.Matched - c.Delivered - c.Exhausted - c.Expired - c.Cancelled - c.Superseded
 }
 
-// Add what another one counted.
+// Add adds what o counted.
 func (c *Counts) Add(o *Counts) {
 	c.Matched += o.Matched
 	c.Delivered += o.Delivered
@@ -55,7 +55,7 @@ func (c *Counts) Add(o *Counts) {
 	c.Superseded += o.Superseded
 }
 
-// Grouping of stats within each span.
+// Grouping says by what the rows of one span are grouped.
 type Grouping uint8
 
 // Groupings.
@@ -69,13 +69,13 @@ const (
 type StatsFilter struct {
 	Tenant   int64
 	From, To int64          // hours since 1970: From <= h < To
-	Days     *time.Location // nil: a row an hour; else a row a day of this zone. An hour belongs to the day in which it begins
+	Days     *time.Location // a row for each day of this zone, which has the hours that begin in it; nil: for each hour
 	By       Grouping
-	Limit    int // rows; more are ErrTooManyRows
+	Limit    int // of rows; ErrTooManyRows when there are more
 }
 
-// StatsRow is one span of one group. Deliveries are counted by when their
-// event was accepted, attempts by when they began.
+// StatsRow is the sums of one group in one span. Deliveries count when their event was
+// accepted, attempts when they began.
 type StatsRow struct {
 	From, To     int64       // hours since 1970: From <= h < To
 	Subscription string      // public id; "" unless BySubscription
@@ -84,17 +84,17 @@ type StatsRow struct {
 	Tried
 }
 
-// Window is what was tried since a time. The store counts in minutes or hours,
-// so it may reach back a little further than asked.
+// Window is what was tried since a time. The store counts by minute or hour, so a window
+// may reach back a little further than it was asked for.
 type Window struct {
 	From int64 // Unix ms
 	Tried
 }
 
-// Health is how a subscription's deliveries go.
+// Health says how a subscription's deliveries go.
 type Health struct {
 	Backlog       int   // pending runs
-	OldestPending int64 // acceptance of the oldest of them, Unix ms; 0: none
+	OldestPending int64 // when the oldest of them was accepted, Unix ms; 0: nothing is pending
 	FiveMinutes   Window
 	Hour          Window
 	Day           Window
@@ -113,10 +113,10 @@ type LastError struct {
 // Figures answers from counts that are kept with every commit, and never scans
 // deliveries or attempts.
 type Figures interface {
-	// FindStats reads one state of the store: spans in order, those in which
-	// nothing happened left out, groups within each in the order of their making;
-	// ErrTooManyRows.
+	// FindStats reads one state of the store. Spans come in order, without those in
+	// which nothing happened, and groups of a span in the order in which they were
+	// made; ErrTooManyRows.
 	FindStats(ctx context.Context, f StatsFilter) ([]StatsRow, error)
-	// FindHealth of a subscription (its number) of the tenant at a time.
+	// FindHealth reads the health of a subscription, by its number, at a time.
 	FindHealth(ctx context.Context, sub int64, now time.Time) (*Health, error)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// Request is one as the receiver got it.
+// Request is a request as the receiver got it.
 type Request struct {
 	Method string
 	URL    string
@@ -21,17 +21,18 @@ type Request struct {
 	Body   []byte
 }
 
-// Rebuild makes the request of an attempt again, byte for byte. body is the
-// plain one as it was pushed; sub is the subscription at the version of the
-// attempt, with its keys.
+// Rebuild makes the request of an attempt again, byte for byte. body is the plain body as
+// it was pushed. sub is the subscription at the version of the attempt, with its keys.
 func Rebuild(d *Delivery, a *Attempt, e *event.Event, body []byte, sub *subscriptions.Subscription) (*Request, error) {
 	if keys := sub.KeysAt(time.UnixMilli(a.SignedAt)); len(keys) == 0 || keys[0].N != a.KeyN {
 		return nil, fmt.Errorf("rebuild attempt %d of %s: key %d of the subscription is not there", a.N, d.PublicID(), a.KeyN)
 	}
+
 	target, err := subscriptions.Target(sub.URL)
 	if err != nil {
 		return nil, fmt.Errorf("rebuild attempt %d of %s: callback URL is malformed", a.N, d.PublicID())
 	}
+
 	p := delivery.Push{
 		ID: delivery.ID{Sub: d.Sub, Seq: d.Seq, Run: a.Run}, AcceptedAt: d.AcceptedAt, Event: e, Body: body, Sub: sub,
 		At: a.SignedAt, RandomCode: a.RandomCode, Nonce: a.Nonce, N: a.N, Late: a.Late, Replay: a.Replay,
@@ -40,7 +41,8 @@ func Rebuild(d *Delivery, a *Attempt, e *event.Event, body []byte, sub *subscrip
 	if err != nil {
 		return nil, fmt.Errorf("rebuild attempt %d of %s: %w", a.N, d.PublicID(), err)
 	}
-	// These two are written by the HTTP client.
+
+	// The HTTP client writes these two itself.
 	header["Host"] = []string{target.Host}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	return &Request{Method: http.MethodPost, URL: target.String(), Header: header, Body: body}, nil
@@ -50,7 +52,7 @@ func Rebuild(d *Delivery, a *Attempt, e *event.Event, body []byte, sub *subscrip
 // are sent.
 func SentTo(sub *subscriptions.Subscription) string {
 	target, err := subscriptions.Target(sub.URL)
-	if err != nil { // checked when it was made
+	if err != nil { // cannot happen: the URL was checked when it was set
 		return sub.URL
 	}
 	return target.String()

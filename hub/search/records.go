@@ -14,25 +14,25 @@ import (
 	"github.com/hookline/hookline/hub/record"
 )
 
-// Record is the current version of a call detail record: the last to arrive
-// replaces the earlier ones as a whole.
+// Record is the current version of a call detail record: each version that arrives
+// replaces the earlier one as a whole.
 type Record struct {
 	Seq  int64 // number of its event
 	Type event.Type
 	Body []byte // as it was pushed
 }
 
-// Records answers from all that was accepted before it is asked.
+// Records answers from everything that was accepted before the question.
 type Records interface {
-	// FindCalls gives a page of main records, and how many there are on all pages.
+	// FindCalls reads a page of main records, and counts those on all pages.
 	FindCalls(ctx context.Context, f CallFilter) (page []Record, total int, err error)
-	// FindCall gives a call's main record, nil while only parties are known, and
-	// those of its parties by startTime and partyId. ErrNotFound when there is
-	// neither.
+	// FindCall reads a call's main record, which is nil while only parties are known,
+	// and the records of its parties by startTime and partyId. ErrNotFound when
+	// neither is there.
 	FindCall(ctx context.Context, tenant int64, s record.Scope, callID string) (call *Record, parties []Record, err error)
 }
 
-// Amount of what a record counts: none, one, several, or at least one of it.
+// Amount says how many of something a record must have.
 type Amount uint8
 
 // Amounts.
@@ -44,9 +44,8 @@ const (
 	Some    // one or more
 )
 
-// CallFilter picks main records of a tenant, newest startTime first and those
-// of one time by callID. Zero values pick all. A record without startTime is in
-// no list.
+// CallFilter picks main records of a tenant, newest startTime first, and by callID where
+// the times are equal. Zero values pick all. No list has a record without startTime.
 type CallFilter struct {
 	Tenant   int64
 	Scope    record.Scope
@@ -73,24 +72,24 @@ type CallFilter struct {
 	Offset, Limit int
 }
 
-// Attached picks by custom data: by Atoms, each of which must be among those of
-// the data, or, when there are none, by Text, which must stand in it.
+// Attached picks by custom data. The data must have all Atoms. If Atoms is empty, the
+// data must contain Text.
 type Attached struct {
 	Text  string
 	Atoms []string
 }
 
-// ParseAttached reads a filter: a JSON object, whose every key must be in the
-// data with an equal value, objects in it in the same way; or any other text,
-// which must stand in the data as it is serialised, without blanks.
+// ParseAttached reads a filter of custom data. If it is a JSON object, the data must have
+// every key of it with an equal value, and objects within it in the same way. Any other
+// text must stand in the data as it is serialised, without blanks.
 func ParseAttached(s string) *Attached {
 	s = strings.TrimSpace(s)
 	return &Attached{Text: oneSpelling(s), Atoms: AttachedAtoms(s)}
 }
 
-// AttachedAtoms says of a JSON object what it contains, each thing as a word of
-// letters and digits: an object contains another when it has all its atoms. nil:
-// it is no object. Atoms are stored.
+// AttachedAtoms returns what a JSON object contains, each thing as a word of letters and
+// digits: an object contains another one when it has all its atoms. It returns nil for a
+// text that is no object. Atoms are stored.
 func AttachedAtoms(text string) []string {
 	if !strings.HasPrefix(text, "{") {
 		return nil
@@ -102,12 +101,13 @@ func AttachedAtoms(text string) []string {
 	return appendAtoms(nil, fnv.New64a().Sum64(), object)
 }
 
-// appendAtoms of a value; at is the way to it. A list contains only a list of the
-// same length.
+// appendAtoms appends the atoms of a value. at stands for the path to the value. A list
+// contains only a list of the same length.
 func appendAtoms(atoms []string, at uint64, v any) []string {
 	is := func(kind byte, what string) []string {
 		return append(atoms, strconv.FormatUint(down(at, kind, what), 36))
 	}
+
 	switch v := v.(type) {
 	case map[string]any:
 		atoms = is('{', "")
@@ -131,7 +131,7 @@ func appendAtoms(atoms []string, at uint64, v any) []string {
 	return is('n', "")
 }
 
-// down is the way one step further.
+// down returns the path one step further.
 func down(at uint64, kind byte, step string) uint64 {
 	h := fnv.New64a()
 	var from [9]byte
@@ -142,17 +142,17 @@ func down(at uint64, kind byte, step string) uint64 {
 	return h.Sum64()
 }
 
-// AttachedValue returns custom data for a look at its text: as AttachedText, but
-// with every string and number written in one way, whatever escapes and spelling
-// the sender used.
+// AttachedValue returns custom data for a search of its text: as AttachedText does, but
+// with one spelling for every string and number, whatever the sender wrote.
 func AttachedValue(v event.Value) string { return oneSpelling(AttachedText(v)) }
 
-// oneSpelling rewrites a text that is JSON, an object, a list or a string; others
-// it returns as they are. Members keep their order.
+// oneSpelling rewrites a text that is JSON, namely an object, a list or a string. It
+// returns other texts as they are. Members keep their order.
 func oneSpelling(text string) string {
 	if text == "" || strings.IndexByte(`{["`, text[0]) < 0 || !json.Valid([]byte(text)) {
 		return text
 	}
+
 	var b strings.Builder
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
@@ -189,8 +189,7 @@ func endOfString(text string, from int) int {
 	}
 }
 
-// plainString returns a token that is a string without the escapes it can do
-// without.
+// plainString returns the token of a string with no more escapes than JSON needs.
 func plainString(tok string) string {
 	if strings.IndexByte(tok, '\\') < 0 {
 		return tok
@@ -199,6 +198,7 @@ func plainString(tok string) string {
 	if json.Unmarshal([]byte(tok), &s) != nil {
 		return tok
 	}
+
 	b := []byte{'"'}
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -213,8 +213,8 @@ func plainString(tok string) string {
 	return string(append(b, '"'))
 }
 
-// AttachedText is custom data as it is serialised: an object or a list without
-// blanks, or the string that holds it. "" when there is none.
+// AttachedText returns custom data as it is serialised: an object or a list without
+// blanks, or the string that holds it. It returns "" for a missing value.
 func AttachedText(v event.Value) string {
 	if len(v) == 0 {
 		return ""
@@ -226,6 +226,7 @@ func AttachedText(v event.Value) string {
 		}
 		return b.String()
 	}
+
 	text := v.Text()
 	var b bytes.Buffer
 	if text != "" && (text[0] == '{' || text[0] == '[') && json.Compact(&b, []byte(text)) == nil {
@@ -234,7 +235,8 @@ func AttachedText(v event.Value) string {
 	return text
 }
 
-// decodeJSON keeps numbers as they are written; nil: it is no JSON.
+// decodeJSON decodes JSON and keeps numbers as they are written. It returns nil for what
+// is no JSON.
 func decodeJSON(b []byte) (v any) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()

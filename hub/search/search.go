@@ -19,9 +19,9 @@ type EventFilter struct {
 	Types    event.Mask // 0: all
 	OrderKey string     // "": all
 	From, To int64      // Unix ms of acceptance: From <= t < To; 0: open
-	Matched  *bool      // did any subscription want it
-	Warnings *bool      // did it carry odd values
-	Before   int64      // seq of the last one seen; 0: from the newest
+	Matched  *bool      // whether a subscription wanted it; nil: either
+	Warnings *bool      // whether it had odd values; nil: either
+	Before   int64      // seq of the last one of the page before; 0: from the newest
 	Limit    int        // 1 or more
 }
 
@@ -32,8 +32,8 @@ type Event struct {
 	Size    int // bytes of the body
 }
 
-// DeliveryFilter picks deliveries of one tenant, newest first, or, with
-// OrderKey, in order.
+// DeliveryFilter picks deliveries of one tenant, newest first, or, if OrderKey is set, in
+// their order.
 type DeliveryFilter struct {
 	Tenant   int64
 	Sub      int64 // 0: all of the tenant
@@ -44,15 +44,15 @@ type DeliveryFilter struct {
 	Error    delivery.ErrorClass // of the last attempt; None: any
 	Replay   int64               // number of the replay that sent it again, or made it; 0: any
 	From, To int64               // Unix ms of acceptance: From <= t < To; 0: open
-	After    *DeliveryCursor     // the last one seen
+	After    *DeliveryCursor     // the last one of the page before
 	Limit    int                 // 1 or more
 }
 
 // DeliveryCursor is a place in the delivery log.
 type DeliveryCursor struct{ Seq, Sub int64 }
 
-// Matches says whether a delivery is one that the filter picks, its tenant,
-// order key and time aside.
+// Matches reports whether the filter picks a delivery, as far as its tenant, order key and
+// time do not matter.
 func (f *DeliveryFilter) Matches(d *Delivery) bool {
 	return (f.Sub == 0 || d.Sub == f.Sub) &&
 		(f.Types == 0 || f.Types.Has(d.Type)) &&
@@ -62,10 +62,10 @@ func (f *DeliveryFilter) Matches(d *Delivery) bool {
 		(f.Replay == 0 || d.OfReplay(f.Replay))
 }
 
-// Delivery is a line of the log: a delivery and its latest run. State is the
-// delivery's (pending while any run of one that was not delivered is), Tries
-// counts the attempts of all runs, and the last status and error are those of
-// the latest run that was tried.
+// Delivery is a line of the log: a delivery and its latest run. State is that of the
+// delivery, which is pending while a run of it is, unless it was delivered. Tries counts the
+// attempts of all runs. The last status and error are those of the latest run that was
+// tried.
 type Delivery struct {
 	delivery.ID         // Run: the latest
 	Subscription string // public id
@@ -100,10 +100,10 @@ func (d *Delivery) HasPending() bool {
 	})
 }
 
-// PublicID as callers and receivers know it.
+// PublicID returns the id that callers and receivers know.
 func (d *Delivery) PublicID() string { return delivery.PublicID(d.Sub, d.Seq, d.AcceptedAt) }
 
-// Run is one life of a delivery beyond the push itself.
+// Run is one run of a delivery: the first one, or a retry that somebody asked for.
 type Run struct {
 	Run      int
 	By       string
@@ -116,39 +116,39 @@ type Run struct {
 	DoneAt   int64
 }
 
-// AttemptPlace is a place among the attempts of a delivery; the zero one is before all.
+// AttemptPlace is a place among the attempts of a delivery. The zero place is before all.
 type AttemptPlace struct{ Run, N int }
 
-// Attempt is one request, with what is needed to rebuild it.
+// Attempt is one request, with what Rebuild needs.
 type Attempt struct {
 	Run int
 	delivery.Attempt
 	Process string
 }
 
-// Store answers questions about the past. All of them see everything that was
-// committed before they were asked, and nothing of another tenant.
+// Store answers questions about the past. An answer shows everything that was committed
+// before the question, and nothing of another tenant.
 //
-// A page may be short, even empty, although more follows: one call looks at a
-// bounded number of rows, so that a rare type or status over a long time costs
-// many quick calls and not one slow one. Only a missing next means the end.
+// A page may be short, even empty, although more follows: one call looks at a bounded
+// number of rows, so that a search for something rare costs many quick calls and not one
+// slow one. Only a missing next means the end.
 type Store interface {
 	// FindEvents reads a page; next is the Before of the one that follows, 0 at the end.
 	FindEvents(ctx context.Context, f EventFilter) (page []Event, next int64, err error)
-	// FindEvent by its id, with its body (nil once past retention); ErrNotFound.
+	// FindEvent finds an event by its id, with its body (nil after retention); ErrNotFound.
 	FindEvent(ctx context.Context, tenant int64, id string) (*Event, error)
-	// FindEventSeq is FindEvent by number.
+	// FindEventSeq finds an event by its number, as FindEvent does.
 	FindEventSeq(ctx context.Context, tenant, seq int64) (*Event, error)
-	// FindMasked is the plain body of an event as it was pushed with a masking;
-	// nil when it never was, or is past retention.
+	// FindMasked returns the plain body of an event as it was pushed with a masking;
+	// nil when it was not pushed so, or is past retention.
 	FindMasked(ctx context.Context, tenant, seq int64, m event.Masking) ([]byte, error)
 	// EventDeliveries lists the deliveries of an event by subscription number.
 	EventDeliveries(ctx context.Context, tenant, seq int64) ([]Delivery, error)
 	// FindDeliveries reads a page; next is the After of the one that follows, nil at the end.
 	FindDeliveries(ctx context.Context, f DeliveryFilter) (page []Delivery, next *DeliveryCursor, err error)
-	// FindDelivery with its runs; ErrNotFound.
+	// FindDelivery finds a delivery, with its runs; ErrNotFound.
 	FindDelivery(ctx context.Context, tenant, sub, seq int64) (*Delivery, error)
-	// FindAttempts of all runs in the order in which they were numbered, those
-	// after the place given, at most limit.
+	// FindAttempts returns at most limit attempts of all runs behind a place, in the
+	// order of their numbers.
 	FindAttempts(ctx context.Context, tenant, sub, seq int64, after AttemptPlace, limit int) ([]Attempt, error)
 }
