@@ -1,7 +1,6 @@
-// Package openapi describes the hub's API: as an OpenAPI 3.1 document for
-// machines, and as a page for people that is made from it and needs nothing
-// from elsewhere. A test of hub holds the document against the route table and
-// against real answers. The package imports nothing of ours.
+// Package openapi describes the hub's API: as an OpenAPI 3.1 document for machines, and as
+// a page for people that is made of it and loads nothing else. A test of hub compares the
+// document with the route table and with real answers. The package imports nothing of ours.
 package openapi
 
 import (
@@ -19,7 +18,7 @@ import (
 //go:embed openapi.yaml
 var source []byte
 
-// anchors is the member of the source that only holds what others repeat.
+// anchors is the name of the member of the source that only holds what other members repeat.
 const anchors = "x-anchors"
 
 // Document is the description in both forms.
@@ -28,7 +27,7 @@ type Document struct {
 	page page
 }
 
-// Load reads the embedded source, once. An error is a mistake in it.
+// Load reads the embedded source, once. An error is a mistake in the source.
 func Load() (*Document, error) { return load() }
 
 var load = sync.OnceValues(build)
@@ -38,15 +37,18 @@ func build() (*Document, error) {
 	if err := yaml.Unmarshal(source, &root); err != nil {
 		return nil, fmt.Errorf("openapi.yaml: %w", err)
 	}
+
 	var b bytes.Buffer
 	if err := writeJSON(&b, root.Content[0]); err != nil {
 		return nil, fmt.Errorf("openapi.yaml: %w", err)
 	}
+
 	d := &Document{JSON: b.Bytes()}
 	var s spec
 	if err := json.Unmarshal(d.JSON, &s); err != nil {
 		return nil, fmt.Errorf("openapi.yaml: %w", err)
 	}
+
 	var err error
 	d.page, err = render(&s)
 	return d, err
@@ -56,7 +58,7 @@ func build() (*Document, error) {
 func (d *Document) ServeJSON(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache")
-	_, _ = w.Write(d.JSON) // the caller went away: nobody is left to tell
+	_, _ = w.Write(d.JSON) // an error means that the caller went away
 }
 
 // ServePage is GET /docs.
@@ -70,7 +72,7 @@ func (d *Document) ServePage(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(d.page.html)
 }
 
-// writeJSON keeps the order in which the source is written: people read it so.
+// writeJSON writes a node as JSON, in the order of the source, which is made for readers.
 func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 	switch n.Kind {
 	case yaml.AliasNode:
@@ -124,12 +126,13 @@ type member struct {
 	value *yaml.Node
 }
 
-// members of a mapping with those that it merges; its own win.
+// members returns the members of a mapping, and those that it merges, where its own win.
 func members(n *yaml.Node) (ms []member) {
 	own := map[string]bool{}
 	for i := 0; i < len(n.Content); i += 2 {
 		own[n.Content[i].Value] = true
 	}
+
 	for i := 0; i < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
 		switch {

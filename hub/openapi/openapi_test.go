@@ -23,7 +23,8 @@ d: *inline
 	var b bytes.Buffer
 	require.NoError(t, writeJSON(&b, root.Content[0]))
 	require.Equal(t, `{"z":1.5,"b":{"one":[true,null,"1"],"two":2,"three":"3"},`+
-		`"c":{"x":"\u003cb\u003e","y":{"two":2,"three":"over"}},"d":{"x":"\u003cb\u003e","y":{"two":2,"three":"over"}}}`, b.String())
+		`"c":{"x":"\u003cb\u003e","y":{"two":2,"three":"over"}},"d":{"x":"\u003cb\u003e","y":{"two":2,"three":"over"}}}`,
+		b.String())
 }
 
 func TestPageEscapes(t *testing.T) {

@@ -107,7 +107,7 @@ type schema struct {
 	MinItems, MaxItems, MaxProperties *int
 }
 
-// ordered members of an object, as they are written.
+// ordered is the members of an object in the order in which they are written.
 type ordered[T any] []struct {
 	Name  string
 	Value T
@@ -118,6 +118,7 @@ func (o *ordered[T]) UnmarshalJSON(b []byte) error {
 	if _, err := dec.Token(); err != nil {
 		return err
 	}
+
 	for dec.More() {
 		name, err := dec.Token()
 		if err != nil {
@@ -136,9 +137,11 @@ func (o *ordered[T]) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// everywhere are the refusals that every route with a credential may give, and
-// their statuses. The page lists them once.
-var everywhere = map[string]string{"Unauthorized": "401", "Forbidden": "403", "TooMany": "429", "Internal": "500", "Unavailable": "503"}
+// everywhere are the refusals that every route with a credential may give, with their
+// statuses. The page lists them once.
+var everywhere = map[string]string{
+	"Unauthorized": "401", "Forbidden": "403", "TooMany": "429", "Internal": "500", "Unavailable": "503",
+}
 
 // route is one operation as the page shows it.
 type route struct {
@@ -147,13 +150,15 @@ type route struct {
 	Parameters []parameter
 }
 
+// render makes the page of a document.
 func render(s *spec) (page, error) {
 	byTag := map[string][]route{}
 	for _, p := range s.Paths {
 		for _, m := range []struct {
 			name string
 			op   *operation
-		}{{"GET", p.Value.Get}, {"POST", p.Value.Post}, {"PUT", p.Value.Put}, {"PATCH", p.Value.Patch}, {"DELETE", p.Value.Delete}, {"HEAD", p.Value.Head}} {
+		}{{"GET", p.Value.Get}, {"POST", p.Value.Post}, {"PUT", p.Value.Put}, {"PATCH", p.Value.Patch},
+			{"DELETE", p.Value.Delete}, {"HEAD", p.Value.Head}} {
 			if m.op == nil {
 				continue
 			}
@@ -167,6 +172,7 @@ func render(s *spec) (page, error) {
 			byTag[m.op.Tags[0]] = append(byTag[m.op.Tags[0]], r)
 		}
 	}
+
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"text":  text,
 		"kind":  kind,
@@ -193,6 +199,8 @@ func render(s *spec) (page, error) {
 	if err != nil {
 		return page{}, fmt.Errorf("page.html: %w", err)
 	}
+
+	// The policy allows the page its own style and nothing else.
 	var b bytes.Buffer
 	if err := t.Execute(&b, s); err != nil {
 		return page{}, fmt.Errorf("page.html: %w", err)
@@ -205,7 +213,7 @@ func render(s *spec) (page, error) {
 	}, nil
 }
 
-// response of the components; the zero one for a name that is not there.
+// response returns a response of the components; the zero one for an unknown name.
 func (s *spec) response(name string) response {
 	for _, r := range s.Components.Responses {
 		if r.Name == name {
@@ -219,7 +227,7 @@ func refName(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:]
 
 var code = regexp.MustCompile("`([^`]*)`")
 
-// text shows a description: paragraphs, and code between backquotes.
+// text returns a description as HTML: paragraphs, and code between backquotes.
 func text(s string) template.HTML {
 	var b strings.Builder
 	for p := range strings.SplitSeq(strings.TrimSpace(s), "\n\n") {
@@ -230,7 +238,7 @@ func text(s string) template.HTML {
 	return template.HTML(b.String()) // escaped above
 }
 
-// kind says what a value is, with links to the schemas that have a name.
+// kind returns what kind a value is, with links to the schemas that have a name.
 func kind(s schema) template.HTML {
 	switch {
 	case s.Ref != "":
@@ -261,17 +269,18 @@ func kind(s schema) template.HTML {
 func words(vs []any) string {
 	parts := make([]string, len(vs))
 	for i, v := range vs {
-		if parts[i] = fmt.Sprint(v); v == nil {
+		parts[i] = fmt.Sprint(v)
+		if v == nil {
 			parts[i] = "null"
 		}
 	}
 	return strings.Join(parts, " | ")
 }
 
-// limits of a value, its default among them.
+// limits returns the bounds of a value, and its default.
 func limits(s schema) string {
 	var parts []string
-	span := func(low, high *float64, of string) {
+	between := func(low, high *float64, of string) {
 		switch {
 		case low != nil && high != nil:
 			parts = append(parts, fmt.Sprintf("%v to %v%s", *low, *high, of))
@@ -281,16 +290,18 @@ func limits(s schema) string {
 			parts = append(parts, fmt.Sprintf("at most %v%s", *high, of))
 		}
 	}
-	span(s.Minimum, s.Maximum, "")
-	span(float(s.MinLength), float(s.MaxLength), " characters")
-	span(float(s.MinItems), float(s.MaxItems), " items")
-	span(nil, float(s.MaxProperties), " fields")
+
+	between(s.Minimum, s.Maximum, "")
+	between(float(s.MinLength), float(s.MaxLength), " characters")
+	between(float(s.MinItems), float(s.MaxItems), " items")
+	between(nil, float(s.MaxProperties), " fields")
 	if s.Pattern != "" {
 		parts = append(parts, s.Pattern)
 	}
 	if len(s.Default) > 0 && string(s.Default) != `""` {
 		parts = append(parts, "default "+string(s.Default))
 	}
+
 	return strings.Join(parts, "; ")
 }
 

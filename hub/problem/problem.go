@@ -13,8 +13,8 @@ import (
 // ContentType of every error answer.
 const ContentType = "application/problem+json"
 
-// Details of one refusal, and an error that can be returned up to the handler
-// that writes it.
+// Details says why a request is refused. It is an error that a function can return up to
+// the handler, which writes it.
 type Details struct {
 	Status     int           // HTTP status, 400..599
 	Title      string        // default: the status's text
@@ -48,17 +48,17 @@ func (d *Details) title() string {
 	return http.StatusText(d.Status)
 }
 
-// New is a problem without fields.
+// New returns a problem without fields.
 func New(status int, detail string) *Details {
 	return &Details{Status: status, Detail: detail}
 }
 
-// Field is a problem with one field of the input.
+// Field returns a problem with one field of the input.
 func Field(status int, field, message string) *Details {
 	return &Details{Status: status, Detail: field + ": " + message, Errors: []Error{{Field: field, Message: message}}}
 }
 
-// Write answers with d. Headers set before (Allow, WWW-Authenticate) stay.
+// Write answers with d. Headers that were set before (Allow, WWW-Authenticate) stay.
 func Write(w http.ResponseWriter, d Details) {
 	body, err := json.Marshal(struct {
 		Type   string  `json:"type"`
@@ -68,15 +68,17 @@ func Write(w http.ResponseWriter, d Details) {
 		Errors []Error `json:"errors,omitempty"`
 	}{"about:blank", d.title(), d.Status, d.Detail, d.Errors})
 	if err != nil {
-		// Strings and an int always marshal; should that change, the status still tells.
+		// Cannot happen: strings and an int always marshal. The status says enough.
 		body = []byte(`{"type":"about:blank"}`)
 	}
+
 	h := w.Header()
 	h.Set("Content-Type", ContentType)
 	h.Set("Cache-Control", "no-store")
 	if d.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64((d.RetryAfter+time.Second-1)/time.Second), 10))
 	}
+
 	w.WriteHeader(d.Status)
-	_, _ = w.Write(body) // the caller went away: nobody is left to tell
+	_, _ = w.Write(body) // an error means that the caller went away
 }

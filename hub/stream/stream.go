@@ -1,6 +1,6 @@
-// Package stream writes answers that go on: part by part, each with a deadline of
-// its own, to clients that may stop reading. Server-sent events (text/event-stream
-// of the HTML standard) are such answers.
+// Package stream writes answers that do not end by themselves, part by part, each with a
+// deadline of its own, to clients that may stop reading. Server-sent events
+// (text/event-stream of the HTML standard) are such answers.
 package stream
 
 import (
@@ -18,12 +18,12 @@ type Writer struct {
 	bound time.Duration
 }
 
-// NewWriter of an answer whose parts each take at most bound to be taken.
+// NewWriter returns a Writer whose client may take at most bound for each part.
 func NewWriter(w http.ResponseWriter, bound time.Duration) *Writer {
 	return &Writer{w, http.NewResponseController(w), bound}
 }
 
-// Send a part: all of it is on its way when Send returns.
+// Send sends a part. When it returns, the connection has all of the part.
 func (w *Writer) Send(part []byte) error {
 	if err := w.c.SetWriteDeadline(time.Now().Add(w.bound)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
@@ -34,16 +34,17 @@ func (w *Writer) Send(part []byte) error {
 	return w.c.Flush()
 }
 
-// Release takes the deadline off the connection: the next request comes over it.
-func (w *Writer) Release() { _ = w.c.SetWriteDeadline(time.Time{}) } // the connection is gone: nothing to take off
+// Release ends the deadline on the connection, which serves the next request. An error
+// means that the connection is gone.
+func (w *Writer) Release() { _ = w.c.SetWriteDeadline(time.Time{}) }
 
-// ErrRevoked ends a stream whose listener may no longer hear it.
+// ErrRevoked ends a stream whose listener may not read it any longer.
 var ErrRevoked = errors.New("the credential holds no longer")
 
 const (
-	eventWrite = 10 * time.Second // bound of one write to a listener
-	beatEvery  = 15 * time.Second // a comment, so that nothing between takes the stream for dead
-	checkEvery = 2 * time.Second  // a revoked key is refused everywhere within 5 s
+	eventWrite = 10 * time.Second // the longest that a listener may take for one write
+	beatEvery  = 15 * time.Second // a comment is sent so often, or proxies would take the stream for dead
+	checkEvery = 2 * time.Second  // how often the credential is checked: a revoked key must be refused within 5 s
 )
 
 var beat = []byte(": ping\n\n")
@@ -53,10 +54,10 @@ type Events struct {
 	*Writer
 
 	Beat  time.Duration // between the comments; default 15 s
-	Holds func() bool   // whether the listener may still hear; asked every 2 s, or with each beat when these are closer
+	Holds func() bool   // reports whether the listener may read on; asked every 2 s, or every Beat if that is shorter
 }
 
-// NewEvents sets the headers of such an answer.
+// NewEvents begins an answer of server-sent events and sets its headers.
 func NewEvents(w http.ResponseWriter, contentType string) *Events {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
@@ -64,15 +65,16 @@ func NewEvents(w http.ResponseWriter, contentType string) *Events {
 	return &Events{Writer: NewWriter(w, eventWrite)}
 }
 
-// Follow sends what comes from a channel, as encode makes events of it. It ends
-// with nil when the channel is closed, with ErrRevoked, with the error of ctx, of
-// encode, or of a client that takes no more.
+// Follow sends what comes from a channel, as encode writes it. It returns nil when the
+// channel is closed. It returns ErrRevoked, the error of ctx, that of encode, or that of a
+// client that takes no more.
 func Follow[T any](ctx context.Context, e *Events, from <-chan T, encode func(T) ([]byte, error)) error {
 	every := cmp.Or(e.Beat, beatEvery)
 	beats := time.NewTicker(every)
 	defer beats.Stop()
 	checks := time.NewTicker(min(checkEvery, every))
 	defer checks.Stop()
+
 	for {
 		text := beat
 		select {
@@ -93,6 +95,7 @@ func Follow[T any](ctx context.Context, e *Events, from <-chan T, encode func(T)
 				return err
 			}
 		}
+
 		if err := e.Send(text); err != nil {
 			return err
 		}

@@ -16,7 +16,8 @@ import (
 // How a stream ends, and what it says while there is nothing to tell.
 func TestFollow(t *testing.T) {
 	plain := func(s string) ([]byte, error) { return []byte(s), nil }
-	follow := func(t *testing.T, ctx context.Context, holds func() bool, from chan string, encode func(string) ([]byte, error)) (string, error) {
+	follow := func(t *testing.T, ctx context.Context, holds func() bool, from chan string,
+		encode func(string) ([]byte, error)) (string, error) {
 		t.Helper()
 		rec := httptest.NewRecorder()
 		e := stream.NewEvents(rec, "text/event-stream")
