@@ -1,6 +1,5 @@
-// Package tail tells those who listen of attempts as they happen. It keeps
-// nothing: who listens late, or too slowly, has missed them, and finds them in
-// the log.
+// Package tail shows attempts to listeners as they happen. It keeps nothing: a listener
+// that comes late, or reads too slowly, has missed attempts, and finds them in the log.
 package tail
 
 import (
@@ -13,7 +12,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// Buffer is how many attempts wait for a listener; one more, and it is dropped.
+// Buffer is how many attempts wait for a listener. A listener with one more is dropped.
 const Buffer = 256
 
 // Filter picks attempts of one tenant.
@@ -29,17 +28,17 @@ type Attempt struct {
 	Tenant       int64
 	Delivery     string
 	Subscription string // public id
-	Event        string // id of the event; "" once its bytes are gone
+	Event        string // id of the event; "" after retention
 	OrderKey     string
 	Item         delivery.Item
 	Attempt      delivery.Attempt
 	Verdict      delivery.Verdict
 }
 
-// Feed is where attempts come in. The zero Feed is ready. While nobody listens,
+// Feed hands attempts on to listeners. The zero Feed is ready. While there is no listener,
 // an attempt costs it one read of a number.
 type Feed struct {
-	// Opened is told of every new stream; may be nil; must not block.
+	// Opened is called for every new stream. It may be nil and must not block.
 	Opened func()
 
 	listening atomic.Int64
@@ -49,7 +48,7 @@ type Feed struct {
 	closed  bool
 }
 
-// Stream is what one listener hears.
+// Stream is the attempts that one listener gets.
 type Stream struct {
 	feed   *Feed
 	filter Filter
@@ -57,15 +56,17 @@ type Stream struct {
 	slow   bool // written before ch is closed
 }
 
-// Open starts a stream; on a closed feed it has ended already. Close it.
+// Open starts a stream, which the caller must close. On a closed feed it has ended already.
 func (f *Feed) Open(filter Filter) *Stream {
 	s := &Stream{feed: f, filter: filter, ch: make(chan Attempt, Buffer)}
+
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		close(s.ch)
 		return s
 	}
+
 	if f.streams == nil {
 		f.streams = map[int64]map[*Stream]struct{}{}
 	}
@@ -74,16 +75,18 @@ func (f *Feed) Open(filter Filter) *Stream {
 	}
 	f.streams[filter.Tenant][s] = struct{}{}
 	f.listening.Add(1)
+
 	if f.Opened != nil {
 		f.Opened()
 	}
 	return s
 }
 
-// Listening are the filters of all streams, each once.
+// Listening returns the filters of all streams, each once.
 func (f *Feed) Listening() []Filter {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+
 	all := map[Filter]struct{}{}
 	for _, of := range f.streams {
 		for s := range of {
@@ -93,12 +96,12 @@ func (f *Feed) Listening() []Filter {
 	return slices.Collect(maps.Keys(all))
 }
 
-// C gives the attempts, in the order in which they were committed for each
-// subscription. It is closed when the stream has ended.
+// C returns the attempts, those of a subscription in the order of their commits. It is
+// closed when the stream has ended.
 func (s *Stream) C() <-chan Attempt { return s.ch }
 
-// Slow says, once C is closed, whether that was because attempts were missed:
-// Buffer of them waited, or other processes could not be heard.
+// Slow reports, once C is closed, whether the listener missed attempts: Buffer of them
+// waited for it, or news of other processes got lost.
 func (s *Stream) Slow() bool { return s.slow }
 
 // Close ends the stream. Safe to repeat.
@@ -108,11 +111,13 @@ func (s *Stream) Close() {
 	s.feed.end(s)
 }
 
+// end ends a stream, if it has not ended. The caller holds f.mu.
 func (f *Feed) end(s *Stream) {
 	of := f.streams[s.filter.Tenant]
 	if _, open := of[s]; !open {
 		return
 	}
+
 	delete(of, s)
 	if len(of) == 0 {
 		delete(f.streams, s.filter.Tenant)
@@ -121,7 +126,7 @@ func (f *Feed) end(s *Stream) {
 	close(s.ch)
 }
 
-// Close ends all streams, and those that are opened later.
+// Close ends all streams. A stream that is opened later has ended already.
 func (f *Feed) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -133,32 +138,35 @@ func (f *Feed) Close() {
 	}
 }
 
-// Observe hands on the attempt of a report, if it has one. It never waits.
+// Observe hands on the attempt of a report, if it has one, to this process's listeners. It
+// never waits.
 func (f *Feed) Observe(r delivery.Report) {
 	if r.Attempt == nil || f.listening.Load() == 0 {
 		return
 	}
+
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s := range f.streams[r.Sub.Tenant] {
 		if s.filter.Picks(r) {
-			f.tell(s, Of(r))
+			f.send(s, Of(r))
 		}
 	}
 }
 
-// Hear hands on an attempt of another process. It never waits.
+// Hear hands on an attempt of another process to this process's listeners. It never waits.
 func (f *Feed) Hear(a Attempt) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s := range f.streams[a.Tenant] {
 		if s.filter.picks(a.Tenant, &a.Item) {
-			f.tell(s, a)
+			f.send(s, a)
 		}
 	}
 }
 
-func (f *Feed) tell(s *Stream, a Attempt) {
+// send gives a stream an attempt, and ends the stream if its buffer is full.
+func (f *Feed) send(s *Stream, a Attempt) {
 	select {
 	case s.ch <- a:
 	default:
@@ -167,8 +175,8 @@ func (f *Feed) tell(s *Stream, a Attempt) {
 	}
 }
 
-// Missed ends the streams of a tenant, 0: all, as those of listeners that are too
-// slow: attempts of another process were not heard.
+// Missed ends the streams of a tenant, or of all for 0, as it ends those of slow listeners:
+// attempts of another process got lost on the way.
 func (f *Feed) Missed(tenant int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -183,7 +191,7 @@ func (f *Feed) Missed(tenant int64) {
 	}
 }
 
-// Picks says whether a listener wants to hear of a report.
+// Picks reports whether a listener wants the attempt of a report.
 func (f Filter) Picks(r delivery.Report) bool {
 	return r.Attempt != nil && f.picks(r.Sub.Tenant, r.Item)
 }
@@ -192,7 +200,7 @@ func (f Filter) picks(tenant int64, it *delivery.Item) bool {
 	return f.Tenant == tenant && (f.Sub == 0 || it.Sub == f.Sub) && (f.Types == 0 || f.Types.Has(it.Type))
 }
 
-// Of copies the attempt of a report: the lane goes on with what that points to.
+// Of copies the attempt of a report, as the lane goes on to use what the report points to.
 func Of(r delivery.Report) Attempt {
 	a := Attempt{
 		Tenant: r.Sub.Tenant, Delivery: delivery.PublicID(r.Item.Sub, r.Item.Seq, r.Item.AcceptedAt), Subscription: r.Sub.ID,

@@ -16,14 +16,16 @@ import (
 // report of an attempt for a subscription of a tenant.
 func report(tenant, sub, seq int64, typ event.Type) delivery.Report {
 	return delivery.Report{
-		Sub:     &subscriptions.Subscription{No: sub, ID: "s", Tenant: tenant},
-		Item:    &delivery.Item{ID: delivery.ID{Sub: sub, Seq: seq}, Type: typ, Event: &event.Event{ID: "e", OrderKey: "k", Body: []byte("{}")}},
+		Sub: &subscriptions.Subscription{No: sub, ID: "s", Tenant: tenant},
+		Item: &delivery.Item{
+			ID: delivery.ID{Sub: sub, Seq: seq}, Type: typ, Event: &event.Event{ID: "e", OrderKey: "k", Body: []byte("{}")},
+		},
 		Attempt: &delivery.Attempt{N: 1, StatusCode: 200, Body: []byte("ok")},
 	}
 }
 
-// heard drains what waits in a stream.
-func heard(s *Stream) (seqs []int64) {
+// received returns what waits in a stream.
+func received(s *Stream) (seqs []int64) {
 	for {
 		select {
 		case a, open := <-s.C():
@@ -52,10 +54,10 @@ func TestStreamsHearWhatTheyAskedFor(t *testing.T) {
 	unsent := report(1, 1, 5, cdr)
 	unsent.Attempt = nil // ended without one
 	f.Observe(unsent)
-	require.Equal(t, []int64{2, 3}, heard(all))
-	require.Equal(t, []int64{3}, heard(two))
-	require.Equal(t, []int64{2}, heard(types))
-	require.Equal(t, []int64{4}, heard(other))
+	require.Equal(t, []int64{2, 3}, received(all))
+	require.Equal(t, []int64{3}, received(two))
+	require.Equal(t, []int64{2}, received(types))
+	require.Equal(t, []int64{4}, received(other))
 
 	all.Close()
 	all.Close()
@@ -85,14 +87,14 @@ func TestSlowListenerIsDropped(t *testing.T) {
 	slow, quick := f.Open(Filter{Tenant: 1}), f.Open(Filter{Tenant: 1})
 	for i := range int64(Buffer + 1) {
 		f.Observe(report(1, 1, i+1, 0))
-		require.Len(t, heard(quick), 1)
+		require.Len(t, received(quick), 1)
 	}
-	require.Len(t, heard(slow), Buffer, "what waited is not lost")
+	require.Len(t, received(slow), Buffer, "what waited is not lost")
 	_, open := <-slow.C()
 	require.False(t, open)
 	require.True(t, slow.Slow())
 	f.Observe(report(1, 1, 1000, 0))
-	require.Equal(t, []int64{1000}, heard(quick))
+	require.Equal(t, []int64{1000}, received(quick))
 }
 
 func TestCloseEndsAll(t *testing.T) {
@@ -121,7 +123,7 @@ func TestObserveTogether(t *testing.T) {
 		wg.Go(func() {
 			for range 50 {
 				s := f.Open(Filter{Tenant: 1})
-				heard(s)
+				received(s)
 				s.Close()
 			}
 		})
@@ -155,8 +157,9 @@ func TestAttemptsOfOtherProcesses(t *testing.T) {
 
 	r := report(1, 7, 8, cdr)
 	*r.Attempt = delivery.Attempt{
-		N: 2, At: 1_800_000_000_000, Total: 1234 * time.Microsecond, RemoteIP: "192.0.2.1", StatusCode: 503, Class: delivery.Status,
-		Err: strings.Repeat("ü", 300), Late: true, Replay: true,
+		N: 2, At: 1_800_000_000_000, Total: 1234 * time.Microsecond, RemoteIP: "192.0.2.1", StatusCode: 503,
+		Class: delivery.Status,
+		Err:   strings.Repeat("ü", 300), Late: true, Replay: true,
 	}
 	r.Item.Run, r.Verdict = 3, delivery.Verdict{State: delivery.Pending, DueAt: 1_800_000_001_000}
 	raw, err := Encode(Of(r))
@@ -170,7 +173,10 @@ func TestAttemptsOfOtherProcesses(t *testing.T) {
 	require.Equal(t, want, <-same.C())
 	require.Empty(t, one.C())
 	require.Empty(t, other.C())
-	for _, bad := range []string{"", "[]", `{"type":"none","state":"pending"}`, `{"type":"cdr.call","state":"?"}`, `{"type":"cdr.call","state":"pending","class":"?"}`} {
+	for _, bad := range []string{
+		"", "[]", `{"type":"none","state":"pending"}`, `{"type":"cdr.call","state":"?"}`,
+		`{"type":"cdr.call","state":"pending","class":"?"}`,
+	} {
 		_, ok := Decode([]byte(bad))
 		require.False(t, ok, bad)
 	}
