@@ -12,14 +12,14 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
-// fetching is a fetch under way, for which all wait who want the recording.
+// fetching is a fetch under way. Everybody who wants the recording waits for it.
 type fetching struct {
 	done chan struct{}
 	r    *Recording
 	err  error
 }
 
-// fetchOnce gives r with its bytes, which are fetched once however many ask.
+// fetchOnce returns r with its bytes, which are fetched once, however many callers ask.
 func (l *Library) fetchOnce(ctx context.Context, r *Recording) (*Recording, error) {
 	waits, err := l.firsts.Take(ctx, r.Tenant, 0)
 	if err != nil {
@@ -34,10 +34,11 @@ func (l *Library) fetchOnce(ctx context.Context, r *Recording) (*Recording, erro
 		f = &fetching{done: make(chan struct{})}
 		l.fetching[name] = f
 		go func() {
-			// Whoever asked first may leave: the others still want it.
+			// The caller who asked first may leave: the others still want the bytes.
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTime)
 			defer cancel()
 			f.r, f.err = l.fetchInTurn(ctx, r)
+
 			l.mu.Lock()
 			delete(l.fetching, name)
 			l.mu.Unlock()
@@ -45,6 +46,7 @@ func (l *Library) fetchOnce(ctx context.Context, r *Recording) (*Recording, erro
 		}()
 	}
 	l.mu.Unlock()
+
 	select {
 	case <-f.done:
 		return f.r, f.err
@@ -53,7 +55,7 @@ func (l *Library) fetchOnce(ctx context.Context, r *Recording) (*Recording, erro
 	}
 }
 
-// fetchInTurn is fetch when there is a place for it.
+// fetchInTurn fetches r when there is a place for it.
 func (l *Library) fetchInTurn(ctx context.Context, r *Recording) (*Recording, error) {
 	place, err := l.fetches.Take(ctx, r.Tenant, 0)
 	if err != nil {
@@ -63,26 +65,29 @@ func (l *Library) fetchInTurn(ctx context.Context, r *Recording) (*Recording, er
 	return l.fetch(ctx, *r)
 }
 
-// fetch the bytes of r from its source, at most MaxSize.
+// fetch fetches the bytes of r from its source, at most MaxSize.
 func (l *Library) fetch(ctx context.Context, r Recording) (*Recording, error) {
 	source, err := subscriptions.Target(r.Source)
-	if err != nil { // it was checked when it was given
+	if err != nil { // cannot happen: it was checked when it was set
 		return nil, fmt.Errorf("source of recording %s is no URL", r.ID)
 	}
 	req := (&http.Request{Method: http.MethodGet, URL: source, Host: source.Host, Header: http.Header{}}).WithContext(ctx)
+
 	// RoundTrip, not Do: a redirect is an answer like any other, and not followed.
 	resp, err := l.Fetch(r.Tenant).RoundTrip(req)
 	if err != nil {
 		return nil, fmt.Errorf("%w does not answer: %s", ErrSource, reason(err, req.URL))
 	}
 	defer resp.Body.Close()
+
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // "" when it cannot be read
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%w answers with status %d", ErrSource, resp.StatusCode)
-	case media == "text/html", media == "application/json": // a log-in page or an error; sound is called anything
+	case media == "text/html", media == "application/json": // a log-in page or an error; sound has many other types
 		return nil, fmt.Errorf("%w answers with %s", ErrSource, media)
 	}
+
 	err = l.write(ctx, &r, resp.Body)
 	switch {
 	case errors.Is(err, ErrTooLarge), errors.Is(err, ErrEmpty):
@@ -92,6 +97,7 @@ func (l *Library) fetch(ctx context.Context, r Recording) (*Recording, error) {
 	case err != nil:
 		return nil, err
 	}
+
 	kept, err := l.Store.FetchedRecording(ctx, &r)
 	if err != nil {
 		return nil, err // Sweep deletes the blob
@@ -99,16 +105,17 @@ func (l *Library) fetch(ctx context.Context, r Recording) (*Recording, error) {
 	if kept {
 		return &r, nil
 	}
-	// Somebody put or fetched another one meanwhile: that one counts.
+
+	// Somebody put or fetched another one at the same time, and that one counts.
 	l.drop(r.Blob)
 	now, err := l.Store.FindRecording(ctx, r.Tenant, r.ID)
 	if err == nil && now.Blob == "" {
-		return nil, ErrBusy // it was registered anew: ask again
+		return nil, ErrBusy // it was registered once more: the caller should ask again
 	}
 	return now, err
 }
 
-// reason says what went wrong without the source's query, which may hold a secret.
+// reason returns what went wrong, without the source's query, which may hold a secret.
 func reason(err error, source *url.URL) string {
 	msg := err.Error()
 	if source.RawQuery != "" {

@@ -1,11 +1,11 @@
-// Package recording keeps recordings of calls: MP3 files that were uploaded, or
-// that stand at an https address and are fetched when first asked for. Bytes go
-// to a blob store, which the row of the recording points into; nothing is ever
-// held in memory as a whole.
+// Package recording keeps recordings of calls: MP3 files that were uploaded, or that stand
+// at an https address and are fetched when somebody first asks for them. Bytes go to a blob
+// store, and the row of the recording points to its blob. Memory never has a whole file.
 //
 //	Put ──▶ a new blob ──▶ the row points to it ──▶ the blob before is deleted
 //
-// A blob without a row, left by a crash or a failed upload, is noted before it
+// A blob to which no row points is loose: a crash or a failed upload left it. Blobs are
+// noted before they are written, and loose ones are swept later.
 // is written and swept later.
 package recording
 
@@ -33,24 +33,24 @@ import (
 
 // Bounds of recordings.
 const (
-	MaxSize = 256 << 20 // bytes of one
+	MaxSize = 256 << 20 // bytes of one recording
 	MaxURL  = 2048      // bytes of a source's URL
 
-	// In this process, of all tenants and of one. Uploads, fetches and those who hear
-	// something have places apart: none of them can stop the others.
+	// Places in this process, for all tenants and for one. Uploads, fetches and plays have
+	// places of their own, so that none of them can stop the others.
 	uploadsTotal, uploadsEach = 16, 4
 	fetchesTotal, fetchesEach = 16, 4
-	playsTotal, playsEach     = 256, 32 // being sent
-	firstsTotal, firstsEach   = 256, 32 // who wait for a fetch
+	playsTotal, playsEach     = 256, 32 // recordings being sent
+	firstsTotal, firstsEach   = 256, 32 // requests that wait for a fetch
 
-	waitingEach = 16               // of a tenant, for a place of one kind
-	patience    = 10 * time.Second // for which they wait
+	waitingEach = 16               // requests of a tenant that wait for a place of one kind
+	patience    = 10 * time.Second // how long they wait
 	fetchTime   = 2 * time.Minute
-	sweepAge    = time.Hour // of a loose blob; longer than any transfer takes
+	sweepAge    = time.Hour // loose blobs are swept at this age, which is longer than any transfer takes
 	sweepMost   = 100       // blobs at a time
 )
 
-// Paces of one recording. Players read ahead and then rest.
+// The slowest that a client may send or take one recording. Players read ahead and then rest.
 var (
 	uploadPace = fair.Pace{Stall: 10 * time.Second, Rate: 16 << 10, Whole: 15 * time.Minute}
 	playPace   = fair.Pace{Stall: time.Minute, Rate: 1 << 10, Whole: 15 * time.Minute}
@@ -67,7 +67,7 @@ var (
 	ErrBusy     = errors.New("the recording was changed meanwhile")   // 503
 )
 
-// Recording is what its row says.
+// Recording is what the row of a recording says.
 type Recording struct {
 	Tenant    int64
 	ID        string
@@ -79,7 +79,7 @@ type Recording struct {
 	UpdatedAt time.Time
 }
 
-// ETag of the bytes; "" before they were fetched.
+// ETag returns the tag of the bytes; "" before they were fetched.
 func (r *Recording) ETag() string {
 	if r.Blob == "" {
 		return ""
@@ -87,25 +87,25 @@ func (r *Recording) ETag() string {
 	return `"` + hex.EncodeToString(r.Hash[:16]) + `"`
 }
 
-// Store keeps the rows. Changes by somebody are rows of the audit log, too.
+// Store keeps the rows. Each change that somebody makes is also a row of the audit log.
 type Store interface {
 	// FindRecording reads a row; ErrNotFound.
 	FindRecording(ctx context.Context, tenant int64, id string) (*Recording, error)
-	// NoteBlob commits that a blob without a recording may come to be.
+	// NoteBlob commits that there may be a loose blob.
 	NoteBlob(ctx context.Context, blob string) error
-	// PutRecording commits r in place of the one with its tenant and id, and that
-	// r.Blob is its own. It sets the times, and returns the blob that was there
-	// before, which is loose from now on; "": none.
+	// PutRecording commits r in place of the recording with its tenant and id, and that
+	// r.Blob belongs to it. It sets the times, and returns the blob that was there
+	// before, which is loose from now on; "" if there was no blob.
 	PutRecording(ctx context.Context, by access.Caller, r *Recording) (before string, err error)
-	// FetchedRecording commits the blob, size and hash of r, unless another one
-	// was put or fetched meanwhile: then false, and r.Blob stays loose.
+	// FetchedRecording commits the blob, size and hash of r. If somebody put or fetched
+	// another one since r was read, it returns false, and r.Blob stays loose.
 	FetchedRecording(ctx context.Context, r *Recording) (bool, error)
-	// DeleteRecording commits that it is gone, and returns its blob, which is
-	// loose from now on. ErrNotFound.
+	// DeleteRecording deletes a recording and returns its blob, which is loose from now
+	// on. ErrNotFound.
 	DeleteRecording(ctx context.Context, by access.Caller, tenant int64, id string) (blob string, err error)
 	// LooseBlobs lists at most limit blobs that were loose before at.
 	LooseBlobs(ctx context.Context, at time.Time, limit int) ([]string, error)
-	// ForgetBlobs commits that loose blobs are no more.
+	// ForgetBlobs commits that loose blobs have been deleted.
 	ForgetBlobs(ctx context.Context, blobs []string) error
 }
 
@@ -113,10 +113,10 @@ type Store interface {
 type Config struct {
 	Store  Store
 	Bucket *blob.Bucket
-	// Fetch gives a tenant's way to the outside, which refuses what the tenant may
-	// not reach, and takes content codings off the answers.
+	// Fetch returns the transport for a tenant's sources. It refuses what the tenant may
+	// not reach, and decodes the content codings of answers.
 	Fetch func(tenant int64) http.RoundTripper
-	// CheckURL says what is wrong with a source, as far as its URL tells.
+	// CheckURL says what is wrong with the URL of a source.
 	CheckURL func(tenant int64, u *url.URL) error
 	MaxBytes int64        // of one recording; default MaxSize
 	Log      *slog.Logger // default slog.Default()
@@ -131,23 +131,25 @@ type Library struct {
 	fetching map[string]*fetching
 }
 
-// New makes a library.
+// New returns a library.
 func New(c Config) *Library {
 	c.Log, c.MaxBytes = cmp.Or(c.Log, slog.Default()), cmp.Or(c.MaxBytes, MaxSize)
 	return &Library{
 		Config: c, fetching: map[string]*fetching{},
-		uploads: places("uploads", uploadsTotal, uploadsEach), fetches: places("recordings being fetched", fetchesTotal, fetchesEach),
-		plays: places("recordings being sent", playsTotal, playsEach), firsts: places("recordings waited for", firstsTotal, firstsEach),
+		uploads: places("uploads", uploadsTotal, uploadsEach), fetches: places("recordings being fetched", fetchesTotal,
+			fetchesEach),
+		plays: places("recordings being sent", playsTotal, playsEach), firsts: places("recordings waited for", firstsTotal,
+			firstsEach),
 	}
 }
 
+// places returns the places of one kind.
 func places(what string, total, each int) fair.Slots[int64] {
 	return fair.Slots[int64]{What: what, Total: total, Each: each, Waiting: waitingEach, Patience: patience}
 }
 
-// Put stores what body holds as the recording of that id, in place of an earlier
-// one. ctx is that of the request whose body it is. ErrTooLarge, ErrEmpty, ErrRead,
-// *fair.Full.
+// Put stores body as the recording with an id, in place of an earlier one. ctx is that of
+// the request whose body it is. ErrTooLarge, ErrEmpty, ErrRead, *fair.Full.
 func (l *Library) Put(ctx context.Context, by access.Caller, id string, body io.Reader) (*Recording, error) {
 	place, err := l.uploads.Take(ctx, by.Tenant, 0)
 	if err != nil {
@@ -155,6 +157,7 @@ func (l *Library) Put(ctx context.Context, by access.Caller, id string, body io.
 	}
 	defer place.Free()
 	fair.Of(ctx).Pace(uploadPace, fair.Pace{})
+
 	r := &Recording{Tenant: by.Tenant, ID: id}
 	if err := l.write(ctx, r, body); err != nil {
 		return nil, err
@@ -162,8 +165,8 @@ func (l *Library) Put(ctx context.Context, by access.Caller, id string, body io.
 	return r, l.put(ctx, by, r)
 }
 
-// Register notes where the recording of that id stands, in place of an earlier
-// one. It is fetched when first asked for. ErrURL.
+// Register notes the source of the recording with an id, in place of an earlier one. The
+// source is fetched when somebody first asks for it. ErrURL.
 func (l *Library) Register(ctx context.Context, by access.Caller, id, source string) (*Recording, error) {
 	if err := l.checkSource(by.Tenant, source); err != nil {
 		return nil, err
@@ -197,7 +200,7 @@ func (l *Library) put(ctx context.Context, by access.Caller, r *Recording) error
 	return err
 }
 
-// Delete the recording of that id; ErrNotFound.
+// Delete deletes the recording with an id; ErrNotFound.
 func (l *Library) Delete(ctx context.Context, by access.Caller, id string) error {
 	loose, err := l.Store.DeleteRecording(ctx, by, by.Tenant, id)
 	if err == nil {
@@ -206,21 +209,24 @@ func (l *Library) Delete(ctx context.Context, by access.Caller, id string) error
 	return err
 }
 
-// write makes a new blob of body and says in r what it is.
+// write writes body to a new blob, and the blob's key, size and hash to r.
 func (l *Library) write(ctx context.Context, r *Recording, body io.Reader) error {
-	// The name says nothing of the recording: ids may be numbers of people.
+	// The key does not contain the recording's id, which may be a person's number.
 	key := fmt.Sprintf("recordings/%d/%s.mp3", r.Tenant, rand.Text())
 	if err := l.Store.NoteBlob(ctx, key); err != nil {
 		return err
 	}
+
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w, err := l.Bucket.NewWriter(ctx, key, &blob.WriterOptions{ContentType: "audio/mpeg"})
 	if err != nil {
 		return fmt.Errorf("write blob %s: %w", key, err)
 	}
+
 	hash, in := sha256.New(), &input{r: io.LimitReader(body, l.MaxBytes+1)}
 	n, err := io.Copy(io.MultiWriter(w, hash), in)
+
 	switch {
 	case in.err != nil:
 		err = fmt.Errorf("%w: %w", ErrRead, in.err)
@@ -232,21 +238,23 @@ func (l *Library) write(ctx context.Context, r *Recording, body io.Reader) error
 		err = ErrEmpty
 	}
 	if err != nil {
-		cancel()      // has Close drop what was written
-		_ = w.Close() // says that it was cancelled
+		cancel()      // so that Close discards what was written
+		_ = w.Close() // its error says that it was cancelled
 		l.drop(key)
 		return err
 	}
+
 	if err := w.Close(); err != nil {
 		l.drop(key)
 		return fmt.Errorf("write blob %s: %w", key, err)
 	}
+
 	r.Blob, r.Size = key, n
 	hash.Sum(r.Hash[:0])
 	return nil
 }
 
-// input tells what its reader did wrong from what the blob store did.
+// input remembers the error of its reader, to tell it from one of the blob store.
 type input struct {
 	r   io.Reader
 	err error
@@ -260,7 +268,7 @@ func (in *input) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// drop deletes a loose blob now; should that fail, Sweep does it later.
+// drop deletes a loose blob now. If that fails, Sweep does it later.
 func (l *Library) drop(key string) {
 	if key == "" {
 		return
@@ -288,7 +296,7 @@ func (l *Library) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep deletes the blobs that were loose before at.
+// Sweep deletes the blobs that have been loose since before at.
 func (l *Library) Sweep(ctx context.Context, at time.Time) error {
 	for {
 		keys, err := l.Store.LooseBlobs(ctx, at, sweepMost)

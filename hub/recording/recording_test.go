@@ -48,7 +48,8 @@ func newArchive(t *testing.T, answer http.HandlerFunc) *archive {
 	db, err := storage.Open(t.Context(), storage.Config{Dir: t.TempDir(), Process: "test", Box: box})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	bucket, err := fileblob.OpenBucket(t.TempDir(), &fileblob.Options{Metadata: fileblob.MetadataDontWrite, NoTempDir: true})
+	bucket, err := fileblob.OpenBucket(t.TempDir(),
+		&fileblob.Options{Metadata: fileblob.MetadataDontWrite, NoTempDir: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, bucket.Close()) })
 	srv := httptest.NewTLSServer(answer)
@@ -134,7 +135,7 @@ func TestSourceIsFetchedOnce(t *testing.T) {
 	require.EqualValues(t, 1, asked.Load())
 	require.Len(t, a.blobs(), 1)
 
-	// Registered anew, it is fetched anew, and the old bytes go.
+	// Registered once more, it is fetched once more, and the old bytes are deleted.
 	a.register("r")
 	_, err = a.hear("r")
 	require.NoError(t, err)
@@ -150,7 +151,9 @@ func TestSourcesThatMisbehave(t *testing.T) {
 		reason string
 	}{
 		"not found": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, "status 404"},
-		"redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "status 302"},
+		"redirect": {
+			func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "status 302",
+		},
 		"a page": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			_, _ = io.WriteString(w, "<p>please log in")
@@ -189,6 +192,7 @@ func TestSourcesThatMisbehave(t *testing.T) {
 			require.Empty(t, loose)
 		})
 	}
+
 	a := newArchive(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, most)) })
 	a.register("r")
 	got, err := a.hear("r")
@@ -239,8 +243,7 @@ func TestSourceInAContentCoding(t *testing.T) {
 	require.Empty(t, a.blobs())
 }
 
-// A Range whose unit is not known is as good as none; the unit is known in
-// capitals, too.
+// A Range with an unknown unit is ignored. The unit is known in capitals, too.
 func TestServeIgnoresUnknownRangeUnits(t *testing.T) {
 	a := newArchive(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "sound") })
 	a.register("r")
