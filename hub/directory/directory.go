@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Directory is what one tenant's directory says at one moment. It never changes,
-// and nor does what it hands out.
+// Directory is what one tenant's directory says at one moment. It never changes, and what
+// it returns must not be changed.
 type Directory struct {
 	version     int64
 	agents      map[string]*Agent
@@ -20,31 +20,31 @@ type Directory struct {
 // Version grows with every change of the tenant's directory; 0: it is empty.
 func (d *Directory) Version() int64 { return d.version }
 
-// Agent by its agentUUID; nil: there is none.
+// Agent returns the agent with an agentUUID, or nil.
 func (d *Directory) Agent(uuid string) *Agent { return d.agents[uuid] }
 
-// Department by its id; nil: there is none.
+// Department returns the department with an id, or nil.
 func (d *Directory) Department(id string) *Department { return d.departments[id] }
 
-// Group by its id; nil: there is none.
+// Group returns the group with an id, or nil.
 func (d *Directory) Group(id string) *Group { return d.groups[id] }
 
-// Queue by its id; nil: there is none.
+// Queue returns the queue with an id, or nil.
 func (d *Directory) Queue(id string) *Queue { return d.queues[id] }
 
-// Agents by agentUUID.
+// Agents returns all agents by agentUUID.
 func (d *Directory) Agents() []*Agent { return sorted(d.agents) }
 
-// Departments by departmentId.
+// Departments returns all departments by departmentId.
 func (d *Directory) Departments() []*Department { return sorted(d.departments) }
 
-// Groups by groupId.
+// Groups returns all groups by groupId.
 func (d *Directory) Groups() []*Group { return sorted(d.groups) }
 
-// Queues by queueId.
+// Queues returns all queues by queueId.
 func (d *Directory) Queues() []*Queue { return sorted(d.queues) }
 
-// InDepartment are the agentUUIDs of a department's agents, in no order.
+// InDepartment returns the agentUUIDs of a department's agents, in no order.
 func (d *Directory) InDepartment(id string) (agents []string) {
 	for uuid, a := range d.agents {
 		if slices.Contains(a.DepartmentIDs, id) {
@@ -58,7 +58,7 @@ func sorted[T Object](m map[string]T) []T {
 	return slices.SortedFunc(maps.Values(m), func(a, b T) int { return cmp.Compare(a.Key(), b.Key()) })
 }
 
-// Change of one object.
+// Change is a change of one object.
 type Change struct {
 	Tenant  int64
 	Version int64 // of the whole store: grows with every change of any tenant
@@ -74,14 +74,14 @@ type Book struct {
 	tenants map[int64]*shelf
 }
 
-// shelf is a tenant's directory, in a form that changes.
+// shelf is a tenant's directory in a form that changes.
 type shelf struct {
 	Directory
-	byID map[string]map[string]*Agent // agentID -> agentUUID -> agent
-	shot *Directory                   // a copy that does not; nil: of an earlier version
+	byID     map[string]map[string]*Agent // agentID -> agentUUID -> agent
+	snapshot *Directory                   // a copy that does not change; nil: made when somebody asks
 }
 
-// Apply changes, in the order of their versions.
+// Apply makes changes, in the order of their versions.
 func (b *Book) Apply(changes []Change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,12 +100,15 @@ func (b *Book) Apply(changes []Change) {
 
 func empty() Directory {
 	return Directory{
-		agents: map[string]*Agent{}, departments: map[string]*Department{}, groups: map[string]*Group{}, queues: map[string]*Queue{},
+		agents: map[string]*Agent{}, departments: map[string]*Department{}, groups: map[string]*Group{},
+		queues: map[string]*Queue{},
 	}
 }
 
+// apply makes one change, and drops the copy of the version before.
 func (s *shelf) apply(c Change) {
-	s.version, s.shot = max(s.version, c.Version), nil
+	s.version, s.snapshot = max(s.version, c.Version), nil
+
 	switch c.Kind {
 	case Agents:
 		if old := s.agents[c.Key]; old != nil {
@@ -129,6 +132,7 @@ func (s *shelf) apply(c Change) {
 	}
 }
 
+// put stores the object of a change among those of its kind, or deletes it.
 func put[T Object](into map[string]T, c Change) (o T) {
 	o, ok := c.Object.(T)
 	if !ok {
@@ -139,34 +143,39 @@ func put[T Object](into map[string]T, c Change) (o T) {
 	return o
 }
 
-// nothing is the directory of a tenant without one.
+// nothing is the directory of a tenant that has none of its own.
 var nothing Directory
 
-// Of a tenant, as it is now; never nil. The copy is made at most once a change.
+// Of returns the directory of a tenant as it is now, never nil. A copy is made at most once
+// for each change.
 func (b *Book) Of(tenant int64) *Directory {
 	b.mu.RLock()
 	s := b.tenants[tenant]
-	var shot *Directory
+	var snapshot *Directory
 	if s != nil {
-		shot = s.shot
+		snapshot = s.snapshot
 	}
 	b.mu.RUnlock()
+
 	switch {
 	case s == nil:
 		return &nothing
-	case shot != nil:
-		return shot
+	case snapshot != nil:
+		return snapshot
 	}
+
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s.shot == nil {
-		s.shot = &Directory{s.version, maps.Clone(s.agents), maps.Clone(s.departments), maps.Clone(s.groups), maps.Clone(s.queues)}
+	if s.snapshot == nil {
+		s.snapshot = &Directory{
+			s.version, maps.Clone(s.agents), maps.Clone(s.departments), maps.Clone(s.groups), maps.Clone(s.queues),
+		}
 	}
-	return s.shot
+	return s.snapshot
 }
 
-// Departments of an agent of a tenant: of the one with this agentUUID, or, where
-// that is "", of those with this agentID.
+// Departments returns the departments of an agent: of the one with an agentUUID, or, if
+// that is "", of all with an agentID.
 func (b *Book) Departments(tenant int64, agentUUID, agentID string) []string {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -174,12 +183,14 @@ func (b *Book) Departments(tenant int64, agentUUID, agentID string) []string {
 	if s == nil {
 		return nil
 	}
+
 	if agentUUID != "" {
 		if a := s.agents[agentUUID]; a != nil {
 			return a.DepartmentIDs
 		}
 		return nil
 	}
+
 	var all []string
 	for _, a := range s.byID[agentID] {
 		all = append(all, a.DepartmentIDs...)

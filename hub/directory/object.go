@@ -1,6 +1,6 @@
-// Package directory holds what events do not say: names, departments, groups,
-// skills and capacity of a tenant's agents and queues, kept through the API. Its
-// keys are ids of events.
+// Package directory holds what events do not say: names, departments, groups, skills and
+// capacity of a tenant's agents and queues, which come through the API. The keys of its
+// objects are ids that events use.
 package directory
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// Kind of an object, as it is called in URLs.
+// Kind is a kind of object, as URLs name it.
 type Kind string
 
 // Kinds in the order of the contract.
@@ -23,7 +23,7 @@ const (
 	Queues      Kind = "queues"
 )
 
-// Kinds that there are.
+// Kinds lists all kinds.
 var Kinds = []Kind{Agents, Departments, Groups, Queues}
 
 // Bounds of an object.
@@ -44,7 +44,7 @@ type Object interface {
 	check(*checker)
 }
 
-// New is an object of a kind with the defaults of the contract; nil: there is no
+// New returns an object of a kind with the defaults of the contract, or nil if there is no
 // such kind.
 func New(k Kind) Object {
 	switch k {
@@ -92,7 +92,7 @@ type Department struct {
 	IsAvailableInTicketingAndMessaging bool   `json:"isAvailableInTicketingAndMessaging"`
 }
 
-// Group of agents.
+// Group is a group of agents.
 type Group struct {
 	GroupID string `json:"groupId"`
 	Name    string `json:"name"`
@@ -102,7 +102,7 @@ type Group struct {
 type Queue struct {
 	QueueID      string `json:"queueId"`
 	Name         string `json:"name"`
-	Media        string `json:"media"` // call, chat; "": events say
+	Media        string `json:"media"` // call, chat; "": as the events say
 	DepartmentID string `json:"departmentId"`
 	GroupID      string `json:"groupId"`
 	Strategy     string `json:"strategy"`
@@ -124,18 +124,18 @@ func (d *Department) setKey(id string) { d.DepartmentID = id }
 func (g *Group) setKey(id string)      { g.GroupID = id }
 func (q *Queue) setKey(id string)      { q.QueueID = id }
 
-// keyFields name the key of each kind.
+// keyFields are the names of the fields that hold the keys.
 var keyFields = map[Kind]string{Agents: "agentUUID", Departments: "departmentId", Groups: "groupId", Queues: "queueId"}
 
-// KeyField is the name of the field that holds the key of a kind.
+// KeyField returns the name of the field that holds the key of a kind.
 func (k Kind) KeyField() string { return keyFields[k] }
 
 // Problem is what is wrong with a field of an object.
 type Problem struct{ Field, Message string }
 
-// Check says what is wrong with an object whose key was given as id ("": only in
-// the object), and makes its texts and lists tidy: blanks around texts go, and
-// ids that come twice. nil: nothing is wrong.
+// Check returns what is wrong with an object, or nil. id is the key that was given with the
+// object, or "" if only the object says it. Check also tidies the object: it removes the
+// blanks around texts and repeated ids.
 func Check(o Object, id string) []Problem {
 	c := &checker{}
 	c.key(o, id)
@@ -143,8 +143,8 @@ func Check(o Object, id string) []Problem {
 	return c.problems
 }
 
-// key checks the key of an object, which its path may give, too: what events may
-// name is a key. They separate departments by a bar, so none can have one.
+// key checks the key of an object, which its path may say, too. A key is what events may
+// name. Events separate departments by a bar, so the key of a department has no bar.
 func (c *checker) key(o Object, inPath string) {
 	field := o.Kind().KeyField()
 	inPath, pathOK := event.Identity(inPath)
@@ -152,6 +152,7 @@ func (c *checker) key(o Object, inPath string) {
 	if key == "" {
 		key, ok = inPath, pathOK
 	}
+
 	switch {
 	case key == "":
 		c.bad(field, "is required")
@@ -162,9 +163,11 @@ func (c *checker) key(o Object, inPath string) {
 	case o.Kind() == Departments && strings.Contains(key, "|"):
 		c.bad(field, "must be without |, which separates departments in events")
 	}
+
 	o.setKey(key)
 }
 
+// cut shortens a text for a message.
 func cut(s string) string {
 	if utf8.RuneCountInString(s) > 40 {
 		return string([]rune(s)[:40]) + "…"
@@ -172,20 +175,21 @@ func cut(s string) string {
 	return s
 }
 
+// checker gathers what is wrong with an object.
 type checker struct{ problems []Problem }
 
 func (c *checker) bad(field, message string) {
 	c.problems = append(c.problems, Problem{field, message})
 }
 
-// text drops the blanks around a text.
+// text removes the blanks around a text, and bounds it.
 func (c *checker) text(field string, s *string, most int) {
 	*s = strings.TrimSpace(*s)
 	c.bounded(field, *s, most)
 }
 
-// name keeps the blanks around a text that people see, for they are part of how a
-// display name was put together, such as a first name that is empty and a last name.
+// name keeps the blanks around a text that people see: they may belong to the display name,
+// such as one put together of an empty first name and a last name.
 func (c *checker) name(field string, s *string, most int) {
 	*s = strings.Trim(*s, "\t\r\n")
 	if strings.TrimSpace(*s) == "" {
@@ -194,13 +198,14 @@ func (c *checker) name(field string, s *string, most int) {
 	c.bounded(field, *s, most)
 }
 
+// bounded bounds the length of a text.
 func (c *checker) bounded(field, s string, most int) {
 	if utf8.RuneCountInString(s) > most || strings.ContainsRune(s, 0) {
 		c.bad(field, fmt.Sprintf("must be at most %d characters, and none of them NUL", most))
 	}
 }
 
-// id trims an id as events trim it, and bounds it.
+// id trims an id as events trim theirs, and bounds it.
 func (c *checker) id(field string, s *string) {
 	*s, _ = event.Identity(*s)
 	if utf8.RuneCountInString(*s) > MaxText || strings.ContainsRune(*s, 0) {
@@ -208,11 +213,13 @@ func (c *checker) id(field string, s *string) {
 	}
 }
 
+// list checks a list of ids, and removes repeated ones.
 func (c *checker) list(field string, ids *[]string) {
 	if len(*ids) > MaxList {
 		c.bad(field, fmt.Sprintf("must be at most %d ids", MaxList))
 		return
 	}
+
 	seen := make(map[string]bool, len(*ids))
 	tidy := []string{} // never null
 	for i, id := range *ids {
@@ -225,6 +232,7 @@ func (c *checker) list(field string, ids *[]string) {
 			tidy = append(tidy, id)
 		}
 	}
+
 	*ids = tidy
 }
 
