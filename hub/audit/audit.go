@@ -1,9 +1,9 @@
-// Package audit says who changed or saw what, in rows that form a chain: each
-// carries a code over its own fields and the code of the row before, made with
-// a key that the database does not hold. Whoever can write the table, but has
-// not the key, can take rows out, change or move them only in such a way that
-// Chain notices. What no chain can tell is that the whole database was put back
-// to an earlier copy of itself. The package imports nothing of ours.
+// Package audit keeps who changed or saw what, in rows that form a chain: each row
+// carries a code over its own fields and the code of the row before, made with a key that
+// the database does not hold. Somebody who can write the table but lacks the key can
+// remove, change or move rows only in ways that Chain notices. A chain cannot notice that
+// the whole database was put back to an earlier copy of itself. The package imports
+// nothing of ours.
 package audit
 
 import (
@@ -16,8 +16,8 @@ import (
 	"hash"
 )
 
-// Actions: what it was done to, a dot, what was done. A view is of bodies with
-// phone numbers unmasked: one row a request.
+// An action names what it was done to, and after a dot what was done. A view is of bodies
+// with phone numbers unmasked: a request makes one row, however many bodies it shows.
 const (
 	TenantCreate       = "tenant.create"
 	TenantUpdate       = "tenant.update"
@@ -43,7 +43,7 @@ const (
 	RecordingView      = "recording.view"
 )
 
-// Row of the log.
+// Row is a row of the log.
 type Row struct {
 	Seq      int64  // 1, 2, … without a gap
 	At       int64  // Unix ms; never falls while Seq grows
@@ -54,9 +54,9 @@ type Row struct {
 	IP       string // "" for the hub itself
 	Action   string
 	Object   string // "subscription/<id>"
-	Before   string // JSON without secrets; "": there was nothing
-	After    string // JSON without secrets; "": nothing is left
-	Prev     []byte // Hash of the row before; of the first one Genesis
+	Before   string // JSON without secrets; "": the object did not exist
+	After    string // JSON without secrets; "": the object is deleted
+	Prev     []byte // Hash of the row before; Genesis in the first row
 	Hash     []byte
 }
 
@@ -64,7 +64,7 @@ type Row struct {
 type Deed struct {
 	Tenant         int64 // whose object it is; 0: nobody's
 	Action, Object string
-	Before, After  any // marshal to JSON, without secrets; nil: nothing
+	Before, After  any // marshal to JSON, without secrets; nil: there was, or is, no object
 }
 
 // Filter picks rows, newest first. Empty fields pick all.
@@ -74,11 +74,11 @@ type Filter struct {
 	Object   string
 	Who      string // id of a key
 	From, To int64  // Unix ms: From <= At < To
-	Before   int64  // Seq of the last one seen
+	Before   int64  // Seq of the last one of the page before
 	Limit    int    // 1 or more
 }
 
-// JSON is how rows keep what was before and after; "" for nil.
+// JSON returns what rows keep as before and after; "" for nil.
 func JSON(v any) (string, error) {
 	if v == nil {
 		return "", nil
@@ -91,26 +91,27 @@ func JSON(v any) (string, error) {
 }
 
 var (
-	// Genesis stands where the first row has the code of the one before it.
+	// Genesis is Prev of the first row, which has no row before it.
 	Genesis = make([]byte, sha256.Size)
-	// lost stands there when the head was: the break stays to be seen.
+	// lost is Prev of the row that follows a lost head: the break in the chain stays.
 	lost = sha256.Sum256([]byte("the head of the log was lost"))
 )
 
-// Sum is the code of a row: HMAC-SHA256 over every field but Hash.
+// Sum returns the code of a row: HMAC-SHA256 over every field but Hash.
 func (r *Row) Sum(key []byte) []byte {
 	h := hmac.New(sha256.New, key)
 	write(h, "row", r.Seq, r.At, r.Tenant, truth(r.Platform))
 	for _, s := range []string{r.Who, r.Name, r.IP, r.Action, r.Object, r.Before, r.After, string(r.Prev)} {
-		write(h, s) // each with its length: nothing can move from one field to the next
+		write(h, s) // each with its length, so that nothing can move from one field to the next
 	}
 	return h.Sum(nil)
 }
 
+// write adds a text and numbers to a code, the text with its length.
 func write(h hash.Hash, text string, numbers ...int64) {
 	var n [8]byte
 	binary.BigEndian.PutUint64(n[:], uint64(len(text)))
-	_, _ = h.Write(n[:]) // a hash never fails
+	_, _ = h.Write(n[:]) // a hash returns no error
 	_, _ = h.Write([]byte(text))
 	for _, v := range numbers {
 		binary.BigEndian.PutUint64(n[:], uint64(v))
@@ -118,6 +119,7 @@ func write(h hash.Hash, text string, numbers ...int64) {
 	}
 }
 
+// truth returns a flag as a number.
 func truth(b bool) int64 {
 	if b {
 		return 1
@@ -133,11 +135,11 @@ type Head struct {
 	Hash []byte
 }
 
-// NewHead is the head of a log without rows.
+// NewHead returns the head of a log without rows.
 func NewHead() Head { return Head{Hash: Genesis} }
 
-// LostHead goes on behind row seq when the head cannot be believed. The next
-// row does not fit the one before it, for good: somebody will ask why.
+// LostHead returns the head to go on from behind row seq when the stored head cannot be
+// believed. The next row will never fit the one before it: somebody will ask why.
 func LostHead(seq, at int64) Head { return Head{Seq: seq, At: at, Hash: lost[:]} }
 
 // ErrHead is returned for a head that was not made with this key.
@@ -145,7 +147,7 @@ var ErrHead = errors.New("the head of the audit log was changed, or made with an
 
 const headLen = 8 + 8 + 2*sha256.Size
 
-// Seal is the head as it is stored.
+// Seal returns the head as it is stored.
 func (h Head) Seal(key []byte) []byte {
 	b := make([]byte, 0, headLen)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Seq))
@@ -172,10 +174,12 @@ func headSum(key, b []byte) []byte {
 	return h.Sum(nil)
 }
 
-// Next makes r the row that follows the head, and gives the head after it. A
-// clock that went back does not take the log with it.
+// Next makes r the row that follows the head, and returns the head behind it. The times of
+// rows never fall, even if the clock is set back.
 func (h Head) Next(key []byte, r *Row) Head {
-	r.Seq, r.At, r.Prev = h.Seq+1, max(r.At, h.At), h.Hash
+	r.Seq = h.Seq + 1
+	r.At = max(r.At, h.At)
+	r.Prev = h.Hash
 	r.Hash = r.Sum(key)
 	return Head{Seq: r.Seq, At: r.At, Hash: r.Hash}
 }
@@ -196,11 +200,12 @@ type Chain struct {
 	last Head
 }
 
-// Check the next row, in the order of their numbers; *Broken.
+// Check checks the next row, in the order of their numbers. It returns a *Broken.
 func (c *Chain) Check(r *Row) error {
 	if c.last.Hash == nil {
 		c.last = NewHead()
 	}
+
 	want := c.last.Seq + 1
 	switch {
 	case r.Seq < want:
@@ -210,17 +215,22 @@ func (c *Chain) Check(r *Row) error {
 	case !hmac.Equal(r.Hash, r.Sum(c.Key)):
 		return &Broken{r.Seq, "was changed"}
 	case !hmac.Equal(r.Prev, c.last.Hash):
-		return &Broken{r.Seq, "does not follow the row before it: rows were exchanged, or the head of the log was lost before it was written"}
+		return &Broken{
+			r.Seq,
+			"does not follow the row before it: rows were exchanged, or the head of the log was lost before it was written",
+		}
 	}
+
 	c.last = Head{Seq: r.Seq, At: r.At, Hash: r.Hash}
 	return nil
 }
 
-// End checks that the rows seen are all up to the head; *Broken.
+// End checks that the rows seen are all rows up to the head. It returns a *Broken.
 func (c *Chain) End(h Head) error {
 	if c.last.Hash == nil {
 		c.last = NewHead()
 	}
+
 	switch {
 	case c.last.Seq < h.Seq:
 		return &Broken{c.last.Seq + 1, fmt.Sprintf("is missing: the log was cut off, it had %d rows", h.Seq)}

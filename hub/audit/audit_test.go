@@ -16,7 +16,9 @@ var key = bytes.Repeat([]byte{7}, 32)
 func grow(n int) (rows []Row, head Head) {
 	head = NewHead()
 	for i := range n {
-		r := Row{At: int64(1000 + i), Tenant: int64(i % 2), Who: "key", Name: "ci", Action: KeyCreate, Object: "key/x", After: "{}"}
+		r := Row{
+			At: int64(1000 + i), Tenant: int64(i % 2), Who: "key", Name: "ci", Action: KeyCreate, Object: "key/x", After: "{}",
+		}
 		head = head.Next(key, &r)
 		rows = append(rows, r)
 	}
@@ -58,7 +60,10 @@ func TestChainBreaks(t *testing.T) {
 		rows, head := grow(n)
 		i := rapid.IntRange(0, n-1).Draw(t, "row")
 		want := int64(i + 1)
-		switch what := rapid.SampledFrom([]string{"field", "drop", "swap", "cut", "append", "renumber"}).Draw(t, "what"); what {
+
+		switch what := rapid.SampledFrom([]string{
+			"field", "drop", "swap", "cut", "append", "renumber",
+		}).Draw(t, "what"); what {
 		case "field":
 			r := &rows[i]
 			for _, s := range []*string{&r.Who, &r.Name, &r.IP, &r.Action, &r.Object, &r.Before, &r.After} {
@@ -80,14 +85,16 @@ func TestChainBreaks(t *testing.T) {
 			more := rows[n-1]
 			more.Seq++
 			rows, want = append(rows, more), int64(n+1)
-		case "renumber": // one goes, and those behind it close the gap
-			if rows = slices.Delete(rows, i, i+1); i == n-1 {
+		case "renumber": // a row is removed, and those behind it close the gap
+			rows = slices.Delete(rows, i, i+1)
+			if i == n-1 {
 				break
 			}
 			for j := i; j < len(rows); j++ {
 				rows[j].Seq--
 			}
 		}
+
 		require.Equal(t, want, firstBroken(t, rows, head))
 	})
 }
