@@ -240,6 +240,18 @@ func (d *Dispatcher) retire(r *runner) bool {
 // Lanes returns the number of lanes at work.
 func (d *Dispatcher) Lanes() int { return int(d.count.Load()) }
 
+// RateHolds reports whether the next push of a subscription waits for its ratePerSecond.
+// known is false when it has no lane in this process.
+func (d *Dispatcher) RateHolds(sub int64) (holds, known bool) {
+	d.mu.Lock()
+	r := d.lanes[sub]
+	d.mu.Unlock()
+	if r == nil {
+		return false, false
+	}
+	return r.rateHolds.Load(), true
+}
+
 // share returns how many requests in flight one lane may hold.
 func (d *Dispatcher) share() int { return max(1, d.cfg.Requests/max(1, d.Lanes())) }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -38,6 +39,8 @@ type runner struct {
 	wake  chan struct{} // capacity 1: something is in the inbox
 	stop  chan struct{} // closed when nothing more may be launched
 	ended chan ended
+
+	rateHolds atomic.Bool // the next push waits for ratePerSecond; any goroutine may ask
 
 	// The inbox, which other goroutines fill.
 	mu           sync.Mutex
@@ -425,6 +428,7 @@ func (r *runner) record(o *Outcome, p *permit) {
 // more may be started even if nothing happens before; 0 if only an outcome or a new
 // row can help.
 func (r *runner) launch(now time.Time) (again time.Duration) {
+	r.rateHolds.Store(false)
 	slots := min(r.inFlightMax, r.cfg.MaxInFlight, r.d.share())
 	if again = r.launchFrom(r.liveQueue(), slots-r.sending, now); again > 0 || !r.mayReplay() {
 		return again
@@ -450,7 +454,9 @@ func (r *runner) launchFrom(q queue, room int, now time.Time) (again time.Durati
 	// Each attempt needs its share of the rate and a permit of the breaker.
 	for len(items) < room && q.ready() {
 		var ok bool
-		if ok, again = r.rateAllows(now); !ok {
+		ok, again = r.rateAllows(now)
+		r.rateHolds.Store(!ok)
+		if !ok {
 			break
 		}
 		p, ok := r.breaker.allow()

@@ -222,6 +222,7 @@ func (h *Hub) routes() http.Handler {
 		Auth: auth, Admit: h.bounds.admit,
 		API: &api.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db,
+			Explain: h.db, RateHolds: h.lanes.RateHolds,
 			Events: h.db, Audit: h.db, Usage: h.db, State: h.state, Apps: h.db, Directory: h.db, Recordings: h.records,
 			Kit: h.nativeKit(), Watches: &h.watches, Wait: h.folds.Wait,
 			Book: h.book, Tail: &h.tail, Streams: &h.bounds.streams, Pages: &h.bounds.reports,

@@ -81,6 +81,7 @@ func (h *Routes) table() []route {
 		{"POST", "/v1/events/:id", ingest, h.ingest}, // :id is the type
 		{"GET", "/v1/events", only(owner, auditor), v1(h.API.ListEvents)},
 		{"GET", "/v1/events/:id", only(owner, auditor), v1(h.API.GetEvent)},
+		{"GET", "/v1/events/:id/explain", only(owner, auditor), v1(h.API.ExplainEvent)},
 
 		{"POST", "/v1/tenants", only(platform), v1(h.API.CreateTenant)},
 		{"GET", "/v1/tenants", only(platform), v1(h.API.ListTenants)},

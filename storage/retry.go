@@ -131,12 +131,12 @@ func addRetry(
 
 // holder returns the public id of the earliest pending delivery that holds an order
 // key; "" if the key is free. Deliveries that stepped aside hold nothing.
-func holder(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, key, now int64) (string, error) {
+func holder(ctx context.Context, in sqldb.Dialect, q sqlx.QueryerContext, sub, key, now int64) (string, error) {
 	var by struct {
 		Seq        int64 `db:"seq"`
 		AcceptedAt int64 `db:"accepted_at"`
 	}
-	err := tx.GetContext(ctx, &by, `SELECT seq, accepted_at FROM deliveries INDEXED BY deliveries_pending_key
+	err := sqlx.GetContext(ctx, q, &by, `SELECT seq, accepted_at FROM deliveries INDEXED BY deliveries_pending_key
 		WHERE `+subOfKey(in)+` AND order_key = ? AND state = 0 AND order_key <> 0
 			AND NOT late AND (aside_at = 0 OR aside_at > ?)
 		ORDER BY seq, run LIMIT 1`, sub, key, now)

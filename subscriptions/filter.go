@@ -65,17 +65,17 @@ func (v Values) misses(values []string) bool {
 func (f *Filter) Misses(e *event.Facets) string {
 	switch {
 	case len(f.agents.list) > 0 && !slices.ContainsFunc(e.Agents, f.hasAgent):
-		return "agentIDs"
+		return FilterAgents
 	case f.departments.misses(e.Departments):
-		return "departmentIds"
+		return FilterDepartments
 	case f.queues.misses(e.Queues):
-		return "queueIds"
+		return FilterQueues
 	case f.gateways.misses(e.Gateways):
-		return "gatewayNumbers"
+		return FilterGateways
 	case len(f.callTypes) > 0 && !slices.ContainsFunc(f.callTypes, func(t callType) bool {
 		return t.Direction == e.Direction
 	}):
-		return "callTypes"
+		return FilterCallTypes
 	}
 	return ""
 }
@@ -131,15 +131,15 @@ func (in *input) filter(base *Filter, pointer string, raw json.RawMessage) *Filt
 	for _, m := range members {
 		var to *Values
 		switch m.name {
-		case "agentIDs":
+		case FilterAgents:
 			to = &f.agents
-		case "departmentIds":
+		case FilterDepartments:
 			to = &f.departments
-		case "queueIds":
+		case FilterQueues:
 			to = &f.queues
-		case "gatewayNumbers":
+		case FilterGateways:
 			to = &f.gateways
-		case "callTypes":
+		case FilterCallTypes:
 			f.callTypes = in.callTypes(m)
 			continue
 		default:

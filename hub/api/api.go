@@ -39,6 +39,7 @@ type API struct {
 	Search        search.Store
 	Facets        func(*event.Event) *event.Facets // what the filters of subscriptions look at
 	Retries       RetryStore
+	Explain       ExplainStore
 	Figures       search.Figures
 	Audit         AuditStore
 	Usage         UsageStore
@@ -46,6 +47,10 @@ type API struct {
 	Tail          *tail.Feed
 	Events        ingest.Store                           // takes test pushes
 	Rules         func(tenant int64) subscriptions.Rules // what a tenant's subscriptions may be; Now is set here
+
+	// RateHolds reports whether the next push of a subscription waits for its rate; known is
+	// false when another process sends its pushes.
+	RateHolds func(sub int64) (holds, known bool)
 
 	PublicURL string // base of links, without a slash at its end; "": links are paths
 

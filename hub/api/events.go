@@ -127,15 +127,9 @@ func (a *API) GetEvent(r *http.Request, c access.Caller, ps httprouter.Params) (
 		return 0, nil, err
 	}
 
-	// A caller who may not see the id has its handle.
-	id := ps.ByName("id")
-	if behind, ok := a.Handles.Read(eventHandle, c.Tenant, id); ok {
-		id = behind
-	}
-
-	e, err := a.Search.FindEvent(r.Context(), c.Tenant, id)
+	e, err := a.eventNamed(r, c, ps)
 	if err != nil {
-		return 0, nil, found(err)
+		return 0, nil, err
 	}
 
 	ds, err := a.Search.EventDeliveries(r.Context(), c.Tenant, e.Seq)
@@ -183,19 +177,13 @@ func (a *API) whyUnmatched(r *http.Request, c access.Caller, e *search.Event) ([
 		return nil, err
 	}
 
-	facets := a.Facets(e.Event)
+	x := a.explainer(c, e)
 	why := make([]unmatchedView, 0, len(subs))
 	for _, s := range subs {
-		reason := "type"
-		switch made := s.CreatedAt.UnixMilli(); {
-		// Within one millisecond, one that wants it can only have come after it.
-		case made > e.AcceptedAt || made == e.AcceptedAt && s.Wants(e.Type, facets):
-			reason = "createdLater"
-		case !s.Types.Has(e.Type) || s.Filter == nil:
-		case e.Body == nil || s.Filter.Misses(facets) == "":
-			reason = "filter" // which field is past retention, or was so by the directory of then
-		default:
-			reason = "filter." + s.Filter.Misses(facets)
+		verdict, field, _ := x.judge(s)
+		reason := verdict.String()
+		if field != "" && s.Filter.Misses(x.facets) != "" { // else it was so by the directory of then
+			reason += "." + field
 		}
 		why = append(why, unmatchedView{Subscription: s.ID, Name: s.Name, Reason: reason})
 	}
