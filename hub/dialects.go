@@ -15,6 +15,7 @@ import (
 	"github.com/hookline/hookline/hub/dialect/liveperson"
 	"github.com/hookline/hookline/hub/dialect/sobot"
 	"github.com/hookline/hookline/hub/live"
+	"github.com/hookline/hookline/hub/report"
 )
 
 // dialects returns the vendors' APIs.
@@ -79,6 +80,15 @@ func (h *Hub) nativeKit() dialect.Kit {
 	kit := h.kit()
 	kit.Boards = h.boards.Over(h.folds.AsIs())
 	return kit
+}
+
+// reportSettings returns the settings of a tenant that reports go by.
+func (h *Hub) reportSettings(tenant int64) (report.Settings, error) {
+	var of map[string]any
+	if t := h.book.Tenant(tenant); t != nil {
+		of = t.Settings
+	}
+	return report.NewSettings(of, h.db.Directory().Of(tenant))
 }
 
 // comm100Settings returns the settings of a tenant, which were checked when they were

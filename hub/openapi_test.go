@@ -428,6 +428,16 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 			path, params, _ := strings.Cut(bad, "?")
 			r.ask(400, "GET", "/v1/boards/"+path+"?"+params, query, nil)
 		}
+		r.ask(200, "GET", "/v1/indicators", query, nil)
+		r.ask(400, "GET", "/v1/indicators?report=relay", query, nil)
+		r.ask(202, "POST", "/v1/events", owner, `{"type":"cdr.party","data":{"callID":"c-r","partyId":"p","agentUUID":"u-9","departmentId":"d-9",
+			"callType":2,"callResult":3,"startTime":1700000000000,"endTime":1700000060000,"duration":40}}`)
+		for of, indicator := range map[string]string{"relay": "inbound_calls", "agent": "inbound_agent_partits", "department": "inbound_agent_partits"} {
+			r.ask(200, "POST", "/v1/reports", query, fmt.Sprintf(`{"report":%q,"indicators":[%q],"from":"2023-11-01","to":"2023-12-01","rows":["time","key"]}`, of, indicator))
+		}
+		r.ask(422, "POST", "/v1/reports", query, `{"report":"relay"}`)
+		r.ask(400, "POST", "/v1/reports", query, `{`)
+		r.ask(403, "POST", "/v1/reports", auditor, `{}`)
 		for _, board := range []string{"agents", "queues"} {
 			s := h.Stream("/v1/boards/"+board, query, "Accept", "text/event-stream")
 			e, open := s.Next(t)

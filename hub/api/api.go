@@ -19,6 +19,7 @@ import (
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/recording"
+	"github.com/hookline/hookline/hub/report"
 	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/subscriptions"
@@ -63,7 +64,10 @@ type API struct {
 	// accepted before, if time allows.
 	Kit     dialect.Kit
 	Watches *live.Watches // streams of boards
-	Wait    func(ctx context.Context, tenant int64, atMost time.Duration) (record.AsOf, error)
+	Reports report.Store
+	// ReportSettings returns the settings of a tenant that reports go by.
+	ReportSettings func(tenant int64) (report.Settings, error)
+	Wait           func(ctx context.Context, tenant int64, atMost time.Duration) (record.AsOf, error)
 
 	Streams *fair.Slots[int64] // places of server-sent events; required
 	Exports fair.Slots[int64]  // places of exports
