@@ -38,6 +38,10 @@ type bothWays struct {
 
 const sendersEach, keysOfSender = 3, 4
 
+// betweenEvents is how long a sender waits after each event. The faults last as long as
+// the broker needs to start, and all that is sent in this time is delivered and counted.
+const betweenEvents = 40 * time.Millisecond
+
 func startBothWays(t *testing.T, hubs []*hubtest.Hub, url string) *bothWays {
 	l := &bothWays{failures: make(chan error, 2*sendersEach)}
 	l.ctx, l.stop = context.WithCancel(context.Background())
@@ -85,7 +89,7 @@ func (l *bothWays) post(h *hubtest.Hub, sender string) {
 			time.Sleep(5 * time.Millisecond) // also when the load ends: what was begun is sent
 		}
 		l.byHTTP.Add(1)
-		l.wait(5 * time.Millisecond)
+		l.wait(betweenEvents)
 	}
 }
 
@@ -142,7 +146,7 @@ func (l *bothWays) publishBy(conn *amqp.Connection, sender string, n *int) error
 		if l.ctx.Err() != nil {
 			return l.ctx.Err()
 		}
-		l.wait(5 * time.Millisecond)
+		l.wait(betweenEvents)
 	}
 }
 

@@ -123,7 +123,7 @@ type Server = pgserver.Server
 func Start(t testing.TB) *Server {
 	t.Helper()
 	Needed(t)
-	s, err := pgserver.Start("")
+	s, err := pgserver.Start("", noCompiling)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
 	return s
@@ -131,7 +131,13 @@ func Start(t testing.TB) *Server {
 
 // StartForTests starts a server that many tests share. It is quick, as its data need
 // not survive the machine.
-func StartForTests() (*Server, error) { return pgserver.Start("", "fsync=off", "full_page_writes=off") }
+func StartForTests() (*Server, error) {
+	return pgserver.Start("", noCompiling, "fsync=off", "full_page_writes=off")
+}
+
+// noCompiling keeps the server from compiling queries to machine code. The server does
+// so where it expects many rows, and in a test that takes longer than the query itself.
+const noCompiling = "jit=off"
 
 // Needed skips the test under -short, which asks for those that run without a
 // server. make test, which runs all, counts a skipped test as failed. Call it
