@@ -106,17 +106,29 @@ HUBTEST_RABBITMQ=$(cat "$tmp/rabbit")
 [ -n "$HUBTEST_RABBITMQ" ] || die "RabbitMQ does not start: $(cat "$tmp/rabbit.err")"
 export HUBTEST_RABBITMQ
 
-# The whole run as JSON goes to a file; a line per package is shown as it ends.
-{
-	race_test ./...
-	one=$?
-	# The API's own tests, and those of pushes, once more with the store on PostgreSQL.
+# Packages that take long begin first, so that none of them is alone at the end.
+long="./hub ./hub/rabbit ./storage ./cmd/hookline ./hub/report/recount ./hub/dialect/sobot ./storage/folds"
+
+# The API's own tests, and those of pushes, run once more with the store on PostgreSQL.
+# They begin when the first package runs: what they consist of is compiled by then.
+on_postgres() {
+	until grep -qE '"Action":"run"|^exit ' "$log" 2>/dev/null; do sleep 1; done
 	export HUBTEST_STORE=postgres
 	for what in "./hub/api" "./hub -run=Receivers|Documented|OperationalEvents$|Supersede|Expires|RetryAfter|Gone|SameID|ToItself"; do
 		race_test $what |
 			sed 's|"\(Package\)":"\([^"]*\)"|"\1":"\2 on PostgreSQL"|'
 	done
-	echo "exit $one"
+}
+
+# The whole run as JSON goes to a file; a line per package is shown as it ends.
+{
+	{
+		race_test $long ./...
+		echo "exit $?"
+	} &
+	on_postgres >"$tmp/postgres"
+	wait
+	cat "$tmp/postgres"
 } | tee "$log" | awk '
 	/"Action":"output"/ && !/"Test":/ && /"Output":"(ok  |FAIL|---|panic)/ {
 		sub(/.*"Output":"/, ""); sub(/\\n"}$/, ""); gsub(/\\t/, " "); print; fflush()
