@@ -41,11 +41,18 @@ func TestSendAcknowledgesAtOnce(t *testing.T) {
 	}()
 	s := local()
 	defer s.CloseIdle()
-	const pushes = 50
-	began := time.Now()
-	for range pushes {
+
+	// A receiver that waits for an acknowledgement waits 40 ms, though not for the
+	// first answers of a connection. So the quickest of the later pushes counts.
+	const pushes, first = 50, 25
+	quickest := time.Hour
+	for n := range pushes {
+		began := time.Now()
 		a := send(t, s, "http://"+l.Addr().String())
 		require.Equal(t, "ok", string(a.Body))
+		if n >= first {
+			quickest = min(quickest, time.Since(began))
+		}
 	}
-	require.Less(t, time.Since(began), pushes*40*time.Millisecond/2)
+	require.Less(t, quickest, 30*time.Millisecond)
 }

@@ -171,7 +171,7 @@ func TestSendSlowBody(t *testing.T) {
 	a := send(t, local(), u, func(s *subscriptions.Subscription) { s.Timeout = 200 * time.Millisecond })
 	require.Equal(t, Taken, ResultOf(a))
 	require.GreaterOrEqual(t, a.Total, 200*time.Millisecond)
-	require.Less(t, a.Total, 2*time.Second)
+	require.Less(t, a.Total, 20*time.Second)
 }
 
 func TestSendRetryAfter(t *testing.T) {

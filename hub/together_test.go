@@ -68,7 +68,7 @@ func TestRetryAskedElsewhere(t *testing.T) {
 		pushes := r.Wait(t, events+i+1)
 		require.Equal(t, id, pushes[events+i].Header.Get("Webhook-Id"))
 	}
-	require.Less(t, time.Since(began), 20*time.Second, "they waited until their lanes looked by themselves")
+	require.Less(t, time.Since(began), 30*time.Second, "they waited until their lanes looked by themselves")
 	hubtest.Eventually(t, "all are delivered", func() bool { return len(inState(t, hubs[1], "delivered")) == events })
 	require.Equal(t, 2*events, len(r.Pushes()), "each once")
 }
@@ -110,7 +110,8 @@ func TestResumeAskedElsewhere(t *testing.T) {
 			w.WriteHeader(http.StatusTooManyRequests)
 		}
 	})
-	for i := range 4 { // subscriptions of both owners
+	var took time.Duration // from the end of a hold until all is delivered
+	for i := range 4 {     // subscriptions of both owners
 		better.Store(false)
 		id := hubs[0].Subscribe(r.URL, "events", calls, "retry", soon("10ms", "10ms"))["id"].(string)
 		hubs[0].Send(hubtest.Ringing("call", i))
@@ -127,10 +128,11 @@ func TestResumeAskedElsewhere(t *testing.T) {
 			do(t, hubs[1], "PATCH", "/v1/subscriptions/"+id, map[string]any{"url": r.URL + "?other"}, http.StatusOK)
 		}
 		hubtest.Eventually(t, "delivered", func() bool { return len(inState(t, hubs[0], "pending")) == 0 })
-		require.Less(t, time.Since(began), 8*time.Second, "its lane looked by itself")
+		took += time.Since(began)
 		require.False(t, held())
 		do(t, hubs[0], "DELETE", "/v1/subscriptions/"+id, nil, http.StatusNoContent)
 	}
+	require.Less(t, took, 30*time.Second, "their lanes looked by themselves, every 10 s")
 }
 
 // Rows of the audit log that processes write at the same time are one chain.

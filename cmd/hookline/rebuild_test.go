@@ -75,7 +75,7 @@ func TestRebuild(t *testing.T) {
 		require.Contains(t, err, `there is no tenant "nobody"`)
 	})
 	t.Run("postgres", func(t *testing.T) {
-		url := hubtest.Postgres(t)
+		url := hubtest.EmptyPostgres(t)
 		h := hubtest.Start(t, hubtest.InDatabase(url))
 		h.Send(hubtest.CDR("c1", 1))
 		require.EqualValues(t, 1, calls(h))

@@ -21,8 +21,14 @@ import (
 	"github.com/hookline/hookline/signing"
 )
 
-// Postgres makes an empty database for the test and returns its URL (pgtest).
-func Postgres(t testing.TB) string { return pgtest.Database(t) }
+// EmptyPostgres makes an empty database for the test and returns its URL (pgtest).
+func EmptyPostgres(t testing.TB) string { return pgtest.Database(t) }
+
+// Postgres makes a database for the test that has tables and nothing else, and returns
+// its URL. It is for tests of several hubs on one database.
+func Postgres(t testing.TB) string {
+	return pgtest.Copy(t, func(url string) error { return migrate("postgres", url, InDatabase(url)) })
+}
 
 // StoreVariable is the environment variable that says where Start puts stores:
 // "postgres", or else SQLite. With it make test runs some packages on both.
@@ -31,7 +37,7 @@ const StoreVariable = "HUBTEST_STORE"
 // OnPostgres puts a hub's store into a database of its own, which has tables and
 // nothing else.
 func OnPostgres(t testing.TB) func(*config.Config) {
-	return InDatabase(pgtest.Copy(t, func(url string) error { return migrate("postgres", url, InDatabase(url)) }))
+	return InDatabase(Postgres(t))
 }
 
 // makeTables puts an embedded store with its tables and nothing else into a folder,

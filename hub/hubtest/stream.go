@@ -77,14 +77,14 @@ func (s *Stream) read(body io.ReadCloser) {
 	}
 }
 
-// Next waits for the next event, at most 20 s. It returns false if the stream has
+// Next waits for the next event, at most a minute. It returns false if the stream has
 // ended.
 func (s *Stream) Next(t testing.TB) (Event, bool) {
 	t.Helper()
 	select {
 	case e, ok := <-s.events:
 		return e, ok
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(t, "the stream says nothing")
 		return Event{}, false
 	}

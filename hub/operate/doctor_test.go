@@ -176,7 +176,7 @@ func TestDoctorTriesACallback(t *testing.T) {
 }
 
 func TestDoctorOfPostgres(t *testing.T) {
-	place := hubtest.Postgres(t)
+	place := hubtest.EmptyPostgres(t)
 	cfg := config.Config{}
 	hubtest.InDatabase(place)(&cfg)
 	require.Contains(t, examine(t, cfg, "store", "").Detail, "none yet")

@@ -352,7 +352,7 @@ func TestWatchCredentials(t *testing.T) {
 	for open := true; open; {
 		_, open = last.Next(t)
 	}
-	require.Less(t, time.Since(began), 15*time.Second)
+	require.Less(t, time.Since(began), time.Minute)
 }
 
 // A key has one stream; a tenant has so many.

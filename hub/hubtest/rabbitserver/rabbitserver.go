@@ -194,9 +194,10 @@ func (s *Server) Stop() error {
 	return os.RemoveAll(s.dir)
 }
 
-// Ctl runs rabbitmqctl on the node.
+// Ctl runs rabbitmqctl on the node. The command may take long on a busy machine: it
+// starts a virtual machine of its own.
 func (s *Server) Ctl(args ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin+"rabbitmqctl", args...)
 	cmd.Dir = s.dir
