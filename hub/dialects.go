@@ -49,11 +49,9 @@ func (h *Hub) dialects(auth *access.Authenticator, api *api.API) []dialect.Diale
 			Caller: byVendor(false), StreamCaller: byVendor(true), Tokens: auth.Tokens, Wrong: auth.Wrong,
 			Records: h.folds, History: h.folds, Reports: h.folds, Listen: api.Listen,
 			Watches: &h.watches, Holds: func(c access.Caller) bool { return h.book.Holds(c, time.Now()) },
-			Directory:  h.db.Directory().Of,
-			SealNumber: func(companyID, number string) string { return h.cfg.Box.Numbers(companyID).Seal(number) },
-			DepartmentAgents: func(tenant int64, department string) []string {
-				return h.db.Directory().Of(tenant).InDepartment(department)
-			},
+			Directory:        h.db.Directory().Of,
+			SealNumber:       func(companyID, number string) string { return h.cfg.Box.Numbers(companyID).Seal(number) },
+			DepartmentAgents: h.departmentAgents,
 			Settings: func(tenant int64) map[string]any {
 				if t := h.book.Tenant(tenant); t != nil {
 					return t.Settings
@@ -80,6 +78,11 @@ func (h *Hub) nativeKit() dialect.Kit {
 	kit := h.kit()
 	kit.Boards = h.boards.Over(h.folds.AsIs())
 	return kit
+}
+
+// departmentAgents returns the agentUUIDs of a department, by the directory.
+func (h *Hub) departmentAgents(tenant int64, department string) []string {
+	return h.db.Directory().Of(tenant).InDepartment(department)
 }
 
 // reportSettings returns the settings of a tenant that reports go by.

@@ -225,6 +225,7 @@ func (h *Hub) routes() http.Handler {
 			Explain: h.db, RateHolds: h.lanes.RateHolds,
 			Events: h.db, Audit: h.db, Usage: h.db, State: h.state, Apps: h.db, Directory: h.db, Recordings: h.records,
 			Kit: h.nativeKit(), Watches: &h.watches, Wait: h.folds.Wait,
+			Records: h.folds.AsIs(), DepartmentAgents: h.departmentAgents,
 			Reports: h.folds.AsIs(), ReportSettings: h.reportSettings,
 			Book: h.book, Tail: &h.tail, Streams: &h.bounds.streams, Pages: &h.bounds.reports,
 			Exports: fair.Slots[int64]{What: "exports", Total: exportsTotal}, Rules: h.rules, Facets: h.db.Index().Facets,

@@ -428,6 +428,11 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 			path, params, _ := strings.Cut(bad, "?")
 			r.ask(400, "GET", "/v1/boards/"+path+"?"+params, query, nil)
 		}
+		r.ask(202, "POST", "/v1/events", owner, `{"type":"cdr.call","data":{"callID":"c-r","callType":2,"startTime":1700000000000,
+			"customerNumber":"+6591234567","recordUrl":"https://x.example/callservice/v6/cc-audios/recordings/r-1"}}`)
+		r.ask(200, "GET", "/v1/calls?from=1700000000000&to=1700000001000&limit=1", query, nil)
+		r.ask(400, "GET", "/v1/calls?callType=4", query, nil)
+		r.ask(403, "GET", "/v1/calls", auditor, nil)
 		r.ask(200, "GET", "/v1/indicators", query, nil)
 		r.ask(400, "GET", "/v1/indicators?report=relay", query, nil)
 		r.ask(202, "POST", "/v1/events", owner, `{"type":"cdr.party","data":{"callID":"c-r","partyId":"p","agentUUID":"u-9","departmentId":"d-9",
@@ -483,6 +488,9 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		r.ask(200, "GET", "/v1/recordings/{id}", owner, nil, "r-1")
 		r.ask(200, "HEAD", "/v1/recordings/{id}", owner, nil, "r-1")
 		r.ask(404, "GET", "/v1/recordings/{id}", owner, nil, "r-3")
+		r.ask(200, "GET", "/v1/recordings?limit=1&from=2020-01-01T00:00:00Z", owner, nil)
+		r.ask(400, "GET", "/v1/recordings?to=x", owner, nil)
+		r.ask(403, "GET", "/v1/recordings", auditor, nil)
 		r.ask(502, "GET", "/v1/recordings/{id}", owner, nil, "r-2")
 		r.ask(204, "DELETE", "/v1/recordings/{id}", owner, nil, "r-2")
 	})

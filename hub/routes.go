@@ -111,6 +111,8 @@ func (h *Routes) table() []route {
 
 		{"GET", "/v1/types", only(owner, access.Ingest, access.Query, auditor), v1(h.API.ListTypes)},
 		{"GET", "/v1/boards/agents", only(owner, access.Query), h.API.BoardAgents},
+		{"GET", "/v1/calls", only(owner, access.Query), v1(h.API.ListCalls)},
+		{"GET", "/v1/recordings", only(owner, access.Query), v1(h.API.ListRecordings)},
 		{"GET", "/v1/indicators", only(owner, access.Query), h.API.ListIndicators},
 		{"POST", "/v1/reports", only(owner, access.Query), h.API.RunReport},
 		{"GET", "/v1/boards/queues", only(owner, access.Query), h.API.BoardQueues},

@@ -66,6 +66,39 @@ func findRecording(ctx context.Context, q sqlx.QueryerContext, tenant int64, id 
 	return &row, nil
 }
 
+// FindRecordings implements recording.Store.
+func (db *DB) FindRecordings(ctx context.Context, f recording.Filter) ([]recording.Recording, error) {
+	where, args := "tenant = ?", []any{f.Tenant}
+	and := func(cond string, values ...any) {
+		where += " AND " + cond
+		args = append(args, values...)
+	}
+	if f.From > 0 {
+		and("created_at >= ?", f.From)
+	}
+	if f.To > 0 {
+		and("created_at < ?", f.To)
+	}
+	if f.BeforeAt > 0 {
+		and("(created_at < ? OR created_at = ? AND id < ?)", f.BeforeAt, f.BeforeAt, f.BeforeID)
+	}
+
+	var rows []recordingRow
+	if err := db.read.SelectContext(ctx, &rows, `SELECT `+recordingColumns+` FROM recordings WHERE `+where+
+		` ORDER BY created_at DESC, id DESC LIMIT ?`, append(args, f.Limit)...); err != nil {
+		return nil, fmt.Errorf("list recordings: %w", err)
+	}
+	found := make([]recording.Recording, len(rows))
+	for i := range rows {
+		r, err := db.recording(&rows[i])
+		if err != nil {
+			return nil, err
+		}
+		found[i] = *r
+	}
+	return found, nil
+}
+
 // FindRecording implements recording.Store.
 func (db *DB) FindRecording(ctx context.Context, tenant int64, id string) (*recording.Recording, error) {
 	row, err := findRecording(ctx, db.read, tenant, id)

@@ -65,6 +65,9 @@ type API struct {
 	Kit     dialect.Kit
 	Watches *live.Watches // streams of boards
 	Reports report.Store
+	Records search.Records
+	// DepartmentAgents returns the agentUUIDs of a department.
+	DepartmentAgents func(tenant int64, department string) []string
 	// ReportSettings returns the settings of a tenant that reports go by.
 	ReportSettings func(tenant int64) (report.Settings, error)
 	Wait           func(ctx context.Context, tenant int64, atMost time.Duration) (record.AsOf, error)

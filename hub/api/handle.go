@@ -13,8 +13,9 @@ import (
 
 // Prefixes of handles say what kind of identifier a handle stands for.
 const (
-	orderKeyHandle = "ok_"
-	eventHandle    = "ev_"
+	orderKeyHandle  = "ok_"
+	recordingHandle = "rc_"
+	eventHandle     = "ev_"
 )
 
 // Handles makes and reads handles, which stand for identifiers that a caller may

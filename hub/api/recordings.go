@@ -23,9 +23,10 @@ const RecordingPath = "/callservice/v6/cc-audios/recordings/"
 
 type recordingView struct {
 	ID        string  `json:"id"`
-	RecordURL string  `json:"recordUrl"` // for the CDR
-	Source    string  `json:"source"`    // upload, url
-	Size      *int64  `json:"size"`      // bytes; null: not fetched yet
+	Handle    string  `json:"handle,omitempty"` // stands for the id where that is masked
+	RecordURL string  `json:"recordUrl"`        // for the CDR
+	Source    string  `json:"source"`           // upload, url
+	Size      *int64  `json:"size"`             // bytes; null: not fetched yet
 	SHA256    *string `json:"sha256"`
 	CreatedAt Time    `json:"createdAt"`
 	UpdatedAt Time    `json:"updatedAt"`
@@ -117,7 +118,7 @@ func recordingProblem(err error) error {
 
 // GetRecording is GET and HEAD /v1/recordings/{id}: the MP3.
 func (a *API) GetRecording(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
-	if err := a.Listen(w, r, c, ps.ByName("id")); err != nil {
+	if err := a.Listen(w, r, c, a.recordingOf(c, ps.ByName("id"))); err != nil {
 		a.fail(w, r, recordingProblem(err))
 	}
 }
@@ -137,6 +138,51 @@ func (a *API) Listen(w http.ResponseWriter, r *http.Request, c access.Caller, id
 		}
 	}
 	return a.Recordings.Serve(w, r, rec)
+}
+
+// recordingPlace is the last recording of a page.
+type recordingPlace struct {
+	At int64
+	ID string
+}
+
+// ListRecordings is GET /v1/recordings: the newest first.
+func (a *API) ListRecordings(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
+	var place recordingPlace
+	limit, err := a.readPage(r, "recordings", &place, "from", "to")
+	if err != nil {
+		return 0, nil, err
+	}
+	from, to, err := timesOf(r.URL.Query())
+	if err != nil {
+		return 0, nil, err
+	}
+	f := recording.Filter{Tenant: c.Tenant, From: from, To: to, BeforeAt: place.At, BeforeID: place.ID, Limit: limit + 1}
+	found, err := a.Recordings.Store.FindRecordings(r.Context(), f)
+	if err != nil {
+		return 0, nil, err
+	}
+
+	found, next := cutPage(a.Cursors, "recordings", found, limit, func(r *recording.Recording) any {
+		return recordingPlace{r.CreatedAt.UnixMilli(), r.ID}
+	})
+	viewer := a.listViewer(c)
+	return http.StatusOK, pageOf(viewsOf(found, func(r *recording.Recording) recordingView {
+		view := a.viewRecording(r)
+		if id, handle := viewer.identifier(recordingHandle, r.ID); handle != "" {
+			view.ID, view.Handle = id, handle
+			view.RecordURL = a.PublicURL + viewer.recordingPath(r.ID)
+		}
+		return view
+	}), next), nil
+}
+
+// recordingOf returns the id of a recording that a path names, itself or by its handle.
+func (a *API) recordingOf(c access.Caller, name string) string {
+	if id, is := a.Handles.Read(recordingHandle, c.Tenant, name); is {
+		return id
+	}
+	return name
 }
 
 // DeleteRecording is DELETE /v1/recordings/{id}.

@@ -87,10 +87,22 @@ func (r *Recording) ETag() string {
 	return `"` + hex.EncodeToString(r.Hash[:16]) + `"`
 }
 
+// Filter picks recordings of a tenant. Zero values pick all.
+type Filter struct {
+	Tenant   int64
+	From, To int64 // Unix ms of making: From <= t < To
+	BeforeAt int64 // with BeforeID: only those after this one in the order of the list
+	BeforeID string
+	Limit    int
+}
+
 // Store keeps the rows. Each change that somebody makes is also a row of the audit log.
 type Store interface {
 	// FindRecording reads a row; ErrNotFound.
 	FindRecording(ctx context.Context, tenant int64, id string) (*Recording, error)
+	// FindRecordings lists recordings, the newest first, and those of one time by
+	// their id, backwards.
+	FindRecordings(ctx context.Context, f Filter) ([]Recording, error)
 	// NoteBlob commits that there may be a loose blob.
 	NoteBlob(ctx context.Context, blob string) error
 	// PutRecording commits r in place of the recording with its tenant and id, and that

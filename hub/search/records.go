@@ -56,6 +56,7 @@ type CallFilter struct {
 	AgentID    string // of any party
 	Customer   string // customerNumber
 	Gateway    string // gatewayNumber
+	Queue      string // in which the call waited
 	CallType   int64
 	DialType   string // mainDialType
 	CallResult int64

@@ -38,6 +38,12 @@ func (snap snapshot) callConditions(f *search.CallFilter) (where string, args []
 			" = ? AND p."+by.column+" <> '')", f.Tenant, int64(f.Scope), by.value)
 	}
 
+	// A call enters a queue not long before its record begins, and waits less than a day.
+	if f.Queue != "" {
+		and("r.call_id IN (SELECT w.contact_id FROM waits w WHERE w.tenant = ? AND w.entered_at >= ? AND w.entered_at < ?"+
+			" AND w.media = 'call' AND w.queue = ?)", f.Tenant, f.From-queueSpan, f.To+queueSpan, f.Queue)
+	}
+
 	// What is asked of the main record: texts, codes, amounts.
 	for _, by := range []struct {
 		column, value string
@@ -78,6 +84,9 @@ func (snap snapshot) callConditions(f *search.CallFilter) (where string, args []
 	}
 	return where, args
 }
+
+// queueSpan is for how long, ms, a call may wait before or after its record begins.
+const queueSpan = 24 * 60 * 60 * 1000
 
 // amounts are the conditions of amounts; "" for any.
 var amounts = [...]string{search.None: " = 0", search.One: " = 1", search.Several: " >= 2", search.Some: " >= 1"}
