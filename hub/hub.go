@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -182,6 +183,7 @@ func (h *Hub) wire() {
 	}
 	h.refresh = &peers.Refresh{Store: h.db, Book: h.book, Changes: h.pipe.Changes(), Log: h.log}
 	h.metrics.watch(h.db, h.lanes)
+	h.metrics.watchFolds(h.folds)
 }
 
 // feed returns what takes events from the broker.
@@ -297,7 +299,32 @@ func (h *Hub) ready(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusServiceUnavailable, "the store does not answer, or is full")
 		return
 	}
-	say(w, http.StatusOK, "ready")
+	say(w, http.StatusOK, "ready"+h.figuresBehind(ctx))
+}
+
+// lateFigures is how old an event may be that is not in the figures yet, before health says
+// so.
+const lateFigures = 10 * time.Second
+
+// figuresBehind returns what health says about folds that are late; "" if none is. The hub is
+// ready all the same: it takes and pushes events.
+func (h *Hub) figuresBehind(ctx context.Context) string {
+	lags, err := h.folds.Lags(ctx)
+	if err != nil {
+		h.log.Warn("lag of folds", "err", err)
+		return ""
+	}
+
+	var late []string
+	for _, l := range lags {
+		if age := time.Since(time.UnixMilli(l.Oldest)); l.Oldest > 0 && age >= lateFigures {
+			late = append(late, fmt.Sprintf("%s by %d s", l.Fold, int(age.Seconds())))
+		}
+	}
+	if len(late) == 0 {
+		return ""
+	}
+	return "; figures are behind: " + strings.Join(late, ", ")
 }
 
 // say answers with a line of text.

@@ -11,6 +11,7 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/rabbit"
 	"github.com/hookline/hookline/storage"
+	"github.com/hookline/hookline/storage/folds"
 )
 
 // metrics holds the metrics of delivery and storage. Ingest and the broker have their
@@ -108,6 +109,50 @@ func (m *metrics) watch(db *storage.DB, d *delivery.Dispatcher) {
 	counter("hookline_store_fenced_total",
 		"Outcomes not recorded because another process owns their shard by now.", st.Fenced.Load)
 	counter("hookline_store_failures_total", "Commits that failed and were tried again or refused.", st.Failures.Load)
+}
+
+// watchFolds adds what folds lack. It is asked for once for all metrics of a scrape.
+func (m *metrics) watchFolds(f *folds.Folds) {
+	m.registry.MustRegister(&foldMetrics{
+		folds: f, log: m.log,
+		events: prometheus.NewDesc("hookline_fold_lag_events",
+			"Events accepted and not folded, by fold; of each tenant 100,000 are counted at most.", []string{"fold"}, nil),
+		seconds: prometheus.NewDesc("hookline_fold_lag_seconds",
+			"Age of the oldest event that is not folded, by fold; 0: all are.", []string{"fold"}, nil),
+	})
+}
+
+// foldMetrics collects what folds lack.
+type foldMetrics struct {
+	folds           *folds.Folds
+	log             *slog.Logger
+	events, seconds *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (m *foldMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- m.events
+	to <- m.seconds
+}
+
+// Collect implements prometheus.Collector.
+func (m *foldMetrics) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	lags, err := m.folds.Lags(ctx)
+	if err != nil {
+		m.log.Error("lag of folds", "err", err)
+		return
+	}
+
+	for _, l := range lags {
+		age := 0.0
+		if l.Oldest > 0 {
+			age = max(0, time.Since(time.UnixMilli(l.Oldest)).Seconds())
+		}
+		to <- prometheus.MustNewConstMetric(m.events, prometheus.GaugeValue, float64(l.Events), l.Fold)
+		to <- prometheus.MustNewConstMetric(m.seconds, prometheus.GaugeValue, age, l.Fold)
+	}
 }
 
 // committed counts a commit.

@@ -33,15 +33,8 @@ func (s foldStore) LastEvent(tenant int64) int64 { return s.db.cache.last(tenant
 // LastEvents implements folds.Store.
 func (s foldStore) LastEvents() map[int64]int64 { return s.db.cache.lasts() }
 
-// Busy implements folds.Store.
-func (s foldStore) Busy() bool {
-	w := s.db.writer
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.accepts)+len(w.outcomes) > 0
-}
-
-// Change implements folds.Store.
-func (s foldStore) Change(ctx context.Context, what string, fn func(tx *sqlx.Tx) error) error {
-	return s.db.admin(ctx, what, fn)
+// Step implements folds.Store. Its statements are prepared on the connection that the one
+// worker of SQLite keeps, on which the transaction is.
+func (s foldStore) Step(ctx context.Context, fn func(tx folds.Tx) error) error {
+	return s.db.admin(ctx, "fold", func(*sqlx.Tx) error { return fn(s.db.writer.workers[0].folds) })
 }

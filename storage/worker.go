@@ -26,8 +26,9 @@ type worker struct {
 	takes  kinds
 	part   int64 // of the counts by hour
 
-	conn *sqlx.Conn // nil: lost, or not there yet
-	stmt statements
+	conn  *sqlx.Conn // nil: lost, or not there yet
+	stmt  statements
+	folds *sqldb.Prepared // statements of the folds, on SQLite; nil: no connection
 
 	// Of the batch under way.
 	until time.Time // give up then what is not committed; zero: never
@@ -85,6 +86,7 @@ func (w *worker) connect(ctx context.Context) (err error) {
 		}
 		if err == nil {
 			err = w.stmt.prepare(ctx, w.conn, w.db.in)
+			w.folds = sqldb.NewPrepared(w.conn)
 		}
 		if err == nil {
 			return nil
@@ -107,6 +109,9 @@ func (w *worker) disconnect() error {
 	var errs []error
 	if w.db.in == sqldb.SQLite {
 		errs = append(errs, w.stmt.close())
+		if w.folds != nil {
+			errs = append(errs, w.folds.Close())
+		}
 	} else {
 		_ = w.conn.Raw(func(any) error { return driver.ErrBadConn }) // so that the pool does not use it again
 	}
@@ -115,6 +120,7 @@ func (w *worker) disconnect() error {
 	}
 	w.conn = nil
 	w.stmt = statements{}
+	w.folds = nil
 	return errors.Join(errs...)
 }
 

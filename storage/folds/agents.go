@@ -8,10 +8,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/hookline/hookline/hub/record"
-	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // agentFold keeps the agents that events name (seen_agents), their statuses
@@ -69,7 +66,7 @@ func (c *agentChange) add(s newStatus) {
 	}
 }
 
-func (c *agentChange) apply(ctx context.Context, tx *sqlx.Tx) error {
+func (c *agentChange) apply(ctx context.Context, tx Tx) error {
 	if err := writeSeen(ctx, tx, c.seen); err != nil {
 		return err
 	}
@@ -126,22 +123,19 @@ type lastStretch struct {
 }
 
 // lastStretches returns the last stretch of each of some agents.
-func lastStretches(ctx context.Context, tx *sqlx.Tx, tenant int64, agents []string) (map[string]*lastStretch, error) {
+func lastStretches(ctx context.Context, tx Tx, tenant int64, agents []string) (map[string]*lastStretch, error) {
 	all := map[string]*lastStretch{}
-	for some := range slices.Chunk(agents, upsertRows) {
-		args := []any{tenant}
-		for _, a := range some {
-			all[a] = &lastStretch{LastStatus: -1}
-			args = append(args, a)
-		}
-
+	for _, a := range agents {
+		all[a] = &lastStretch{LastStatus: -1}
+	}
+	for list, args := range lists(agents, tenant) {
 		var rows []*lastStretch
 		if err := tx.SelectContext(ctx, &rows, `SELECT s.agent, s.start_at, s.end_at, s.id, s.login, s.reason, s.work,
 				s.login_at, s.reason_at, s.work_at, s.logged_at, s.ready_at,
 				(SELECT max(t.start_at) FROM agent_statuses t WHERE t.tenant = b.tenant AND t.agent = b.agent) AS last_status
-			FROM seen_agents b JOIN agent_stretches s ON s.tenant = b.tenant AND s.agent = b.agent AND s.start_at =
+			FROM seen_agents b CROSS JOIN agent_stretches s ON s.tenant = b.tenant AND s.agent = b.agent AND s.start_at =
 				(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent)
-			WHERE b.tenant = ? AND b.agent IN (`+sqldb.Values("?", len(some))+")", args...); err != nil {
+			WHERE b.tenant = ? AND b.agent IN `+list, args...); err != nil {
 			return nil, fmt.Errorf("states: %w", err)
 		}
 		for _, r := range rows {
@@ -191,13 +185,13 @@ func (s *stretch) row(tenant int64, agent string) []any {
 	}
 }
 
-func writeStretches(ctx context.Context, tx *sqlx.Tx, rows [][]any) error {
+func writeStretches(ctx context.Context, tx Tx, rows [][]any) error {
 	return upsert(ctx, tx, `INSERT INTO agent_stretches
 			(tenant, agent, start_at, end_at, id, login, reason, work, login_at, reason_at, work_at, logged_at, ready_at) VALUES`, rows,
 		"ON CONFLICT (tenant, agent, start_at) DO UPDATE SET end_at = excluded.end_at")
 }
 
-func (agentFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
+func (agentFold) reset(ctx context.Context, tx Tx, tenant int64) (more bool, err error) {
 	for _, by := range []struct{ table, column string }{
 		{"agent_stretches", "start_at"}, {"agent_statuses", "seq"}, {"seen_agents", "seq"},
 	} {
@@ -211,7 +205,7 @@ func (agentFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more boo
 }
 
 // cut deletes about chunk rows of a table whose column is below a number, the least first.
-func cut(ctx context.Context, tx *sqlx.Tx, table, column string, tenant, below int64) (more bool, err error) {
+func cut(ctx context.Context, tx Tx, table, column string, tenant, below int64) (more bool, err error) {
 	var to int64
 	err = tx.GetContext(ctx, &to, "SELECT "+column+" FROM "+table+" WHERE tenant = ? AND "+column+" < ? ORDER BY "+column+
 		" LIMIT 1 OFFSET ?", tenant, below, chunk-1)
@@ -232,7 +226,7 @@ func cut(ctx context.Context, tx *sqlx.Tx, table, column string, tenant, below i
 
 // trim deletes the statuses of events below a number, and then the agents whom no event
 // names that is left.
-func (agentFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
+func (agentFold) trim(ctx context.Context, tx Tx, tenant, below int64) (more bool, err error) {
 	var old []struct {
 		Agent string `db:"agent"`
 		Start int64  `db:"start_at"`
@@ -324,7 +318,7 @@ func (s seenAgents) rows(tenant int64) (rows [][]any) {
 
 // writeSeen brings rows of seen_agents up to date: each value by itself, if the new one is
 // not empty and not older (dated.note in SQL).
-func writeSeen(ctx context.Context, tx *sqlx.Tx, rows [][]any) error {
+func writeSeen(ctx context.Context, tx Tx, rows [][]any) error {
 	newer := func(value, at, empty string) string {
 		takes := " = CASE WHEN excluded." + value + " <> " + empty +
 			" AND (seen_agents." + value + " = " + empty + " OR excluded." + at + " >= seen_agents." + at + ") THEN excluded."
@@ -411,7 +405,7 @@ func (s *status) after(was record.State) record.State {
 const statusPage = 256
 
 // restretchAll makes the histories of agents again where their statuses changed.
-func restretchAll(ctx context.Context, tx *sqlx.Tx, tenant int64, changed map[string]period) error {
+func restretchAll(ctx context.Context, tx Tx, tenant int64, changed map[string]period) error {
 	for _, agent := range slices.Sorted(maps.Keys(changed)) {
 		if err := restretch(ctx, tx, tenant, agent, changed[agent]); err != nil {
 			return fmt.Errorf("history of %s: %w", agent, err)
@@ -422,7 +416,7 @@ func restretchAll(ctx context.Context, tx *sqlx.Tx, tenant int64, changed map[st
 
 // restretch makes an agent's stretches again from the first status that changed to where
 // they are the same as before. Most often that is soon after the last one that changed.
-func restretch(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, changed period) error {
+func restretch(ctx context.Context, tx Tx, tenant int64, agent string, changed period) error {
 	// The history goes on from the stretch before.
 	before, err := stretchAt(ctx, tx, tenant, agent, changed.first-1)
 	if err != nil {
@@ -499,7 +493,7 @@ func stretchAfter(made []stretch, s *status) []stretch {
 }
 
 // stretchAt returns the stretch that an agent is in at a time; nil: none has begun.
-func stretchAt(ctx context.Context, tx *sqlx.Tx, tenant int64, agent string, at int64) (*stretch, error) {
+func stretchAt(ctx context.Context, tx Tx, tenant int64, agent string, at int64) (*stretch, error) {
 	var s stretch
 	err := tx.GetContext(ctx, &s, `SELECT start_at, end_at, id, login, reason, work, login_at, reason_at, work_at, logged_at, ready_at
 		FROM agent_stretches WHERE tenant = ? AND agent = ? AND start_at <= ? ORDER BY start_at DESC LIMIT 1`, tenant, agent, at)

@@ -106,3 +106,34 @@ func testBoardsAsIs(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, later.Rows, 2)
 }
+
+// What each fold lacks is counted over all tenants.
+func TestLags(t *testing.T) { storetest.Each(t, testLags) }
+
+func testLags(t *testing.T) {
+	db, f, _ := withTallies(t)
+	ctx := t.Context()
+	lags := func() []folds.Lag {
+		t.Helper()
+		all, err := f.Lags(ctx)
+		require.NoError(t, err)
+		return all
+	}
+	require.Equal(t, []folds.Lag{{Fold: "a"}, {Fold: "b"}}, lags())
+
+	db.acceptMany(t, 1, event.CallRinging, 5)
+	db.acceptMany(t, 2, event.CallRinging, 7)
+	oldest := func(tenant int64) (at int64) {
+		require.NoError(t, db.raw.Get(&at, db.raw.Rebind("SELECT min(accepted_at) FROM events WHERE tenant = ?"), tenant))
+		return at
+	}
+	require.Equal(t, []folds.Lag{{Fold: "a", Events: 12, Oldest: oldest(1)}, {Fold: "b", Events: 12, Oldest: oldest(1)}}, lags())
+	require.NoError(t, f.FoldTo(ctx, 1))
+	require.Equal(t, []folds.Lag{{Fold: "a", Events: 7, Oldest: oldest(2)}, {Fold: "b", Events: 7, Oldest: oldest(2)}}, lags())
+	require.NoError(t, f.FoldTo(ctx, 2))
+	require.Equal(t, []folds.Lag{{Fold: "a"}, {Fold: "b"}}, lags())
+
+	// Folds may be apart, as while one of them is made again.
+	db.exec(t, "UPDATE folds SET position = 0 WHERE name = 'b' AND tenant = 2")
+	require.Equal(t, []folds.Lag{{Fold: "a"}, {Fold: "b", Events: 7, Oldest: oldest(2)}}, lags())
+}

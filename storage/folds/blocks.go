@@ -5,9 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
-
-	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/report"
@@ -28,6 +27,9 @@ const packQuiet = 5 * time.Minute
 // packBlocks is how many of the blocks that a report had to make are kept, and how many are
 // made at a time ahead of reports.
 const packBlocks = 64
+
+// keepBlocks is how many blocks are stored in one step.
+const keepBlocks = 8
 
 // ReadFacts implements report.Store.
 func (f *Folds) ReadFacts(ctx context.Context, tenant int64, fn func(report.Facts) error) error {
@@ -56,18 +58,21 @@ type packedBlock struct {
 
 // keep stores blocks, unless their facts have changed since they were made.
 func (f *Folds) keep(ctx context.Context, tenant int64, packed []packedBlock) error {
-	if len(packed) == 0 {
-		return nil
-	}
-	return f.transact(ctx, func(tx *sqlx.Tx) error {
-		for _, p := range packed {
-			if _, err := tx.ExecContext(ctx, "UPDATE report_blocks SET block = ? WHERE tenant = ? AND kind = ? AND slot = ? AND changed = ? AND block IS NULL",
-				p.block, tenant, int64(p.kind), p.slot, p.changed); err != nil {
-				return fmt.Errorf("keep blocks: %w", err)
+	for some := range slices.Chunk(packed, keepBlocks) {
+		if err := f.transact(ctx, tenant, func(tx Tx) error {
+			for _, p := range some {
+				if _, err := tx.ExecContext(ctx, `UPDATE report_blocks SET block = ?
+					WHERE tenant = ? AND kind = ? AND slot = ? AND changed = ? AND block IS NULL`,
+					p.block, tenant, int64(p.kind), p.slot, p.changed); err != nil {
+					return fmt.Errorf("keep blocks: %w", err)
+				}
 			}
+			return nil
+		}); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // packEvery is how often hours are looked for that are over and have no block.

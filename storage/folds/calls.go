@@ -7,11 +7,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/record"
-	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // callFold keeps what is said of each call, for the boards (live_calls), the waits of calls
@@ -54,21 +51,13 @@ func (c *contacts) seq(id string) int64 {
 	return all[len(all)-1].Event.Seq
 }
 
-// args returns the ids as arguments of a statement, after others.
-func (c *contacts) args(others ...any) []any {
-	for _, id := range c.ids {
-		others = append(others, id)
-	}
-	return others
-}
-
 // callChange is what a step changes about calls.
 type callChange struct {
 	tenant int64
 	contacts
 }
 
-func (c *callChange) apply(ctx context.Context, tx *sqlx.Tx) error {
+func (c *callChange) apply(ctx context.Context, tx Tx) error {
 	if len(c.ids) == 0 {
 		return nil
 	}
@@ -115,44 +104,39 @@ func (c *callChange) apply(ctx context.Context, tx *sqlx.Tx) error {
 }
 
 // load reads what is kept of the calls; a call of which nothing is kept is empty.
-func (c *callChange) load(ctx context.Context, tx *sqlx.Tx) (map[string]*live.Call, error) {
-	var rows []callFacts
-	if err := tx.SelectContext(ctx, &rows, "SELECT call_id, facts FROM live_calls WHERE tenant = ? AND call_id IN ("+
-		sqldb.Values("?", len(c.ids))+")", c.args(c.tenant)...); err != nil {
-		return nil, fmt.Errorf("calls: %w", err)
-	}
-
+func (c *callChange) load(ctx context.Context, tx Tx) (map[string]*live.Call, error) {
 	calls := map[string]*live.Call{}
 	for _, id := range c.ids {
 		calls[id] = &live.Call{ID: id}
 	}
-	for i := range rows {
-		call, err := rows[i].call()
-		if err != nil {
-			return nil, err
+	for list, args := range lists(c.ids, c.tenant) {
+		var rows []callFacts
+		if err := tx.SelectContext(ctx, &rows, "SELECT call_id, facts FROM live_calls WHERE tenant = ? AND call_id IN "+list, args...); err != nil {
+			return nil, fmt.Errorf("calls: %w", err)
 		}
-		calls[call.ID] = call
+		for i := range rows {
+			call, err := rows[i].call()
+			if err != nil {
+				return nil, err
+			}
+			calls[call.ID] = call
+		}
 	}
 	return calls, nil
 }
 
 // writeEnds keeps when the parties of agents without a status ended: since then they are
 // free. ends has the times by call and agent.
-func (c *callChange) writeEnds(ctx context.Context, tx *sqlx.Tx, calls map[string]*live.Call, ends map[string]map[string]int64) error {
+func (c *callChange) writeEnds(ctx context.Context, tx Tx, calls map[string]*live.Call, ends map[string]map[string]int64) error {
 	without := map[string]bool{}
 	for _, of := range ends {
 		for agent := range of {
 			without[agent] = true
 		}
 	}
-	for some := range slices.Chunk(slices.Sorted(maps.Keys(without)), upsertRows) {
-		args := []any{c.tenant}
-		for _, a := range some {
-			args = append(args, a)
-		}
+	for list, args := range lists(slices.Sorted(maps.Keys(without)), c.tenant) {
 		var withStatus []string
-		if err := tx.SelectContext(ctx, &withStatus, "SELECT agent FROM seen_agents s WHERE tenant = ? AND agent IN ("+
-			sqldb.Values("?", len(some))+`)
+		if err := tx.SelectContext(ctx, &withStatus, "SELECT agent FROM seen_agents s WHERE tenant = ? AND agent IN "+list+`
 			AND EXISTS (SELECT 1 FROM agent_statuses t WHERE t.tenant = s.tenant AND t.agent = s.agent)`, args...); err != nil {
 			return fmt.Errorf("agents of calls: %w", err)
 		}
@@ -173,16 +157,16 @@ func (c *callChange) writeEnds(ctx context.Context, tx *sqlx.Tx, calls map[strin
 		"ON CONFLICT (tenant, agent, call_id) DO UPDATE SET until = excluded.until, last_at = excluded.last_at, seq = excluded.seq")
 }
 
-func (callFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
+func (callFold) reset(ctx context.Context, tx Tx, tenant int64) (more bool, err error) {
 	return cutCalls(ctx, tx, tenant, record.Open)
 }
 
 // trim deletes the calls of which no event is left.
-func (callFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
+func (callFold) trim(ctx context.Context, tx Tx, tenant, below int64) (more bool, err error) {
 	return cutCalls(ctx, tx, tenant, below)
 }
 
-func cutCalls(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
+func cutCalls(ctx context.Context, tx Tx, tenant, below int64) (more bool, err error) {
 	moreEnds, err := cut(ctx, tx, "agent_calls", "seq", tenant, below)
 	if err != nil {
 		return false, err

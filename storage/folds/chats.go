@@ -7,11 +7,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/record"
-	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // chatFold keeps what is said of each chat (live_chats), and the waits of chats that are
@@ -30,7 +27,7 @@ type chatChange struct {
 	contacts
 }
 
-func (c *chatChange) apply(ctx context.Context, tx *sqlx.Tx) error {
+func (c *chatChange) apply(ctx context.Context, tx Tx) error {
 	if len(c.ids) == 0 {
 		return nil
 	}
@@ -64,38 +61,38 @@ func (c *chatChange) apply(ctx context.Context, tx *sqlx.Tx) error {
 }
 
 // load reads what is kept of the chats; a chat of which nothing is kept is empty.
-func (c *chatChange) load(ctx context.Context, tx *sqlx.Tx) (map[string]*live.Chat, error) {
-	var rows []chatFacts
-	if err := tx.SelectContext(ctx, &rows, "SELECT chat_id, facts FROM live_chats WHERE tenant = ? AND chat_id IN ("+
-		sqldb.Values("?", len(c.ids))+")", c.args(c.tenant)...); err != nil {
-		return nil, fmt.Errorf("chats: %w", err)
-	}
-
+func (c *chatChange) load(ctx context.Context, tx Tx) (map[string]*live.Chat, error) {
 	chats := map[string]*live.Chat{}
 	for _, id := range c.ids {
 		chats[id] = &live.Chat{ID: id}
 	}
-	for i := range rows {
-		chat, err := rows[i].chat()
-		if err != nil {
-			return nil, err
+	for list, args := range lists(c.ids, c.tenant) {
+		var rows []chatFacts
+		if err := tx.SelectContext(ctx, &rows, "SELECT chat_id, facts FROM live_chats WHERE tenant = ? AND chat_id IN "+list, args...); err != nil {
+			return nil, fmt.Errorf("chats: %w", err)
 		}
-		chats[chat.ID] = chat
+		for i := range rows {
+			chat, err := rows[i].chat()
+			if err != nil {
+				return nil, err
+			}
+			chats[chat.ID] = chat
+		}
 	}
 	return chats, nil
 }
 
-func (chatFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
+func (chatFold) reset(ctx context.Context, tx Tx, tenant int64) (more bool, err error) {
 	return cutContacts(ctx, tx, "live_chats", "chat", tenant, record.Open)
 }
 
 // trim deletes the chats of which no event is left.
-func (chatFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
+func (chatFold) trim(ctx context.Context, tx Tx, tenant, below int64) (more bool, err error) {
 	return cutContacts(ctx, tx, "live_chats", "chat", tenant, below)
 }
 
 // cutContacts deletes calls or chats whose last event is below a number, and their waits.
-func cutContacts(ctx context.Context, tx *sqlx.Tx, table, media string, tenant, below int64) (more bool, err error) {
+func cutContacts(ctx context.Context, tx Tx, table, media string, tenant, below int64) (more bool, err error) {
 	if more, err = cut(ctx, tx, table, "seq", tenant, below); err != nil {
 		return false, err
 	}
@@ -168,11 +165,11 @@ func (visitorFold) plan(tenant int64, records []record.Record) change {
 	return &rows
 }
 
-func (visitorFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
+func (visitorFold) reset(ctx context.Context, tx Tx, tenant int64) (more bool, err error) {
 	return cut(ctx, tx, "live_visitors", "seq", tenant, record.Open)
 }
 
-func (visitorFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
+func (visitorFold) trim(ctx context.Context, tx Tx, tenant, below int64) (more bool, err error) {
 	return cut(ctx, tx, "live_visitors", "seq", tenant, below)
 }
 
@@ -213,11 +210,11 @@ func (queueFold) plan(tenant int64, records []record.Record) change {
 	return &rows
 }
 
-func (queueFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
+func (queueFold) reset(ctx context.Context, tx Tx, tenant int64) (more bool, err error) {
 	return cut(ctx, tx, "seen_queues", "seq", tenant, record.Open)
 }
 
-func (queueFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
+func (queueFold) trim(ctx context.Context, tx Tx, tenant, below int64) (more bool, err error) {
 	return cut(ctx, tx, "seen_queues", "seq", tenant, below)
 }
 
@@ -227,6 +224,6 @@ type rowChange struct {
 	rows             [][]any
 }
 
-func (c *rowChange) apply(ctx context.Context, tx *sqlx.Tx) error {
+func (c *rowChange) apply(ctx context.Context, tx Tx) error {
 	return upsert(ctx, tx, c.insert, c.rows, c.conflict)
 }

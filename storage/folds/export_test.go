@@ -3,6 +3,7 @@ package folds
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -32,7 +33,6 @@ const (
 )
 
 var (
-	Positions    = positions
 	Upsert       = upsert
 	SumPartiesOf = sumPartiesOf
 )
@@ -56,7 +56,7 @@ type tallyChange struct {
 	records []record.Record
 }
 
-func (f *tallyChange) apply(ctx context.Context, tx *sqlx.Tx) error {
+func (f *tallyChange) apply(ctx context.Context, tx Tx) error {
 	for i := range f.records {
 		e := f.records[i].Event
 		times := 1
@@ -72,7 +72,7 @@ func (f *tallyChange) apply(ctx context.Context, tx *sqlx.Tx) error {
 	return f.Fail
 }
 
-func (f *Tally) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (bool, error) {
+func (f *Tally) reset(ctx context.Context, tx Tx, tenant int64) (bool, error) {
 	res, err := tx.ExecContext(ctx, `DELETE FROM tally WHERE fold = ? AND tenant = ? AND seq <=
 		(SELECT min(seq) + 99 FROM tally WHERE fold = ? AND tenant = ?)`, f.As, tenant, f.As, tenant)
 	if err != nil {
@@ -113,6 +113,21 @@ func (f *Folds) Replay(ctx context.Context, tenant int64, events []*event.Event,
 			return nil
 		})
 	}
+}
+
+// Positions returns the positions of all folds of a tenant, by name.
+func Positions(ctx context.Context, q sqlx.QueryerContext, tenant int64) (map[string]int64, error) {
+	var rows []positionRow
+	err := sqlx.SelectContext(ctx, q, &rows, fmt.Sprintf("SELECT name, position FROM folds WHERE tenant = %d", tenant))
+	return positionsByName(rows), err
+}
+
+// StepTime sets how long a step may have the writer. With 0 each step applies one event.
+func (f *Folds) StepTime(d time.Duration) { f.stepTime = d }
+
+// Step makes one step, and reports whether there are others.
+func (f *Folds) Step(ctx context.Context, tenant, to int64) (more bool, err error) {
+	return f.step(ctx, tenant, to)
 }
 
 // Lowest returns the lowest position of a tenant's folds.

@@ -223,7 +223,7 @@ func (c *factCache) readStretches(ctx context.Context, snap snapshot, tenant int
 	}
 	if err := sqlx.SelectContext(ctx, snap.Q, &rows, "WITH these (agent) AS ("+items(snap.In)+`)
 		SELECT s.agent, s.start_at, s.end_at, s.login, s.reason, s.work
-		FROM these n JOIN agent_stretches s ON s.tenant = ? AND s.agent = n.agent AND s.start_at >=
+		FROM these n CROSS JOIN agent_stretches s ON s.tenant = ? AND s.agent = n.agent AND s.start_at >=
 			coalesce((SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = ? AND x.agent = n.agent AND x.start_at <= ?), 0)
 		WHERE s.end_at > ? ORDER BY s.agent, s.start_at`, string(list), tenant, tenant, c.since, c.since); err != nil {
 		return err
@@ -266,10 +266,10 @@ func (c *factCache) readCalls(ctx context.Context, snap snapshot, tenant int64) 
 			ids = append(ids, a.CallID)
 		}
 	}
-	for some := range slices.Chunk(ids, upsertRows) {
+	for list, args := range lists(ids, tenant) {
 		rows = rows[:0]
-		if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND call_id IN ("+
-			sqldb.Values("?", len(some))+")", append([]any{tenant}, some...)...); err != nil {
+		if err := sqlx.SelectContext(ctx, snap.Q, &rows, "SELECT call_id, seq, facts FROM live_calls WHERE tenant = ? AND call_id IN "+list,
+			args...); err != nil {
 			return err
 		}
 		if err := c.addCalls(rows, 0); err != nil {
@@ -417,7 +417,7 @@ func (f *Folds) EachStretch(ctx context.Context, tenant, from, to int64, fn func
 
 func (snap snapshot) eachStretch(ctx context.Context, tenant, from, to int64, fn func(agent string, s live.Stretch)) error {
 	rows, err := snap.Q.QueryxContext(ctx, `SELECT s.agent, s.start_at, s.end_at, s.login, s.reason, s.work
-		FROM seen_agents n JOIN agent_stretches s ON s.tenant = n.tenant AND s.agent = n.agent AND s.start_at >=
+		FROM seen_agents n CROSS JOIN agent_stretches s ON s.tenant = n.tenant AND s.agent = n.agent AND s.start_at >=
 			coalesce((SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = n.tenant AND x.agent = n.agent AND x.start_at <= ?), 0)
 		WHERE n.tenant = ? AND s.start_at < ? AND s.end_at > ? ORDER BY s.agent, s.start_at`, from, tenant, to, from)
 	if err != nil {

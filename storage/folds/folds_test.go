@@ -302,3 +302,69 @@ func testFoldsOfTwoProcesses(t *testing.T) {
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "a", 1))
 	require.Equal(t, db.accepted(t, 1), db.tallied(t, "b", 1))
 }
+
+// A step that has no time left ends between two events, with the positions that belong to
+// its rows: whatever ends the process then, nothing is missing and nothing comes twice.
+func TestStepsAreCut(t *testing.T) { storetest.Each(t, testStepsAreCut) }
+
+func testStepsAreCut(t *testing.T) {
+	db, f, b := withTallies(t)
+	ctx := t.Context()
+	f.StepTime(0)
+	db.acceptMany(t, 1, event.CallRinging, 7)
+	all := db.accepted(t, 1)
+	to := all[len(all)-1]
+	for n := range all {
+		more, err := f.Step(ctx, 1, to)
+		require.NoError(t, err)
+		require.Equal(t, n < len(all)-1, more)
+		require.Equal(t, all[:n+1], db.tallied(t, "a", 1))
+		require.Equal(t, all[:n+1], db.tallied(t, "b", 1))
+		require.GreaterOrEqual(t, db.position(t, "a", 1), all[n])
+
+		if n == 3 { // the process is killed here
+			f = tallying(openAgain(t, &db), b)
+			f.StepTime(0)
+		}
+	}
+
+	// A step that fails leaves nothing, also of what it was about to do in the next one.
+	db.acceptMany(t, 1, event.CallReleased, 3)
+	all = db.accepted(t, 1)
+	_, err := f.Step(ctx, 1, all[9])
+	require.NoError(t, err)
+	b.Fail = errors.New("out of order")
+	_, err = f.Step(ctx, 1, all[9])
+	require.ErrorIs(t, err, b.Fail)
+	require.Equal(t, all[:8], db.tallied(t, "a", 1))
+	b.Fail = nil
+	require.NoError(t, f.FoldTo(ctx, 1))
+	require.Equal(t, all, db.tallied(t, "a", 1))
+	require.Equal(t, all, db.tallied(t, "b", 1))
+
+	// What was planned is not folded again when another process, or a rebuild, was faster.
+	db.acceptMany(t, 1, event.CallDialing, 3)
+	all = db.accepted(t, 1)
+	_, err = f.Step(ctx, 1, all[12])
+	require.NoError(t, err)
+	require.NoError(t, f.Rebuild(ctx, 1, "b"))
+	require.Equal(t, all, db.tallied(t, "a", 1))
+	require.Equal(t, all, db.tallied(t, "b", 1))
+}
+
+// One tenant that is far behind does not delay what is folded ahead for others.
+func TestTenantsTakeTurns(t *testing.T) { storetest.Each(t, testTenantsTakeTurns) }
+
+func testTenantsTakeTurns(t *testing.T) {
+	db, f, _ := withTallies(t)
+	ctx, stop := context.WithCancel(t.Context())
+	f.StepTime(0) // an event a step
+	db.acceptMany(t, 1, event.CallRinging, 2000)
+	db.acceptMany(t, 2, event.CallRinging, 10)
+	ran := make(chan error, 1)
+	go func() { ran <- f.Run(ctx) }()
+	require.Eventually(t, func() bool { return len(db.tallied(t, "b", 2)) == 10 }, time.Minute, time.Millisecond)
+	require.Less(t, len(db.tallied(t, "b", 1)), 1000)
+	stop()
+	require.NoError(t, <-ran)
+}

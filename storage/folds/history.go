@@ -151,7 +151,7 @@ func stretchBefore(in sqldb.Dialect) string {
 		return `JOIN LATERAL (SELECT * FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent AND x.start_at < ?
 			ORDER BY x.start_at DESC LIMIT 1) s ON true`
 	}
-	return `JOIN agent_stretches s ON s.tenant = b.tenant AND s.agent = b.agent AND s.start_at =
+	return `CROSS JOIN agent_stretches s ON s.tenant = b.tenant AND s.agent = b.agent AND s.start_at =
 		(SELECT max(x.start_at) FROM agent_stretches x WHERE x.tenant = b.tenant AND x.agent = b.agent AND x.start_at < ?)`
 }
 

@@ -5,11 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/search"
@@ -51,7 +50,7 @@ type recordChange struct {
 	touched                  touchedCalls
 }
 
-func (c *recordChange) apply(ctx context.Context, tx *sqlx.Tx) error {
+func (c *recordChange) apply(ctx context.Context, tx Tx) error {
 	if err := upsert(ctx, tx, `INSERT INTO call_records (tenant, scope, call_id, start_at, seq, call_type, dial_type, result, hangup,
 			transfers, consults, customer, gateway, first_agent, departments) VALUES`, c.calls,
 		`ON CONFLICT (tenant, scope, call_id) DO UPDATE SET start_at = excluded.start_at, seq = excluded.seq, call_type = excluded.call_type,
@@ -67,7 +66,7 @@ func (c *recordChange) apply(ctx context.Context, tx *sqlx.Tx) error {
 			departments = excluded.departments`); err != nil {
 		return err
 	}
-	if err := applyAttached(ctx, tx, c.attached); err != nil {
+	if err := applyAttached(ctx, tx, c.tenant, c.attached); err != nil {
 		return err
 	}
 	return c.touched.sum(ctx, tx, c.tenant)
@@ -75,23 +74,22 @@ func (c *recordChange) apply(ctx context.Context, tx *sqlx.Tx) error {
 
 // applyAttached stores the custom data of main records, or removes it where there is none
 // now.
-func applyAttached(ctx context.Context, tx *sqlx.Tx, rows [][]any) error {
+func applyAttached(ctx context.Context, tx Tx, tenant int64, rows [][]any) error {
 	var some [][]any
-	without := map[int64][]any{} // tenant, scope and callIDs by scope
+	without := map[int64][]any{} // callIDs by scope
 	for _, r := range rows {
 		if r[len(r)-1] != "" {
 			some = append(some, r)
 			continue
 		}
 		scope := r[1].(int64)
-		if without[scope] == nil {
-			without[scope] = []any{r[0], scope}
-		}
 		without[scope] = append(without[scope], r[2])
 	}
-	for _, args := range without {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM call_attached WHERE tenant = ? AND scope = ? AND call_id IN ("+sqldb.Values("?", len(args)-2)+")", args...); err != nil {
-			return fmt.Errorf("custom data: %w", err)
+	for scope, callIDs := range without {
+		for list, args := range lists(callIDs, tenant, scope) {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM call_attached WHERE tenant = ? AND scope = ? AND call_id IN "+list, args...); err != nil {
+				return fmt.Errorf("custom data: %w", err)
+			}
 		}
 	}
 	return upsert(ctx, tx, "INSERT INTO call_attached (tenant, scope, call_id, start_at, seq, atoms, text) VALUES", some,
@@ -109,7 +107,7 @@ func (c *touchedCalls) add(s record.Scope, callID string) {
 }
 
 // sum writes into the main records what filters ask of their parties.
-func (c *touchedCalls) sum(ctx context.Context, tx *sqlx.Tx, tenant int64) error {
+func (c *touchedCalls) sum(ctx context.Context, tx Tx, tenant int64) error {
 	for scope, calls := range c {
 		if err := sumParties(ctx, tx, tenant, record.Scope(scope), slices.Sorted(maps.Keys(calls))); err != nil {
 			return fmt.Errorf("sum parties: %w", err)
@@ -123,27 +121,23 @@ const sumPartiesOf = `UPDATE call_records INDEXED BY call_records_id SET (agents
 		(SELECT count(DISTINCT CASE WHEN p.answered THEN CASE WHEN p.agent_uuid <> '' THEN p.agent_uuid ELSE '#' || p.agent_id END END),
 			COALESCE(string_agg(p.departments, ''), '') FROM party_records p
 		WHERE p.tenant = call_records.tenant AND p.scope = call_records.scope AND p.call_id = call_records.call_id)
-	WHERE tenant = ? AND scope = ? AND call_id IN (`
+	WHERE tenant = ? AND scope = ? AND call_id IN `
 
-func sumParties(ctx context.Context, tx *sqlx.Tx, tenant int64, scope record.Scope, callIDs []string) error {
-	for ids := range slices.Chunk(callIDs, upsertRows) {
-		args := []any{tenant, int64(scope)}
-		for _, id := range ids {
-			args = append(args, id)
-		}
-		if _, err := tx.ExecContext(ctx, sumPartiesOf+sqldb.Values("?", len(ids))+")", args...); err != nil {
+func sumParties(ctx context.Context, tx Tx, tenant int64, scope record.Scope, callIDs []string) error {
+	for list, args := range lists(callIDs, tenant, int64(scope)) {
+		if _, err := tx.ExecContext(ctx, sumPartiesOf+list, args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (recordFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
+func (recordFold) reset(ctx context.Context, tx Tx, tenant int64) (more bool, err error) {
 	return recordFold{}.trim(ctx, tx, tenant, 1<<62)
 }
 
 // trim deletes some of the records whose version is below a number.
-func (recordFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, below int64) (more bool, err error) {
+func (recordFold) trim(ctx context.Context, tx Tx, tenant, below int64) (more bool, err error) {
 	for _, table := range []string{"call_records", "party_records", "call_attached"} {
 		var to int64
 		err := tx.GetContext(ctx, &to, "SELECT seq + 1 FROM "+table+" WHERE tenant = ? AND seq < ? ORDER BY seq LIMIT 1 OFFSET ?", tenant, below, chunk-1)
@@ -222,20 +216,40 @@ func (l *latest) add(key string, row []any) {
 	l.rows = append(l.rows, row)
 }
 
-// upsertRows of one statement.
-const upsertRows = 64
+// listed is how many items a list of a statement has at most.
+const listed = 64
 
-// upsert writes rows of equal length with few statements: insert, the rows, tail.
-func upsert(ctx context.Context, tx *sqlx.Tx, insert string, rows [][]any, tail string) error {
-	for chunk := range slices.Chunk(rows, upsertRows) {
-		args := make([]any, 0, len(chunk)*len(chunk[0]))
-		for _, r := range chunk {
+// lists cuts items into lists for IN, each filled up to one of a few lengths: then there are
+// few statements to prepare. args are those of a statement before its list.
+func lists[T any](items []T, args ...any) iter.Seq2[string, []any] {
+	return func(yield func(string, []any) bool) {
+		for some := range slices.Chunk(items, listed) {
+			full := sqldb.Filled(some)
+			all := slices.Clone(args)
+			for _, item := range full {
+				all = append(all, item)
+			}
+			if !yield("("+sqldb.Values("?", len(full))+")", all) {
+				return
+			}
+		}
+	}
+}
+
+// upsert writes rows of equal length with few statements: insert, some rows, tail.
+func upsert(ctx context.Context, tx Tx, insert string, rows [][]any, tail string) error {
+	for len(rows) > 0 {
+		n := sqldb.Fitting(len(rows))
+		cols := len(rows[0])
+		args := make([]any, 0, n*cols)
+		for _, r := range rows[:n] {
 			args = append(args, r...)
 		}
-		row := "(?" + strings.Repeat(",?", len(chunk[0])-1) + ")"
-		if _, err := tx.ExecContext(ctx, insert+" "+sqldb.Values(row, len(chunk))+" "+tail, args...); err != nil {
+		row := "(?" + strings.Repeat(",?", cols-1) + ")"
+		if _, err := tx.ExecContext(ctx, insert+" "+sqldb.Values(row, n)+" "+tail, args...); err != nil {
 			return err
 		}
+		rows = rows[n:]
 	}
 	return nil
 }

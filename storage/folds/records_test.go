@@ -143,7 +143,7 @@ func testRecordPlans(t *testing.T) {
 		require.NoError(t, snap.Calls(ctx, &f))
 	}
 	require.NoError(t, snap.Call(ctx, 1, "a"))
-	sum, args := folds.SumPartiesOf+"?)", []any{1, 0, "a"}
+	sum, args := folds.SumPartiesOf+"(?)", []any{1, 0, "a"}
 	e.Explain(ctx, sum, args)
 	require.Greater(t, len(e.Seen), 10)
 }

@@ -6,10 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/jmoiron/sqlx"
-
-	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // The reports show of each agent the newest number and name of all records that still hold
@@ -108,18 +104,16 @@ func (s *reportStep) rename(ctx context.Context) error {
 
 // loadNames reads the rows of agents.
 func (s *reportStep) loadNames(ctx context.Context, agents []string) (map[string]reportAgent, error) {
-	args := []any{s.tenant}
-	for _, a := range agents {
-		args = append(args, a)
-	}
-	var rows []reportAgent
-	if err := s.tx.SelectContext(ctx, &rows, "SELECT agent, no, no_at, no_seq, name, name_at, name_seq FROM report_agents "+
-		"WHERE tenant = ? AND agent IN ("+sqldb.Values("?", len(agents))+")", args...); err != nil {
-		return nil, fmt.Errorf("agents: %w", err)
-	}
 	all := map[string]reportAgent{}
-	for _, a := range rows {
-		all[a.Agent] = a
+	for list, args := range lists(agents, s.tenant) {
+		var rows []reportAgent
+		if err := s.tx.SelectContext(ctx, &rows, "SELECT agent, no, no_at, no_seq, name, name_at, name_seq FROM report_agents "+
+			"WHERE tenant = ? AND agent IN "+list, args...); err != nil {
+			return nil, fmt.Errorf("agents: %w", err)
+		}
+		for _, a := range rows {
+			all[a.Agent] = a
+		}
 	}
 	return all, nil
 }
@@ -153,14 +147,14 @@ func (s *reportStep) newest(ctx context.Context, agent, column string, n *report
 }
 
 // renameAll sets the names of all agents from the records that are there.
-func renameAll(ctx context.Context, tx *sqlx.Tx, tenant int64) error {
+func renameAll(ctx context.Context, tx Tx, tenant int64) error {
 	var agents []string
 	if err := tx.SelectContext(ctx, &agents, `SELECT agent FROM report_parties WHERE tenant = ? AND agent <> ''
 		UNION SELECT agent FROM report_states WHERE tenant = ? ORDER BY agent`, tenant, tenant); err != nil {
 		return fmt.Errorf("agents: %w", err)
 	}
 
-	for some := range slices.Chunk(agents, upsertRows) {
+	for some := range slices.Chunk(agents, listed) {
 		s := newReportStep(tx, tenant)
 		for _, a := range some {
 			// As if the record that said the name did not hold any more: then rename looks.

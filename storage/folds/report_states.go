@@ -9,6 +9,7 @@ import (
 
 	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/report"
+	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // reportState is a row of report_states: a status of an agent, what it says and the state
@@ -71,21 +72,24 @@ func (s *reportStep) restateAll(ctx context.Context, news map[string]map[int64]r
 	agents := slices.Sorted(maps.Keys(news))
 
 	// The last state of each agent before the first of its statuses.
-	args := []any{}
-	for _, a := range agents {
-		args = append(args, a, slices.Min(slices.Collect(maps.Keys(news[a]))))
-	}
-	var before []reportState
-	if err := s.tx.SelectContext(ctx, &before, "WITH t (who, first) AS (VALUES (CAST(? AS TEXT), CAST(? AS BIGINT))"+
-		strings.Repeat(",(?,?)", len(agents)-1)+") SELECT "+reportStateColumns+
-		` FROM t CROSS JOIN report_states s ON s.tenant = ? AND s.agent = t.who AND s.start_at =
-			(SELECT max(b.start_at) FROM report_states b WHERE b.tenant = ? AND b.agent = t.who AND b.start_at < t.first)`,
-		append(args, s.tenant, s.tenant)...); err != nil {
-		return fmt.Errorf("states before: %w", err)
-	}
 	last := map[string]*reportState{}
-	for i := range before {
-		last[before[i].Agent] = &before[i]
+	for some := range slices.Chunk(agents, listed) {
+		some = sqldb.Filled(some)
+		args := []any{}
+		for _, a := range some {
+			args = append(args, a, slices.Min(slices.Collect(maps.Keys(news[a]))))
+		}
+		var before []reportState
+		if err := s.tx.SelectContext(ctx, &before, "WITH t (who, first) AS (VALUES (CAST(? AS TEXT), CAST(? AS BIGINT))"+
+			strings.Repeat(",(?,?)", len(some)-1)+") SELECT "+reportStateColumns+
+			` FROM t CROSS JOIN report_states s ON s.tenant = ? AND s.agent = t.who AND s.start_at =
+				(SELECT max(b.start_at) FROM report_states b WHERE b.tenant = ? AND b.agent = t.who AND b.start_at < t.first)`,
+			append(args, s.tenant, s.tenant)...); err != nil {
+			return fmt.Errorf("states before: %w", err)
+		}
+		for i := range before {
+			last[before[i].Agent] = &before[i]
+		}
 	}
 
 	for _, a := range agents {

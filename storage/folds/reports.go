@@ -11,11 +11,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/hookline/hookline/hub/record"
 	"github.com/hookline/hookline/hub/report"
-	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // reportFold keeps the facts of the reports. They outlast the bodies that they come from,
@@ -199,7 +196,7 @@ func (c *reportPlan) addParty(r *record.Party, seq int64) {
 	}
 }
 
-func (c *reportPlan) apply(ctx context.Context, tx *sqlx.Tx) error {
+func (c *reportPlan) apply(ctx context.Context, tx Tx) error {
 	s := newReportStep(tx, c.tenant)
 	if err := s.writeRecords(ctx, c.calls); err != nil {
 		return err
@@ -215,7 +212,7 @@ func (c *reportPlan) apply(ctx context.Context, tx *sqlx.Tx) error {
 
 // reportStep is one change of the facts of a tenant.
 type reportStep struct {
-	tx     *sqlx.Tx
+	tx     Tx
 	tenant int64
 	slots  map[reportSlot]bool      // hours whose facts change
 	names  map[string]*reportNaming // by agent: what changes about its names
@@ -228,7 +225,7 @@ type reportSlot struct {
 	slot int64
 }
 
-func newReportStep(tx *sqlx.Tx, tenant int64) *reportStep {
+func newReportStep(tx Tx, tenant int64) *reportStep {
 	return &reportStep{tx: tx, tenant: tenant, slots: map[reportSlot]bool{}, names: map[string]*reportNaming{}}
 }
 
@@ -282,34 +279,46 @@ func (s *reportStep) writeRecords(ctx context.Context, news map[reportCallKey]*c
 // loadGroups reads the rows that there are of the calls.
 func (s *reportStep) loadGroups(ctx context.Context, news map[reportCallKey]*callNews) (map[reportCallKey]*reportGroup, error) {
 	groups := map[reportCallKey]*reportGroup{}
-	ids := map[int64][]any{} // by scope
+	ids := map[int64][]string{} // by scope
 	for key, n := range news {
 		groups[key] = &reportGroup{callNews: n, partiesBefore: map[string]reportParty{}}
 		ids[key.scope] = append(ids[key.scope], key.id)
 	}
 
 	for scope, all := range ids {
-		// The index is named, as SQLite would rather read all calls of the tenant.
-		where := "_id WHERE tenant = ? AND scope = ? AND call_id IN (" + sqldb.Values("?", len(all)) + ")"
-		args := append([]any{s.tenant, scope}, all...)
-
-		var calls []reportCall
-		if err := s.tx.SelectContext(ctx, &calls, "SELECT "+reportCallColumns+" FROM report_calls INDEXED BY report_calls"+where, args...); err != nil {
-			return nil, fmt.Errorf("read calls: %w", err)
-		}
-		for i := range calls {
-			groups[reportCallKey{scope, calls[i].ID}].callBefore = &calls[i]
-		}
-
-		var parties []reportParty
-		if err := s.tx.SelectContext(ctx, &parties, "SELECT "+reportPartyColumns+" FROM report_parties INDEXED BY report_parties"+where, args...); err != nil {
-			return nil, fmt.Errorf("read parties: %w", err)
-		}
-		for i := range parties {
-			groups[reportCallKey{scope, parties[i].Call}].partiesBefore[parties[i].ID] = parties[i]
+		for list, args := range lists(all, s.tenant, scope) {
+			if err := s.loadCalls(ctx, scope, list, args, groups); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return groups, nil
+}
+
+// loadCalls reads the rows of some calls of a scope into their groups. list and args are
+// their ids, for IN, after the tenant and the scope.
+func (s *reportStep) loadCalls(
+	ctx context.Context, scope int64, list string, args []any, groups map[reportCallKey]*reportGroup,
+) error {
+	// The index is named, as SQLite would rather read all calls of the tenant.
+	where := "_id WHERE tenant = ? AND scope = ? AND call_id IN " + list
+
+	var calls []reportCall
+	if err := s.tx.SelectContext(ctx, &calls, "SELECT "+reportCallColumns+" FROM report_calls INDEXED BY report_calls"+where, args...); err != nil {
+		return fmt.Errorf("read calls: %w", err)
+	}
+	for i := range calls {
+		groups[reportCallKey{scope, calls[i].ID}].callBefore = &calls[i]
+	}
+
+	var parties []reportParty
+	if err := s.tx.SelectContext(ctx, &parties, "SELECT "+reportPartyColumns+" FROM report_parties INDEXED BY report_parties"+where, args...); err != nil {
+		return fmt.Errorf("read parties: %w", err)
+	}
+	for i := range parties {
+		groups[reportCallKey{scope, parties[i].Call}].partiesBefore[parties[i].ID] = parties[i]
+	}
+	return nil
 }
 
 // settle works out what the records of the call are now, and what they count as.
@@ -463,7 +472,7 @@ func (s *reportStep) mark(ctx context.Context, seq int64) error {
 var reportTables = []string{"report_calls", "report_parties", "report_states"}
 
 // reset deletes what can be made again: facts whose body is gone stay.
-func (f reportFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more bool, err error) {
+func (f reportFold) reset(ctx context.Context, tx Tx, tenant int64) (more bool, err error) {
 	var kept int64 // bodies from this event on are there
 	if err := tx.GetContext(ctx, &kept, "SELECT coalesce(max(payload), 0) FROM retention WHERE tenant = ?", tenant); err != nil {
 		return false, fmt.Errorf("retention: %w", err)
@@ -499,7 +508,7 @@ func (f reportFold) reset(ctx context.Context, tx *sqlx.Tx, tenant int64) (more 
 }
 
 // trim deletes facts whose events are gone: bodies go earlier, and facts outlast them.
-func (f reportFold) trim(ctx context.Context, tx *sqlx.Tx, tenant, _ int64) (more bool, err error) {
+func (f reportFold) trim(ctx context.Context, tx Tx, tenant, _ int64) (more bool, err error) {
 	var first int64 // of the events that are there
 	if err := tx.GetContext(ctx, &first, "SELECT coalesce((SELECT min(seq) FROM events WHERE tenant = ?), 0)", tenant); err != nil {
 		return false, fmt.Errorf("first event: %w", err)

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/record"
-	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 var _ live.WaitHistory = (*Folds)(nil)
@@ -36,14 +33,9 @@ func (w *waitChange) add(id string, seq int64, ended []live.Wait) {
 	}
 }
 
-func (w *waitChange) write(ctx context.Context, tx *sqlx.Tx, tenant int64) error {
-	for ids := range slices.Chunk(w.ids, upsertRows) {
-		args := []any{tenant, w.media}
-		for _, id := range ids {
-			args = append(args, id)
-		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM waits WHERE tenant = ? AND media = ? AND contact_id IN ("+
-			sqldb.Values("?", len(ids))+")", args...); err != nil {
+func (w *waitChange) write(ctx context.Context, tx Tx, tenant int64) error {
+	for list, args := range lists(w.ids, tenant, w.media) {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM waits WHERE tenant = ? AND media = ? AND contact_id IN "+list, args...); err != nil {
 			return fmt.Errorf("waits: %w", err)
 		}
 	}
