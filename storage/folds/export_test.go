@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -42,6 +43,16 @@ type Tally struct {
 	As    string
 	Fail  error // what apply returns, if not nil
 	Unfit int64 // number of an event that the database refuses
+
+	mu    sync.Mutex
+	turns []int64 // tenants, in the order in which steps applied events of theirs
+}
+
+// Turns returns the tenants whose events were applied, step by step.
+func (f *Tally) Turns() []int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.turns)
 }
 
 func (f *Tally) name() string { return f.As }
@@ -57,6 +68,9 @@ type tallyChange struct {
 }
 
 func (f *tallyChange) apply(ctx context.Context, tx Tx) error {
+	f.mu.Lock()
+	f.turns = append(f.turns, f.tenant)
+	f.mu.Unlock()
 	for i := range f.records {
 		e := f.records[i].Event
 		times := 1
@@ -123,7 +137,10 @@ func Positions(ctx context.Context, q sqlx.QueryerContext, tenant int64) (map[st
 }
 
 // StepTime sets how long a step may have the writer. With 0 each step applies one event.
-func (f *Folds) StepTime(d time.Duration) { f.stepTime = d }
+func (f *Folds) StepTime(d time.Duration) {
+	f.stepTime = d
+	f.leastPiece = 1
+}
 
 // Step makes one step, and reports whether there are others.
 func (f *Folds) Step(ctx context.Context, tenant, to int64) (more bool, err error) {

@@ -115,9 +115,10 @@ type shared struct {
 
 	facts map[int64]*factCache // by tenant
 
-	pace      pace
-	stepTime  time.Duration // that a step may have the writer
-	eventTime time.Duration // that one event takes of it, about; guarded by mu
+	pace       pace
+	stepTime   time.Duration // that a step may have the writer
+	leastPiece int           // events that a step applies whatever they take
+	eventTime  time.Duration // that one event takes of it, about; guarded by mu
 
 	prepared *sqldb.Prepared // on PostgreSQL, for the step whose turn it is
 }
@@ -125,12 +126,13 @@ type shared struct {
 // New returns the folds of a store that is open.
 func New(cfg Config) *Folds {
 	f := &Folds{shared: &shared{
-		cfg: cfg, all: allFolds(cfg.Key), stepTime: stepSQLite, eventTime: newEventTime,
+		cfg: cfg, all: allFolds(cfg.Key), stepTime: stepSQLite, leastPiece: leastSQLite, eventTime: newEventTime,
 		turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, rest: map[int64]*batch{},
 		facts: map[int64]*factCache{},
 	}}
 	if cfg.In == sqldb.Postgres {
 		f.stepTime = stepPostgres
+		f.leastPiece = leastPostgres
 		f.prepared = sqldb.NewPrepared(cfg.Write)
 	}
 	return f

@@ -15,11 +15,14 @@ import (
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
-// How long a step may have the writer, apart from its commit. On SQLite all others wait
-// during that time. On PostgreSQL nobody does, and each statement is a round trip.
+// How long a step may have the writer, apart from its commit, and how many events it applies
+// whatever they take: on a machine that has too much to do the clock says little. On SQLite all
+// others wait during that time. On PostgreSQL nobody does, and each statement is a round trip.
 const (
-	stepSQLite   = 2 * time.Millisecond
-	stepPostgres = 20 * time.Millisecond
+	stepSQLite    = 2 * time.Millisecond
+	stepPostgres  = 50 * time.Millisecond
+	leastSQLite   = 4
+	leastPostgres = 64
 )
 
 // Bounds of the events that are read and planned at a time. Steps apply them piece by piece.
@@ -176,7 +179,7 @@ func (f *Folds) keepRest(b *batch) {
 func (f *Folds) pieceSize() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return int(min(max(f.stepTime/2/f.eventTime, 1), foldEvents))
+	return min(max(int(f.stepTime/2/f.eventTime), f.leastPiece), foldEvents)
 }
 
 // noteTime notes how long it took to apply some events.
