@@ -372,6 +372,13 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 			return r.Do("GET", "/v1/deliveries/"+push, owner, nil).JSON(t)["state"] == "delivered"
 		})
 		r.ask(200, "GET", "/v1/deliveries?limit=2&subscription="+sub+"&state=delivered", owner, nil)
+		r.ask(200, "GET", "/v1/deliveries?sort=asc&state=pending,delivered&httpStatus=5xx,200", owner, nil)
+		r.ask(400, "GET", "/v1/deliveries?sort=up", owner, nil)
+		r.ask(200, "GET", "/v1/facets/deliveries", auditor, nil)
+		r.ask(200, "GET", "/v1/facets/deliveries?state=delivered", owner, nil)
+		r.ask(400, "GET", "/v1/facets/deliveries?state=odd", owner, nil)
+		r.ask(200, "GET", "/v1/health?limit=1", auditor, nil)
+		r.ask(400, "GET", "/v1/health?limit=0", owner, nil)
 		r.ask(200, "GET", "/v1/deliveries?orderKey=call/c1", auditor, nil)
 		r.ask(400, "GET", "/v1/deliveries?error=cold", owner, nil)
 		r.ask(200, "GET", "/v1/deliveries/{id}/attempts", owner, nil, push)

@@ -117,6 +117,8 @@ func (h *Routes) table() []route {
 		{"POST", "/v1/reports", only(owner, access.Query), h.API.RunReport},
 		{"GET", "/v1/boards/queues", only(owner, access.Query), h.API.BoardQueues},
 		{"GET", "/v1/subscriptions/:id/health", only(owner, auditor), v1(h.API.SubscriptionHealth)},
+		{"GET", "/v1/health", only(owner, auditor), v1(h.API.ListHealth)},
+		{"GET", "/v1/facets/deliveries", only(owner, auditor), v1(h.API.DeliveryFacets)},
 		{"GET", "/v1/stats", only(owner, auditor), v1(h.API.Stats)},
 
 		{"GET", "/v1/exports/deliveries", only(owner, auditor), h.API.ExportDeliveries},

@@ -76,17 +76,17 @@ func benchLog(b *testing.B) {
 		f    search.DeliveryFilter
 	}{
 		{"newest", search.DeliveryFilter{}},
-		{"oneSub", search.DeliveryFilter{Sub: 7}},
+		{"oneSub", search.DeliveryFilter{Subs: []int64{7}}},
 		{"old", search.DeliveryFilter{To: end - days*dayMS/2}},
 		{"orderKey", search.DeliveryFilter{OrderKey: "call/1000"}},
-		{"exhausted", search.DeliveryFilter{State: new(delivery.Exhausted)}},
-		{"pending", search.DeliveryFilter{State: new(delivery.Pending)}},
-		{"status503", search.DeliveryFilter{HTTP: 503}},
-		{"neverSeenStatus", search.DeliveryFilter{HTTP: 418}},
-		{"neverSeen2xx", search.DeliveryFilter{HTTP: 204}},
+		{"exhausted", search.DeliveryFilter{States: search.States(delivery.Exhausted)}},
+		{"pending", search.DeliveryFilter{States: search.States(delivery.Pending)}},
+		{"status503", search.DeliveryFilter{HTTP: []search.StatusRange{{From: 503, To: 503}}}},
+		{"neverSeenStatus", search.DeliveryFilter{HTTP: []search.StatusRange{{From: 418, To: 418}}}},
+		{"neverSeen2xx", search.DeliveryFilter{HTTP: []search.StatusRange{{From: 204, To: 204}}}},
 		{"rareType", search.DeliveryFilter{Types: event.Of(event.CDRCall)}},
-		{"rareTypeOneSub", search.DeliveryFilter{Types: event.Of(event.CDRCall), Sub: 7}},
-		{"rareTypeFailed", search.DeliveryFilter{Types: event.Of(event.CDRCall), Error: delivery.Timeout}},
+		{"rareTypeOneSub", search.DeliveryFilter{Types: event.Of(event.CDRCall), Subs: []int64{7}}},
+		{"rareTypeFailed", search.DeliveryFilter{Types: event.Of(event.CDRCall), Errors: search.Errors(delivery.Timeout)}},
 	} {
 		b.Run("deliveries/"+c.name, func(b *testing.B) {
 			c.f.Tenant, c.f.Limit = 1, 50

@@ -28,7 +28,8 @@ type candidates interface {
 // makes progress however many subscriptions there are.
 const minLook = 50
 
-// merge reads the log newest first. It merges the subscriptions' own ranges.
+// merge reads the log newest first, or oldest first. It merges the subscriptions' own
+// ranges.
 type merge struct {
 	snapshot
 	streams []*stream
@@ -40,36 +41,42 @@ type merge struct {
 type stream struct {
 	sub    int64
 	walk   walk
-	ready  []int64 // found and not yet taken, highest first
+	ready  []int64 // found and not yet taken, in the order of the log
 	walked bool
 }
 
-// top returns the highest number that may still come; -1 if none will.
-func (s *stream) top() int64 {
+// front returns the first number in the order of the log that may still come; false if
+// none will.
+func (s *stream) front() (seq int64, ok bool) {
 	switch {
 	case len(s.ready) > 0:
-		return s.ready[0]
+		return s.ready[0], true
 	case s.walk.done:
-		return -1
+		return 0, false
+	case s.walk.up:
+		return s.walk.above + 1, true
 	}
-	return s.walk.below - 1
+	return s.walk.below - 1, true
 }
 
 func (snap snapshot) newMerge(ctx context.Context, f *search.DeliveryFilter, low, below int64) (*merge, error) {
 	m := &merge{snapshot: snap}
-	if f.After != nil {
+	if f.After != nil && f.Oldest {
+		low = max(low, f.After.Seq)
+	} else if f.After != nil {
 		below = min(below, f.After.Seq+1)
 	}
 	where, args := "s.tenant = ?", []any{below, low, f.Tenant}
-	if f.Sub != 0 {
-		where += " AND s.no = ?"
-		args = append(args, f.Sub)
+	where, args = ofSubs(where, args, f.Subs)
+	order := "DESC"
+	if f.Oldest {
+		order = "ASC"
 	}
 
 	// Subscriptions take part if they have a row in the range. The many that were
 	// deleted long ago cost one look each.
 	rows, err := snap.Q.QueryxContext(ctx, `SELECT s.no, (SELECT d.seq FROM deliveries d
-			WHERE d.sub = s.no AND d.seq < ? AND d.seq >= ? ORDER BY d.seq DESC LIMIT 1) AS newest
+			WHERE d.sub = s.no AND d.seq < ? AND d.seq >= ? ORDER BY d.seq `+order+` LIMIT 1) AS first
 		FROM subscriptions s WHERE `+where, args...)
 	if err != nil {
 		return nil, err
@@ -77,11 +84,11 @@ func (snap snapshot) newMerge(ctx context.Context, f *search.DeliveryFilter, low
 	defer rows.Close()
 	for rows.Next() {
 		var sub int64
-		var newest sql.NullInt64
-		if err := rows.Scan(&sub, &newest); err != nil {
+		var first sql.NullInt64
+		if err := rows.Scan(&sub, &first); err != nil {
 			return nil, err
 		}
-		if !newest.Valid {
+		if !first.Valid {
 			continue
 		}
 
@@ -89,20 +96,62 @@ func (snap snapshot) newMerge(ctx context.Context, f *search.DeliveryFilter, low
 		if filter, picks := snap.accepted(f.From, f.To); filter != "" {
 			w.narrow(filter, picks...)
 		}
-		w.low = low
-		w.below = newest.Int64 + 1
-		if f.After != nil && sub >= f.After.Sub {
-			w.below = min(w.below, f.After.Seq)
+		if f.Oldest {
+			w.up = true
+			w.above = first.Int64 - 1
+			w.below = below
+			if f.After != nil && sub <= f.After.Sub {
+				w.above = max(w.above, f.After.Seq)
+			}
+			w.done = w.above >= w.below-1
+		} else {
+			w.low = low
+			w.below = first.Int64 + 1
+			if f.After != nil && sub >= f.After.Sub {
+				w.below = min(w.below, f.After.Seq)
+			}
+			w.done = w.below <= w.low
 		}
-		w.done = w.below <= w.low
 		m.streams = append(m.streams, &stream{sub: sub, walk: w})
-		if f.State != nil && *f.State == delivery.Pending && f.Replay == 0 {
+		if onlyPending(f) && f.Replay == 0 {
 			m.streams = append(m.streams, &stream{sub: sub, walk: w.ofReplays(f)})
 		}
 	}
 	m.look = max(min(minLook, snap.rows), snap.rows/max(1, len(m.streams)))
 	return m, rows.Err()
 }
+
+// ofSubs adds to a condition that a subscription is one of some; empty: any.
+func ofSubs(where string, args []any, subs []int64) (string, []any) {
+	if len(subs) == 0 {
+		return where, args
+	}
+	for _, no := range subs {
+		args = append(args, no)
+	}
+	return where + " AND s.no IN (" + strings.TrimSuffix(strings.Repeat("?,", len(subs)), ",") + ")", args
+}
+
+// lastAsked reports whether a filter asks about the last answer.
+func lastAsked(f *search.DeliveryFilter) bool { return len(f.HTTP) > 0 || f.Errors != 0 }
+
+// onlyPending reports whether a filter asks for what is pending, and nothing that the
+// index of that does not know.
+func onlyPending(f *search.DeliveryFilter) bool {
+	return f.States == search.States(delivery.Pending) && !lastAsked(f)
+}
+
+// rowStates returns the states that the row of run 0 may have of deliveries that are in
+// some states: of one that is pending, its row may say that a later run is.
+func rowStates(states search.StateSet) int64 {
+	if states.Has(delivery.Pending) {
+		states |= search.States(delivery.Reopened, delivery.Replaying)
+	}
+	return int64(states)
+}
+
+// isOf is the condition that a column is in a set of bits.
+func isOf(column string) string { return "(CAST(? AS BIGINT) >> " + column + ") & 1 = 1" }
 
 // deliveryWalk picks the rows of one subscription that may belong to a wanted
 // delivery: at least one row of each that is wanted, and few others.
@@ -126,34 +175,39 @@ func deliveryWalk(sub int64, f *search.DeliveryFilter) walk {
 	}
 
 	// The index: an answer outside 2xx is an error, and errors have one.
-	lastAsked := f.HTTP != 0 || f.Error != delivery.None
-	failed := f.Error != delivery.None || f.HTTP != 0 && (f.HTTP < 200 || f.HTTP > 299)
+	failed := f.Errors != 0 || len(f.HTTP) > 0 && !slices.ContainsFunc(f.HTTP, func(r search.StatusRange) bool {
+		return r.From <= 299 && r.To >= 200
+	})
+	ended := f.States != 0 && !f.States.Has(delivery.Pending) && !f.States.Has(delivery.Delivered)
 	switch {
-	case failed || f.State != nil && *f.State > delivery.Delivered:
+	case failed || ended:
 		w.table, w.where = "deliveries INDEXED BY deliveries_trouble", "sub = ? AND (state > 1 OR last_error > 0)"
-	case f.State != nil && *f.State == delivery.Pending && !lastAsked:
+	case onlyPending(f):
 		w.table, w.where = "deliveries INDEXED BY deliveries_pending", "sub = ? AND state = 0"
 	}
 
-	if f.HTTP != 0 {
-		pick("last_status = ?", f.HTTP)
+	if len(f.HTTP) > 0 {
+		var ranges []string
+		for _, r := range f.HTTP {
+			ranges = append(ranges, "last_status BETWEEN ? AND ?")
+			w.picks = append(w.picks, r.From, r.To)
+		}
+		filters = append(filters, "("+strings.Join(ranges, " OR ")+")")
 	}
-	if f.Error != delivery.None {
-		pick("last_error = ?", f.Error)
+	if f.Errors != 0 {
+		pick("last_error > 0 AND "+isOf("last_error"), int64(f.Errors))
 	}
 
 	// One row of each delivery: that of run 0, unless the filter asks about the last
-	// answer, which stands with the latest run.
+	// answer, which stands with the latest run; the state stands with run 0.
 	switch {
-	case f.State == nil && !lastAsked:
+	case f.States == 0 && !lastAsked(f):
 		filters = append(filters, "run = 0")
-	case f.State == nil, *f.State == delivery.Pending && !lastAsked:
-	case lastAsked:
-		// The state stands with run 0.
-		pick("(run > 0 OR state = ? OR state = 6 AND ? = 0)", *f.State)
-		w.picks = append(w.picks, *f.State)
+	case f.States == 0, onlyPending(f):
+	case lastAsked(f):
+		pick("(run > 0 OR "+isOf("state")+")", rowStates(f.States))
 	default:
-		pick("run = 0 AND state = ?", *f.State)
+		pick("run = 0 AND "+isOf("state"), rowStates(f.States))
 	}
 
 	if f.Types != 0 {
@@ -181,29 +235,46 @@ func (w walk) ofReplays(f *search.DeliveryFilter) walk {
 	return w
 }
 
+// next returns the stream that may have the next delivery in the order of the log, with the
+// number of that. Of two with the same event it is the one with the higher subscription,
+// or the lower one when the oldest come first. It returns nil when nothing is left.
+func (m *merge) next() (next *stream, front int64) {
+	for _, s := range m.streams {
+		seq, ok := s.front()
+		if !ok {
+			continue
+		}
+		better := next == nil
+		if next != nil {
+			c := cmp.Or(cmp.Compare(seq, front), cmp.Compare(s.sub, next.sub))
+			better = c > 0 != s.walk.up && c != 0
+		}
+		if better {
+			next = s
+			front = seq
+		}
+	}
+	return next, front
+}
+
 func (m *merge) take(ctx context.Context, n int) (some []search.DeliveryCursor, more bool, err error) {
 	for len(some) < n {
-		// The stream that may have the newest delivery; of two with the same event, the
-		// one with the higher subscription.
-		var next *stream
-		top := int64(-1)
-		for _, s := range m.streams {
-			if t := s.top(); t > top || t == top && t >= 0 && s.sub > next.sub {
-				next, top = s, t
-			}
-		}
+		next, front := m.next()
 		if next == nil {
 			return some, false, nil
 		}
 		if len(next.ready) > 0 {
-			some = append(some, search.DeliveryCursor{Seq: top, Sub: next.sub})
+			some = append(some, search.DeliveryCursor{Seq: front, Sub: next.sub})
 			next.ready = next.ready[1:]
 			continue
 		}
 
 		// Every stream may step once, so that a page always makes progress.
 		if m.rows <= 0 && next.walked {
-			m.stopped = &search.DeliveryCursor{Seq: top, Sub: next.sub + 1}
+			m.stopped = &search.DeliveryCursor{Seq: front, Sub: next.sub + 1}
+			if next.walk.up {
+				m.stopped.Sub = next.sub - 1
+			}
 			return some, false, nil
 		}
 
@@ -238,7 +309,8 @@ func (snap snapshot) newStory(ctx context.Context, f *search.DeliveryFilter, low
 	if f.After != nil {
 		s.low = max(low, f.After.Seq)
 	}
-	if f.Sub == 0 {
+	s.subs = max(1, len(f.Subs))
+	if len(f.Subs) == 0 {
 		if err := sqlx.GetContext(ctx, snap.Q, &s.subs,
 			"SELECT COUNT(*) FROM subscriptions WHERE tenant = ?", f.Tenant); err != nil {
 			return nil, err
@@ -284,10 +356,7 @@ func (s *story) step(ctx context.Context, n int) error {
 	}
 	where := "s.tenant = ?"
 	args = append(args, s.f.Tenant)
-	if s.f.Sub != 0 {
-		where += " AND s.no = ?"
-		args = append(args, s.f.Sub)
-	}
+	where, args = ofSubs(where, args, s.f.Subs)
 	times, picks := s.accepted(s.f.From, s.f.To)
 	if times != "" { // here the columns need a table
 		times = " AND d." + strings.ReplaceAll(times, "AND ", "AND d.")

@@ -293,6 +293,12 @@ func within(at, from, to int64) bool { return (from == 0 || at >= from) && (to =
 
 var someTypes = rapid.SampledFrom([]event.Mask{0, event.Of(event.CDRCall), event.Of(event.CallRinging, event.AgentStatus)})
 
+// someStatuses are some filters by the status of the last attempt.
+var someStatuses = [][]search.StatusRange{
+	nil, nil, {{From: 200, To: 200}}, {{From: 404, To: 404}}, {{From: 500, To: 599}}, {{From: 200, To: 299}, {From: 503, To: 503}},
+	{{From: 404, To: 404}, {From: 503, To: 503}},
+}
+
 // All pages together are what a plain filter gives, in order and each once,
 // however the filter is made and however few rows a page may look at.
 func TestFindDeliveries(t *testing.T) { eachStoreRapidly(t, testFindDeliveries) }
@@ -306,15 +312,18 @@ func testFindDeliveries(t *testing.T) {
 				Tenant:   rapid.Int64Range(1, 2).Draw(rt, "tenant"),
 				Types:    someTypes.Draw(rt, "types"),
 				OrderKey: rapid.SampledFrom([]string{"", "", "call/0", "call/1"}).Draw(rt, "orderKey"),
-				HTTP:     rapid.SampledFrom([]int{0, 0, 200, 404, 503}).Draw(rt, "http"),
-				Error:    rapid.SampledFrom([]delivery.ErrorClass{delivery.None, delivery.None, delivery.Status, delivery.Timeout}).Draw(rt, "error"),
+				HTTP:     rapid.SampledFrom(someStatuses).Draw(rt, "http"),
+				Errors:   rapid.SampledFrom([]search.ErrorSet{0, 0, search.Errors(delivery.Status), search.Errors(delivery.Timeout, delivery.Status)}).Draw(rt, "error"),
+				Oldest:   rapid.Bool().Draw(rt, "oldest"),
 				Limit:    rapid.IntRange(1, 9).Draw(rt, "limit"),
 			}
 			if rapid.Bool().Draw(rt, "bySub") {
-				f.Sub = rapid.Int64Range(1, 5).Draw(rt, "sub")
+				f.Subs = rapid.SliceOfNDistinct(rapid.Int64Range(1, 5), 1, 3, rapid.ID).Draw(rt, "subs")
 			}
 			if rapid.Bool().Draw(rt, "byState") {
-				f.State = new(delivery.State(rapid.IntRange(0, 5).Draw(rt, "state")))
+				for _, state := range rapid.SliceOfN(rapid.IntRange(0, 5), 1, 3).Draw(rt, "states") {
+					f.States |= search.States(delivery.State(state))
+				}
 			}
 			f.From, f.To = drawRange(rt)
 			want := filtered(p.deliveries, func(d search.Delivery) bool {
@@ -323,7 +332,7 @@ func testFindDeliveries(t *testing.T) {
 			})
 			slices.SortFunc(want, func(a, b search.Delivery) int {
 				c := cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Sub, b.Sub))
-				if f.OrderKey == "" {
+				if f.OrderKey == "" && !f.Oldest {
 					return -c
 				}
 				return c
@@ -497,14 +506,15 @@ func testSearchPlans(t *testing.T) {
 				require.NoError(t, err)
 			}
 		}
-		for i := range 2 * 3 * 2 * 7 { // all there are
+		for i := range 2 * 3 * 2 * 7 * 2 { // all there are
 			f := search.DeliveryFilter{Tenant: 1, Types: types, OrderKey: key, From: pastStart + 20, Limit: 3}
-			f.Sub = int64(i % 2)
-			f.HTTP = []int{0, 200, 503}[i/2%3]
-			f.Error = []delivery.ErrorClass{delivery.None, delivery.Status}[i/6%2]
-			if state := delivery.State(i / 12); state < delivery.Reopened { // the last stands for none
-				f.State = &state
+			f.Subs = [][]int64{nil, {1}}[i%2]
+			f.HTTP = [][]search.StatusRange{nil, {{From: 200, To: 200}}, {{From: 503, To: 503}, {From: 404, To: 404}}}[i/2%3]
+			f.Errors = []search.ErrorSet{0, search.Errors(delivery.Status)}[i/6%2]
+			if state := delivery.State(i / 12 % 7); state < delivery.Reopened { // the last stands for none
+				f.States = search.States(state)
 			}
+			f.Oldest = i >= 2*3*2*7
 			_, _, err := snap.deliveries(ctx, f)
 			require.NoError(t, err)
 		}
@@ -515,4 +525,25 @@ func testSearchPlans(t *testing.T) {
 	_, err := snap.eventDeliveries(ctx, 1, pastSeq+3)
 	require.NoError(t, err)
 	require.Greater(t, len(e.Seen), 50)
+}
+
+// A count of facets stops at its bounds and says how far it came.
+func TestFacetsStop(t *testing.T) { eachStore(t, testFacetsStop) }
+
+func testFacetsStop(t *testing.T) {
+	db, ctx := withTenants(t), t.Context()
+	db.subscribe(t, 1, "")
+	db.acceptMany(t, 1, event.CDRCall, 5)
+	all, err := db.CountFacets(ctx, search.DeliveryFilter{Tenant: 1}, 10, time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	require.True(t, all.Complete)
+	require.Equal(t, 5, all.Counted)
+	require.Zero(t, all.To)
+
+	some, err := db.CountFacets(ctx, search.DeliveryFilter{Tenant: 1}, 2, time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	require.False(t, some.Complete)
+	require.Equal(t, 2, some.Counted)
+	require.Equal(t, 2, some.States[delivery.Pending])
+	require.NotZero(t, some.To)
 }

@@ -21,8 +21,10 @@ type walk struct {
 	args   []any  // of where
 	filter string // tested row by row; "": all rows are kept
 	picks  []any  // the filter's arguments
-	below  int64  // the walk has passed the rows at or above this number
+	below  int64  // the walk has passed the rows at or above this number; going up: none of interest is there
 	low    int64  // the lowest number of interest
+	up     bool   // it goes up instead
+	above  int64  // going up, it has passed the rows at or below this number
 	span   int64  // how many numbers above first a step may cross; 0: any
 	first  int64
 	done   bool // nothing is left at or above low
@@ -31,6 +33,10 @@ type walk struct {
 // step returns the next event numbers, highest first, at most limit of them and each
 // once. It looks at no more than look rows.
 func (w *walk) step(ctx context.Context, q sqlx.QueryerContext, look, limit int) ([]int64, error) {
+	if w.up {
+		return w.stepUp(ctx, q, look, limit)
+	}
+
 	// The lowest number that this step reaches: by the span, and by the rows that it may
 	// look at when they have to be tested. whole: nothing of interest is below it.
 	low, whole := w.low, true
@@ -73,6 +79,48 @@ func (w *walk) step(ctx context.Context, q sqlx.QueryerContext, look, limit int)
 		w.below = floor
 	}
 	w.done = w.done || w.below <= w.low
+	return unique(seqs), nil
+}
+
+// stepUp is step for a walk that goes up: it returns the lowest numbers first.
+func (w *walk) stepUp(ctx context.Context, q sqlx.QueryerContext, look, limit int) ([]int64, error) {
+	// The highest number that this step reaches, by the rows that it may look at when they
+	// have to be tested.
+	ceiling, whole := w.below-1, true
+	if w.filter != "" {
+		err := sqlx.GetContext(ctx, q, &ceiling, "SELECT seq FROM "+w.table+" WHERE "+w.where+
+			" AND seq > ? AND seq < ? ORDER BY seq LIMIT 1 OFFSET ?",
+			slices.Concat(w.args, []any{w.above, w.below, look - 1})...)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			ceiling = w.below - 1
+		case err != nil:
+			return nil, err
+		default:
+			whole = false
+		}
+	}
+
+	query := "SELECT seq FROM " + w.table + " WHERE " + w.where + " AND seq > ? AND seq <= ?"
+	args := slices.Concat(w.args, []any{w.above, ceiling})
+	if w.filter != "" {
+		query += " AND (" + w.filter + ")"
+		args = append(args, w.picks...)
+	}
+	var seqs []int64
+	if err := sqlx.SelectContext(ctx, q, &seqs, query+" ORDER BY seq LIMIT ?", append(args, limit)...); err != nil {
+		return nil, err
+	}
+
+	switch {
+	case len(seqs) == limit:
+		w.above = seqs[limit-1]
+	case whole:
+		w.done = true
+	default:
+		w.above = ceiling
+	}
+	w.done = w.done || w.above >= w.below-1
 	return unique(seqs), nil
 }
 

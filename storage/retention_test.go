@@ -91,7 +91,7 @@ func testRetention(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, db.Load(ctx, items, event.Unmasked))
 	require.Equal(t, "{}", string(items[0].Event.Body))
-	ds, _, err := db.FindDeliveries(ctx, search.DeliveryFilter{Tenant: 1, Sub: all.No, Limit: 1})
+	ds, _, err := db.FindDeliveries(ctx, search.DeliveryFilter{Tenant: 1, Subs: []int64{all.No}, Limit: 1})
 	require.NoError(t, err)
 	require.Equal(t, delivery.Delivered, ds[0].State)
 	require.Error(t, db.RetryDelivery(ctx, 1, all.No, last, false, bob), "there is nothing left to push")

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,7 +118,7 @@ func (a *API) ListDeliveries(r *http.Request, c access.Caller, _ httprouter.Para
 
 	cursor := ""
 	if next != nil {
-		cursor = a.Cursors.Make("deliveries", next)
+		cursor = a.Cursors.Make(deliveryList(r.URL.Query()), next)
 	}
 	return http.StatusOK, pageOf(viewsOf(ds, a.viewer(c).delivery), cursor), nil
 }
@@ -124,10 +126,21 @@ func (a *API) ListDeliveries(r *http.Request, c access.Caller, _ httprouter.Para
 // deliveryFilters are the parameters that pick deliveries.
 var deliveryFilters = []string{"subscription", "type", "orderKey", "state", "httpStatus", "error", "from", "to"}
 
+// listFilters are those of lists, which may be sorted.
+var listFilters = slices.Clip(slices.Concat(deliveryFilters, []string{"sort"}))
+
+// deliveryList names the list for its cursors: a place in one order is none in another.
+func deliveryList(q url.Values) string {
+	if q.Get("sort") == "asc" {
+		return "deliveries, oldest first"
+	}
+	return "deliveries"
+}
+
 // deliveryFilter reads the parameters of a page of deliveries.
 func (a *API) deliveryFilter(r *http.Request, c access.Caller) (f search.DeliveryFilter, err error) {
 	var after *search.DeliveryCursor
-	limit, err := a.readPage(r, "deliveries", &after, deliveryFilters...)
+	limit, err := a.readPage(r, deliveryList(r.URL.Query()), &after, listFilters...)
 	if err != nil {
 		return f, err
 	}
@@ -150,50 +163,86 @@ func (a *API) deliveryPicks(r *http.Request, c access.Caller, q url.Values) (f s
 		return f, err
 	}
 
-	if s := q.Get("state"); s != "" {
+	for _, s := range valuesOf(q, "state") {
 		state, ok := delivery.ParseState(s)
 		if !ok {
 			return f, problem.Field(http.StatusBadRequest, "state",
-				"must be pending, delivered, exhausted, expired, cancelled or superseded")
+				"must be pending, delivered, exhausted, expired, cancelled or superseded, several with commas")
 		}
-		f.State = &state
+		f.States |= search.States(state)
 	}
 
-	if s := q.Get("httpStatus"); s != "" {
-		if f.HTTP, err = strconv.Atoi(s); err != nil || f.HTTP < 100 || f.HTTP > 599 {
-			return f, problem.Field(http.StatusBadRequest, "httpStatus", "must be a number from 100 to 599")
+	for _, s := range valuesOf(q, "httpStatus") {
+		statuses, ok := statusesOf(s)
+		if !ok {
+			return f, problem.Field(http.StatusBadRequest, "httpStatus",
+				"must be a number from 100 to 599, or 1xx to 5xx, several with commas")
 		}
+		f.HTTP = append(f.HTTP, statuses)
 	}
 
-	if s := q.Get("error"); s != "" {
+	for _, s := range valuesOf(q, "error") {
 		class, ok := delivery.ParseErrorClass(s)
 		if !ok {
 			return f, problem.Field(http.StatusBadRequest, "error",
 				"is not an error class (dns, connect, tls, timeout, reset, malformed, blocked, redirect, status, ack, "+
-					"tooLarge, gaveUp)")
+					"tooLarge, gaveUp), or several with commas")
 		}
-		f.Error = class
+		f.Errors |= search.Errors(class)
 	}
 
-	f.Sub, err = a.subscriptionOf(r, c, q)
+	switch q.Get("sort") {
+	case "":
+	case "asc":
+		f.Oldest = true
+	default:
+		return f, problem.Field(http.StatusBadRequest, "sort", "must be asc; without it the newest come first, or the order of an orderKey")
+	}
+	f.Subs, err = a.subscriptionsOf(r, c, q)
 	return f, err
 }
 
-// subscriptionOf reads the parameter subscription and returns the number of that
-// subscription, or 0 when the parameter is missing.
-func (a *API) subscriptionOf(r *http.Request, c access.Caller, q url.Values) (int64, error) {
-	id := q.Get("subscription")
-	if id == "" {
-		return 0, nil
+// maxValuesOf is how many values a parameter may list.
+const maxValuesOf = 100
+
+// valuesOf reads the values that a parameter lists with commas; none when it is missing.
+func valuesOf(q url.Values, name string) []string {
+	if q.Get(name) == "" {
+		return nil
 	}
-	sub, err := a.Subscriptions.FindSubscription(r.Context(), c.Tenant, id)
-	if errors.Is(err, ErrNotFound) {
-		return 0, problem.Field(http.StatusBadRequest, "subscription", "is not the id of a subscription of this tenant")
+	return strings.SplitN(q.Get(name), ",", maxValuesOf+1)
+}
+
+// statusesOf reads an HTTP status, or a class of them such as 5xx.
+func statusesOf(s string) (search.StatusRange, bool) {
+	if len(s) == 3 && s[0] >= '1' && s[0] <= '5' && s[1:] == "xx" {
+		from := int(s[0]-'0') * 100
+		return search.StatusRange{From: from, To: from + 99}, true
 	}
-	if err != nil {
-		return 0, err
+	n, err := strconv.Atoi(s)
+	return search.StatusRange{From: n, To: n}, err == nil && n >= 100 && n <= 599
+}
+
+// subscriptionsOf reads the parameter subscription, one id or several with commas, and
+// returns the numbers of these subscriptions.
+func (a *API) subscriptionsOf(r *http.Request, c access.Caller, q url.Values) (numbers []int64, err error) {
+	ids := valuesOf(q, "subscription")
+	if len(ids) > maxValuesOf {
+		return nil, problem.Field(http.StatusBadRequest, "subscription", fmt.Sprintf("may list at most %d ids", maxValuesOf))
 	}
-	return sub.No, nil
+	for _, id := range ids {
+		sub, err := a.Subscriptions.FindSubscription(r.Context(), c.Tenant, id)
+		if errors.Is(err, ErrNotFound) {
+			return nil, problem.Field(http.StatusBadRequest, "subscription", "is not the id of a subscription of this tenant, or several with commas")
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(numbers, sub.No) {
+			numbers = append(numbers, sub.No)
+		}
+	}
+	return numbers, nil
 }
 
 // delivery finds the delivery that the path names.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
@@ -64,7 +65,7 @@ type export struct {
 // audit log. Without an error the caller has a place among the tenant's exports,
 // which it must give back.
 func (a *API) openExport(r *http.Request, c access.Caller) (e *export, err error) {
-	q, err := query(r, append(deliveryFilters, "format")...)
+	q, err := query(r, slices.Clip(slices.Concat(listFilters, []string{"format"}))...)
 	if err != nil {
 		return nil, err
 	}

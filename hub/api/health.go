@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"math"
 	"net/http"
 	"time"
@@ -12,8 +13,10 @@ import (
 	"github.com/hookline/hookline/subscriptions"
 )
 
+// healthView is the health of a subscription.
 type healthView struct {
 	Subscription  string                    `json:"subscription"`
+	Name          string                    `json:"name,omitempty"` // in lists
 	At            Time                      `json:"at"`
 	State         string                    `json:"state"`
 	PausedReason  string                    `json:"pausedReason,omitempty"`
@@ -88,13 +91,41 @@ func (a *API) SubscriptionHealth(r *http.Request, c access.Caller, ps httprouter
 	if err != nil {
 		return 0, nil, err
 	}
+	view, err := a.healthOf(r.Context(), c, s, a.now())
+	return http.StatusOK, view, err
+}
 
-	now := a.now()
-	h, err := a.Figures.FindHealth(r.Context(), s.No, now)
+// ListHealth is GET /v1/health: the health of all subscriptions that are not deleted,
+// newest first, in pages as other lists have them.
+func (a *API) ListHealth(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
+	var before int64
+	limit, err := a.readPage(r, "health", &before)
 	if err != nil {
 		return 0, nil, err
 	}
+	subs, err := a.Subscriptions.FindSubscriptions(r.Context(), c.Tenant, before, limit+1)
+	if err != nil {
+		return 0, nil, err
+	}
+	subs, next := cutPage(a.Cursors, "health", subs, limit, func(s *Subscription) any { return s.No })
 
+	now := a.now()
+	views := make([]healthView, len(subs))
+	for i := range subs {
+		if views[i], err = a.healthOf(r.Context(), c, &subs[i], now); err != nil {
+			return 0, nil, err
+		}
+		views[i].Name = subs[i].Name
+	}
+	return http.StatusOK, pageOf(views, next), nil
+}
+
+// healthOf returns the health of a subscription at a time.
+func (a *API) healthOf(ctx context.Context, c access.Caller, s *Subscription, now time.Time) (healthView, error) {
+	h, err := a.Figures.FindHealth(ctx, s.No, now)
+	if err != nil {
+		return healthView{}, err
+	}
 	shown := viewSubscription(s)
 	v := healthView{
 		Subscription: s.ID, At: Time(now), State: shown.State, PausedReason: shown.PausedReason, Hold: shown.Hold,
@@ -112,5 +143,5 @@ func (a *API) SubscriptionHealth(r *http.Request, c access.Caller, ps httprouter
 			Detail: a.viewer(c).line(e.Detail, about{secrets: subscriptions.SecretsOf(s.URL)}),
 		}
 	}
-	return http.StatusOK, v, nil
+	return v, nil
 }

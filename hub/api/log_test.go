@@ -8,6 +8,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -291,6 +292,19 @@ func TestDeliveryFilters(t *testing.T) {
 		"error=status":                  {{b, ringing}, {b, cdr}},
 		"error=timeout":                 nil,
 		"from=" + at:                    {{b, ringing}, {a, ringing}},
+
+		"sort=asc":                             {{a, cdr}, {b, cdr}, {a, ringing}, {b, ringing}},
+		"sort=asc&orderKey=cdr/c1":             {{a, cdr}, {b, cdr}},
+		"sort=asc&state=delivered":             {{a, cdr}, {a, ringing}},
+		"subscription=" + a + "," + b:          {{b, ringing}, {a, ringing}, {b, cdr}, {a, cdr}},
+		"state=exhausted,pending":              {{b, ringing}, {b, cdr}},
+		"state=exhausted,delivered":            {{a, ringing}, {b, cdr}, {a, cdr}},
+		"httpStatus=4xx":                       {{b, ringing}, {b, cdr}},
+		"httpStatus=2xx,418":                   {{b, ringing}, {a, ringing}, {b, cdr}, {a, cdr}},
+		"httpStatus=5xx":                       nil,
+		"httpStatus=200,4xx&state=pending":     {{b, ringing}},
+		"error=status,timeout":                 {{b, ringing}, {b, cdr}},
+		"error=status,timeout&state=exhausted": {{b, cdr}},
 	} {
 		for _, limit := range []int{1, 500} {
 			var got [][2]string
@@ -306,7 +320,9 @@ func TestDeliveryFilters(t *testing.T) {
 
 	for query, field := range map[string]string{
 		"subscription=none": "subscription", "type=none": "type", "type=,": "type", "state=odd": "state",
-		"state=Pending": "state",
+		"state=Pending": "state", "state=pending,": "state", "error=dns,,": "error", "httpStatus=6xx": "httpStatus",
+		"httpStatus=500,x": "httpStatus", "sort=desc": "sort", "sort=up": "sort", "subscription=" + a + ",none": "subscription",
+		"subscription=" + strings.Repeat(a+",", 100) + a: "subscription",
 		"httpStatus=99": "httpStatus", "httpStatus=x": "httpStatus", "httpStatus=600": "httpStatus", "error=odd": "error",
 		"from=yesterday": "from",
 		"to=12":          "to", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z": "from", "limit=0": "limit",
@@ -447,4 +463,51 @@ func TestLogIsolation(t *testing.T) {
 	for _, path := range []string{"/v1/events", "/v1/deliveries", "/v1/subscriptions", "/v1/deliveries?orderKey=cdr/c1"} {
 		require.Empty(t, list(t, h, made.Key, path, 50), path)
 	}
+}
+
+// Facets divide what the filters pick.
+func TestDeliveryFacets(t *testing.T) {
+	hubtest.Each(t, func(t *testing.T, h *hubtest.Hub) {
+		good := hubtest.NewReceiver(t)
+		bad := hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+		types := []string{"cdr.*", "call.*"}
+		a := h.Subscribe(good.URL, "events", types)["id"].(string)
+		b := h.Subscribe(bad.URL, "events", types, "retry", map[string]any{
+			"cdr": map[string]any{"schedule": []string{}}, "live": map[string]any{"schedule": []string{"30m"}},
+		})["id"].(string)
+		h.Send(hubtest.CDR("c1", 1), hubtest.CDR("c2", 1), hubtest.Ringing("c1", 1))
+		facets := func(query string) map[string]any { return get(t, h, h.Owner, "/v1/facets/deliveries"+query) }
+		hubtest.Eventually(t, "all were tried", func() bool {
+			status, _ := facets("")["httpStatus"].([]any)
+			return len(status) == 2 && status[1].(map[string]any)["count"] == 3.0
+		})
+
+		all := facets("")
+		require.Equal(t, true, all["complete"])
+		require.Equal(t, 6.0, all["counted"])
+		require.NotContains(t, all, "scannedTo")
+		count := func(facets map[string]any, name string) map[string]any {
+			of := map[string]any{}
+			for _, v := range facets[name].([]any) {
+				of[v.(map[string]any)["value"].(string)] = v.(map[string]any)["count"]
+			}
+			return of
+		}
+		require.Equal(t, map[string]any{"delivered": 3.0, "exhausted": 2.0, "pending": 1.0}, count(all, "state"))
+		require.Equal(t, map[string]any{"status": 3.0}, count(all, "error"))
+		require.Equal(t, map[string]any{"200": 3.0, "418": 3.0}, count(all, "httpStatus"))
+		require.Equal(t, map[string]any{"cdr.call": 4.0, "call.ringing": 2.0}, count(all, "type"))
+		require.Equal(t, map[string]any{a: 3.0, b: 3.0}, count(all, "subscription"))
+		require.Equal(t, map[string]any{"delivered": 2.0, "exhausted": 2.0}, count(facets("?type=cdr.*"), "state"))
+		require.Equal(t, 0.0, facets("?error=dns")["counted"])
+		require.Equal(t, []any{}, facets("?error=dns")["state"])
+
+		// The health of both in one answer.
+		health := list(t, h, h.Owner, "/v1/health", 1)
+		require.Len(t, health, 2)
+		require.Equal(t, []any{b, a}, []any{health[0]["subscription"], health[1]["subscription"]})
+		require.Equal(t, 1.0, health[0]["backlog"])
+		require.Equal(t, get(t, h, h.Owner, "/v1/subscriptions/"+b+"/health")["lastError"], health[0]["lastError"])
+		require.Equal(t, "status", health[0]["lastError"].(map[string]any)["class"])
+	})
 }

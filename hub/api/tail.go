@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
@@ -64,16 +65,21 @@ func (v viewer) attempt(t *tail.Attempt) tailView {
 // disconnected; the attempts are in the log.
 func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) {
 	f := tail.Filter{Tenant: c.Tenant}
+	var subs []int64
 	q, err := query(r, "subscription", "type")
 	if err == nil {
 		f.Types, err = typesOf(q)
 	}
 	if err == nil {
-		f.Sub, err = a.subscriptionOf(r, c, q)
+		subs, err = a.subscriptionsOf(r, c, q)
 	}
 	if err != nil {
 		a.fail(w, r, err)
 		return
+	}
+
+	if len(subs) == 1 {
+		f.Sub = subs[0]
 	}
 
 	limit := a.limits(c).SSEStreams
@@ -96,6 +102,9 @@ func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 	}
 
 	err = stream.Follow(r.Context(), out, attempts.C(), func(t tail.Attempt) ([]byte, error) {
+		if len(subs) > 1 && !slices.Contains(subs, t.Item.Sub) {
+			return nil, nil
+		}
 		line, err := json.Marshal(viewer.attempt(&t))
 		if err != nil {
 			return nil, fmt.Errorf("attempt of %s: %w", t.Delivery, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/event"
@@ -32,20 +33,70 @@ type Event struct {
 	Size    int // bytes of the body
 }
 
-// DeliveryFilter picks deliveries of one tenant, newest first, or, if OrderKey is set, in
-// their order.
+// DeliveryFilter picks deliveries of one tenant, newest first, or, if OrderKey is set or
+// Oldest, in their order.
 type DeliveryFilter struct {
 	Tenant   int64
-	Sub      int64 // 0: all of the tenant
-	Types    event.Mask
+	Subs     []int64    // empty: all of the tenant
+	Types    event.Mask // 0: all
 	OrderKey string
-	State    *delivery.State
-	HTTP     int                 // status of the last attempt; 0: any
-	Error    delivery.ErrorClass // of the last attempt; None: any
-	Replay   int64               // number of the replay that sent it again, or made it; 0: any
-	From, To int64               // Unix ms of acceptance: From <= t < To; 0: open
-	After    *DeliveryCursor     // the last one of the page before
-	Limit    int                 // 1 or more
+	States   StateSet        // empty: all
+	HTTP     []StatusRange   // of the last attempt; empty: any
+	Errors   ErrorSet        // of the last attempt; empty: any
+	Replay   int64           // number of the replay that sent it again, or made it; 0: any
+	From, To int64           // Unix ms of acceptance: From <= t < To; 0: open
+	Oldest   bool            // the oldest first, also without OrderKey
+	After    *DeliveryCursor // the last one of the page before
+	Limit    int             // 1 or more
+}
+
+// Facets are counts of deliveries by their properties.
+type Facets struct {
+	Counted  int
+	Complete bool  // all were counted
+	To       int64 // acceptance of the last one looked at, Unix ms; 0 if Complete
+
+	States map[delivery.State]int
+	Errors map[delivery.ErrorClass]int // None is not among them
+	HTTP   map[int]int                 // 0, no answer, is not among them
+	Types  map[event.Type]int
+	Subs   map[string]int // by public id
+}
+
+// StateSet is a set of states of deliveries.
+type StateSet uint16
+
+// States returns the set of some states.
+func States(of ...delivery.State) (set StateSet) {
+	for _, s := range of {
+		set |= 1 << s
+	}
+	return set
+}
+
+// Has reports whether a state is in the set.
+func (set StateSet) Has(s delivery.State) bool { return set&(1<<s) != 0 }
+
+// ErrorSet is a set of error classes.
+type ErrorSet uint32
+
+// Errors returns the set of some error classes.
+func Errors(of ...delivery.ErrorClass) (set ErrorSet) {
+	for _, c := range of {
+		set |= 1 << c
+	}
+	return set
+}
+
+// Has reports whether an error class is in the set.
+func (set ErrorSet) Has(c delivery.ErrorClass) bool { return set&(1<<c) != 0 }
+
+// StatusRange is a range of HTTP statuses: From <= status <= To.
+type StatusRange struct{ From, To int }
+
+// takes reports whether one of the ranges has a status; all have when there is none.
+func takes(ranges []StatusRange, status int) bool {
+	return len(ranges) == 0 || slices.ContainsFunc(ranges, func(r StatusRange) bool { return r.From <= status && status <= r.To })
 }
 
 // DeliveryCursor is a place in the delivery log.
@@ -54,11 +105,11 @@ type DeliveryCursor struct{ Seq, Sub int64 }
 // Matches reports whether the filter picks a delivery, as far as its tenant, order key and
 // time do not matter.
 func (f *DeliveryFilter) Matches(d *Delivery) bool {
-	return (f.Sub == 0 || d.Sub == f.Sub) &&
+	return (len(f.Subs) == 0 || slices.Contains(f.Subs, d.Sub)) &&
 		(f.Types == 0 || f.Types.Has(d.Type)) &&
-		(f.State == nil || d.State == *f.State) &&
-		(f.HTTP == 0 || d.LastStatus == f.HTTP) &&
-		(f.Error == delivery.None || d.LastError == f.Error) &&
+		(f.States == 0 || f.States.Has(d.State)) &&
+		takes(f.HTTP, d.LastStatus) &&
+		(f.Errors == 0 || f.Errors.Has(d.LastError)) &&
 		(f.Replay == 0 || d.OfReplay(f.Replay))
 }
 
@@ -146,6 +197,9 @@ type Store interface {
 	EventDeliveries(ctx context.Context, tenant, seq int64) ([]Delivery, error)
 	// FindDeliveries reads a page; next is the After of the one that follows, nil at the end.
 	FindDeliveries(ctx context.Context, f DeliveryFilter) (page []Delivery, next *DeliveryCursor, err error)
+	// CountFacets counts the deliveries that a filter picks by their properties, in its
+	// order, until most of them were counted or the time until has come.
+	CountFacets(ctx context.Context, f DeliveryFilter, most int, until time.Time) (*Facets, error)
 	// FindDelivery finds a delivery, with its runs; ErrNotFound.
 	FindDelivery(ctx context.Context, tenant, sub, seq int64) (*Delivery, error)
 	// FindAttempts returns at most limit attempts of all runs behind a place, in the
