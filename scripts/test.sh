@@ -86,6 +86,10 @@ log=$tmp/log
 trap 'exec 3>&- 4>&-; wait; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
 
+# The tables of a store are made once for all packages, and copied then.
+export HUBTEST_TABLES="$tmp/tables"
+mkdir "$HUBTEST_TABLES" || die "no folder for tables"
+
 # One PostgreSQL for all packages, on a free port. It ends with its standard input.
 plain build -trimpath -o "$tmp/pgserve" ./hub/hubtest/pgtest/pgserve || die "go build"
 mkfifo "$tmp/hold" || die "no fifo"

@@ -40,6 +40,14 @@ func OnPostgres(t testing.TB) func(*config.Config) {
 	return InDatabase(Postgres(t))
 }
 
+// Folder makes a folder for the test with an embedded store that has tables and nothing
+// else, and returns its path.
+func Folder(t testing.TB) string {
+	dir := t.TempDir()
+	makeTables(t, dir)
+	return dir
+}
+
 // makeTables puts an embedded store with its tables and nothing else into a folder,
 // and a master key.
 func makeTables(t testing.TB, dir string) {

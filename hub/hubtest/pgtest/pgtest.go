@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	neturl "net/url"
 	"os"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/hubtest/pgserver"
+	"github.com/hookline/hookline/hub/hubtest/sqlitetest"
 )
 
 // Variable is the environment variable with the URL of a server to make test databases
@@ -27,24 +29,44 @@ const Variable = "HUBTEST_POSTGRES"
 // The database is dropped at the end of the test.
 func Database(t testing.TB) string { return database(t, "template0") }
 
-// Copy makes a database for the test that prepare has filled. prepare is called only
-// once for a server, on an empty database: copies of it cost much less than filling
-// another one.
+// Copy makes a database for the test that prepare has filled. It has tables and nothing
+// else, whoever calls Copy, so prepare is called only once for a server, on an empty
+// database: copies of it cost much less than filling another one.
 func Copy(t testing.TB, prepare func(url string) error) string {
 	t.Helper()
 	Needed(t)
 	url, err := server()
 	require.NoError(t, err)
+	name, err := original(url, prepare)
+	require.NoError(t, err, "prepare a database")
+	return database(t, name)
+}
+
+// original returns the name of the database that prepare has filled on a server.
+func original(url string, prepare func(url string) error) (string, error) {
 	originals.Lock()
 	defer originals.Unlock()
-	name := originals.of[url]
-	if name == "" {
-		name, err = create("template0")
-		require.NoError(t, err)
-		require.NoError(t, prepare(at(name)), "prepare a database")
-		originals.of[url] = name
+	if name := originals.of[url]; name != "" {
+		return name, nil
 	}
-	return database(t, name)
+
+	fill := func() ([]byte, error) {
+		name, err := create("template0")
+		if err != nil {
+			return nil, err
+		}
+		return []byte(name), prepare(at(name))
+	}
+	filled := fill
+	if url == os.Getenv(Variable) { // other binaries use this server, too
+		filled = func() ([]byte, error) { return sqlitetest.Shared(neturl.PathEscape(url), fill) }
+	}
+	name, err := filled()
+	if err != nil {
+		return "", err
+	}
+	originals.of[url] = string(name)
+	return string(name), nil
 }
 
 func database(t testing.TB, template string) string {

@@ -2,6 +2,7 @@
 package sqlitetest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,14 +21,48 @@ var original struct {
 	err  error
 }
 
-// Copy puts a store as prepare makes it into dir. Prepare is called once in a
-// process, whoever calls Copy: to write a file costs a fraction of what it costs
-// to make the tables, above all with the race detector.
+// TablesVariable is the environment variable with a folder that test binaries share.
+// The first of them leaves a store with tables there, which the others copy. make test
+// sets it. Without it each binary makes the tables itself.
+const TablesVariable = "HUBTEST_TABLES"
+
+// Copy puts a store as prepare makes it into dir. It has tables and nothing else,
+// whoever calls Copy, so prepare is called once: to write a file costs a fraction of
+// what it costs to make the tables, above all with the race detector.
 func Copy(t testing.TB, dir string, prepare func(dir string) error) {
 	t.Helper()
-	original.once.Do(func() { original.file, original.err = prepared(prepare) })
+	original.once.Do(func() {
+		original.file, original.err = Shared(File, func() ([]byte, error) { return prepared(prepare) })
+	})
 	require.NoError(t, original.err, "prepare a store")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, File), original.file, 0o600))
+}
+
+// Shared returns what a file of the shared folder holds. If it is not there yet, or
+// there is no such folder, it is what create returns.
+func Shared(name string, create func() ([]byte, error)) ([]byte, error) {
+	folder := os.Getenv(TablesVariable)
+	if folder == "" {
+		return create()
+	}
+	if content, err := os.ReadFile(filepath.Join(folder, name)); err == nil {
+		return content, nil
+	}
+
+	// Two binaries may come here at the same time: what either makes will do.
+	content, err := create()
+	if err != nil {
+		return nil, err
+	}
+	made, err := os.CreateTemp(folder, name+"-")
+	if err != nil {
+		return nil, err
+	}
+	_, err = made.Write(content)
+	if err = errors.Join(err, made.Close()); err != nil {
+		return nil, err
+	}
+	return content, os.Rename(made.Name(), filepath.Join(folder, name))
 }
 
 func prepared(prepare func(dir string) error) ([]byte, error) {

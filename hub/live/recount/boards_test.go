@@ -16,7 +16,7 @@ import (
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/event"
-	"github.com/hookline/hookline/hub/hubtest/pgtest"
+	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage"
@@ -38,8 +38,8 @@ var singapore = time.FixedZone("", 8*3600)
 // after a rebuild. go test -run Boards -seed 7 repeats one history.
 func TestBoards(t *testing.T) {
 	for store, place := range map[string]func(t *testing.T) storage.Config{
-		"sqlite":   func(t *testing.T) storage.Config { return storage.Config{Dir: t.TempDir()} },
-		"postgres": func(t *testing.T) storage.Config { return storage.Config{URL: pgtest.Database(t)} },
+		"sqlite":   func(t *testing.T) storage.Config { return storage.Config{Dir: hubtest.Folder(t)} },
+		"postgres": func(t *testing.T) storage.Config { return storage.Config{URL: hubtest.Postgres(t)} },
 	} {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
