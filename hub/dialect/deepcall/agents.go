@@ -12,19 +12,19 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-// agentList is the message of Agent/live: fields in the order of the example.
+// agentList is the message of Agent/live, with its fields in the order of the example.
 type agentList struct {
 	Agents  []agent `json:"pr"`
 	OnCall  int     `json:"oCA"`
 	OnBreak int     `json:"oBA"`
 	Login   int     `json:"lA"`
-	WrapUp  int     `json:"Dia"` // by its table in after-call work, whatever the name suggests
+	WrapUp  int     `json:"Dia"` // agents in after-call work, as its table says, whatever the name suggests
 	Ring    int     `json:"Ring"`
 	SIP     int     `json:"sip"`
 	Mic     int     `json:"mic"`
 }
 
-// agent of the list. Those fields that only the table has come with A: 1.
+// agent is an agent of the list. A request with A: 1 also gets the fields that only the table has.
 type agent struct {
 	Name      string `json:"nm"`
 	ID        string `json:"I"`
@@ -42,15 +42,15 @@ type agent struct {
 	Break     *maybe `json:"br,omitempty"`
 }
 
-// maybe is an object that is empty when there is nothing.
-type maybe struct{ is any }
+// maybe is an object that is empty when there is nothing to show.
+type maybe struct{ object any }
 
 // MarshalJSON implements json.Marshaler.
 func (m maybe) MarshalJSON() ([]byte, error) {
-	if m.is == nil {
+	if m.object == nil {
 		return []byte("{}"), nil
 	}
-	return marshal(m.is)
+	return marshal(m.object)
 }
 
 type login struct {
@@ -58,7 +58,7 @@ type login struct {
 	Duration clock  `json:"duration"`
 }
 
-// liveCall has the words of DeepCall's push report.
+// liveCall is a call of an agent, in the words of DeepCall's push report.
 type liveCall struct {
 	ID       string `json:"callId"`
 	Type     string `json:"type"` // IBD, OBD, CTC, ""
@@ -76,7 +76,7 @@ type pause struct {
 	Duration clock  `json:"duration"`
 }
 
-// clock is a length as hours, minutes and seconds; only hours are not padded.
+// clock is a length of time as hours, minutes and seconds; only hours are not padded.
 type clock [3]string
 
 func clockOf(seconds int64) clock {
@@ -84,24 +84,27 @@ func clockOf(seconds int64) clock {
 	return clock{strconv.FormatInt(seconds/3600, 10), fmt.Sprintf("%02d", seconds/60%60), fmt.Sprintf("%02d", seconds%60)}
 }
 
-// workWords and breakWords by work status and reason.
+// workWords has the word for each work status, and breakWords for each reason of a break.
 var (
 	workWords  = map[int64]string{5: "Dialing", 6: "Ringing", 7: "Talking", 8: "Hold"}
 	breakWords = map[int64]string{
-		11: "Break", 12: "Training", 13: "Meeting", 14: "Dining", 15: "Active", 16: "Custom 1", 17: "Custom 2", 18: "Custom 3",
+		11: "Break", 12: "Training", 13: "Meeting", 14: "Dining", 15: "Active", 16: "Custom 1", 17: "Custom 2",
+		18: "Custom 3",
 	}
 )
 
-// listed is what Agent/live asks for.
-type listed struct {
+// agentsQuery is what a request of Agent/live asks for.
+type agentsQuery struct {
 	group    string // "": all
 	loggedIn bool
 	more     bool // A: 1
 	filter   filter
 }
 
-func readAgents(p *params) (q listed, err error) {
-	p.known(unknownMember, "ssid", "userId", "token", "groupid", "status", "A", "filter")
+// readAgents reads a request of Agent/live.
+func readAgents(p *params) (q agentsQuery, err error) {
+	p.only(unknownMember, "ssid", "userId", "token", "groupid", "status", "A", "filter")
+
 	q.group = p.text("groupid")
 	switch status := p.text("status"); status {
 	case "", "all":
@@ -110,7 +113,8 @@ func readAgents(p *params) (q listed, err error) {
 	default:
 		p.refuse(badStatus, "status must be all or login")
 	}
-	if v := p.given("A"); v != nil {
+
+	if v := p.value("A"); v != nil {
 		switch n, ok := v.Number(); {
 		case v[0] == '"' || !ok:
 			p.refuse(badType, "A must be a number")
@@ -120,6 +124,7 @@ func readAgents(p *params) (q listed, err error) {
 			q.more = n == 1
 		}
 	}
+
 	q.filter = p.filter(agentProperties)
 	if p.err != nil {
 		return q, p.err
@@ -133,6 +138,7 @@ func (a *API) listAgents(r *http.Request, c access.Caller, p *params) (any, erro
 	if err != nil {
 		return nil, err
 	}
+
 	now, err := a.Now(r)
 	if err != nil {
 		return nil, err
@@ -141,19 +147,22 @@ func (a *API) listAgents(r *http.Request, c access.Caller, p *params) (any, erro
 	if err != nil {
 		return nil, err
 	}
+
 	ctx, stop := dialect.Bound(r)
 	defer stop()
 	board, err := a.Boards.At(ctx, c.Tenant, now, loc)
 	if err != nil {
 		return nil, err
 	}
-	switch standing, _ := a.setting(c.CompanyID, "deepcall.defaultGroup").(string); {
+
+	switch usual, _ := a.setting(c.CompanyID, "deepcall.defaultGroup").(string); {
 	case q.group != "" && !knows(board, q.group):
 		return nil, &problem{Code: unknownGroup}
-	case q.group == "" && standing != "" && knows(board, standing):
-		// The document's default is 55, which is somebody's group.
-		q.group = standing
+	case q.group == "" && usual != "" && knows(board, usual):
+		// Without the setting it is all groups: the document's default is 55, somebody's group.
+		q.group = usual
 	}
+
 	return struct {
 		Message agentList `json:"message"`
 		Status  string    `json:"status"`
@@ -161,16 +170,18 @@ func (a *API) listAgents(r *http.Request, c access.Caller, p *params) (any, erro
 	}{q.list(board, now), "success", http.StatusOK}, nil
 }
 
-// knows a group: the directory has it, or an agent is in it.
+// knows reports whether there is a group: the directory has it, or an agent is in it.
 func knows(b *live.Board, group string) bool {
 	return b.Directory().Group(group) != nil || slices.ContainsFunc(b.Rows, func(r live.Row) bool { return in(&r, group) })
 }
 
+// in reports whether an agent is in a group.
 func in(r *live.Row, group string) bool {
 	return r.Listed != nil && slices.Contains(r.Listed.GroupIDs, group)
 }
 
-func (q *listed) list(b *live.Board, now int64) agentList {
+// list returns the answer of Agent/live.
+func (q *agentsQuery) list(b *live.Board, now int64) agentList {
 	var rows []*live.Row
 	for i := range b.Rows {
 		r := &b.Rows[i]
@@ -178,21 +189,25 @@ func (q *listed) list(b *live.Board, now int64) agentList {
 			rows = append(rows, r)
 		}
 	}
-	// Longest available first; of whom nothing was ever heard last.
+
+	// The agent who is available longest comes first, an agent without any status last.
 	slices.SortFunc(rows, func(x, y *live.Row) int {
 		return cmp.Or(cmp.Compare(available(y, now), available(x, now)), live.CompareRows(x, y))
 	})
+
 	out := agentList{Agents: make([]agent, 0, len(rows))}
 	var talks map[*live.Row]struct{ Count, Seconds int64 }
 	if q.more {
 		talks = b.Talks(now)
 	}
+
 	for _, r := range rows {
 		one := show(r, now)
 		if q.more {
 			one.add(r, now, talks[r].Count, talks[r].Seconds)
 		}
 		out.Agents = append(out.Agents, one)
+
 		for _, count := range []struct {
 			of  *int
 			one bool
@@ -210,11 +225,12 @@ func (q *listed) list(b *live.Board, now int64) agentList {
 			}
 		}
 	}
+
 	return out
 }
 
-// available is for how many seconds an agent is, or is not. Instants are cut to
-// seconds and then subtracted, as the example's are.
+// available returns for how many seconds an agent has been available, or unavailable. Both
+// instants are cut to seconds before they are subtracted, as the example shows.
 func available(r *live.Row, now int64) int64 {
 	if r.Since() == 0 {
 		return 0
@@ -222,45 +238,55 @@ func available(r *live.Row, now int64) int64 {
 	return since(r.Since(), now)
 }
 
+// since returns the seconds from at to now.
 func since(at, now int64) int64 { return max(0, now/1000-at/1000) }
 
+// show returns what the list says of every agent.
 func show(r *live.Row, now int64) agent {
 	a := agent{
-		Name: r.Name, ID: number(r), Login: "No", Mobile: "No", Available: clockOf(available(r, now)), Since: r.Since() / 1000, SIP: "offline",
+		Name: r.Name, ID: number(r), Login: "No", Mobile: "No", Available: clockOf(available(r, now)),
+		Since: r.Since() / 1000, SIP: "offline",
 	}
+
 	if r.Work >= 5 && r.Work <= 8 {
 		a.Occupied = 1
 	}
+
 	if r.LoggedIn() {
-		is := login{"Web", clockOf(since(r.LoggedAt, now))}
+		session := login{"Web", clockOf(since(r.LoggedAt, now))}
 		switch r.PhoneType {
 		case 4:
-			is.Type = "SIP"
+			session.Type = "SIP"
 		case 3, 5:
-			is.Type, a.Mobile = "Mobile", "Yes"
+			session.Type, a.Mobile = "Mobile", "Yes"
 		}
-		a.Login = is
+		a.Login = session
 	}
+
 	if r.Listed != nil {
 		a.SIP = r.Listed.SIPStatus
 		if r.Listed.MicPermission {
 			a.Mic = 1
 		}
 	}
+
 	return a
 }
 
-// add what comes with A: 1.
+// add adds what only a request with A: 1 gets.
 func (a *agent) add(r *live.Row, now, calls, seconds int64) {
 	mean := int64(0)
 	if calls > 0 {
 		mean = (2*seconds + calls) / (2 * calls) // rounded half up
 	}
 	average := clockOf(mean)
-	a.TalkTime, a.Calls, a.Average, a.Call, a.Break = &seconds, &calls, &average, &maybe{}, &maybe{}
+	a.TalkTime, a.Calls, a.Average = &seconds, &calls, &average
+	a.Call, a.Break = &maybe{}, &maybe{}
+
 	if r.Work >= 5 && r.Work <= 8 && r.CallID != "" {
 		call := liveCall{
-			ID: r.CallID, State: workWords[r.Work], Number: r.Number, Start: r.CallSince / 1000, Duration: clockOf(since(r.CallSince, now)),
+			ID: r.CallID, State: workWords[r.Work], Number: r.Number, Start: r.CallSince / 1000,
+			Duration: clockOf(since(r.CallSince, now)),
 		}
 		back := false
 		if r.Current != nil {
@@ -276,6 +302,7 @@ func (a *agent) add(r *live.Row, now, calls, seconds int64) {
 		}
 		a.Call = &maybe{call}
 	}
+
 	if r.OnBreak() {
 		at := max(r.LoginAt, r.ReasonAt)
 		a.Break = &maybe{pause{breakWords[r.Reason], r.Reason, at / 1000, clockOf(since(at, now))}}

@@ -15,14 +15,14 @@ import (
 	"github.com/hookline/hookline/hub/dialect"
 )
 
-// failure is the document's answer to what is refused.
+// failure is the answer to a refused request, as the document shows it.
 type failure struct {
 	Status  string `json:"status"`
 	Message string `json:"message"`
 	Code    int    `json:"code"`
 }
 
-// Codes of failures: the general ones, and from 1500 on those of each endpoint.
+// Codes of failures: general ones below 1500, then those of each endpoint.
 const (
 	badParameter   = 1000
 	badType        = 1001
@@ -40,19 +40,20 @@ const (
 	permissionText = "Permission denied"
 )
 
-// messages are the vendor's.
+// messages are the vendor's texts for the codes.
 var messages = map[int]string{
-	badParameter: "Invalid parameter(s)", badType: "Invalid data type", noUser: "UserId not provided", unknownGroup: "GroupId does not exist",
-	wrongToken: "Invalid token", forbidden: permissionText, noToken: "Token not found", internal: "Internal server error",
+	badParameter: "Invalid parameter(s)", badType: "Invalid data type", noUser: "UserId not provided",
+	unknownGroup: "GroupId does not exist",
+	wrongToken:   "Invalid token", forbidden: permissionText, noToken: "Token not found", internal: "Internal server error",
 	suspended: "User account suspended", badRequest: "Invalid Request Data", badFilter: "Invalid filter value",
 	badStatus: "Invalid status value", unknownMember: "Please Provide Only Valid fields",
 }
 
-// problem is why a request is refused. DeepCall answers 200 and says the outcome
-// in code, so only what is not about the request has an HTTP status of its own.
+// problem says why a request is refused. DeepCall answers 200 and says the outcome in code,
+// so only a problem that is not about the request has an HTTP status of its own.
 type problem struct {
 	Code   int
-	Text   string // what is wrong where; "": the vendor's message says all
+	Text   string // what is wrong and where; "": the vendor's message says it all
 	Status int    // HTTP; 0: by the tenant's setting
 }
 
@@ -67,11 +68,12 @@ func bad(code int, format string, args ...any) *problem {
 	return &problem{Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
-// allow lets pages of any site read the answer, as the vendor does.
+// allow lets pages of any site read the answer, as the vendor's server does.
 func allow(w http.ResponseWriter) {
 	for name, value := range map[string]string{
 		"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "POST, GET, OPTIONS, PATCH, DELETE",
-		"Access-Control-Allow-Headers": "X-Requested-With, content-type", "Access-Control-Allow-Credentials": "true", "Vary": "Origin",
+		"Access-Control-Allow-Headers": "X-Requested-With, content-type", "Access-Control-Allow-Credentials": "true",
+		"Vary": "Origin",
 	} {
 		w.Header().Set(name, value)
 	}
@@ -81,8 +83,9 @@ func allow(w http.ResponseWriter) {
 func write(w http.ResponseWriter, r *http.Request, status int, v any) {
 	raw, err := marshal(v)
 	if err != nil {
-		panic(err) // not with the types of this package
+		panic(err) // cannot happen with the types of this package
 	}
+
 	allow(w)
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
@@ -90,13 +93,14 @@ func write(w http.ResponseWriter, r *http.Request, status int, v any) {
 	if r.TLS != nil { // over plain HTTP it must not be sent
 		h.Set("Strict-Transport-Security", transportSecurity(r.URL.Path))
 	}
+
 	h.Set("Content-Length", strconv.Itoa(len(raw)))
 	w.WriteHeader(status)
-	_, _ = w.Write(raw) // the caller went away: nobody is left to tell
+	_, _ = w.Write(raw) // an error means that the caller went away
 }
 
-// transportSecurity returns the header of this name: each of the two documents shows
-// another one.
+// transportSecurity returns the value of Strict-Transport-Security, which differs in the
+// two documents.
 func transportSecurity(path string) string {
 	if strings.HasPrefix(strings.TrimPrefix(path, tablePrefix), "/api/v2/Agent/") {
 		return "max-age=15724800; includeSubDomains"
@@ -112,7 +116,7 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// etag is Express's weak one.
+// etag returns the weak ETag that Express gives a body.
 func etag(body []byte) string {
 	sum := sha1.Sum(body)
 	return fmt.Sprintf(`W/"%x-%s"`, len(body), base64.StdEncoding.EncodeToString(sum[:])[:27])
@@ -127,13 +131,14 @@ func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int, text st
 	write(w, r, status, failure{"error", p.Error(), p.Code})
 }
 
-// fail answers an error; p has the credential, whose tenant may want errors to be
-// HTTP statuses as well.
+// fail answers an error. The tenant whose key is in p may want errors to be HTTP statuses
+// as well.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, p *params, err error) {
 	why := a.problemOf(w, r, err)
 	if why == nil {
-		return // nobody is left to hear it
+		return // the caller went away
 	}
+
 	status := why.Status
 	if status == 0 {
 		status = http.StatusOK
@@ -141,6 +146,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, p *params, err error)
 			status = statusOf(why.Code)
 		}
 	}
+
 	write(w, r, status, failure{"error", why.Error(), why.Code})
 }
 
@@ -154,12 +160,13 @@ func statusOf(code int) int {
 	return http.StatusBadRequest
 }
 
-// problemOf an error: a problem, or what the dialects share. nil: the caller went
-// away.
+// problemOf returns the problem that an error is, also for the errors that all dialects
+// share; nil if the caller went away.
 func (a *API) problemOf(w http.ResponseWriter, r *http.Request, err error) *problem {
 	if p, is := errors.AsType[*problem](err); is {
 		return p
 	}
+
 	f := dialect.FaultOf(w, r, a.Log(), err)
 	switch {
 	case f == nil:

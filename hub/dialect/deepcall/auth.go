@@ -7,9 +7,9 @@ import (
 	"github.com/hookline/hookline/hub/dialect"
 )
 
-// caller is who makes a request, if he may query. The credential stands in the
-// body: ssid, or userId and token ("When userId and token are used, ssid should
-// not be present"). Both a session and a token are keys here, and any userId does.
+// caller returns who makes a request, if that caller may query. The credential is in the
+// body: ssid, or userId and token ("When userId and token are used, ssid should not be
+// present"). The session and the token are both keys here, and userId may be anything.
 func (a *API) caller(r *http.Request, p *params) (access.Caller, error) {
 	ssid, userID, token := p.text("ssid"), p.text("userId"), p.text("token")
 	switch {
@@ -22,6 +22,7 @@ func (a *API) caller(r *http.Request, p *params) (access.Caller, error) {
 	case ssid == "" && userID == "":
 		return access.Caller{}, &problem{Code: noUser}
 	}
+
 	c, err := a.Caller(r, ssid+token)
 	if err != nil {
 		return c, err
@@ -29,8 +30,8 @@ func (a *API) caller(r *http.Request, p *params) (access.Caller, error) {
 	return c, dialect.MayQuery(c)
 }
 
-// statusErrors says whether the tenant of the key that p has, right or wrong,
-// wants errors to be HTTP statuses as well.
+// statusErrors reports whether the tenant of the key in p, be the key valid or not, wants
+// errors to be HTTP statuses as well.
 func (a *API) statusErrors(p *params) bool {
 	if p == nil {
 		return false

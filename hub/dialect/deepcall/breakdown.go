@@ -10,25 +10,28 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-// part of what there is now, with one key of a break-down.
+// part is the part of the board that has one key of a break-down.
 type part struct {
 	values []string // one for each dimension
 	board  live.Board
 }
 
-// parts divides what a filter picks. A thing with several values of a dimension,
-// such as a call with two agents, is in several parts; one with none is in none.
+// parts divides what a filter picks. A thing with several values of a dimension, such as a
+// call with two agents, is in several parts; a thing without a value is in no part.
 type parts struct {
 	dims   []string
 	zone   *time.Location
-	b      *live.Board
-	by     map[string]*part
+	board  *live.Board
+	byKey  map[string]*part
 	agents map[string]string // names by number
 }
 
-const keySeparator = "|" // the contract's
+const keySeparator = "|" // as the contract says
 
+// add puts a thing into the parts of its values. of returns the values of a dimension. put
+// adds the thing to a part; nil: the parts shall only exist.
 func (p *parts) add(of func(dimension string) []string, put func(*live.Board)) {
+	// The thing has each combination of one value of every dimension.
 	combined := [][]string{nil}
 	for _, d := range p.dims {
 		var next [][]string
@@ -39,6 +42,7 @@ func (p *parts) add(of func(dimension string) []string, put func(*live.Board)) {
 		}
 		combined = next
 	}
+
 	seen := map[string]bool{}
 	for _, values := range combined {
 		key := strings.Join(values, keySeparator)
@@ -46,21 +50,23 @@ func (p *parts) add(of func(dimension string) []string, put func(*live.Board)) {
 			continue
 		}
 		seen[key] = true
-		one := p.by[key]
+
+		one := p.byKey[key]
 		if one == nil {
-			one = &part{values: values, board: *p.b}
+			one = &part{values: values, board: *p.board}
 			one.board.Rows, one.board.Waiting, one.board.Today, one.board.Answered = nil, nil, nil, nil
-			p.by[key] = one
+			p.byKey[key] = one
 		}
+
 		if put != nil {
 			put(&one.board)
 		}
 	}
 }
 
-// when is the date or hour of an instant of today.
+// when returns the date or the hour of an instant, if it is one of today.
 func (p *parts) when(dimension string, at int64) []string {
-	if at < p.b.From || at >= p.b.To {
+	if at < p.board.From || at >= p.board.To {
 		return nil
 	}
 	switch wall := time.UnixMilli(at).In(p.zone); dimension {
@@ -72,26 +78,32 @@ func (p *parts) when(dimension string, at int64) []string {
 	return nil
 }
 
+// divide puts everything on the board that pick wants into its parts.
 func (p *parts) divide(pick live.Pick) {
-	for i := range p.b.Rows {
-		r := &p.b.Rows[i]
+	for i := range p.board.Rows {
+		r := &p.board.Rows[i]
 		if pick.Agent == nil || pick.Agent(r) {
-			p.add(func(d string) []string { values, _ := ofAgent(r, d); return values }, func(x *live.Board) { x.Rows = append(x.Rows, *r) })
+			p.add(func(d string) []string {
+				values, _ := ofAgent(r, d)
+				return values
+			}, func(x *live.Board) { x.Rows = append(x.Rows, *r) })
 		}
 	}
-	for i := range p.b.Waiting {
-		w := &p.b.Waiting[i]
+
+	for i := range p.board.Waiting {
+		w := &p.board.Waiting[i]
 		if w.Media == "call" && (pick.Waiting == nil || pick.Waiting(w)) {
 			p.add(func(d string) []string {
-				if values, has := ofWaiting(p.b, w, d); has {
+				if values, has := ofWaiting(p.board, w, d); has {
 					return values
 				}
 				return p.when(d, w.Since)
 			}, func(x *live.Board) { x.Waiting = append(x.Waiting, *w) })
 		}
 	}
-	for i := range p.b.Today {
-		c := &p.b.Today[i]
+
+	for i := range p.board.Today {
+		c := &p.board.Today[i]
 		if pick.Call == nil || pick.Call(c) {
 			p.add(func(d string) []string {
 				if values, has := ofCall(c, d); has {
@@ -101,8 +113,9 @@ func (p *parts) divide(pick live.Pick) {
 			}, func(x *live.Board) { x.Today = append(x.Today, *c) })
 		}
 	}
-	for i := range p.b.Answered {
-		a := &p.b.Answered[i]
+
+	for i := range p.board.Answered {
+		a := &p.board.Answered[i]
 		if pick.Answered == nil || pick.Answered(a) {
 			p.add(func(d string) []string {
 				if values, has := ofAnswered(a, d); has {
@@ -114,11 +127,13 @@ func (p *parts) divide(pick live.Pick) {
 	}
 }
 
-// rows of a break-down, by key. Those in which all is 0 are left out, unless extra
-// asks for the inactive; of hours and days none is.
-func (q *counted) rows(b *live.Board, now int64, dims, fields []string) []row {
-	p := &parts{dims: dims, zone: q.zone, b: b, by: map[string]*part{}, agents: map[string]string{}}
+// rows returns the rows of a break-down, by key. It leaves out rows in which every figure is
+// 0, unless extra asks for the inactive ones, or the rows are all hours or all days.
+func (q *queueQuery) rows(b *live.Board, now int64, dims, fields []string) []row {
+	p := &parts{dims: dims, zone: q.zone, board: b, byKey: map[string]*part{}, agents: map[string]string{}}
 	p.divide(q.filter.pick(b))
+
+	// Some rows are there although nothing happened in them.
 	keep := q.inactive
 	if slices.Equal(dims, []string{"hour"}) || slices.Equal(dims, []string{"date"}) {
 		keep = true
@@ -131,19 +146,22 @@ func (q *counted) rows(b *live.Board, now int64, dims, fields []string) []row {
 			p.add(func(string) []string { return []string{g.GroupID} }, nil)
 		}
 	}
+
 	if q.display == "agentId" {
 		for i := range b.Rows {
 			p.agents[number(&b.Rows[i])] = b.Rows[i].Name
 		}
 	}
+
 	all := []row{}
-	for _, key := range slices.Sorted(maps.Keys(p.by)) {
-		one := p.by[key]
+	for _, key := range slices.Sorted(maps.Keys(p.byKey)) {
+		one := p.byKey[key]
 		n := one.board.CountQueue(now, live.Pick{})
 		r := row{Key: key, figures: pickFigures(&n, fields)}
 		if !keep && r.empty() {
 			continue
 		}
+
 		if q.display != "" {
 			r.Label = new(p.label(q.display, one, now))
 		}
@@ -152,26 +170,30 @@ func (q *counted) rows(b *live.Board, now int64, dims, fields []string) []row {
 	return all
 }
 
+// empty reports whether every figure is 0 or left out.
 func (f *figures) empty() bool {
-	return !slices.ContainsFunc([]*int64{f.Total, f.Active, f.Wait, f.Talk, f.Handle, f.BreakTime}, func(n *int64) bool { return n != nil && *n != 0 })
+	all := []*int64{f.Total, f.Active, f.Wait, f.Talk, f.Handle, f.BreakTime}
+	return !slices.ContainsFunc(all, func(n *int64) bool { return n != nil && *n != 0 })
 }
 
-// label of a row: the date, or its value of the dimension that is to be shown, by
-// name where there is one.
+// label returns the label of a row: the date, or the row's value of the dimension to show,
+// by name if it has one.
 func (p *parts) label(display string, one *part, now int64) string {
 	if display == "date" {
 		return time.UnixMilli(now).In(p.zone).Format(time.DateOnly)
 	}
+
 	i := slices.Index(p.dims, display)
 	if i < 0 {
 		return ""
 	}
+
 	value := one.values[i]
 	switch display {
 	case "agentId":
 		return cmp.Or(p.agents[value], value)
 	case "groupId":
-		if g := p.b.Directory().Group(value); g != nil {
+		if g := p.board.Directory().Group(value); g != nil {
 			return cmp.Or(g.Name, value)
 		}
 	}

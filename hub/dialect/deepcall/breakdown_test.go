@@ -26,7 +26,9 @@ func TestBreakDownEqualsFilter(t *testing.T) {
 		compare := func(breakDown, fields string, condition func(key string) string) {
 			t.Helper()
 			var rows []map[string]any
-			out := figuresOf(t, h, fmt.Sprintf(`"breakDown": %q, "multi": true, "fields": [%s], "extra": [{"includeInactive": "true"}]`, breakDown, fields))
+			out := figuresOf(t, h,
+				fmt.Sprintf(`"breakDown": %q, "multi": true, "fields": [%s], "extra": [{"includeInactive": "true"}]`, breakDown,
+					fields))
 			require.NoError(t, json.Unmarshal(out["breakDown"], &rows))
 			require.NotEmpty(t, rows, breakDown)
 			for _, row := range rows {
@@ -79,19 +81,29 @@ func randomDirectory(rnd *rand.Rand) object {
 
 // randomFact is an event of the last hour before noon.
 func randomFact(rnd *rand.Rand, seed uint64) string {
-	agent, call, did := fmt.Sprintf("u%d", rnd.IntN(7)), fmt.Sprintf("c%d-%d", seed, rnd.IntN(8)), fmt.Sprintf("400%d", rnd.IntN(3))
+	agent, call, did := fmt.Sprintf("u%d", rnd.IntN(7)), fmt.Sprintf("c%d-%d", seed, rnd.IntN(8)),
+		fmt.Sprintf("400%d", rnd.IntN(3))
 	at := rnd.IntN(3600)
 	switch rnd.IntN(5) {
 	case 0:
-		return fact(at, "agent.status", fmt.Sprintf(`"agentUUID": %q, "startTime": %%d, "loginStatus": %d, "notReadyStatus": %d, "workStatus": %d`, agent, rnd.IntN(3), 10+rnd.IntN(4), []int{1, 4, 7}[rnd.IntN(3)]))
+		return fact(at, "agent.status",
+			fmt.Sprintf(`"agentUUID": %q, "startTime": %%d, "loginStatus": %d, "notReadyStatus": %d, "workStatus": %d`, agent,
+				rnd.IntN(3), 10+rnd.IntN(4), []int{1, 4, 7}[rnd.IntN(3)]))
 	case 1:
-		return fact(at, "call.established", fmt.Sprintf(`"callID": %q, "partyID": "p%d", "agentUUID": %q, "creationTime": %%d, "callType": "Inbound", "DNIS": %q`, call, rnd.IntN(2), agent, did))
+		return fact(at, "call.established",
+			fmt.Sprintf(`"callID": %q, "partyID": "p%d", "agentUUID": %q, "creationTime": %%d, "callType": "Inbound", "DNIS": %q`,
+				call, rnd.IntN(2), agent, did))
 	case 2:
-		return fact(at, "cdr.party", fmt.Sprintf(`"callID": %q, "partyId": "p%d", "agentUUID": %q, "callResult": 3, "callType": %d, "startTime": %%d, "duration": %d`, call, rnd.IntN(2), agent, 1+rnd.IntN(3), rnd.IntN(500)))
+		return fact(at, "cdr.party",
+			fmt.Sprintf(`"callID": %q, "partyId": "p%d", "agentUUID": %q, "callResult": 3, "callType": %d, "startTime": %%d, "duration": %d`,
+				call, rnd.IntN(2), agent, 1+rnd.IntN(3), rnd.IntN(500)))
 	case 3:
-		return fact(at, "cdr.call", fmt.Sprintf(`"callID": %q, "callType": %d, "startTime": %%d, "gatewayNumber": %q, "firstCallAgentUUID": %q`, call, 1+rnd.IntN(3), did, agent))
+		return fact(at, "cdr.call",
+			fmt.Sprintf(`"callID": %q, "callType": %d, "startTime": %%d, "gatewayNumber": %q, "firstCallAgentUUID": %q`, call,
+				1+rnd.IntN(3), did, agent))
 	default:
-		return fact(at, "queue.entered", fmt.Sprintf(`"contactId": "w%d-%d", "media": "call", "queueId": "q", "groupId": "g%d", "enteredAt": %%d, "callType": %d, "gatewayNumber": %q, "campaignId": "k%d", "agentUUID": %q`,
-			seed, rnd.IntN(20), rnd.IntN(4), 1+rnd.IntN(3), did, rnd.IntN(2), agent))
+		return fact(at, "queue.entered",
+			fmt.Sprintf(`"contactId": "w%d-%d", "media": "call", "queueId": "q", "groupId": "g%d", "enteredAt": %%d, "callType": %d, "gatewayNumber": %q, "campaignId": "k%d", "agentUUID": %q`,
+				seed, rnd.IntN(20), rnd.IntN(4), 1+rnd.IntN(3), did, rnd.IntN(2), agent))
 	}
 }

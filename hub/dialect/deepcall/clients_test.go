@@ -29,8 +29,10 @@ func certificate(t *testing.T) (cert, key string) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hub"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hub"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:    time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}, &x509.Certificate{Subject: pkix.Name{CommonName: "hub"}}, &private.PublicKey, private)
 	require.NoError(t, err)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
@@ -67,7 +69,10 @@ func TestDocumentClients(t *testing.T) {
 	h := hubtest.Start(t, func(c *config.Config) { c.TLSCert, c.TLSKey = cert, key })
 	brand := "https://" + strings.TrimPrefix(h.URL, "http://")
 	require.NotContains(t, brand, "https://http")
-	env := []string{"SSL_CERT_FILE=" + cert, "CURL_CA_BUNDLE=" + cert, "NODE_EXTRA_CA_CERTS=" + cert, "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"}
+	env := []string{
+		"SSL_CERT_FILE=" + cert, "CURL_CA_BUNDLE=" + cert, "NODE_EXTRA_CA_CERTS=" + cert, "NO_PROXY=127.0.0.1",
+		"no_proxy=127.0.0.1",
+	}
 	dir := t.TempDir()
 	for _, name := range []string{"package.json", "package-lock.json"} {
 		raw, err := os.ReadFile("testdata/clients/" + name)
@@ -95,7 +100,8 @@ func TestDocumentClients(t *testing.T) {
 			if program == "python3" { // HTTPSConnection takes a host
 				at = strings.TrimPrefix(brand, "https://")
 			}
-			text := strings.NewReplacer("{{brand}}", at, "{{ssid}}", h.Owner, "{{userid}}", "7", "{{token}}", h.Owner).Replace(string(raw))
+			text := strings.NewReplacer("{{brand}}", at, "{{ssid}}", h.Owner, "{{userid}}", "7", "{{token}}",
+				h.Owner).Replace(string(raw))
 			sample := filepath.Join(dir, filepath.Base(file))
 			require.NoError(t, os.WriteFile(sample, []byte(text), 0o600))
 			want := queue
@@ -109,8 +115,10 @@ func TestDocumentClients(t *testing.T) {
 
 	// Over TLS each endpoint has the header of its document.
 	for path, want := range map[string]string{
-		queuePath: "max-age=31536000; includeSubDomains", "/deepcall" + queuePath + "/": "max-age=31536000; includeSubDomains",
-		agentsPath: "max-age=15724800; includeSubDomains", "/deepcall" + agentsPath + "/": "max-age=15724800; includeSubDomains",
+		queuePath: "max-age=31536000; includeSubDomains", "/deepcall" + queuePath +
+			"/": "max-age=31536000; includeSubDomains",
+		agentsPath: "max-age=15724800; includeSubDomains", "/deepcall" + agentsPath +
+			"/": "max-age=15724800; includeSubDomains",
 		"/api/v2/Agent/nothing": "max-age=15724800; includeSubDomains",
 	} {
 		head := run(t, dir, env, "curl", "-s", "-o", "/dev/null", "-D", "-", "--data", "{}", brand+path)

@@ -17,8 +17,8 @@ var _ dialect.Dialect = (*API)(nil)
 type API struct {
 	dialect.Kit
 
-	// Caller returns whose key it is that stood in the body of a request. The errors
-	// are those of access.
+	// Caller returns whose key stands in the body of a request. Its errors are those of
+	// access.
 	Caller func(r *http.Request, key string) (access.Caller, error)
 	// Tenant returns the tenant with this companyId, for its settings, or nil. Default:
 	// there are no settings.

@@ -31,7 +31,8 @@ func eachStore(t *testing.T, test func(t *testing.T, h *hubtest.Hub)) {
 
 // ask posts a body, its credential and all, at a moment.
 func ask(h *hubtest.Hub, path, body string, now int64, headers ...string) hubtest.Answer {
-	return h.Do("POST", path, "", body, append([]string{"Content-Type", "text/plain", "X-Hookline-Now", strconv.FormatInt(now, 10)}, headers...)...)
+	return h.Do("POST", path, "", body,
+		append([]string{"Content-Type", "text/plain", "X-Hookline-Now", strconv.FormatInt(now, 10)}, headers...)...)
 }
 
 // body is that of a request with a key and what else is asked.
@@ -101,7 +102,8 @@ func asVendor(t *testing.T, a hubtest.Answer) {
 	t.Helper()
 	for name, want := range map[string]string{
 		"Content-Type": "application/json; charset=utf-8", "Access-Control-Allow-Origin": "*",
-		"Access-Control-Allow-Methods": "POST, GET, OPTIONS, PATCH, DELETE", "Access-Control-Allow-Headers": "X-Requested-With, content-type",
+		"Access-Control-Allow-Methods":     "POST, GET, OPTIONS, PATCH, DELETE",
+		"Access-Control-Allow-Headers":     "X-Requested-With, content-type",
 		"Access-Control-Allow-Credentials": "true", "Vary": "Origin",
 	} {
 		require.Equal(t, want, a.Header.Get(name), name)
@@ -194,8 +196,10 @@ func TestCredentials(t *testing.T) {
 		refused(t, try(`{}`), 200, 1020, "Token not found")
 		refused(t, try(`{"userId": "7"}`), 200, 1020, "Token not found")
 		refused(t, try(`{"token": "`+query+`"}`), 200, 1002, "UserId not provided")
-		refused(t, try(`{"ssid": "`+query+`", "userId": "7", "token": "`+query+`"}`), 200, 1000, "Invalid parameter(s): ssid must not be there with userId and token")
-		refused(t, try(`{"ssid": "`+query+`", "token": "`+query+`"}`), 200, 1000, "Invalid parameter(s): ssid must not be there with userId and token")
+		refused(t, try(`{"ssid": "`+query+`", "userId": "7", "token": "`+query+`"}`), 200, 1000,
+			"Invalid parameter(s): ssid must not be there with userId and token")
+		refused(t, try(`{"ssid": "`+query+`", "token": "`+query+`"}`), 200, 1000,
+			"Invalid parameter(s): ssid must not be there with userId and token")
 		refused(t, try(`{"ssid": 7}`), 200, 1001, "Invalid data type: ssid must be a string")
 		refused(t, try(`{"ssid": "hk_demo_wrongwrongwrongwrong"}`), 200, 1014, "Invalid token")
 		refused(t, try(`{"userId": "7", "token": "nothing"}`), 200, 1014, "Invalid token")
@@ -206,9 +210,12 @@ func TestCredentials(t *testing.T) {
 		// A key in a header is none.
 		refused(t, h.Do("POST", path, query, `{}`), 200, 1020, "Token not found")
 		refused(t, try(`[]`), 200, 1047, "Invalid Request Data: body must be a JSON object")
-		refused(t, try(`{"ssid": "`+strings.Repeat("x", 5000)+`"}`), 200, 1000, "Invalid parameter(s): ssid must not be longer than 4096 bytes")
-		refused(t, try(`{"ssid": "`+query+`", "filter": "`+strings.Repeat("x", 1<<20)+`"}`), 200, 1047, "Invalid Request Data: body must not be larger than 16384 bytes")
-		refused(t, h.Do("POST", path, "", `{}`, "Content-Encoding", "gzip"), 200, 1047, "Invalid Request Data: body must not be encoded")
+		refused(t, try(`{"ssid": "`+strings.Repeat("x", 5000)+`"}`), 200, 1000,
+			"Invalid parameter(s): ssid must not be longer than 4096 bytes")
+		refused(t, try(`{"ssid": "`+query+`", "filter": "`+strings.Repeat("x", 1<<20)+`"}`), 200, 1047,
+			"Invalid Request Data: body must not be larger than 16384 bytes")
+		refused(t, h.Do("POST", path, "", `{}`, "Content-Encoding", "gzip"), 200, 1047,
+			"Invalid Request Data: body must not be encoded")
 	}
 	// Any content type does, and none.
 	for _, ct := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/json", "nonsense"} {
@@ -235,8 +242,11 @@ func TestStatusErrors(t *testing.T) {
 	refused(t, try(`{}`), 200, 1020, "Token not found") // whose setting would it be?
 	set(`{"deepcall.httpStatusErrors": false}`)
 	refused(t, try(body(h.Owner, `"groupid": "7"`)), 200, 1006, "GroupId does not exist")
-	for _, bad := range []string{`{"deepcall.httpStatusErrors": "yes"}`, `{"deepcall.defaultGroup": 55}`, `{"deepcall.defaultGroup": ""}`} {
-		require.Equal(t, http.StatusUnprocessableEntity, h.Do("PATCH", "/v1/tenants/demo", h.Owner, `{"settings": `+bad+`}`).Status, bad)
+	for _, bad := range []string{
+		`{"deepcall.httpStatusErrors": "yes"}`, `{"deepcall.defaultGroup": 55}`, `{"deepcall.defaultGroup": ""}`,
+	} {
+		require.Equal(t, http.StatusUnprocessableEntity,
+			h.Do("PATCH", "/v1/tenants/demo", h.Owner, `{"settings": `+bad+`}`).Status, bad)
 	}
 }
 
@@ -251,11 +261,14 @@ func TestCORS(t *testing.T) {
 		require.Equal(t, "*", a.Header.Get("Access-Control-Allow-Origin"))
 		require.Contains(t, a.Header.Get("Access-Control-Allow-Methods"), "POST")
 	}
-	for _, path := range []string{"/v1/events", "/healthz", "/tokens/company", "/callservice/tm/tm-reports/maincdrs/_search"} {
+	for _, path := range []string{
+		"/v1/events", "/healthz", "/tokens/company", "/callservice/tm/tm-reports/maincdrs/_search",
+	} {
 		require.Empty(t, h.Do("OPTIONS", path, "", nil, origin...).Header.Get("Access-Control-Allow-Origin"), path)
 		require.Empty(t, h.Do("POST", path, "", `{}`, origin...).Header.Get("Access-Control-Allow-Origin"), path)
 	}
-	refused(t, h.Do("POST", "/api/v2/liveQueue/list", "", `{}`), 404, 1047, "Invalid Request Data: there is nothing at this path")
+	refused(t, h.Do("POST", "/api/v2/liveQueue/list", "", `{}`), 404, 1047,
+		"Invalid Request Data: there is nothing at this path")
 	a := h.Do("GET", agentsPath, "", nil)
 	refused(t, a, 405, 1047, "Invalid Request Data: this path has no such method; see the header Allow")
 	require.Contains(t, a.Header.Get("Allow"), "POST")

@@ -6,22 +6,22 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-// properties that conditions of a filter may be on, by what the documents call
-// them.
+// The properties that conditions of a filter may be on, by what the documents call them.
 var (
 	queueProperties = map[string]string{
-		"agentId": "agentId", "groupId": "groupId", "grp": "groupId", "queueId": "queueId", "status": "status", "st": "status",
+		"agentId": "agentId", "groupId": "groupId", "grp": "groupId", "queueId": "queueId", "status": "status",
+		"st":       "status",
 		"strategy": "strategy", "str": "strategy", "ctype": "ctype", "ctyp": "ctype", "campId": "campId", "did": "did",
 	}
 	agentProperties = map[string]string{"agentId": "agentId", "groupId": "groupId", "grp": "groupId", "queueId": "queueId"}
 )
 
-// filter is conditions that all hold. One applies to the things that have its
-// property, and narrows no others.
+// filter is conditions that must all hold. A condition applies to things that have its
+// property; other things it lets through.
 type filter []condition
 
-// wants says whether a thing is asked for; has gives the values of a property of
-// it, and whether it has that at all.
+// wants reports whether a thing is asked for. has returns the values of a property of the
+// thing, and whether the thing has the property at all.
 func (f filter) wants(has func(property string) ([]string, bool)) bool {
 	for i := range f {
 		if values, some := has(f[i].key); some && !f[i].holds(values...) {
@@ -31,20 +31,21 @@ func (f filter) wants(has func(property string) ([]string, bool)) bool {
 	return true
 }
 
-// callTypes as the document's table has them.
+// callTypes are the names of the call types, as the document's table has them.
 var callTypes = [...]string{"", "Internal", "Inbound", "Outbound"}
 
-// number of an agent: what the vendor's clients know it by.
+// number returns what the vendor's clients call an agent by.
 func number(r *live.Row) string { return cmp.Or(r.AgentID, r.UUID) }
 
-// only what is there.
-func only(value string) []string {
+// list returns the value in a list, which is empty if there is no value.
+func list(value string) []string {
 	if value == "" {
 		return nil
 	}
 	return []string{value}
 }
 
+// ofAgent returns the values of a property of an agent, and whether agents have it.
 func ofAgent(r *live.Row, property string) ([]string, bool) {
 	switch property {
 	case "agentId":
@@ -63,57 +64,62 @@ func ofAgent(r *live.Row, property string) ([]string, bool) {
 	return nil, false
 }
 
+// ofWaiting returns the values of a property of a waiting contact, and whether these have it.
 func ofWaiting(b *live.Board, w *live.WaitRow, property string) ([]string, bool) {
 	switch property {
 	case "agentId":
 		if w.Agent != nil {
 			return []string{number(w.Agent)}, true
 		}
-		return only(w.AgentUUID), true
+		return list(w.AgentUUID), true
 	case "groupId":
-		return only(w.GroupID), true
+		return list(w.GroupID), true
 	case "queueId":
-		return only(w.Queue), true
+		return list(w.Queue), true
 	case "status":
 		return statusesOf(b, w), true
 	case "strategy":
-		return only(w.Strategy), true
+		return list(w.Strategy), true
 	case "ctype":
-		return only(callTypes[w.CallType]), true
+		return list(callTypes[w.CallType]), true
 	case "campId":
-		return only(w.Campaign), true
+		return list(w.Campaign), true
 	case "did":
-		return only(w.DID), true
+		return list(w.DID), true
 	}
 	return nil, false
 }
 
+// ofCall returns the values of a property of a call, and whether calls have it.
 func ofCall(c *live.CallRow, property string) (all []string, some bool) {
 	switch property {
 	case "ctype":
-		return only(callTypes[c.Direction]), true
+		return list(callTypes[c.Direction]), true
 	case "did":
-		return only(c.DID), true
+		return list(c.DID), true
 	}
+
 	for _, a := range c.Agents {
 		values, _ := ofAgent(a, property)
 		all = append(all, values...)
 	}
+
 	_, some = ofAgent(&live.Row{}, property)
 	return all, some
 }
 
+// ofAnswered returns the values of a property of an answered party, and whether these have it.
 func ofAnswered(a *live.Answered, property string) ([]string, bool) {
 	switch property {
 	case "ctype":
-		return only(callTypes[a.Direction]), true
+		return list(callTypes[a.Direction]), true
 	case "did":
-		return only(a.DID), true
+		return list(a.DID), true
 	}
 	return ofAgent(a.Agent, property)
 }
 
-// pick returns what a filter counts of a board.
+// pick returns a filter as live takes it.
 func (f filter) pick(b *live.Board) live.Pick {
 	if len(f) == 0 {
 		return live.Pick{}

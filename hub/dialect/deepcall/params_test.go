@@ -47,16 +47,17 @@ func TestReadCount(t *testing.T) {
 		`{"a": 1,}`:         "1047 Invalid Request Data: body must be a JSON object",
 		"{\"a\": \"\xff\"}": "1047 Invalid Request Data: body must be a JSON object",
 
-		`{"filters": []}`:             `1000 Invalid parameter(s): "filters" is not a field of this request`,
-		`{"filter": {}}`:              "1001 Invalid data type: filter must be an array",
-		`{"filter": "x"}`:             "1001 Invalid data type: filter must be an array",
-		`{"extra": {}}`:               "1001 Invalid data type: extra must be an array",
-		`{"fields": "TC"}`:            "1001 Invalid data type: fields must be an array",
-		`{"breakDown": ["did"]}`:      "1001 Invalid data type: breakDown must be a string",
-		`{"disPlay": 1}`:              "1001 Invalid data type: disPlay must be a string",
-		`{"multi": "true"}`:           "1001 Invalid data type: multi must be true or false",
-		`{"multi": 1}`:                "1001 Invalid data type: multi must be true or false",
-		`{"disPlay": "` + long + `"}`: fmt.Sprintf("1000 Invalid parameter(s): disPlay must not be longer than %d bytes", maxText),
+		`{"filters": []}`:        `1000 Invalid parameter(s): "filters" is not a field of this request`,
+		`{"filter": {}}`:         "1001 Invalid data type: filter must be an array",
+		`{"filter": "x"}`:        "1001 Invalid data type: filter must be an array",
+		`{"extra": {}}`:          "1001 Invalid data type: extra must be an array",
+		`{"fields": "TC"}`:       "1001 Invalid data type: fields must be an array",
+		`{"breakDown": ["did"]}`: "1001 Invalid data type: breakDown must be a string",
+		`{"disPlay": 1}`:         "1001 Invalid data type: disPlay must be a string",
+		`{"multi": "true"}`:      "1001 Invalid data type: multi must be true or false",
+		`{"multi": 1}`:           "1001 Invalid data type: multi must be true or false",
+		`{"disPlay": "` + long + `"}`: fmt.Sprintf("1000 Invalid parameter(s): disPlay must not be longer than %d bytes",
+			maxText),
 
 		`{"filter": ["x"]}`:                                               "1502 Invalid filter value: filter[0] must be an object",
 		`{"filter": [{"did": "1"}, null]}`:                                "1502 Invalid filter value: filter[1] must be an object",
@@ -70,9 +71,12 @@ func TestReadCount(t *testing.T) {
 		`{"filter": [{"key": "did", "value": "1", "and": 1}]}`:            `1502 Invalid filter value: filter[0]."and" is not known`,
 		`{"filter": [{"key": "did", "operator": "like", "value": "1"}]}`:  `1502 Invalid filter value: filter[0].value: operator "like" must be one of eq, in, ne, gt, gte, lt, lte`,
 		`{"filter": [{"key": "did", "operator": "gt", "value": [1, 2]}]}`: "1502 Invalid filter value: filter[0].value must be one value with the operator gt",
-		`{"filter": [{"did": "` + long + `"}]}`:                           "1502 Invalid filter value: filter[0].did must not be longer than 4096 bytes",
-		`{"filter": [` + many + `]}`:                                      "1502 Invalid filter value: filter must not have more than 100 conditions",
-		`{"filter": [{"did": [` + strings.Repeat("1,", 1000) + `1]}]}`:    "1502 Invalid filter value: filter[0].did must have 1 to 1000 values",
+		`{"filter": [{"did": "` + long +
+			`"}]}`: "1502 Invalid filter value: filter[0].did must not be longer than 4096 bytes",
+		`{"filter": [` + many +
+			`]}`: "1502 Invalid filter value: filter must not have more than 100 conditions",
+		`{"filter": [{"did": [` + strings.Repeat("1,", 1000) +
+			`1]}]}`: "1502 Invalid filter value: filter[0].did must have 1 to 1000 values",
 
 		`{"extra": [{"timeZone": "Mars"}]}`:       "1502 Invalid filter value: extra[0].timeZone must be UTC, UTC+5:30 or a name such as Asia/Singapore",
 		`{"extra": [{"timeZone": 5}]}`:            "1502 Invalid filter value: extra[0].timeZone must be UTC, UTC+5:30 or a name such as Asia/Singapore",
@@ -92,7 +96,8 @@ func TestReadCount(t *testing.T) {
 		_, got := outcome(t, readCount, body)
 		require.Equal(t, want, got, "%.200s", body)
 	}
-	q, got := outcome(t, readCount, `{"multi": true, "breakDown": " did , hour ", "fields": ["AC"], "extra": [{"key": "includeInactive", "value": true}, {"timeZone": "UTC-03:30"}]}`)
+	q, got := outcome(t, readCount,
+		`{"multi": true, "breakDown": " did , hour ", "fields": ["AC"], "extra": [{"key": "includeInactive", "value": true}, {"timeZone": "UTC-03:30"}]}`)
 	require.Empty(t, got)
 	require.Equal(t, []string{"did", "hour"}, q.breakDown)
 	require.True(t, q.inactive)
@@ -131,14 +136,18 @@ func TestReadAgents(t *testing.T) {
 
 func TestParseZone(t *testing.T) {
 	for name, seconds := range map[string]int{
-		"UTC": 0, "UTC+5:30": 19800, "UTC+05:30": 19800, "UTC-3": -10800, "UTC+14": 50400, "UTC-14:00": -50400, "UTC+0": 0, "Asia/Kolkata": 19800,
+		"UTC": 0, "UTC+5:30": 19800, "UTC+05:30": 19800, "UTC-3": -10800, "UTC+14": 50400, "UTC-14:00": -50400, "UTC+0": 0,
+		"Asia/Kolkata": 19800,
 	} {
 		loc := parseZone(name)
 		require.NotNil(t, loc, name)
 		_, offset := time.Unix(1_700_000_000, 0).In(loc).Zone()
 		require.Equal(t, seconds, offset, name)
 	}
-	for _, name := range []string{"", "Local", "utc", "UTC5", "UTC+", "UTC+15", "UTC+14:30", "UTC+5:3", "UTC+5:60", "UTC+005", "UTC++5", "UTC+-5", "UTC +5", "+5:30", "../etc/passwd", strings.Repeat("A", 100)} {
+	for _, name := range []string{
+		"", "Local", "utc", "UTC5", "UTC+", "UTC+15", "UTC+14:30", "UTC+5:3", "UTC+5:60", "UTC+005", "UTC++5", "UTC+-5",
+		"UTC +5", "+5:30", "../etc/passwd", strings.Repeat("A", 100),
+	} {
 		require.Nil(t, parseZone(name), name)
 	}
 }
@@ -164,7 +173,7 @@ func TestConditions(t *testing.T) {
 		{"lt", []string{"b"}, nil, false},
 		{"lte", []string{"b"}, []string{"c"}, false},
 	} {
-		c := condition{op: tt.op, asked: tt.asked}
+		c := condition{op: tt.op, values: tt.asked}
 		require.Equal(t, tt.want, c.holds(tt.has...), "%+v", tt)
 	}
 }
@@ -181,7 +190,8 @@ func FuzzBody(f *testing.F) {
 	for _, s := range []string{
 		`{"ssid": "hk_demo_0123456789abcdef", "filter": [{"key": "groupId", "operator": "in", "value": ["55"]}], "fields": ["TC"], "breakDown": "agentId,did", "multi": true}`,
 		`{"userId": "1", "token": "t", "extra": [{"timeZone": "UTC+5:30"}, {"groupBy": "hourly"}, {"includeInactive": "true"}]}`,
-		`{"groupid": "55", "status": "login", "A": 1, "filter": [{"agentId": 6}]}`, `[]`, `{"filter": [{"": ""}]}`, `{"filter":[{"key":"did","value":[[]]}]}`, "{\"\\u0000\": 1}", `{"A": -0}`,
+		`{"groupid": "55", "status": "login", "A": 1, "filter": [{"agentId": 6}]}`, `[]`, `{"filter": [{"": ""}]}`,
+		`{"filter":[{"key":"did","value":[[]]}]}`, "{\"\\u0000\": 1}", `{"A": -0}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -199,14 +209,15 @@ func FuzzBody(f *testing.F) {
 		}
 		q, err := readCount(p)
 		check(err)
-		if err == nil && (len(q.filter) > maxConditions || len(q.breakDown) > len(dimensions) || q.zone == nil && len(q.display) > maxText) {
+		if err == nil && (len(q.filter) > maxConditions || len(q.breakDown) > len(dimensions) ||
+			q.zone == nil && len(q.display) > maxText) {
 			t.Errorf("%q is beyond the bounds: %+v", raw, q)
 		}
 		p, _ = parseBody(raw)
 		a, err := readAgents(p)
 		check(err)
 		for _, c := range a.filter {
-			if err == nil && (len(c.asked) == 0 || len(c.asked) > maxValues || operators[c.op].holds == nil) {
+			if err == nil && (len(c.values) == 0 || len(c.values) > maxValues || operators[c.op].holds == nil) {
 				t.Errorf("%q is beyond the bounds: %+v", raw, c)
 			}
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/hookline/hookline/hub/live"
 )
 
-// queueData is the data of liveQueue/count, in the order of the example, which has
-// none of the figures that its table begins with: they come when fields is sent.
+// queueData is the data of liveQueue/count, in the order of the example. The example has no
+// figures, with which its table begins: they come when fields is sent.
 type queueData struct {
 	OnBreak    int              `json:"onB"`
 	OnCall     int              `json:"onC"`
@@ -32,17 +32,17 @@ type queueData struct {
 	Series    []row `json:"series,omitzero"`
 }
 
-// figures that fields may name; nil: it does not. Times are whole seconds.
+// figures are what fields may name; nil: it does not name it. Times are whole seconds.
 type figures struct {
 	Total     *int64 `json:"TC,omitempty"`  // calls of today
-	Active    *int64 `json:"AC,omitempty"`  // calls that go on
-	Wait      *int64 `json:"WT,omitempty"`  // mean of those that wait, so far
+	Active    *int64 `json:"AC,omitempty"`  // calls in progress
+	Wait      *int64 `json:"WT,omitempty"`  // mean of the calls that wait, until now
 	Talk      *int64 `json:"AT,omitempty"`  // mean of today's answered parties
-	Handle    *int64 `json:"AHT,omitempty"` // the same with after-call work
+	Handle    *int64 `json:"AHT,omitempty"` // mean of the same, with after-call work
 	BreakTime *int64 `json:"ABT,omitempty"` // mean of today's breaks
 }
 
-// row of a break-down.
+// row is a row of a break-down.
 type row struct {
 	Key   string  `json:"key"`
 	Label *string `json:"label,omitempty"` // when disPlay is sent
@@ -51,11 +51,11 @@ type row struct {
 
 var fieldNames = []string{"TC", "AC", "WT", "AT", "AHT", "ABT"}
 
-// dimensions that figures can be broken down by.
+// dimensions are what figures can be broken down by.
 var dimensions = []string{"agentId", "groupId", "did", "campId", "ctype", "status", "date", "hour"}
 
-// counted is what liveQueue/count asks for.
-type counted struct {
+// queueQuery is what a request of liveQueue/count asks for.
+type queueQuery struct {
 	filter    filter
 	fields    []string // nil: not sent
 	breakDown []string // nil: not sent
@@ -65,12 +65,15 @@ type counted struct {
 	groupBy   string         // hourly, daily; "": not sent
 }
 
-func readCount(p *params) (q counted, err error) {
-	p.known(badParameter, "ssid", "userId", "token", "filter", "extra", "breakDown", "disPlay", "fields", "multi")
+// readCount reads a request of liveQueue/count.
+func readCount(p *params) (q queueQuery, err error) {
+	p.only(badParameter, "ssid", "userId", "token", "filter", "extra", "breakDown", "disPlay", "fields", "multi")
+
 	q.filter = p.filter(queueProperties)
 	p.extra(&q)
 	q.breakDown = p.breakDown(p.flag("multi"))
-	if q.display = p.text("disPlay"); q.display != "" && !slices.Contains(dimensions, q.display) {
+	q.display = p.text("disPlay")
+	if q.display != "" && !slices.Contains(dimensions, q.display) {
 		p.refuse(badFilter, "disPlay must be one of %s", strings.Join(dimensions, ", "))
 	}
 	q.fields = p.fields()
@@ -80,8 +83,10 @@ func readCount(p *params) (q counted, err error) {
 	return q, nil
 }
 
-func (p *params) extra(q *counted) {
-	for _, e := range p.pairs("extra", map[string]string{"includeInactive": "includeInactive", "timeZone": "timeZone", "groupBy": "groupBy"}) {
+// extra reads the member extra into q.
+func (p *params) extra(q *queueQuery) {
+	names := map[string]string{"includeInactive": "includeInactive", "timeZone": "timeZone", "groupBy": "groupBy"}
+	for _, e := range p.pairs("extra", names) {
 		text := textOf(e.value)
 		switch e.key {
 		case "includeInactive":
@@ -90,25 +95,29 @@ func (p *params) extra(q *counted) {
 			}
 			q.inactive = text == "true" || string(e.value) == "true"
 		case "timeZone":
-			if q.zone = parseZone(text); q.zone == nil {
+			q.zone = parseZone(text)
+			if q.zone == nil {
 				p.refuse(badFilter, "%s must be UTC, UTC+5:30 or a name such as Asia/Singapore", e.at)
 			}
 		case "groupBy":
-			if q.groupBy = text; text != "hourly" && text != "daily" {
+			q.groupBy = text
+			if text != "hourly" && text != "daily" {
 				p.refuse(badFilter, "%s must be hourly or daily", e.at)
 			}
 		}
 	}
 }
 
+// breakDown reads the dimensions of a break-down: one, or several if multi is true.
 func (p *params) breakDown(multi bool) (all []string) {
 	text := p.text("breakDown")
 	if text == "" {
 		return nil
 	}
+
 	for d := range strings.SplitSeq(text, ",") {
 		d = strings.TrimSpace(d)
-		if d == "st" { // what the answer calls it
+		if d == "st" { // the answer's name for it
 			d = "status"
 		}
 		if !slices.Contains(dimensions, d) || slices.Contains(all, d) {
@@ -117,12 +126,14 @@ func (p *params) breakDown(multi bool) (all []string) {
 		}
 		all = append(all, d)
 	}
+
 	if len(all) > 1 && !multi {
 		p.refuse(badFilter, "breakDown must be one field unless multi is true")
 	}
 	return all
 }
 
+// fields reads the names of the figures that are asked for.
 func (p *params) fields() (all []string) {
 	for i, raw := range p.array("fields") {
 		name := textOf(raw)
@@ -141,6 +152,7 @@ func (a *API) countQueue(r *http.Request, c access.Caller, p *params) (any, erro
 	if err != nil {
 		return nil, err
 	}
+
 	now, err := a.Now(r)
 	if err != nil {
 		return nil, err
@@ -150,12 +162,14 @@ func (a *API) countQueue(r *http.Request, c access.Caller, p *params) (any, erro
 			return nil, err
 		}
 	}
+
 	ctx, stop := dialect.Bound(r)
 	defer stop()
 	board, err := a.Boards.At(ctx, c.Tenant, now, q.zone)
 	if err != nil {
 		return nil, err
 	}
+
 	return struct {
 		Data   queueData `json:"data"`
 		Status string    `json:"status"`
@@ -163,15 +177,18 @@ func (a *API) countQueue(r *http.Request, c access.Caller, p *params) (any, erro
 	}{q.count(board, now), "success", http.StatusOK}, nil
 }
 
-func (q *counted) count(b *live.Board, now int64) queueData {
+// count returns the answer of liveQueue/count.
+func (q *queueQuery) count(b *live.Board, now int64) queueData {
 	pick := q.filter.pick(b)
 	n := b.CountQueue(now, pick)
 	names, states := waitingFor(b, pick.Waiting)
 	d := queueData{
 		OnBreak: n.OnBreak, OnCall: n.OnCall, Web: n.Web, Agents: n.Agents, Size: n.Waiting,
-		Groups: some(n.Groups), AgentNames: names, States: states, Strategies: n.Strategies, Types: n.Types,
-		Campaigns: some(n.Campaigns), Waits: some(n.Waits), Numbers: some(n.Numbers), figures: pickFigures(&n, q.fields),
+		Groups: notNull(n.Groups), AgentNames: names, States: states, Strategies: n.Strategies, Types: n.Types,
+		Campaigns: notNull(n.Campaigns), Waits: notNull(n.Waits), Numbers: notNull(n.Numbers),
+		figures: pickFigures(&n, q.fields),
 	}
+
 	fields := q.fields
 	if fields == nil {
 		fields = []string{"TC"}
@@ -188,14 +205,15 @@ func (q *counted) count(b *live.Board, now int64) queueData {
 	return d
 }
 
-// some is a list that is never null.
-func some(list []string) []string {
+// notNull returns the list, or an empty one for nil.
+func notNull(list []string) []string {
 	if list == nil {
 		return []string{}
 	}
 	return list
 }
 
+// pickFigures returns the figures that are named.
 func pickFigures(n *live.QueueCounts, fields []string) (f figures) {
 	for _, name := range fields {
 		switch name {

@@ -10,18 +10,19 @@ import (
 	"github.com/hookline/hookline/hub/dialect"
 )
 
-// handler answers a caller that may query.
+// handler answers a caller who may query.
 type handler func(r *http.Request, c access.Caller, p *params) (any, error)
 
-// tablePrefix is what the paths of the documents' tables begin with, and those of
-// their samples do not.
+// tablePrefix begins the paths in the documents' tables, but not those in their samples.
 const tablePrefix = "/deepcall"
 
 // Routes implements dialect.Dialect. Agent/live/ comes with and without its slash.
 func (a *API) Routes() (routes []dialect.Route) {
 	for _, prefix := range []string{"", tablePrefix} {
 		for _, slash := range []string{"", "/"} {
-			for path, handle := range map[string]handler{"/api/v2/liveQueue/count": a.countQueue, "/api/v2/Agent/live": a.listAgents} {
+			for path, handle := range map[string]handler{
+				"/api/v2/liveQueue/count": a.countQueue, "/api/v2/Agent/live": a.listAgents,
+			} {
 				path = prefix + path + slash
 				routes = append(routes,
 					dialect.Route{Method: "POST", Path: path, Handle: a.guard(handle)},
@@ -38,7 +39,8 @@ func (a *API) Owns(path string) bool {
 	return strings.HasPrefix(path, "/api/v2/liveQueue/") || strings.HasPrefix(path, "/api/v2/Agent/")
 }
 
-// guard lets those through who may query, and answers what the handler refuses.
+// guard makes a route of a handler: it lets callers through who may query, and answers
+// what the handler refuses.
 func (a *API) guard(h handler) httprouter.Handle {
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		p, err := readBody(w, r)
@@ -65,7 +67,7 @@ func (a *API) guard(h handler) httprouter.Handle {
 	}
 }
 
-// preflight answers what browsers ask before they post.
+// preflight answers what browsers ask before they send a POST.
 func preflight(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) {
 	allow(w)
 	w.Header().Set("Allow", "POST, OPTIONS")

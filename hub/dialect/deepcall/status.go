@@ -12,8 +12,8 @@ var statusTypes = []string{
 	"Available", "Ringing", "On Call", "On Hold", "After Call Work", "On Break", "Logged Out",
 }
 
-// statusType returns the status type of an agent. Whoever is logged in and neither online
-// nor at work is on a break: the document has no word for being occupied otherwise.
+// statusType returns the status type of an agent. An agent who is logged in but neither
+// online nor at work is on a break: the document has no other word for being occupied.
 func statusType(r *live.Row) string {
 	if !r.LoggedIn() {
 		return "Logged Out"

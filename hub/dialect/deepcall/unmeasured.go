@@ -12,19 +12,19 @@ import (
 	"github.com/hookline/hookline/hub/event"
 )
 
-// The document's own samples for axios and Python send an empty Content-Length, and
-// the one for libcurl sends none at all: nothing says where their body ends. What
-// is sent is a JSON object, and that ends by itself. It is read from the connection,
-// and the connection is closed behind the answer, so that nothing on it can be taken
-// for a second request.
+// The document's own samples for axios and Python send an empty Content-Length, and the one
+// for libcurl sends no Content-Length at all, so that nothing says where their body ends.
+// But the body is a JSON object, whose end can be seen. It is read from the connection, and
+// the connection is closed behind the answer, so that nothing on it can be taken for a
+// second request.
 
 const (
-	// unmeasuredTime is how long such a body may take to come.
+	// unmeasuredTime is the longest that such a body may take.
 	unmeasuredTime = 10 * time.Second
-	// firstByteTime is how long to wait for it to begin when the request has no
+	// firstByteTime is how long to wait for its first byte when the request has no
 	// Content-Length: it may have no body either.
 	firstByteTime = time.Second
-	// lingerTime is how long the connection stays half open, for the caller to close it.
+	// lingerTime is how long the caller has to close the connection after the answer.
 	lingerTime = 500 * time.Millisecond
 )
 
@@ -41,13 +41,13 @@ func serveUnmeasured(w http.ResponseWriter, r *http.Request, serve func(http.Res
 	_, announced := r.Header["Content-Length"]
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		serve(w, r) // without a body, which it will say
+		serve(w, r) // answers that the body is missing
 		return
 	}
 	defer conn.Close()
 
 	r.Body = io.NopCloser(bytes.NewReader(readUnmeasured(conn, rw, announced)))
-	out := &kept{header: w.Header(), status: http.StatusOK}
+	out := &bufferedAnswer{header: w.Header(), status: http.StatusOK}
 	serve(out, r)
 
 	out.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
@@ -58,20 +58,20 @@ func serveUnmeasured(w http.ResponseWriter, r *http.Request, serve func(http.Res
 	}
 	to := bufio.NewWriter(conn)
 	if answer.Write(to) != nil || to.Flush() != nil {
-		return // the caller went away: nobody is left to answer
+		return // the caller went away
 	}
 
-	// Closed with something unread, the connection would be reset, and the answer
-	// lost on its way.
+	// Read what is left: a connection that is closed with something unread is reset, and
+	// the caller may lose the answer.
 	if half, is := conn.(interface{ CloseWrite() error }); is && half.CloseWrite() == nil {
 		_ = conn.SetDeadline(time.Now().Add(lingerTime))
 		_, _ = io.CopyN(io.Discard, rw, maxBody)
 	}
 }
 
-// readUnmeasured returns the JSON value that follows the head of a request; nil when
-// there is none, or it is too large or too slow. announced says that the request has
-// a Content-Length, though an empty one.
+// readUnmeasured returns the JSON value that follows the head of a request; nil when there
+// is no value, or it is too large or too slow. announced says that the request has a
+// Content-Length, although an empty one.
 func readUnmeasured(conn net.Conn, rw *bufio.ReadWriter, announced bool) []byte {
 	if !announced {
 		_ = conn.SetDeadline(time.Now().Add(firstByteTime))
@@ -83,7 +83,7 @@ func readUnmeasured(conn net.Conn, rw *bufio.ReadWriter, announced bool) []byte 
 	_ = conn.SetDeadline(time.Now().Add(unmeasuredTime))
 	if first, err := rw.Peek(1); err == nil && first[0] == event.Mark[0] {
 		if mark, err := rw.Peek(len(event.Mark)); err == nil && string(mark) == event.Mark {
-			_, _ = rw.Discard(len(event.Mark)) // they are in the buffer
+			_, _ = rw.Discard(len(event.Mark)) // Peek has shown that they are there
 		}
 	}
 	var body json.RawMessage
@@ -93,13 +93,13 @@ func readUnmeasured(conn net.Conn, rw *bufio.ReadWriter, announced bool) []byte 
 	return body
 }
 
-// kept is an answer that is written later.
-type kept struct {
+// bufferedAnswer is an answer that is written later.
+type bufferedAnswer struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
 }
 
-func (k *kept) Header() http.Header         { return k.header }
-func (k *kept) WriteHeader(status int)      { k.status = status }
-func (k *kept) Write(b []byte) (int, error) { return k.body.Write(b) }
+func (a *bufferedAnswer) Header() http.Header         { return a.header }
+func (a *bufferedAnswer) WriteHeader(status int)      { a.status = status }
+func (a *bufferedAnswer) Write(b []byte) (int, error) { return a.body.Write(b) }

@@ -105,7 +105,9 @@ func TestUnmeasured(t *testing.T) {
 	require.Equal(t, wrong, send("", `{"userId":"7","token":"t-1"}`))
 	require.Equal(t, wrong, send("Connection: keep-alive\r\n", `{"ssid":"t-2", "filter": [{"a": "}"}]}`))
 	require.Equal(t, wrong, send("Connection: close\r\n", `{"ssid":"t-3"}`))
-	require.Equal(t, wrong, send("", `{"ssid":"t-4"} POST /api/v2/Agent/live HTTP/1.1`+"\r\nHost: a.b\r\nContent-Length: 14\r\n\r\n"+`{"ssid":"t-5"}`))
+	require.Equal(t, wrong,
+		send("",
+			`{"ssid":"t-4"} POST /api/v2/Agent/live HTTP/1.1`+"\r\nHost: a.b\r\nContent-Length: 14\r\n\r\n"+`{"ssid":"t-5"}`))
 	for _, body := range []string{"", `{"ssid": "t`, `nonsense`, `{"ssid": "` + strings.Repeat("x", maxBody)} {
 		require.Equal(t, noBody, send("", body))
 	}
