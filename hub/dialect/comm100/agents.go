@@ -9,16 +9,16 @@ import (
 	"github.com/hookline/hookline/hub/record"
 )
 
-// Ids of the statuses that every site has. The document's sample has the first for
-// agents with chats and the last for those without: what is between is away.
+// Ids of the statuses that every site has. In the document's sample, agents with chats have
+// the first, and those without chats the last; the one between means away.
 const (
 	statusOnline  = "00000000-0000-0000-0000-000000000000"
 	statusAway    = "00000000-0000-0000-0000-000000000001"
 	statusOffline = "00000000-0000-0000-0000-000000000002"
 )
 
-// agentPage is paged, though the document lists no such parameters: its sample shows
-// a page of 5.
+// agentPage is a page of agents. The document has no parameters of pages, but its sample
+// shows a page of 5.
 type agentPage struct {
 	Total     int     `json:"total"`
 	PageCount int     `json:"pageCount"`
@@ -39,20 +39,23 @@ type agent struct {
 }
 
 const (
-	defaultPage = 5 // as the document's own request without parameters is answered
+	defaultPage = 5 // the document's own request, which has no parameters, gets so many
 	maxPage     = 100
 	maxPages    = 1_000_000
 )
 
+// agents answers with a page of agents and their figures of the day.
 func (a *API) agents(ctx context.Context, q *query) (any, error) {
 	distribution, err := q.flag("includeStatusDistribution")
 	if err != nil {
 		return nil, err
 	}
+
 	w, _, err := q.window(q.now)
 	if err != nil {
 		return nil, err
 	}
+
 	out := agentPage{List: []agent{}}
 	if out.PageIndex, err = q.number("pageIndex", 1, maxPages); err != nil {
 		return nil, err
@@ -60,10 +63,12 @@ func (a *API) agents(ctx context.Context, q *query) (any, error) {
 	if out.PageSize, err = q.number("pageSize", defaultPage, maxPage); err != nil {
 		return nil, err
 	}
+
 	p, err := a.Boards.At(ctx, q.Tenant, q.now, q.zone)
 	if err != nil {
 		return nil, err
 	}
+
 	var status func(record.State) string
 	if distribution {
 		status = q.settings.status
@@ -72,31 +77,37 @@ func (a *API) agents(ctx context.Context, q *query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	rows := q.pick(p, q.text("departmentId"))
 	out.Total = len(rows)
 	out.PageCount = (out.Total + out.PageSize - 1) / out.PageSize
 	from := min((out.PageIndex-1)*out.PageSize, len(rows))
+
+	// An agent's id is the one that Comm100's clients know, if the directory has it.
 	for _, r := range rows[from:min(from+out.PageSize, len(rows))] {
-		had := tally.Of(r.Key)
+		figures := tally.Of(r.Key)
 		row := agent{
 			AgentID: r.AgentID, DisplayName: r.Name, StatusID: q.settings.status(r.State), Ongoing: p.Ongoing(r), MaxConcurrent: r.MaxChats(),
-			Intraday: had.Accepted, LinearTime: span(had.Time), Distribution: map[string]span{},
+			Intraday: figures.Accepted, LinearTime: span(figures.Time), Distribution: map[string]span{},
 		}
+
 		if r.UUID != "" {
 			row.AgentID = r.UUID
 		}
 		if r.Listed != nil && r.Listed.ChatAgentID != "" {
 			row.AgentID = r.Listed.ChatAgentID
 		}
+
 		for id, ms := range tally.Statuses(r.Key) {
 			row.Distribution[id] = span(ms)
 		}
+
 		out.List = append(out.List, row)
 	}
 	return out, nil
 }
 
-// pick the agents of a department, given by its id or guid; "": all.
+// pick returns the agents of a department, which is given by its id or GUID; all for "".
 func (q *query) pick(p *live.Board, department string) (rows []*live.Row) {
 	ids := []string{department}
 	for _, d := range p.Directory().Departments() {
@@ -104,17 +115,19 @@ func (q *query) pick(p *live.Board, department string) (rows []*live.Row) {
 			ids = append(ids, d.DepartmentID)
 		}
 	}
+
 	for i := range p.Rows {
 		r := &p.Rows[i]
 		if department == "" || slices.ContainsFunc(r.Departments, func(d string) bool { return slices.Contains(ids, d) }) {
 			rows = append(rows, r)
 		}
 	}
+
 	slices.SortFunc(rows, live.CompareRows)
 	return rows
 }
 
-// status is the id of an agent's state.
+// status returns the id of an agent's status.
 func (s *Settings) status(of record.State) string {
 	switch of.Login {
 	case 1:

@@ -10,30 +10,30 @@ import (
 	"github.com/hookline/hookline/hub/search"
 )
 
-// kind is how a field of a record is shown. A text that is absent is "", a
-// number or a time null.
+// kind says how a field of a record is shown. A text that is absent is "", a number or a
+// time null.
 type kind uint8
 
 const (
 	text    kind = iota
-	integer      // the examples show some as texts: they are integers, as the tables say
-	counter      // an integer, 0 when absent
+	integer      // the examples show some as texts, but the tables say that they are integers
+	counter      // an integer; 0 when absent
 	instant      // Unix ms
-	amount       // money, at most 2 decimals
+	amount       // money, with at most 2 decimals
 	flag         // false when absent
-	cause        // a text, "0" when absent
-	data         // custom data: the object, also when it was sent as a text that holds it
+	cause        // a text; "0" when absent
+	data         // custom data: the object, also when the sender wrote it as a text
 )
 
-// field of a talk list.
+// field is a field of a talk list.
 type field struct {
-	name string
-	kind kind
-	from []string                       // names in the record, the first that is given counts; none: name
-	or   func(r row) (n int64, ok bool) // a number that follows from others where it is absent
+	name    string
+	kind    kind
+	from    []string                       // names in the record, of which the first with a value counts; nil: name
+	derived func(r row) (n int64, ok bool) // the number that follows from other fields if this one is absent
 }
 
-// row is a record, read once.
+// row is the members of a record's body, read once.
 type row map[string]event.Value
 
 func newRow(body []byte) row {
@@ -44,10 +44,10 @@ func newRow(body []byte) row {
 	return r
 }
 
-// Main Customer Talk List: the table of the document, then what only the
-// examples have. mainDialType is a filter and in no list: it is shown all the
-// same. lastAgent… and belongAgent… are one agent, the last who answered; the
-// lists have both sets.
+// callFields are those of Main Customer Talk List: the fields in the document's table, then
+// those that only the examples have. mainDialType is a filter and in neither, and is shown
+// all the same. lastAgent… and belongAgent… mean one agent, the last who answered; the lists
+// have both.
 var callFields = []field{
 	{name: "callID"},
 	{name: "callType", kind: integer},
@@ -68,8 +68,8 @@ var callFields = []field{
 	{name: "endTime", kind: instant},
 	{name: "alertDuration", kind: integer},
 	{name: "accumAgentRingingDuration", kind: integer},
-	{name: "duration", kind: integer, or: seconds("bridgeTime", "endTime")},
-	{name: "totalDuration", kind: integer, or: seconds("startTime", "endTime")},
+	{name: "duration", kind: integer, derived: seconds("bridgeTime", "endTime")},
+	{name: "totalDuration", kind: integer, derived: seconds("startTime", "endTime")},
 	{name: "callResult", kind: integer},
 	{name: "earlyDetectCause", kind: cause},
 	{name: "reasonOfNotAnswer"},
@@ -78,8 +78,8 @@ var callFields = []field{
 	{name: "recordUrl"},
 	{name: "platformId"},
 	{name: "companyId"},
-	{name: "feeSeconds", kind: integer, or: seconds("answerTime", "endTime")},
-	{name: "feeMinutes", kind: integer, or: feeMinutes},
+	{name: "feeSeconds", kind: integer, derived: seconds("answerTime", "endTime")},
+	{name: "feeMinutes", kind: integer, derived: feeMinutes},
 	{name: "firstRouteId"},
 	{name: "firstRouteName"},
 	{name: "belongAgentUUID", from: []string{"belongAgentUUID", "lastAgentUUID"}},
@@ -124,15 +124,15 @@ var callFields = []field{
 	{name: "numberType", kind: integer},
 }
 
-// Sub Agent Talk List: the table of the document, then what only the examples
-// have. phoneType, twice in an example, is there once.
+// partyFields are those of Sub Agent Talk List: the fields in the document's table, then
+// those that only the examples have. phoneType, which an example has twice, is there once.
 var partyFields = []field{
 	{name: "callID"},
 	{name: "callType", kind: integer},
 	{name: "partyId"},
-	{name: "dialType", kind: integer, or: is(record.DefaultDialType)}, // a first call, and below an agent, unless it says otherwise
-	{name: "agentRole", kind: integer, or: is(record.DefaultAgentRole)},
-	{name: "agentType", kind: integer, or: agentType},
+	{name: "dialType", kind: integer, derived: is(record.DefaultDialType)},
+	{name: "agentRole", kind: integer, derived: is(record.DefaultAgentRole)},
+	{name: "agentType", kind: integer, derived: agentType},
 	{name: "phoneType", kind: counter},
 	{name: "callResult", kind: integer},
 	{name: "hangupDisposition", kind: integer},
@@ -150,10 +150,10 @@ var partyFields = []field{
 	{name: "bridgeTime", kind: instant},
 	{name: "endTime", kind: instant},
 	{name: "afterworkEndTime", kind: instant},
-	{name: "duration", kind: integer, or: seconds("bridgeTime", "endTime")},
-	{name: "totalDuration", kind: integer, or: seconds("startTime", "endTime")},
-	{name: "feeSeconds", kind: integer, or: seconds("answerTime", "endTime")},
-	{name: "feeMinutes", kind: integer, or: feeMinutes},
+	{name: "duration", kind: integer, derived: seconds("bridgeTime", "endTime")},
+	{name: "totalDuration", kind: integer, derived: seconds("startTime", "endTime")},
+	{name: "feeSeconds", kind: integer, derived: seconds("answerTime", "endTime")},
+	{name: "feeMinutes", kind: integer, derived: feeMinutes},
 	{name: "fee", kind: amount},
 	{name: "platformId"},
 	{name: "earlyDetectCause", kind: cause},
@@ -166,7 +166,7 @@ var partyFields = []field{
 	{name: "lastAgentFlag", kind: flag, from: []string{"lastAgentFlag", "belongAgentFlag"}},
 }
 
-// seconds between two times, rounded up: real records round so.
+// seconds returns the seconds between two times, rounded up, as in the vendor's records.
 func seconds(from, to string) func(row) (int64, bool) {
 	return func(r row) (int64, bool) {
 		a, b := r.instant(from), r.instant(to)
@@ -177,7 +177,7 @@ func seconds(from, to string) func(row) (int64, bool) {
 	}
 }
 
-// feeMinutes are begun minutes of feeSeconds.
+// feeMinutes returns the minutes that feeSeconds has begun.
 func feeMinutes(r row) (int64, bool) {
 	n, ok := r.value("feeSeconds").Int()
 	if !ok {
@@ -186,9 +186,10 @@ func feeMinutes(r row) (int64, bool) {
 	return (max(n, 0) + 59) / 60, ok
 }
 
+// is returns the same number for every record.
 func is(n int64) func(row) (int64, bool) { return func(row) (int64, bool) { return n, true } }
 
-// agentType: 0 the agent is known by work no., 1 by UUID.
+// agentType returns 1 if the agent is known by a UUID, and 0 for a work number.
 func agentType(r row) (int64, bool) {
 	if r.text("agentUUID") != "" {
 		return 1, true
@@ -196,13 +197,14 @@ func agentType(r row) (int64, bool) {
 	return 0, true
 }
 
-// value of the first of the names that is given; null: none is.
+// value returns the value of the first of the names that has one, or null.
 func (r row) value(names ...string) event.Value {
 	for _, name := range names {
 		if v, ok := r[name]; ok && v[0] != 'n' && (v[0] != '"' || v.Text() != "") {
 			return v
 		}
 	}
+
 	return event.Value("null")
 }
 
@@ -213,20 +215,24 @@ func (r row) instant(name string) int64 { return r.value(name).Time() }
 // show appends a record with the fields of a talk list.
 func (r row) show(out []byte, fields []field) []byte {
 	for i, f := range fields {
-		if out = append(out, ','); i == 0 {
+		out = append(out, ',')
+		if i == 0 {
 			out[len(out)-1] = '{'
 		}
+
 		out = append(strconv.AppendQuote(out, f.name), ':')
 		out = r.field(out, f)
 	}
 	return append(out, '}')
 }
 
+// field appends the value of a field.
 func (r row) field(out []byte, f field) []byte {
 	v := r.value(f.name)
 	if len(f.from) > 0 {
 		v = r.value(f.from...)
 	}
+
 	switch f.kind {
 	case instant:
 		if t := v.Time(); t > 0 {
@@ -234,8 +240,8 @@ func (r row) field(out []byte, f field) []byte {
 		}
 	case integer, counter:
 		n, ok := v.Int()
-		if !ok && f.or != nil {
-			n, ok = f.or(r)
+		if !ok && f.derived != nil {
+			n, ok = f.derived(r)
 		}
 		if ok || f.kind == counter {
 			return strconv.AppendInt(out, n, 10)
@@ -263,13 +269,14 @@ func (r row) field(out []byte, f field) []byte {
 
 func appendText(out []byte, s string) []byte {
 	raw, err := json.Marshal(s)
-	if err != nil { // of a string there is none
+	if err != nil { // cannot happen: a string always marshals
 		return append(out, `""`...)
 	}
 	return append(out, raw...)
 }
 
-// appendData shows custom data as JSON where it is some, {} when there is none.
+// appendData shows custom data: as JSON if it is JSON, otherwise as a text, and as {} if it is
+// absent.
 func appendData(out []byte, v event.Value) []byte {
 	s := search.AttachedText(v)
 	switch {

@@ -16,8 +16,8 @@ import (
 	"github.com/hookline/hookline/hub/record"
 )
 
-// Codes of an agent's state. Reason 1 is in no table of the document, but in its
-// example of S9.
+// Codes of an agent's state. Reason 1 is in no table of the document, but in its example of
+// S9.
 var (
 	loginCodes  = []int64{-1, 0, 1, 2, 98}
 	reasonCodes = []int64{0, 1, 2, 4, 11, 12, 13, 14, 15, 16, 17, 18, 97, 98, 99}
@@ -32,13 +32,13 @@ type statusLog struct {
 	AgentUUID      string `json:"agentUUID"`
 	AgentID        string `json:"agentID"`
 	AgentName      string `json:"agentName"`
-	AgentType      int64  `json:"agentType"` // as it was asked
+	AgentType      int64  `json:"agentType"` // as in the request
 	ThisDN         string `json:"thisDN"`
 	StartTime      string `json:"startTime"`
-	EndTime        string `json:"endTime"` // "" while it lasts
+	EndTime        string `json:"endTime"` // "" for a state that lasts
 	StartTimeMS    int64  `json:"startTimeMs"`
-	EndTimeMS      int64  `json:"endTimeMs"` // 0 while it lasts
-	Duration       int64  `json:"duration"`  // whole seconds, rounded up; while it lasts, until now
+	EndTimeMS      int64  `json:"endTimeMs"` // 0 for a state that lasts
+	Duration       int64  `json:"duration"`  // whole seconds, rounded up; until now for a state that lasts
 	LoginStatus    int64  `json:"loginStatus"`
 	NoReadyStatus  int64  `json:"noReadyStatus"`
 	NotReadyStatus int64  `json:"notReadyStatus"`
@@ -53,8 +53,8 @@ type historyPage struct {
 	PageData []statusLog `json:"pageData"`
 }
 
-// searchHistory is S9, "Query Agent Work Status Logs": the longest times of one
-// state that overlap a range of whole minutes.
+// searchHistory is S9, "Query Agent Work Status Logs": the stretches, each as long as a state
+// did not change, that overlap a range of whole minutes.
 func (a *API) searchHistory(ctx context.Context, w http.ResponseWriter, r *http.Request, at moment) error {
 	p, err := readBody(w, r)
 	if err != nil {
@@ -65,20 +65,21 @@ func (a *API) searchHistory(ctx context.Context, w http.ResponseWriter, r *http.
 		return err
 	}
 
-	// Agents are picked by what is shown of them, which the directory says.
+	// Agents are picked by what is shown of them, and that is in the directory.
 	dir := a.directory(at.Tenant)
 	q.filter.Tenant = at.Tenant
 	q.filter.Now = at.now
 	if q.departments != nil || q.agents != nil {
 		q.filter.Agents = func(all []live.Agent) []string { return q.pick(all, dir) }
 	}
-	found, total, err := a.History.FindStretches(ctx, q.filter)
+
+	stretches, total, err := a.History.FindStretches(ctx, q.filter)
 	if err != nil {
 		return err
 	}
 
-	rows := make([]statusLog, len(found))
-	for i, s := range found {
+	rows := make([]statusLog, len(stretches))
+	for i, s := range stretches {
 		who := s.Agent.With(dir)
 		rows[i] = statusLog{
 			ID: s.ID, CompanyID: at.CompanyID,
@@ -86,6 +87,7 @@ func (a *API) searchHistory(ctx context.Context, w http.ResponseWriter, r *http.
 			StartTime: minute(s.Start, at.zone), StartTimeMS: s.Start, Duration: (s.Length(at.now) + 999) / 1000,
 			LoginStatus: s.Login, NoReadyStatus: s.Reason, NotReadyStatus: s.Reason, WorkStatus: s.Work,
 		}
+
 		if s.End != record.Open {
 			rows[i].EndTime = minute(s.End, at.zone)
 			rows[i].EndTimeMS = s.End
@@ -94,7 +96,7 @@ func (a *API) searchHistory(ctx context.Context, w http.ResponseWriter, r *http.
 	return succeed(w, "AgentHistory", historyPage{q.pageNum, q.pageSize, total, rows})
 }
 
-// historyQuery is what S9 asks for.
+// historyQuery is what a request of S9 asks for.
 type historyQuery struct {
 	filter            live.HistoryFilter
 	departments       []string
@@ -103,17 +105,21 @@ type historyQuery struct {
 	pageNum, pageSize int64
 }
 
+// readHistory reads a request of S9.
 func readHistory(p *params, loc *time.Location) (q historyQuery, err error) {
 	f := &q.filter
 	f.From, f.To = p.minute("startTime", loc), p.minute("endTime", loc)
+
 	q.pageNum = p.page(maxRows, "pageNum", "currPage")
 	q.pageSize = p.page(maxPageSize, "pageSize")
 	q.departments = p.texts("departmentId")
 	q.agents = p.texts("agent")
 	q.agentType = p.code("agentType", 0, 0, 1)
+
 	f.Login = p.codes(loginCodes, "loginStatus")
 	f.Reason = p.codes(reasonCodes, "noReadyStatus", "notReadyStatus")
 	f.Work = p.codes(workCodes, "workStatus")
+
 	switch {
 	case p.err != nil:
 	case f.To < f.From:
@@ -126,20 +132,21 @@ func readHistory(p *params, loc *time.Location) (q historyQuery, err error) {
 	if p.err != nil {
 		return q, p.err
 	}
+
 	f.To += time.Minute.Milliseconds() // the minute that endTime names belongs to the range
 	f.Offset, f.Limit = int((q.pageNum-1)*q.pageSize), int(q.pageSize)
 	return q, nil
 }
 
-// pick the agents asked for, by what is shown of them.
+// pick returns the agents that are asked for, by what is shown of them.
 func (q *historyQuery) pick(all []live.Agent, dir *directory.Directory) (keys []string) {
 	for _, a := range all {
 		who := a.With(dir)
-		is := who.AgentID
+		id := who.AgentID
 		if q.agentType == 1 {
-			is = who.UUID
+			id = who.UUID
 		}
-		if q.agents != nil && (is == "" || !slices.Contains(q.agents, is)) {
+		if q.agents != nil && (id == "" || !slices.Contains(q.agents, id)) {
 			continue
 		}
 		if q.departments != nil && !inDepartments(dir, who.UUID, q.departments) {
@@ -150,21 +157,24 @@ func (q *historyQuery) pick(all []live.Agent, dir *directory.Directory) (keys []
 	return keys
 }
 
-// inDepartments says whether the directory has an agent in one of them.
+// inDepartments reports whether the directory has an agent in one of the departments.
 func inDepartments(dir *directory.Directory, uuid string, departments []string) bool {
-	known := dir.Agent(uuid)
-	return known != nil && slices.ContainsFunc(known.DepartmentIDs, func(id string) bool { return slices.Contains(departments, id) })
+	agent := dir.Agent(uuid)
+	return agent != nil && slices.ContainsFunc(agent.DepartmentIDs, func(id string) bool {
+		return slices.Contains(departments, id)
+	})
 }
 
 const minuteFormat = "2006-01-02 15:04"
 
+// minute shows a time as a minute on the wall.
 func minute(ms int64, loc *time.Location) string {
 	return time.UnixMilli(ms).In(loc).Format(minuteFormat)
 }
 
 var blanksAtColon = regexp.MustCompile(`[ \t]*:[ \t]*`)
 
-// minute is a required time as yyyy-MM-dd HH:mm, in Unix ms. The document's
+// minute reads a required time as yyyy-MM-dd HH:mm, and returns it in Unix ms. The document's
 // examples have blanks around the colon.
 func (p *params) minute(name string, loc *time.Location) int64 {
 	_, v := p.given(name)
@@ -175,6 +185,7 @@ func (p *params) minute(name string, loc *time.Location) int64 {
 		p.refuse("PARAM_TYPE", name, "must be a string")
 		return 0
 	}
+
 	wall, err := time.Parse(minuteFormat, blanksAtColon.ReplaceAllString(v.Text(), ":"))
 	if err != nil || wall.Year() < 1 {
 		p.refuse("PARAM_VALUE", name, "must be a time as yyyy-MM-dd HH:mm")
@@ -183,15 +194,16 @@ func (p *params) minute(name string, loc *time.Location) int64 {
 	return live.AtWall(wall, loc).UnixMilli()
 }
 
-// maxItems of a list.
+// maxItems is the most items that a list may have.
 const maxItems = 1000
 
-// items of a list: an array, a text that holds one, or a text with commas.
+// items reads a list: an array, a text that holds an array, or a text with commas.
 func (p *params) items(names ...string) (name string, items []event.Value) {
 	name, v := p.given(names...)
 	if v == nil {
 		return name, nil
 	}
+
 	raw := []byte(v)
 	if v[0] == '"' && strings.HasPrefix(v.Text(), "[") {
 		raw = []byte(v.Text())
@@ -216,6 +228,7 @@ func (p *params) items(names ...string) (name string, items []event.Value) {
 			items = append(items, appendText(nil, strings.TrimLeft(strings.TrimSpace(i), "=")))
 		}
 	}
+
 	if len(items) > maxItems {
 		p.refuse("PARAM_VALUE", name, fmt.Sprintf("must not have more than %d items", maxItems))
 		return name, nil
@@ -223,7 +236,8 @@ func (p *params) items(names ...string) (name string, items []event.Value) {
 	return name, items
 }
 
-// texts of a list, those that are empty left out; nil: it is not given, or empty.
+// texts reads a list of texts and leaves out empty and repeated ones. It returns nil for a
+// list that is missing or empty.
 func (p *params) texts(names ...string) (all []string) {
 	name, items := p.items(names...)
 	for _, i := range items {
@@ -240,7 +254,7 @@ func (p *params) texts(names ...string) (all []string) {
 	return all
 }
 
-// codes of a list, each one of some.
+// codes reads a list of codes, each of which must be allowed.
 func (p *params) codes(allowed []int64, names ...string) (all []int64) {
 	name, items := p.items(names...)
 	for _, i := range items {

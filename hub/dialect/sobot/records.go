@@ -16,7 +16,7 @@ import (
 	"github.com/hookline/hookline/hub/search"
 )
 
-// Bounds of a list of records. The document names none.
+// Bounds of a list of records. The document has no bounds.
 const (
 	maxPageSize = 1000
 	maxRows     = 100_000 // pageNum * pageSize
@@ -37,6 +37,7 @@ func (a *API) searchCalls(w http.ResponseWriter, r *http.Request, c access.Calle
 	if err := checkZone(r); err != nil {
 		return err
 	}
+
 	p, err := readBody(w, r)
 	if err != nil {
 		return err
@@ -45,16 +46,19 @@ func (a *API) searchCalls(w http.ResponseWriter, r *http.Request, c access.Calle
 	if err != nil {
 		return err
 	}
+
 	q.filter.Tenant = c.Tenant
 	if q.filter.Department != "" && a.DepartmentAgents != nil {
 		q.filter.DepartmentAgents = a.DepartmentAgents(c.Tenant, q.filter.Department)
 	}
+
 	ctx, stop := dialect.Bound(r)
 	defer stop()
 	records, total, err := a.Records.FindCalls(ctx, q.filter)
 	if err != nil {
 		return err
 	}
+
 	out := []byte{'['}
 	for i, rec := range records {
 		if i > 0 {
@@ -65,42 +69,49 @@ func (a *API) searchCalls(w http.ResponseWriter, r *http.Request, c access.Calle
 	return succeed(w, "MainCDRInfo", page{q.pageNum, q.pageSize, total, append(out, ']')})
 }
 
-// query is what S1 asks for.
+// query is what a request of S1 asks for.
 type query struct {
 	filter            search.CallFilter
 	hide              bool
 	pageNum, pageSize int64
 }
 
-// amountCodes of transferCount and consultCount: 1 none, 2 some.
+// amountCodes are the meanings of transferCount and consultCount: 1 is none, 2 is some.
 var amountCodes = []search.Amount{search.Any, search.None, search.Some}
 
+// readSearch reads a request of S1.
 func readSearch(p *params) (q query, err error) {
 	f := &q.filter
 	f.From, f.To = p.instant("startTime"), p.instant("endTime")
+
 	q.pageNum = p.page(maxRows, "pageNum", "currPage")
 	q.pageSize = p.page(maxPageSize, "pageSize")
 	f.CallID = p.text("callID")
 	q.hide = p.hideNumber()
-	p.text("operator") // says who asks, not what for
+	p.text("operator") // who asks: it must be a text, and nothing depends on it
+
 	agent := p.text("agent")
 	if p.code("agentType", 0, 0, 1) == 1 {
 		f.AgentUUID = agent
 	} else {
 		f.AgentID = agent
 	}
+
 	f.Customer = p.text("customerNumber")
 	f.Gateway = p.text("gatewayNumber")
 	f.CallType = p.code("callType", 0, 1, 2, 3)
 	f.DialType = p.word("mainDialType", "Inbound", "RegularMakeCall", "ClickToCallback", "TwoWayToPSTN", "Internal", "PreviewOutbound", "PredictiveOutbound")
+
 	// The parameter's table lists 4 to 9, 21 and 22, the records' example 1 to 9.
 	f.CallResult = p.code("callResult", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 21, 22)
 	f.Hangup = p.code("hangupDisposition", 0, 1, 2, 3)
 	f.Attached = p.attached()
+
 	agents := p.code("agentCount", 0, 1, 2, 3)
 	transfers := p.code("transferCount", 0, 1, 2)
 	consults := p.code("consultCount", 0, 1, 2)
 	f.Department = p.text("departmentId")
+
 	switch {
 	case p.err != nil:
 	case f.To <= f.From:
@@ -113,14 +124,15 @@ func readSearch(p *params) (q query, err error) {
 	if p.err != nil {
 		return q, p.err
 	}
+
 	f.Agents = []search.Amount{search.Any, search.None, search.One, search.Several}[agents]
 	f.Transfers, f.Consults = amountCodes[transfers], amountCodes[consults]
 	f.Offset, f.Limit = int((q.pageNum-1)*q.pageSize), int(q.pageSize)
 	return q, nil
 }
 
-// hideNumber says whether customers' numbers are masked: 0 is the default, which
-// is plain as 2 is.
+// hideNumber reports whether customers' numbers are masked. 0, the default, means plain
+// numbers, as 2 does.
 func (p *params) hideNumber() bool { return p.code("hideNumber", 0, 0, 1, 2) == 1 }
 
 // attached reads attachedData: a text, or the object itself.
@@ -129,12 +141,15 @@ func (p *params) attached() *search.Attached {
 	if v == nil {
 		return nil
 	}
+
 	text := string(v)
 	if v[0] != '{' {
-		if text = p.text("attachedData"); text == "" {
+		text = p.text("attachedData")
+		if text == "" {
 			return nil
 		}
 	}
+
 	a := search.ParseAttached(text)
 	if len(a.Atoms) > maxAttached {
 		p.refuse("PARAM_VALUE", "attachedData", fmt.Sprintf("must not ask for more than %d values", maxAttached))
@@ -142,8 +157,8 @@ func (p *params) attached() *search.Attached {
 	return a
 }
 
-// maxAttached values of custom data can be asked for at once; the object that
-// holds them, and each in it, is one too.
+// maxAttached is how many values of custom data a request may ask for. The object that holds
+// them counts, too, and so does each object in it.
 const maxAttached = 64
 
 // listParties is S2, "Query Sub Agent Talk List": the party records of a call,
@@ -152,6 +167,7 @@ func (a *API) listParties(w http.ResponseWriter, r *http.Request, c access.Calle
 	if err := checkZone(r); err != nil {
 		return err
 	}
+
 	call, parties, err := a.find(r, c, strings.Trim(ps.ByName("callID"), " \t\r\n"))
 	if err != nil {
 		return err
@@ -161,28 +177,31 @@ func (a *API) listParties(w http.ResponseWriter, r *http.Request, c access.Calle
 	}{a.showParties(call, parties, false)})
 }
 
-// findCall is S3, "Query Main and Sub Talk Lists". The table has call and
-// parties, the example a list that is no JSON: the table holds.
+// findCall is S3, "Query Main and Sub Talk Lists". The answer has call and parties, as the
+// document's table says; its example is a list that is no JSON.
 func (a *API) findCall(w http.ResponseWriter, r *http.Request, c access.Caller, _ httprouter.Params) error {
 	if err := checkZone(r); err != nil {
 		return err
 	}
+
 	p, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
-	_, given := p.given("callID")
-	p.required("callID", given)
+
+	_, id := p.given("callID")
+	p.required("callID", id)
 	callID := p.text("callID")
 	hide := p.hideNumber()
 	if p.err != nil {
 		return p.err
 	}
+
 	call, parties, err := a.find(r, c, callID)
 	if err != nil {
 		return err
 	}
-	if call == nil { // it still goes on, or its record is lost
+	if call == nil { // the call is still in progress, or its record got lost
 		return unknownCall
 	}
 	return succeed(w, "JSONObject", struct {
@@ -193,6 +212,7 @@ func (a *API) findCall(w http.ResponseWriter, r *http.Request, c access.Caller, 
 
 var unknownCall = &problem{http.StatusNotFound, "NOT_FOUND", "callID: there is no such call"}
 
+// find finds a call and its parties.
 func (a *API) find(r *http.Request, c access.Caller, callID string) (*search.Record, []search.Record, error) {
 	ctx, stop := dialect.Bound(r)
 	defer stop()
@@ -203,12 +223,13 @@ func (a *API) find(r *http.Request, c access.Caller, callID string) (*search.Rec
 	return call, parties, err
 }
 
-// showCall appends a main record. With its numbers masked it says which customer
-// it was in encryptCustomerNumber.
+// showCall appends a main record. If its numbers are masked, encryptCustomerNumber says
+// which customer it was.
 func (a *API) showCall(out []byte, c access.Caller, rec search.Record, hide bool) []byte {
 	if !hide {
 		return newRow(rec.Body).show(out, callFields)
 	}
+
 	r := newRow(event.Partial.Body(rec.Type, rec.Body))
 	if number := newRow(rec.Body).text("customerNumber"); number != "" && a.SealNumber != nil {
 		r["encryptCustomerNumber"] = appendText(nil, a.SealNumber(c.CompanyID, number))
@@ -216,14 +237,15 @@ func (a *API) showCall(out []byte, c access.Caller, rec search.Record, hide bool
 	return r.show(out, callFields)
 }
 
-// showParties is a list of party records. One that does not say its callType has
-// that of its call.
+// showParties returns a list of party records. A party without a callType has that of its
+// call.
 func (a *API) showParties(call *search.Record, parties []search.Record, hide bool) json.RawMessage {
 	out := []byte{'['}
 	callType := event.Value("null")
 	if call != nil {
 		callType = newRow(call.Body).value("callType")
 	}
+
 	for i, rec := range parties {
 		if i > 0 {
 			out = append(out, ',')
@@ -231,6 +253,7 @@ func (a *API) showParties(call *search.Record, parties []search.Record, hide boo
 		if hide {
 			rec.Body = event.Partial.Body(rec.Type, rec.Body)
 		}
+
 		r := newRow(rec.Body)
 		if _, ok := r.value("callType").Int(); !ok {
 			r["callType"] = callType
