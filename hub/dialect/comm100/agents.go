@@ -87,8 +87,9 @@ func (a *API) agents(ctx context.Context, q *query) (any, error) {
 	for _, r := range rows[from:min(from+out.PageSize, len(rows))] {
 		figures := tally.Of(r.Key)
 		row := agent{
-			AgentID: r.AgentID, DisplayName: r.Name, StatusID: q.settings.status(r.State), Ongoing: p.Ongoing(r), MaxConcurrent: r.MaxChats(),
-			Intraday: figures.Accepted, LinearTime: span(figures.Time), Distribution: map[string]span{},
+			AgentID: r.AgentID, DisplayName: r.Name, StatusID: q.settings.status(r.State), Ongoing: p.Ongoing(r),
+			MaxConcurrent: r.MaxChats(),
+			Intraday:      figures.Accepted, LinearTime: span(figures.Time), Distribution: map[string]span{},
 		}
 
 		if r.UUID != "" {

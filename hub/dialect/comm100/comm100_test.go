@@ -68,12 +68,15 @@ func TestDocumentExamples(t *testing.T) { eachStore(t, testDocumentExamples) }
 func testDocumentExamples(t *testing.T, h *hubtest.Hub) {
 	send(t, h, event("visitor.arrived", `{"visitorId": "v", "at": %d}`, midnight))
 	ids := []string{
-		"51f36e1a-d521-43bf-a0a8-20cbade284e4", "841d966b-744b-405e-86d1-7e8c573ebc60", "74ed2bc3-a41f-4dc8-9ae0-f562ebea5943",
+		"51f36e1a-d521-43bf-a0a8-20cbade284e4", "841d966b-744b-405e-86d1-7e8c573ebc60",
+		"74ed2bc3-a41f-4dc8-9ae0-f562ebea5943",
 		"7bf10c1d-2973-4848-b08f-cd5195e6b337", "ed22fff9-5000-4430-8a32-efb530c9f049",
 	}
 	var agents []string
 	for i, name := range []string{"srita2 chen", "srita chen 10001", " frank 10001", "1 1", "1000 1"} {
-		agents = append(agents, fmt.Sprintf(`{"agentUUID": "a%d", "agentID": "%d", "agentName": %q, "chatAgentId": %q, "maxConcurrentChats": 0}`, i, i+1, name, ids[i]))
+		agents = append(agents,
+			fmt.Sprintf(`{"agentUUID": "a%d", "agentID": "%d", "agentName": %q, "chatAgentId": %q, "maxConcurrentChats": 0}`, i,
+				i+1, name, ids[i]))
 	}
 	for i := range 27 {
 		agents = append(agents, fmt.Sprintf(`{"agentUUID": "b%d", "agentID": "%d"}`, i, 100+i))
@@ -94,7 +97,8 @@ func testDocumentExamples(t *testing.T, h *hubtest.Hub) {
 	require.Equal(t, golden(t, "agents"), string(got.Body))
 	// Without parameters, as the document asks, the pages are its own.
 	page := h.Do("GET", base+"Agents", h.Owner, nil, at(now)...).JSON(t)
-	require.Equal(t, []any{32.0, 7.0, 1.0, 5.0}, []any{page["total"], page["pageCount"], page["pageIndex"], page["pageSize"]})
+	require.Equal(t, []any{32.0, 7.0, 1.0, 5.0},
+		[]any{page["total"], page["pageCount"], page["pageIndex"], page["pageSize"]})
 	require.Len(t, page["list"], 5)
 
 	// A chat that goes on with an agent of whom nothing is known.
@@ -118,12 +122,16 @@ func testDocumentExamples(t *testing.T, h *hubtest.Hub) {
 		event("chat.accepted", `{"chatId": "long", "at": %d, "agentUUID": "a2"}`, before-hour),
 		event("chat.ended", `{"chatId": "long", "at": %d}`, before+25*hour),
 	)
-	got = h.Do("GET", base+"Today?startTime=2022-06-21T00:00:00&endTime=2022-06-21T23:59:59&utcOffset=0", h.Owner, nil, at(now)...)
+	got = h.Do("GET", base+"Today?startTime=2022-06-21T00:00:00&endTime=2022-06-21T23:59:59&utcOffset=0", h.Owner, nil,
+		at(now)...)
 	require.Equal(t, golden(t, "today"), string(got.Body))
 
 	const guid = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
-	directory(t, h, `{"departments": [{"departmentId": "d", "guid": "`+guid+`", "name": "string", "description": "string"}]}`)
-	send(t, h, event("chat.requested", `{"chatId": "w", "at": %d, "departmentId": "d", "visitorId": %q, "contactIdentityId": %q}`, now, guid, guid))
+	directory(t, h,
+		`{"departments": [{"departmentId": "d", "guid": "`+guid+`", "name": "string", "description": "string"}]}`)
+	send(t, h,
+		event("chat.requested", `{"chatId": "w", "at": %d, "departmentId": "d", "visitorId": %q, "contactIdentityId": %q}`,
+			now, guid, guid))
 	got = h.Do("GET", base+"Queue", h.Owner, nil, at(now)...)
 	require.Equal(t, golden(t, "queue"), string(got.Body))
 	require.NotContains(t, string(got.Body), "apiKey")
@@ -141,11 +149,13 @@ func testFigures(t *testing.T, h *hubtest.Hub) {
 		event("agent.status", `{"agentUUID": "a", "startTime": %d, "loginStatus": 1}`, midnight+8*hour),
 		event("agent.status", `{"agentUUID": "a", "startTime": %d, "loginStatus": 2, "notReadyStatus": 11}`, midnight+9*hour),
 		// First a bot, then the agent; rated.
-		event("chat.requested", `{"chatId": "1", "at": %d, "visitorId": "v1", "invited": true, "departmentId": "d"}`, now-2*hour),
+		event("chat.requested", `{"chatId": "1", "at": %d, "visitorId": "v1", "invited": true, "departmentId": "d"}`,
+			now-2*hour),
 		event("chat.accepted", `{"chatId": "1", "at": %d, "handledBy": "bot"}`, now-2*hour+2*second),
 		event("chat.transferred", `{"chatId": "1", "at": %d, "toDepartmentId": "d"}`, now-2*hour+4*second),
 		event("chat.accepted", `{"chatId": "1", "at": %d, "agentUUID": "a"}`, now-2*hour+10*second),
-		event("chat.ended", `{"chatId": "1", "at": %d, "reason": "closed", "agentReplies": 4, "agentResponseMs": 6000}`, now-2*hour+102*second),
+		event("chat.ended", `{"chatId": "1", "at": %d, "reason": "closed", "agentReplies": 4, "agentResponseMs": 6000}`,
+			now-2*hour+102*second),
 		event("chat.rated", `{"chatId": "1", "at": %d, "score": 4.5}`, now-2*hour+103*second),
 		// Gone while they waited.
 		event("chat.requested", `{"chatId": "2", "at": %d, "visitorId": "v1", "departmentId": "d"}`, now-10*60*second),
@@ -165,7 +175,8 @@ func testFigures(t *testing.T, h *hubtest.Hub) {
 		"agentUtilization": `+strconv.FormatFloat(float64(92+40*60-8)/7200, 'f', -1, 64)+`, "avgScore": 4.5}`, string(got.Body))
 	require.Contains(t, string(got.Body), `"avgWaitingTime":5.0,`, "doubles have a decimal")
 
-	got = h.Do("GET", base+"Agents?includeStatusDistribution=True&utcOffset=0&startTime=2022-07-05T08:00:00", h.Owner, nil, at(now)...)
+	got = h.Do("GET", base+"Agents?includeStatusDistribution=True&utcOffset=0&startTime=2022-07-05T08:00:00", h.Owner, nil,
+		at(now)...)
 	require.JSONEq(t, `{"total": 1, "pageCount": 1, "list": [{"agentId": "a", "displayName": "Ann", "currentStatusId": "00000000-0000-0000-0000-000000000001",
 		"ongoingChats": 1, "maxConcurrentChats": 4, "intradayChats": 2, "intradayLinearChatTime": "00:41:24",
 		"statusDistribution": {"00000000-0000-0000-0000-000000000000": "01:00:00", "00000000-0000-0000-0000-000000000001": "01:00:00"}}],
@@ -176,16 +187,20 @@ func testFigures(t *testing.T, h *hubtest.Hub) {
 	require.EqualValues(t, 0, h.Do("GET", base+"Agents?departmentId=nosuch", h.Owner, nil, at(now)...).JSON(t)["total"])
 	require.Empty(t, h.Do("GET", base+"Agents?pageIndex=2", h.Owner, nil, at(now)...).JSON(t)["list"])
 
-	got = h.Do("PATCH", "/v1/tenants/demo", h.Owner, `{"settings": {"comm100.statusIds": {"11": "5827eacf-c08e-4eb9-b09c-00155d081d0b"}}}`)
+	got = h.Do("PATCH", "/v1/tenants/demo", h.Owner,
+		`{"settings": {"comm100.statusIds": {"11": "5827eacf-c08e-4eb9-b09c-00155d081d0b"}}}`)
 	require.Equal(t, http.StatusOK, got.Status, "%s", got.Body)
-	require.Contains(t, string(h.Do("GET", base+"Agents", h.Owner, nil, at(now)...).Body), `"currentStatusId":"5827eacf-c08e-4eb9-b09c-00155d081d0b"`)
+	require.Contains(t, string(h.Do("GET", base+"Agents", h.Owner, nil, at(now)...).Body),
+		`"currentStatusId":"5827eacf-c08e-4eb9-b09c-00155d081d0b"`)
 
 	var queue []map[string]any
 	require.NoError(t, json.Unmarshal(h.Do("GET", "/V4/LIVECHAT/realtime/queue/", h.Owner, nil, at(now)...).Body, &queue))
 	require.Len(t, queue, 3, "the site, the directory's department, the other one")
 	shown := func(q map[string]any) string {
-		return fmt.Sprintln(q["routeToDepartmentId"], q["ongoingChats"], q["maxConcurrentChats"], q["currentQueueLength"], q["avgWaitTimeinLast30Mins"],
-			q["avgWaitTimeinLast60Mins"], q["abandonedChatsinLast30Mins"], q["switchedtoMessagesinLast30Mins"], len(q["visitors"].([]any)))
+		return fmt.Sprintln(q["routeToDepartmentId"], q["ongoingChats"], q["maxConcurrentChats"], q["currentQueueLength"],
+			q["avgWaitTimeinLast30Mins"],
+			q["avgWaitTimeinLast60Mins"], q["abandonedChatsinLast30Mins"], q["switchedtoMessagesinLast30Mins"],
+			len(q["visitors"].([]any)))
 	}
 	require.Equal(t, "<nil> 0 4 1 00:00:00 00:00:00 0 0 1\n", shown(queue[0]))
 	require.Equal(t, "6f1c1c1e-7a0c-4a6e-9f5e-111111111111 1 4 0 00:00:05 00:00:06.5000000 1 0 0\n", shown(queue[1]))
@@ -219,7 +234,8 @@ func TestBadParameters(t *testing.T) {
 		require.EqualValues(t, 400, body["errorCode"])
 		require.Contains(t, body["errorMessage"], message, query)
 	}
-	require.Equal(t, http.StatusOK, h.Do("GET", base+"Agents?departmentId="+strings.Repeat("x", 5000), h.Owner, nil).Status)
+	require.Equal(t, http.StatusOK,
+		h.Do("GET", base+"Agents?departmentId="+strings.Repeat("x", 5000), h.Owner, nil).Status)
 	for path, status := range map[string]int{base + "nothing": 404, "/v4/other": 404} {
 		got := h.Do("GET", path, h.Owner, nil)
 		require.Equal(t, status, got.Status)
@@ -241,7 +257,8 @@ func TestZones(t *testing.T) {
 		require.EqualValues(t, 1, requests("startTime=2022-07-05T08:00:00&utcOffset="+offset))
 		require.EqualValues(t, 0, requests("startTime=2022-07-05T08:00:01&utcOffset="+offset))
 	}
-	require.EqualValues(t, 1, requests("startTime=2022-07-05T00:00:00&endTime=2022-07-05T00:00:00&utcOffset=0"), "the last second is whole")
+	require.EqualValues(t, 1, requests("startTime=2022-07-05T00:00:00&endTime=2022-07-05T00:00:00&utcOffset=0"),
+		"the last second is whole")
 	require.EqualValues(t, 1, requests("startTime=2022-07-04T19:30:00&utcOffset=-270"))
 
 	// A time may say its own offset, whatever utcOffset is, and a fraction of a second.
@@ -308,8 +325,12 @@ func TestRateLimit(t *testing.T) {
 	wait, err := strconv.Atoi(got.Header.Get("Retry-After"))
 	require.NoError(t, err)
 	require.True(t, wait > 0 && wait <= 300, wait)
-	for _, bad := range []string{`{"comm100.rateLimit": 0}`, `{"comm100.statusIds": {"x": "5827eacf-c08e-4eb9-b09c-00155d081d0b"}}`, `{"comm100.statusIds": {"11": "no"}}`} {
-		require.Equal(t, http.StatusUnprocessableEntity, h.Do("PATCH", "/v1/tenants/demo", h.Owner, `{"settings": `+bad+`}`).Status, bad)
+	for _, bad := range []string{
+		`{"comm100.rateLimit": 0}`, `{"comm100.statusIds": {"x": "5827eacf-c08e-4eb9-b09c-00155d081d0b"}}`,
+		`{"comm100.statusIds": {"11": "no"}}`,
+	} {
+		require.Equal(t, http.StatusUnprocessableEntity,
+			h.Do("PATCH", "/v1/tenants/demo", h.Owner, `{"settings": `+bad+`}`).Status, bad)
 	}
 }
 
@@ -323,11 +344,13 @@ func testQueueOfAnAgent(t *testing.T, h *hubtest.Hub) {
 			"chatAgentId": "3fa85f64-5717-4562-b3fc-2c963f66afa6"}, {"agentUUID": "b"}],
 		"departments": [{"departmentId": "d", "guid": "6f1c1c1e-7a0c-4a6e-9f5e-111111111111", "name": "Sales", "siteId": 9}]}`)
 	entered := func(chat, agent string, at int64) string {
-		return event("queue.entered", `{"contactId": %q, "media": "chat", "queueId": "q", "enteredAt": %d, "agentUUID": %q}`, chat, at, agent)
+		return event("queue.entered", `{"contactId": %q, "media": "chat", "queueId": "q", "enteredAt": %d, "agentUUID": %q}`,
+			chat, at, agent)
 	}
 	send(
 		t, h,
-		event("chat.requested", `{"chatId": "w", "at": %d, "visitorId": "v", "departmentId": "d"}`, now-65*second), entered("w", "a", now-60*second),
+		event("chat.requested", `{"chatId": "w", "at": %d, "visitorId": "v", "departmentId": "d"}`,
+			now-65*second), entered("w", "a", now-60*second),
 		// Routed to a, and gone: accepted after 4 s and going on, abandoned after 8 s, long ago.
 		event("chat.requested", `{"chatId": "1", "at": %d}`, now-20*60*second), entered("1", "a", now-20*60*second),
 		event("chat.accepted", `{"chatId": "1", "at": %d, "agentUUID": "a"}`, now-20*60*second+4*second),
@@ -336,7 +359,8 @@ func testQueueOfAnAgent(t *testing.T, h *hubtest.Hub) {
 		event("chat.requested", `{"chatId": "3", "at": %d}`, now-40*60*second), entered("3", "a", now-40*60*second),
 		event("chat.ended", `{"chatId": "3", "at": %d, "reason": "switched_to_message"}`, now-40*60*second+18*second),
 		// Routed to somebody else before it was to a; and for a, but to nobody.
-		event("chat.requested", `{"chatId": "4", "at": %d}`, now-10*60*second), entered("4", "a", now-10*60*second), entered("4", "b", now-9*60*second),
+		event("chat.requested", `{"chatId": "4", "at": %d}`,
+			now-10*60*second), entered("4", "a", now-10*60*second), entered("4", "b", now-9*60*second),
 		event("chat.ended", `{"chatId": "4", "at": %d, "reason": "abandoned"}`, now-8*60*second),
 		event("chat.requested", `{"chatId": "5", "at": %d}`, now-30*second), entered("5", "", now-30*second),
 	)
@@ -355,7 +379,10 @@ func testQueueOfAnAgent(t *testing.T, h *hubtest.Hub) {
 		"ongoingChats": 1, "maxConcurrentChats": 2, "currentQueueLength": 1, "avgWaitTimeinLast30Mins": "00:00:06", "avgWaitTimeinLast60Mins": "00:00:10",
 		"abandonedChatsinLast30Mins": 1, "switchedtoMessagesinLast30Mins": 0,
 		"visitors": [{"visitorId": "v", "contactIdentityId": "", "waitTime": "00:01:05"}]}`, string(raw))
-	require.True(t, strings.HasPrefix(string(got.Body), `[{"routeToDepartmentId":null,"routeToDepartment":null,"routeToAgentId":null,"routeToAgent":null,`), "%s", got.Body)
+	require.True(t,
+		strings.HasPrefix(string(got.Body),
+			`[{"routeToDepartmentId":null,"routeToDepartment":null,"routeToAgentId":null,"routeToAgent":null,`),
+		"%s", got.Body)
 
 	// Once it is accepted nobody waits for the agent.
 	send(t, h, event("chat.accepted", `{"chatId": "w", "at": %d, "agentUUID": "a"}`, now))

@@ -39,7 +39,9 @@ func TestTooManyAtATime(t *testing.T) {
 	w := get("acme", "")
 	require.Equal(t, http.StatusTooManyRequests, w.Code)
 	require.Equal(t, "1", w.Header().Get("Retry-After"))
-	require.JSONEq(t, `{"error":{"statusCode":429,"internalCode":"TOO_MANY_REQUESTS","message":"too many requests at a time, wait a second"}}`, w.Body.String())
+	require.JSONEq(t,
+		`{"error":{"statusCode":429,"internalCode":"TOO_MANY_REQUESTS","message":"too many requests at a time, wait a second"}}`,
+		w.Body.String())
 	require.Equal(t, http.StatusBadRequest, get("other", "Bearer x").Code, "its own bound; v is missing")
 	a.answering.Give(1)
 	require.Equal(t, http.StatusBadRequest, get("acme", "").Code)

@@ -61,9 +61,13 @@ func testDocumentExamples(t *testing.T, h *hubtest.Hub) {
 		queues = append(queues, object{"queueId": id, "media": "chat"})
 		agent := "u" + id
 		agents = append(agents, object{"agentUUID": agent, "queueIds": []string{id}, "maxConcurrentChats": skill.slots})
-		events = append(events, fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": %q, "startTime": %d, "loginStatus": 1, "workStatus": 1}}`, agent, now-3_600_000))
+		events = append(events,
+			fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": %q, "startTime": %d, "loginStatus": 1, "workStatus": 1}}`,
+				agent, now-3_600_000))
 		for n := range skill.size {
-			events = append(events, fmt.Sprintf(`{"type": "queue.entered", "data": {"contactId": "c%d-%d", "media": "chat", "queueId": %q, "enteredAt": %d}}`, i, n, id, now-skill.wait+int64(n)*100))
+			events = append(events,
+				fmt.Sprintf(`{"type": "queue.entered", "data": {"contactId": "c%d-%d", "media": "chat", "queueId": %q, "enteredAt": %d}}`,
+					i, n, id, now-skill.wait+int64(n)*100))
 		}
 	}
 	put(t, h, object{"agents": agents, "queues": queues})
@@ -94,8 +98,11 @@ func example(t *testing.T, name string) string {
 func TestSkills(t *testing.T) {
 	h := hubtest.Start(t, testClock)
 	const now = 1_700_020_800_000
-	require.JSONEq(t, `{"skills":{},"totals":{"currentAvailableSlots":0,"currentQueueSize":0,"currentMaxWaitTimeInQueue":-1}}`, ask(t, h, "v=2", now))
-	require.JSONEq(t, `{"skills":{},"totals":{"currentAvailableSlots":0,"currentQueueSize":0}}`, ask(t, h, "v=1&skillIds=all", now))
+	require.JSONEq(t,
+		`{"skills":{},"totals":{"currentAvailableSlots":0,"currentQueueSize":0,"currentMaxWaitTimeInQueue":-1}}`,
+		ask(t, h, "v=2", now))
+	require.JSONEq(t, `{"skills":{},"totals":{"currentAvailableSlots":0,"currentQueueSize":0}}`,
+		ask(t, h, "v=1&skillIds=all", now))
 	put(t, h, object{
 		"queues": []object{{"queueId": "10"}, {"queueId": "9", "media": "call"}, {"queueId": "sales"}},
 		"agents": []object{
@@ -107,9 +114,11 @@ func TestSkills(t *testing.T) {
 	h.Send(
 		`{"type": "queue.entered", "data": {"contactId": "x", "media": "call", "queueId": "2", "enteredAt": 1700020790000}}`,
 		`{"type": "queue.left", "data": {"contactId": "x", "media": "call", "queueId": "2", "leftAt": 1700020791000}}`,
-		`{"type": "agent.status", "data": {"agentUUID": "a", "startTime": 1700020000000, "loginStatus": 1, "workStatus": 4}}`, // not ready for calls
+		// not ready for calls
+		`{"type": "agent.status", "data": {"agentUUID": "a", "startTime": 1700020000000, "loginStatus": 1, "workStatus": 4}}`,
 		`{"type": "agent.status", "data": {"agentUUID": "b", "startTime": 1700020000000, "loginStatus": 1, "workStatus": 1}}`,
-		`{"type": "agent.status", "data": {"agentUUID": "c", "startTime": 1700020000000, "loginStatus": 2, "workStatus": 1}}`, // not online
+		// not online
+		`{"type": "agent.status", "data": {"agentUUID": "c", "startTime": 1700020000000, "loginStatus": 2, "workStatus": 1}}`,
 	)
 	require.Equal(t, `{"skills":{"2":{"currentAvailableSlots":0,"currentQueueSize":0,"currentMaxWaitTimeInQueue":-1},"9":{"currentAvailableSlots":0,"currentQueueSize":0,"currentMaxWaitTimeInQueue":-1},`+
 		`"10":{"currentAvailableSlots":3,"currentQueueSize":0,"currentMaxWaitTimeInQueue":-1},"sales":{"currentAvailableSlots":1,"currentQueueSize":0,"currentMaxWaitTimeInQueue":-1}},`+
@@ -144,7 +153,10 @@ func TestCredentials(t *testing.T) {
 		return h.Do("GET", demo+"?v=1", key, nil, headers...)
 	}
 	require.Equal(t, http.StatusOK, get(key("demo", "query")).Status)
-	for _, a := range []hubtest.Answer{get(""), get("hk_demo_wrongwrongwrongwrong"), get(key("other", "owner")), get(hubtest.PlatformKey), get("", "Authorization", "Basic "+h.Owner)} {
+	for _, a := range []hubtest.Answer{
+		get(""), get("hk_demo_wrongwrongwrongwrong"), get(key("other", "owner")), get(hubtest.PlatformKey),
+		get("", "Authorization", "Basic "+h.Owner),
+	} {
 		refused(t, a, 401, "UNAUTHORIZED", "")
 		require.Equal(t, []string{"Bearer", "OAuth"}, a.Header.Values("WWW-Authenticate"))
 	}
@@ -205,7 +217,8 @@ func testOAuth(t *testing.T, h *hubtest.Hub) {
 	h.Restart()
 	require.Equal(t, http.StatusNoContent, h.Do("DELETE", "/v1/apps/"+id, h.Owner, nil).Status)
 	c.Noncer = nonce("n-2")
-	refused(t, h.Do("GET", demo+"?v=1", "", nil, "Authorization", signed(t, c, h.URL+demo+"?v=1")), 401, "UNAUTHORIZED", "")
+	refused(t, h.Do("GET", demo+"?v=1", "", nil, "Authorization", signed(t, c, h.URL+demo+"?v=1")), 401, "UNAUTHORIZED",
+		"")
 }
 
 type nonce string
@@ -217,7 +230,8 @@ func signed(t *testing.T, c *oauth1.Config, target string) (header string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	ctx = context.WithValue(ctx, oauth1.HTTPClient, &http.Client{Transport: trip(func(r *http.Request) { header = r.Header.Get("Authorization") })})
+	ctx = context.WithValue(ctx, oauth1.HTTPClient,
+		&http.Client{Transport: trip(func(r *http.Request) { header = r.Header.Get("Authorization") })})
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	require.NoError(t, err)
 	resp, err := c.Client(ctx, oauth1.NewToken("", "")).Do(req)

@@ -35,9 +35,12 @@ func TestReadQuery(t *testing.T) {
 		require.Equal(t, want, q, raw)
 	}
 	for raw, field := range map[string]string{
-		"": "v", "v=": "v", "v=x": "v", "v=0": "v", "v=000": "v", "v=-1": "v", "v=1.5": "v", "v=1&v=2": "v", "v=%00": "v", "V=1": "v",
-		"v=1&skillIds=x": "skillIds", "v=1&skillIds=1,,2": "skillIds", "v=1&skillIds=,": "skillIds", "v=1&skillIds=all,1": "skillIds", "v=1&skillIds=-1": "skillIds",
-		"v=1&skillIds=1;2": "query", "v=1&skillIds=%zz": "query", "v=1&skillIds=1&skillIds=2": "skillIds", "v=1&skillIds=1.5": "skillIds", "v=1&skillIds=%D9%A1": "skillIds",
+		"": "v", "v=": "v", "v=x": "v", "v=0": "v", "v=000": "v", "v=-1": "v", "v=1.5": "v", "v=1&v=2": "v", "v=%00": "v",
+		"V=1":            "v",
+		"v=1&skillIds=x": "skillIds", "v=1&skillIds=1,,2": "skillIds", "v=1&skillIds=,": "skillIds",
+		"v=1&skillIds=all,1": "skillIds", "v=1&skillIds=-1": "skillIds",
+		"v=1&skillIds=1;2": "query", "v=1&skillIds=%zz": "query", "v=1&skillIds=1&skillIds=2": "skillIds",
+		"v=1&skillIds=1.5": "skillIds", "v=1&skillIds=%D9%A1": "skillIds",
 		"v=1&skillIds=" + strings.Repeat("1", maxSkill+1): "skillIds",
 	} {
 		_, err := ask(raw)
@@ -56,7 +59,9 @@ func TestReadQuery(t *testing.T) {
 
 // Whatever a client sends is a query within the bounds, or a 400 that names what is wrong.
 func FuzzQuery(f *testing.F) {
-	for _, s := range []string{"v=1&skillIds=4,15,3", "v=2&skillIds=all", "v=%", "skillIds=1", "v=1;skillIds=2", "v=1&skillIds=,,"} {
+	for _, s := range []string{
+		"v=1&skillIds=4,15,3", "v=2&skillIds=all", "v=%", "skillIds=1", "v=1;skillIds=2", "v=1&skillIds=,,",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {

@@ -29,8 +29,10 @@ func browser(t *testing.T) context.Context {
 			break
 		}
 	}
-	require.NotEmpty(t, path, "there is no Chromium to show a customer's page: install chromium (Debian: apt-get install chromium)")
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-dev-shm-usage", true))
+	require.NotEmpty(t, path,
+		"there is no Chromium to show a customer's page: install chromium (Debian: apt-get install chromium)")
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.DisableGPU, chromedp.Flag("disable-dev-shm-usage", true))
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
@@ -66,7 +68,9 @@ func customersPage(t *testing.T, h *hubtest.Hub) *page {
 // message n that the page was told, counted from 0.
 func (p *page) message(n int) map[string]any {
 	p.t.Helper()
-	m, err := chromedp.Run(p.ctx, chromedp.Poll[map[string]any](fmt.Sprintf("heard[%d] || (failed.length ? {failed} : null)", n), chromedp.WithPollingTimeout(30*time.Second)))
+	m, err := chromedp.Run(p.ctx,
+		chromedp.Poll[map[string]any](fmt.Sprintf("heard[%d] || (failed.length ? {failed} : null)", n),
+			chromedp.WithPollingTimeout(30*time.Second)))
 	require.NoError(p.t, err)
 	require.NotContains(p.t, m, "failed")
 	return m
@@ -80,7 +84,8 @@ func TestInABrowser(t *testing.T) {
 	_, issue := tokens(t, h)
 	token := issue("agent")
 	work := func(n int) {
-		h.Send(fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": "u1", "startTime": %d, "loginStatus": 1, "workStatus": %d}}`, time.Now().UnixMilli(), n))
+		h.Send(fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": "u1", "startTime": %d, "loginStatus": 1, "workStatus": %d}}`,
+			time.Now().UnixMilli(), n))
 	}
 	for _, way := range []string{"byEventSource", "byFetch"} {
 		t.Run(way, func(t *testing.T) {
@@ -90,7 +95,8 @@ func TestInABrowser(t *testing.T) {
 			require.NoError(t, chromedp.Do(p.ctx, chromedp.Evaluate[chromedp.Void](fmt.Sprintf("%s(%q, %q)", way, token, key))))
 			full := p.message(0)
 			require.Equal(t, "EventAgentsMetricsWatch", full["MessageID"])
-			require.InDelta(t, 1, full["agentsMetrics"].(map[string]any)["list"].([]any)[0].(map[string]any)["agentWorkStatus"], 0)
+			require.InDelta(t, 1, full["agentsMetrics"].(map[string]any)["list"].([]any)[0].(map[string]any)["agentWorkStatus"],
+				0)
 			work(7)
 			change := p.message(1)
 			require.Equal(t, "EventAgentsMetricsChanged", change["MessageID"])
@@ -106,7 +112,8 @@ func TestInABrowser(t *testing.T) {
 			}
 			again := p.message(2)
 			require.Equal(t, "EventAgentsMetricsWatch", again["MessageID"])
-			require.InDelta(t, 7, again["agentsMetrics"].(map[string]any)["list"].([]any)[0].(map[string]any)["agentWorkStatus"], 0)
+			require.InDelta(t, 7, again["agentsMetrics"].(map[string]any)["list"].([]any)[0].(map[string]any)["agentWorkStatus"],
+				0)
 			// The page may read why it is refused.
 			refusal, err := chromedp.Run(p.ctx, chromedp.Evaluate[map[string]any](`ask("wrong")`, chromedp.EvalAwaitPromise))
 			require.NoError(t, err)

@@ -47,16 +47,23 @@ func TestBadParameters(t *testing.T) {
 			refused(t, search(map[string]any{name: absent}), 400, "PARAM_REQUIRED", name+": ")
 		}
 	}
-	integers := []string{"startTime", "endTime", "pageNum", "pageSize", "hideNumber", "agentType", "callType", "callResult", "hangupDisposition", "agentCount", "transferCount", "consultCount"}
+	integers := []string{
+		"startTime", "endTime", "pageNum", "pageSize", "hideNumber", "agentType", "callType", "callResult",
+		"hangupDisposition", "agentCount", "transferCount", "consultCount",
+	}
 	for _, name := range integers {
-		for _, wrong := range []any{"x", true, 1.5, "1.5", []int{1}, map[string]any{}, "1e1", json.Number("99999999999999999999"), "0x1"} {
+		for _, wrong := range []any{
+			"x", true, 1.5, "1.5", []int{1}, map[string]any{}, "1e1", json.Number("99999999999999999999"), "0x1",
+		} {
 			refused(t, search(map[string]any{name: wrong}), 400, "PARAM_TYPE", name+": ")
 		}
 		for _, beyond := range []any{-1, "-1", int64(1) << 62, json.Number("-9223372036854775808")} {
 			refused(t, search(map[string]any{name: beyond}), 400, "PARAM_VALUE", name+": ")
 		}
 	}
-	for _, name := range []string{"callID", "operator", "agent", "customerNumber", "gatewayNumber", "mainDialType", "departmentId"} {
+	for _, name := range []string{
+		"callID", "operator", "agent", "customerNumber", "gatewayNumber", "mainDialType", "departmentId",
+	} {
 		for _, wrong := range []any{true, 1.5, []string{"a"}, map[string]any{"a": 1}} {
 			refused(t, search(map[string]any{name: wrong}), 400, "PARAM_TYPE", name+": ")
 		}
@@ -73,8 +80,10 @@ func TestBadParameters(t *testing.T) {
 	many["one more"] = nil
 	refused(t, search(map[string]any{"attachedData": many}), 400, "PARAM_VALUE", "attachedData: ")
 	for name, values := range map[string][]any{
-		"pageNum": {0, 100_001}, "pageSize": {0, 1001}, "hideNumber": {3}, "agentType": {2}, "callType": {0, 4}, "callResult": {0, 10, 20, 23},
-		"hangupDisposition": {0, 4}, "agentCount": {0, 4}, "transferCount": {0, 3}, "consultCount": {0, 3}, "mainDialType": {"inbound", "Nothing"},
+		"pageNum": {0, 100_001}, "pageSize": {0, 1001}, "hideNumber": {3}, "agentType": {2}, "callType": {0, 4},
+		"callResult":        {0, 10, 20, 23},
+		"hangupDisposition": {0, 4}, "agentCount": {0, 4}, "transferCount": {0, 3}, "consultCount": {0, 3},
+		"mainDialType": {"inbound", "Nothing"},
 	} {
 		for _, v := range values {
 			refused(t, search(map[string]any{name: v}), 400, "PARAM_VALUE", name+": ")
@@ -87,7 +96,8 @@ func TestBadParameters(t *testing.T) {
 	refused(t, search(map[string]any{"pageNum": 101, "pageSize": 1000}), 400, "PARAM_VALUE", "pageNum: ")
 	require.Equal(t, http.StatusOK, search(map[string]any{"pageNum": 100, "pageSize": 1000}).Status)
 	// One problem, the first in the order of the table.
-	refused(t, search(map[string]any{"consultCount": 9, "callType": 9, "agent": true, "pageNum": 0}), 400, "PARAM_VALUE", "pageNum: ")
+	refused(t, search(map[string]any{"consultCount": 9, "callType": 9, "agent": true, "pageNum": 0}), 400, "PARAM_VALUE",
+		"pageNum: ")
 	refused(t, search(map[string]any{"endTime": 0, "departmentId": true}), 400, "PARAM_TYPE", "departmentId: ")
 
 	// What the document itself writes is taken.
@@ -104,17 +114,22 @@ func TestBadParameters(t *testing.T) {
 		return h.Do("POST", tm+path, h.Owner, body, headers...)
 	}
 	for _, path := range []string{"/maincdrs/_search", "/cdrs/_search"} {
-		for _, body := range []string{"", "[]", "null", `"x"`, "{", `{"startTime": 1,}`, `{"startTime":, 2}`, "{} {}", "\xff", "{\"a\": \"\xff\"}", "\x00"} {
+		for _, body := range []string{
+			"", "[]", "null", `"x"`, "{", `{"startTime": 1,}`, `{"startTime":, 2}`, "{} {}", "\xff", "{\"a\": \"\xff\"}", "\x00",
+		} {
 			refused(t, post(path, body), 400, "BODY_INVALID", "body: ")
 		}
 		refused(t, post(path, `{"callID": "`+strings.Repeat("x", 1<<20)+`"}`), 413, "BODY_TOO_LARGE", "body: ")
 		refused(t, post(path, "a=1", "Content-Type", "application/x-www-form-urlencoded"), 415, "BODY_INVALID", "body: ")
 		refused(t, post(path, "{}", "Content-Encoding", "gzip"), 415, "BODY_INVALID", "body: ")
-		for _, zone := range []string{"Local", "+8:00", "GMT+19", "Asia/Nowhere", "../etc/passwd", "asia/singapore ", strings.Repeat("A", 100)} {
+		for _, zone := range []string{
+			"Local", "+8:00", "GMT+19", "Asia/Nowhere", "../etc/passwd", "asia/singapore ", strings.Repeat("A", 100),
+		} {
 			refused(t, post(path, "{", "timezoneid", zone), 400, "PARAM_VALUE", "timezoneid: ")
 		}
 	}
-	refused(t, h.Do("GET", tm+"/maincdrs/x/partycdrs", h.Owner, nil, "timezoneid", "Mars"), 400, "PARAM_VALUE", "timezoneid: ")
+	refused(t, h.Do("GET", tm+"/maincdrs/x/partycdrs", h.Owner, nil, "timezoneid", "Mars"), 400, "PARAM_VALUE",
+		"timezoneid: ")
 	refused(t, post("/cdrs/_search", "{}"), 400, "PARAM_REQUIRED", "callID: ")
 	refused(t, post("/cdrs/_search", `{"callID": true}`), 400, "PARAM_TYPE", "callID: ")
 	refused(t, post("/cdrs/_search", `{"callID": "a", "hideNumber": 7}`), 400, "PARAM_VALUE", "hideNumber: ")
@@ -136,7 +151,8 @@ func TestBadParameters(t *testing.T) {
 func TestWhoMayQuery(t *testing.T) {
 	h := hubtest.Start(t)
 	other := tenant(t, h, "other")
-	h.Send(`{"type": "cdr.call", "data": {"callID": "c", "startTime": 1500}}`, `{"type": "cdr.party", "data": {"callID": "c", "partyId": "p"}}`)
+	h.Send(`{"type": "cdr.call", "data": {"callID": "c", "startTime": 1500}}`,
+		`{"type": "cdr.party", "data": {"callID": "c", "partyId": "p"}}`)
 	search := `{"startTime": 1000, "endTime": 2000, "pageNum": 1, "pageSize": 10}`
 	ask := func(key string) []hubtest.Answer {
 		return []hubtest.Answer{
@@ -198,7 +214,8 @@ func TestCorrection(t *testing.T) {
 	require.Nil(t, call["callType"])
 	require.Equal(t, map[string]any{}, call["attachedData"])
 	require.Equal(t, sealed, call["encryptCustomerNumber"], "the same customer")
-	a := h.Do("POST", tm+"/maincdrs/_search", h.Owner, `{"startTime": 1500, "endTime": 1600, "pageNum": 1, "pageSize": 10}`)
+	a := h.Do("POST", tm+"/maincdrs/_search", h.Owner,
+		`{"startTime": 1500, "endTime": 1600, "pageNum": 1, "pageSize": 10}`)
 	require.Contains(t, string(a.Body), `"total":0`, "it is no longer there")
 	// Bot records are in none of these lists.
 	h.Send(`{"type": "cdr.bot_call", "data": {"callID": "b", "startTime": 1500}}`)
@@ -207,6 +224,7 @@ func TestCorrection(t *testing.T) {
 	sub := h.Subscribe(hubtest.NewReceiver(t).URL, "events", []string{"*"}, "appKey", "0123456789abcdef")
 	a = h.Do("POST", "/v1/subscriptions/"+sub["id"].(string)+"/test", h.Owner, `{"type": "cdr.call"}`)
 	require.Less(t, a.Status, 300, "%s", a.Body)
-	a = h.Do("POST", tm+"/maincdrs/_search", h.Owner, `{"startTime": 1700000000000, "endTime": 1730000000000, "pageNum": 1, "pageSize": 10}`)
+	a = h.Do("POST", tm+"/maincdrs/_search", h.Owner,
+		`{"startTime": 1700000000000, "endTime": 1730000000000, "pageNum": 1, "pageSize": 10}`)
 	require.Contains(t, string(a.Body), `"total":0`)
 }

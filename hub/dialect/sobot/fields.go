@@ -86,7 +86,8 @@ var callFields = []field{
 	{name: "belongAgentID", from: []string{"belongAgentID", "lastAgentID"}},
 	{name: "belongAgentName", from: []string{"belongAgentName", "lastAgentName"}},
 	{name: "belongAgentDN", from: []string{"belongAgentDN", "lastAgentDN"}},
-	{name: "belongAgentPhoneType", from: []string{"belongAgentPhoneType", "lastAgentPhoneType"}}, // a text, unlike the others
+	// a text, unlike the others
+	{name: "belongAgentPhoneType", from: []string{"belongAgentPhoneType", "lastAgentPhoneType"}},
 	{name: "belongAgentPSTN", from: []string{"belongAgentPSTN", "lastAgentPstn"}},
 	{name: "transferCount", kind: counter},
 	{name: "consultCount", kind: counter},

@@ -40,7 +40,8 @@ func FuzzSearch(f *testing.F) {
 			return
 		}
 		of := q.filter
-		if of.Limit < 1 || of.Limit > maxPageSize || of.Offset < 0 || of.Offset+of.Limit > maxRows || of.To <= of.From || of.To-of.From > maxSpan {
+		if of.Limit < 1 || of.Limit > maxPageSize || of.Offset < 0 || of.Offset+of.Limit > maxRows || of.To <= of.From ||
+			of.To-of.From > maxSpan {
 			t.Fatalf("%+v", of)
 		}
 		if of.Attached != nil && len(of.Attached.Atoms) > maxAttached {
@@ -70,7 +71,9 @@ func FuzzShow(f *testing.F) {
 			}
 		}
 		text := search.AttachedText(body)
-		if atoms := search.AttachedAtoms(text); atoms != nil && !slices.Equal(slices.Sorted(slices.Values(search.ParseAttached(string(body)).Atoms)), slices.Sorted(slices.Values(atoms))) {
+		if atoms := search.AttachedAtoms(text); atoms != nil &&
+			!slices.Equal(slices.Sorted(slices.Values(search.ParseAttached(string(body)).Atoms)),
+				slices.Sorted(slices.Values(atoms))) {
 			t.Fatalf("an object does not contain itself: %s", text)
 		}
 	})
@@ -103,7 +106,8 @@ func FuzzHistory(f *testing.F) {
 			return
 		}
 		of := q.filter
-		if of.Limit < 1 || of.Limit > maxPageSize || of.Offset < 0 || of.Offset+of.Limit > maxRows || of.To <= of.From || of.To-of.From > maxSpan+60_000 ||
+		if of.Limit < 1 || of.Limit > maxPageSize || of.Offset < 0 || of.Offset+of.Limit > maxRows || of.To <= of.From ||
+			of.To-of.From > maxSpan+60_000 ||
 			len(q.agents) > maxItems || len(q.departments) > maxItems || len(of.Login) > len(loginCodes) {
 			t.Fatalf("%+v", of)
 		}
@@ -113,12 +117,15 @@ func FuzzHistory(f *testing.F) {
 // Whatever a client asks S11 for is within the bounds, or a problem that says 400.
 func FuzzMetrics(f *testing.F) {
 	for _, s := range []string{
-		"product=scc&agents=1001,=1002&departmentIds[]=a;&sort=agentName,desc&pageNum=2&pageSize=1000", "agentWorkStatuses=5,6;&delay=60000&agentType=1", "%zz", ";", "currPage=9999999999999999999",
+		"product=scc&agents=1001,=1002&departmentIds[]=a;&sort=agentName,desc&pageNum=2&pageSize=1000",
+		"agentWorkStatuses=5,6;&delay=60000&agentType=1", "%zz", ";", "currPage=9999999999999999999",
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		r := &http.Request{Header: http.Header{"Idempotency-Key": {"6f1c1c1e-7a0c-4a6e-9f5e-111111111111"}}, URL: &url.URL{RawQuery: query}}
+		r := &http.Request{
+			Header: http.Header{"Idempotency-Key": {"6f1c1c1e-7a0c-4a6e-9f5e-111111111111"}}, URL: &url.URL{RawQuery: query},
+		}
 		q, err := readMetrics(r, access.Caller{})
 		if err != nil {
 			var bad *problem
@@ -127,7 +134,8 @@ func FuzzMetrics(f *testing.F) {
 			}
 			return
 		}
-		if q.pageNum < 1 || q.pageSize < 1 || q.pageSize > maxPageSize || q.pageNum*q.pageSize > maxRows || len(q.agents) > maxItems || len(q.work) > maxItems {
+		if q.pageNum < 1 || q.pageSize < 1 || q.pageSize > maxPageSize || q.pageNum*q.pageSize > maxRows ||
+			len(q.agents) > maxItems || len(q.work) > maxItems {
 			t.Fatalf("%+v", q)
 		}
 		q.show(&live.AgentBoard{Rows: make([]live.Row, 3)}, "demo")
@@ -159,7 +167,8 @@ func FuzzReport(f *testing.F) {
 				}
 				continue
 			}
-			if q.From < 946_684_800_000 || q.To <= q.From || q.To-q.From > maxRange*dayMS || q.Offset < 0 || q.Limit < 1 || q.Limit > maxPageSize ||
+			if q.From < 946_684_800_000 || q.To <= q.From || q.To-q.From > maxRange*dayMS || q.Offset < 0 || q.Limit < 1 ||
+				q.Limit > maxPageSize ||
 				len(q.Indicators) == 0 || !q.ByTime && !q.ByKey || q.Kind != report.States && q.Only == 0 {
 				t.Fatalf("%+v", q)
 			}

@@ -52,9 +52,11 @@ func testDocumentExamples(t *testing.T, h *hubtest.Hub) {
 		golden(t, "s3-masked.json", h.Do("POST", prefix+"/cdrs/_search", key, `{"callID": "`+call+`", "hideNumber": "1"}`))
 	}
 	// A record with nothing but its ids shows how each field looks when absent.
-	h.Do("POST", "/v1/events", key, `[{"type": "cdr.call", "data": {"callID": "bare", "startTime": 1}}, {"type": "cdr.party", "data": {"callID": "bare", "partyId": "p"}}]`)
+	h.Do("POST", "/v1/events", key,
+		`[{"type": "cdr.call", "data": {"callID": "bare", "startTime": 1}}, {"type": "cdr.party", "data": {"callID": "bare", "partyId": "p"}}]`)
 	golden(t, "bare.json", h.Do("POST", tm+"/cdrs/_search", key, `{"callID": "bare"}`))
-	golden(t, "empty.json", h.Do("POST", tm+"/maincdrs/_search", key, `{"startTime": 10, "endTime": 20, "pageNum": 1, "pageSize": 15}`))
+	golden(t, "empty.json",
+		h.Do("POST", tm+"/maincdrs/_search", key, `{"startTime": 10, "endTime": 20, "pageNum": 1, "pageSize": 15}`))
 	golden(t, "unknown.json", h.Do("GET", tm+"/maincdrs/nowhere/partycdrs", key, nil))
 }
 

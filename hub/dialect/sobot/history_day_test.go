@@ -31,7 +31,9 @@ type logRow struct {
 // statusLines are a day's statuses as NDJSON: some of them come again otherwise,
 // some late, some say less.
 func statusLines(t *testing.T, rng *rand.Rand) (lines []string) {
-	c, err := simulate.New(simulate.Config{Seed: rng.Uint64(), Agents: 9, CallsPerHour: 25, Start: time.UnixMilli(1_700_006_400_000), Duration: 24 * time.Hour})
+	c, err := simulate.New(simulate.Config{
+		Seed: rng.Uint64(), Agents: 9, CallsPerHour: 25, Start: time.UnixMilli(1_700_006_400_000), Duration: 24 * time.Hour,
+	})
 	require.NoError(t, err)
 	for e, more := c.Next(); more; e, more = c.Next() {
 		if e.Type != event.AgentStatus {
@@ -44,7 +46,8 @@ func statusLines(t *testing.T, rng *rand.Rand) (lines []string) {
 			delete(b, []string{"loginStatus", "notReadyStatus", "workStatus", "creationTime"}[rng.IntN(4)])
 		case 1: // the same moment, told otherwise
 			again := fmt.Sprintf(`{"agentUUID": %q, "startTime": %v, "creationTime": %d, "workStatus": %d, "noReadyStatus": %d}`,
-				b["agentUUID"], int64(b["startTime"].(float64)), int64(b["startTime"].(float64))+rng.Int64N(2000)-1000, 1+rng.IntN(2), rng.IntN(2)*11)
+				b["agentUUID"], int64(b["startTime"].(float64)), int64(b["startTime"].(float64))+rng.Int64N(2000)-1000,
+				1+rng.IntN(2), rng.IntN(2)*11)
 			lines = append(lines, fmt.Sprintf(`{"type": "agent.status", "id": "%s-x", "data": %s}`, e.ID, again))
 		}
 		data, err := json.Marshal(b)
@@ -96,7 +99,8 @@ func foldLines(t *testing.T, lines []string) (rows []logRow) {
 			for _, f := range []struct {
 				code  *int64
 				names []string
-			}{{&is.LoginStatus, []string{"loginStatus"}}, {&is.NoReadyStatus, []string{"notReadyStatus", "noReadyStatus"}}, {&is.WorkStatus, []string{"workStatus"}}} {
+			}{{&is.LoginStatus, []string{"loginStatus"}}, {&is.NoReadyStatus, []string{"notReadyStatus", "noReadyStatus"}},
+				{&is.WorkStatus, []string{"workStatus"}}} {
 				for _, name := range f.names {
 					if e.Data[name] != nil {
 						*f.code = e.Data.num(name)
@@ -104,7 +108,8 @@ func foldLines(t *testing.T, lines []string) (rows []logRow) {
 					}
 				}
 			}
-			if i > 0 && is.LoginStatus == row.LoginStatus && is.NoReadyStatus == row.NoReadyStatus && is.WorkStatus == row.WorkStatus {
+			if i > 0 && is.LoginStatus == row.LoginStatus && is.NoReadyStatus == row.NoReadyStatus &&
+				is.WorkStatus == row.WorkStatus {
 				continue
 			}
 			if i > 0 {
@@ -172,7 +177,10 @@ func testStatusLogsOfADay(t *testing.T, h *hubtest.Hub) {
 		to := from + rng.Int64N(8*60)*minute
 		now := from + rng.Int64N(20*60)*minute
 		wall := func(ms int64) string { return time.UnixMilli(ms).In(loc).Format("2006-01-02 15:04") }
-		q := map[string]any{"startTime": wall(from), "endTime": wall(to), "pageNum": 1 + rng.IntN(3), "pageSize": []int{1, 7, 50, 1000}[rng.IntN(4)]}
+		q := map[string]any{
+			"startTime": wall(from), "endTime": wall(to), "pageNum": 1 + rng.IntN(3),
+			"pageSize": []int{1, 7, 50, 1000}[rng.IntN(4)],
+		}
 		some := func(of ...string) (all []string) {
 			for range 1 + rng.IntN(3) {
 				all = append(all, of[rng.IntN(len(of))])
@@ -232,7 +240,8 @@ func testStatusLogsOfADay(t *testing.T, h *hubtest.Hub) {
 				want = append(want, r)
 			}
 		}
-		a := h.Do("POST", tm+"/agent-histories/_search", h.Owner, q, "X-Hookline-Now", strconv.FormatInt(now, 10), "timezoneid", loc.String())
+		a := h.Do("POST", tm+"/agent-histories/_search", h.Owner, q, "X-Hookline-Now", strconv.FormatInt(now, 10),
+			"timezoneid", loc.String())
 		require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
 		var got struct {
 			Data struct {

@@ -30,12 +30,17 @@ func testStatusLogs(t *testing.T, h *hubtest.Hub) {
 	push(`[{"type": "agent.status", "id": "d097d27d", "data": {"agentUUID": "9a0c", "agentID": "1001", "agentName": "Zhang", "startTime": 1657126800000, "loginStatus": 1, "notReadyStatus": 0, "workStatus": 2}},
 		{"type": "agent.status", "id": "ends", "data": {"agentUUID": "9a0c", "startTime": 1657209540000, "loginStatus": 2, "noReadyStatus": 11, "workStatus": "1"}},
 		{"type": "agent.status", "id": "other", "data": {"agentID": "1002", "startTime": 1657126860001, "loginStatus": 1}}]`)
-	a := h.Do("PUT", "/v1/directory/agents/9a0c", key, `{"agentName": "ZhangSan", "thisDN": "1001", "departmentIds": ["d1", "d2"]}`)
+	a := h.Do("PUT", "/v1/directory/agents/9a0c", key,
+		`{"agentName": "ZhangSan", "thisDN": "1001", "departmentIds": ["d1", "d2"]}`)
 	require.Less(t, a.Status, 300, "%s", a.Body)
 
 	now := "1657209600500"
-	day := map[string]any{"startTime": " 2022-07-07 01 : 00 ", "endTime": "2022-07-07 23:59", "pageNum": 1, "pageSize": 15, "agentType": 1, "agent": []string{"9a0c"}}
-	golden(t, "s9.json", h.Do("POST", tm+"/agent-histories/_search", key, day, "X-Hookline-Now", now, "timezoneid", "Asia/Singapore"))
+	day := map[string]any{
+		"startTime": " 2022-07-07 01 : 00 ", "endTime": "2022-07-07 23:59", "pageNum": 1, "pageSize": 15, "agentType": 1,
+		"agent": []string{"9a0c"},
+	}
+	golden(t, "s9.json",
+		h.Do("POST", tm+"/agent-histories/_search", key, day, "X-Hookline-Now", now, "timezoneid", "Asia/Singapore"))
 	ids := func(change map[string]any, headers ...string) (ids []string) {
 		t.Helper()
 		q := map[string]any{"startTime": "2022-07-07 01:00", "endTime": "2022-07-07 23:59", "pageNum": "1", "pageSize": 15}
@@ -82,14 +87,17 @@ func testStatusLogs(t *testing.T, h *hubtest.Hub) {
 	} {
 		require.Equal(t, c.want, ids(c.ask), "%v", c.ask)
 	}
-	require.Nil(t, ids(map[string]any{"startTime": "2022-07-07 12:01"}, "timezoneid", "America/New_York"), "after now there")
-	require.Equal(t, all, ids(map[string]any{"startTime": "2022-07-06 17:00", "endTime": "2022-07-07 15:59"}, "timezoneid", "UTC"))
+	require.Nil(t, ids(map[string]any{"startTime": "2022-07-07 12:01"}, "timezoneid", "America/New_York"),
+		"after now there")
+	require.Equal(t, all,
+		ids(map[string]any{"startTime": "2022-07-06 17:00", "endTime": "2022-07-07 15:59"}, "timezoneid", "UTC"))
 	h.Restart()
 	require.Equal(t, all, ids(nil))
 	h.Rebuild("agents")
 	require.Equal(t, all, ids(nil))
 	require.EqualValues(t, 82_740_000, end-start)
-	require.Contains(t, string(h.Do("POST", tm+"/agent-histories/_search", h.Owner, day).Body), `"total":0`, "another tenant")
+	require.Contains(t, string(h.Do("POST", tm+"/agent-histories/_search", h.Owner, day).Body), `"total":0`,
+		"another tenant")
 }
 
 // Wall times that clocks show twice mean the first pass, those they skip are read
@@ -103,7 +111,12 @@ func TestWallTimes(t *testing.T) {
 	minute("back", "1698539400")    // 2023-10-29 00:30 UTC, in Berlin 02:30 for the first time
 	minute("forward", "1679794200") // 2023-03-26 01:30 UTC, where 02:30 would have been without the change
 	status := func(zone, at, agent string) int {
-		a := h.Do("POST", tm+"/agent-histories/_search", h.Owner, map[string]any{"startTime": at, "endTime": at, "pageNum": 1, "pageSize": 15, "agent": agent, "agentType": 1, "loginStatus": []int{1}}, "timezoneid", zone)
+		a := h.Do("POST", tm+"/agent-histories/_search", h.Owner,
+			map[string]any{
+				"startTime": at, "endTime": at, "pageNum": 1, "pageSize": 15, "agent": agent, "agentType": 1,
+				"loginStatus": []int{1},
+			},
+			"timezoneid", zone)
 		require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
 		return int(a.JSON(t)["data"].(map[string]any)["total"].(float64))
 	}
@@ -127,7 +140,9 @@ func TestBadStatusLogParameters(t *testing.T) {
 	}
 	for _, name := range []string{"startTime", "endTime"} {
 		refused(t, search(map[string]any{name: 1657126800000}), 400, "PARAM_TYPE", name+": ")
-		for _, v := range []string{"2022-07-07", "2022-07-07 24:00", "2022-02-30 01:00", "2022-07-07 01:00:00", "0000-01-01 00:00", "x"} {
+		for _, v := range []string{
+			"2022-07-07", "2022-07-07 24:00", "2022-02-30 01:00", "2022-07-07 01:00:00", "0000-01-01 00:00", "x",
+		} {
 			refused(t, search(map[string]any{name: v}), 400, "PARAM_VALUE", name+": ")
 		}
 	}

@@ -36,7 +36,11 @@ type metricsAnswer struct {
 
 func askMetrics(t *testing.T, h *hubtest.Hub, query string, now int64, headers ...string) (a metricsAnswer) {
 	t.Helper()
-	got := h.Do("GET", metrics+"?product=scc&"+query, h.Owner, nil, append([]string{"Idempotency-Key", someID, "X-Hookline-Now", strconv.FormatInt(now, 10), "timezoneid", "Asia/Singapore"}, headers...)...)
+	got := h.Do("GET", metrics+"?product=scc&"+query, h.Owner, nil,
+		append([]string{
+			"Idempotency-Key", someID, "X-Hookline-Now", strconv.FormatInt(now, 10), "timezoneid", "Asia/Singapore",
+		},
+			headers...)...)
 	require.Equal(t, http.StatusOK, got.Status, "%s", got.Body)
 	require.NoError(t, json.Unmarshal(got.Body, &a))
 	return a
@@ -57,7 +61,8 @@ func (e told) envelope() map[string]any {
 			data["callType"] = map[string]int{"Inbound": 2, "Outbound": 3}[e.dir]
 		}
 	case "cdr.party":
-		data["startTime"], data["endTime"], data["callResult"], data["partyId"], data["agentUUID"] = e.at, e.end, e.result, e.party, e.agent
+		data["startTime"], data["endTime"], data["callResult"], data["partyId"], data["agentUUID"] = e.at, e.end, e.result,
+			e.party, e.agent
 	default:
 		data["creationTime"], data["partyID"], data["callType"] = e.at, e.party, e.dir
 		if e.agent != "" {
@@ -147,7 +152,10 @@ func recount(all []told, agent string) (c [4]int64) {
 	return c
 }
 
-var counterNames = []string{"inboundEstablishedCallsCountToday", "inboundAbandonCallsCountToday", "outboundCallsCountToday", "outboundEstablishedCallsCountToday"}
+var counterNames = []string{
+	"inboundEstablishedCallsCountToday", "inboundAbandonCallsCountToday", "outboundCallsCountToday",
+	"outboundEstablishedCallsCountToday",
+}
 
 // The counters of today are those of a naive recount of all that was told, in
 // whatever order it came, also after a restart and a rebuild.
@@ -159,7 +167,10 @@ func testCountersOfToday(t *testing.T, h *hubtest.Hub) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var all []told
 	agents := []string{"a0", "a1", "a2"}
-	types := []string{"call.dialing", "call.ringing", "call.established", "call.held", "call.retrieved", "call.released", "call.deleted", "cdr.call", "cdr.party", "call.ringing"}
+	types := []string{
+		"call.dialing", "call.ringing", "call.established", "call.held", "call.retrieved", "call.released", "call.deleted",
+		"cdr.call", "cdr.party", "call.ringing",
+	}
 	check := func(what string) {
 		t.Helper()
 		a := askMetrics(t, h, "", noon)
@@ -182,7 +193,8 @@ func testCountersOfToday(t *testing.T, h *hubtest.Hub) {
 			e := told{
 				typ: types[rng.IntN(len(types))], call: fmt.Sprint("c", n), party: fmt.Sprint("p", rng.IntN(3)),
 				// Some of it lies in yesterday, some in tomorrow; no two at one time.
-				at: morning - 3_600_000 + rng.Int64N(26*3600)*1000 + int64(len(all)), dir: []string{"", "Inbound", "Outbound"}[rng.IntN(3)],
+				at: morning - 3_600_000 + rng.Int64N(26*3600)*1000 +
+					int64(len(all)), dir: []string{"", "Inbound", "Outbound"}[rng.IntN(3)],
 			}
 			e.end = e.at + 1000
 			switch e.typ {
@@ -228,17 +240,23 @@ func testAgentMetrics(t *testing.T, h *hubtest.Hub) {
 		{"agentUUID": "u9", "agentID": "9"}, {"agentUUID": "ux", "agentID": "x9"}, {"agentUUID": "none"}]}`)
 	require.Less(t, a.Status, 300, "%s", a.Body)
 	status := func(agent string, at int, rest string) string {
-		return fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": %q, "startTime": %d, %s}}`, agent, noon-3_600_000+at, rest)
+		return fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": %q, "startTime": %d, %s}}`, agent,
+			noon-3_600_000+at, rest)
 	}
 	call := func(typ, call, party, agent string, at int, rest string) string {
-		return fmt.Sprintf(`{"type": %q, "data": {"callID": %q, "partyID": %q, "agentUUID": %q, "creationTime": %d %s}}`, typ, call, party, agent, noon-3_600_000+at, rest)
+		return fmt.Sprintf(`{"type": %q, "data": {"callID": %q, "partyID": %q, "agentUUID": %q, "creationTime": %d %s}}`, typ,
+			call, party, agent, noon-3_600_000+at, rest)
 	}
 	h.Send(
-		status("u10", 0, `"loginStatus": 1, "workStatus": 1`), status("u10", 500, `"workStatus": 7, "callID": "in"`), status("u10", 100, `"workStatus": 1`),
+		status("u10", 0,
+			`"loginStatus": 1, "workStatus": 1`), status("u10", 500, `"workStatus": 7, "callID": "in"`),
+		status("u10", 100, `"workStatus": 1`),
 		status("u9", 0, `"loginStatus": 2, "notReadyStatus": 11, "workStatus": 2`),
-		call("call.ringing", "in", "p1", "u10", 400, `, "callType": "Inbound", "ANI": "138"`), call("call.established", "in", "p1", "u10", 500, ""),
+		call("call.ringing", "in", "p1", "u10", 400,
+			`, "callType": "Inbound", "ANI": "138"`), call("call.established", "in", "p1", "u10", 500, ""),
 		// An agent who never tells a status shows what its calls do.
-		call("call.dialing", "out", "p1", "seen", 600, `, "callType": "Outbound", "DNIS": "139"`), call("call.held", "out", "p1", "seen", 700, ""),
+		call("call.dialing", "out", "p1", "seen", 600,
+			`, "callType": "Outbound", "DNIS": "139"`), call("call.held", "out", "p1", "seen", 700, ""),
 	)
 	ids := func(query string) (ids []string) {
 		for _, r := range askMetrics(t, h, query, noon).AgentsMetrics.List {
@@ -262,9 +280,12 @@ func testAgentMetrics(t *testing.T, h *hubtest.Hub) {
 		"lastWorkStatusChangedTime": 1700017200700, "lastLoginStatusChangedTime": 1700017200600, "customerNumber": "139", "customerPrivacyNumber": "", "callType": 3,
 		"inboundEstablishedCallsCountToday": 0, "inboundAbandonCallsCountToday": 0, "outboundCallsCountToday": 1, "outboundEstablishedCallsCountToday": 0, "clientType": "Unknown"}`, row("seen"))
 	require.Equal(t, map[string]int64{
-		"inboundEstablishedCallsCountToday": 1, "inboundAbandonCallsCountToday": 0, "outboundCallsCountToday": 1, "outboundEstablishedCallsCountToday": 0,
-		"inboundCallsCount": 1, "outboundCallsCount": 1, "loginAgentsCount": 3, "onlineAgentsCount": 2, "busyAgentsCount": 1, "sysLockAgentsCount": 0, "logoutAgentsCount": 2,
-		"inCallAgentsCount": 2, "readyAgentsCount": 0, "busyingAgentsCount": 1, "dialingAgentsCount": 0, "ringingAgentsCount": 0, "establishedAgentsCount": 1, "heldAgentsCount": 1,
+		"inboundEstablishedCallsCountToday": 1, "inboundAbandonCallsCountToday": 0, "outboundCallsCountToday": 1,
+		"outboundEstablishedCallsCountToday": 0,
+		"inboundCallsCount":                  1, "outboundCallsCount": 1, "loginAgentsCount": 3, "onlineAgentsCount": 2, "busyAgentsCount": 1,
+		"sysLockAgentsCount": 0, "logoutAgentsCount": 2,
+		"inCallAgentsCount": 2, "readyAgentsCount": 0, "busyingAgentsCount": 1, "dialingAgentsCount": 0,
+		"ringingAgentsCount": 0, "establishedAgentsCount": 1, "heldAgentsCount": 1,
 		"acwAgentsCount": 0, "sysLockingAgentsCount": 0,
 	}, got.AgentsSummary)
 	for query, want := range map[string][]string{
@@ -301,15 +322,18 @@ func testAgentMetrics(t *testing.T, h *hubtest.Hub) {
 			require.Equal(t, want, ids("sort="+column+","+way), "%s %s", column, way)
 		}
 	}
-	require.EqualValues(t, 1, askMetrics(t, h, "agentWorkStatuses=8", noon).AgentsSummary["inboundCallsCount"], "whatever the filter")
+	require.EqualValues(t, 1, askMetrics(t, h, "agentWorkStatuses=8", noon).AgentsSummary["inboundCallsCount"],
+		"whatever the filter")
 	// Nothing expires by a timer: another now, another answer.
 	later := askMetrics(t, h, "agents=seen&agentType=1", noon+12*3_600_000)
 	require.Zero(t, later.AgentsSummary["outboundCallsCount"], "stale")
 	require.InDelta(t, 1, later.AgentsMetrics.List[0]["agentWorkStatus"], 0)
 	require.Zero(t, later.AgentsSummary["outboundCallsCountToday"], "another day")
-	require.EqualValues(t, 1, askMetrics(t, h, "", noon+12*3_600_000, "timezoneid", "UTC").AgentsSummary["outboundCallsCountToday"], "not there")
+	require.EqualValues(t, 1,
+		askMetrics(t, h, "", noon+12*3_600_000, "timezoneid", "UTC").AgentsSummary["outboundCallsCountToday"], "not there")
 	// Over for good.
-	h.Send(`{"type": "cdr.call", "data": {"callID": "out", "startTime": 1}}`, call("call.ringing", "out", "p2", "u9", 900, ""))
+	h.Send(`{"type": "cdr.call", "data": {"callID": "out", "startTime": 1}}`,
+		call("call.ringing", "out", "p2", "u9", 900, ""))
 	require.Zero(t, askMetrics(t, h, "", noon).AgentsSummary["outboundCallsCount"])
 	h.Restart()
 	require.Equal(t, all, ids(""))
@@ -336,7 +360,8 @@ func TestBadMetricsParameters(t *testing.T) {
 			"agentWorkStatuses": {"x", "1,y"}, "agentBusyReasonCodes": {"x"}, "agentLoginStatuses": {"1.5"},
 		},
 		"PARAM_VALUE": {
-			"agentType": {"2", "-1"}, "pageNum": {"0", "100000"}, "pageSize": {"0", "1001"}, "delay": {"-1", "60001"}, "sort": {"x", "agentNumber,up", ",x"},
+			"agentType": {"2", "-1"}, "pageNum": {"0", "100000"}, "pageSize": {"0", "1001"}, "delay": {"-1", "60001"},
+			"sort":              {"x", "agentNumber,up", ",x"},
 			"agentWorkStatuses": {"3"}, "agentBusyReasonCodes": {"3"}, "agentLoginStatuses": {"3"}, "agents": {manyItems()},
 		},
 	} {
@@ -364,7 +389,8 @@ func TestStaleCallHours(t *testing.T) {
 	h := hubtest.Start(t, testClock)
 	const hour = 3_600_000
 	ringing := func(call string, at int64) {
-		h.Send(fmt.Sprintf(`{"type": "call.ringing", "data": {"callID": %q, "partyID": "p", "agentUUID": "u1", "creationTime": %d, "callType": "Inbound"}}`, call, at))
+		h.Send(fmt.Sprintf(`{"type": "call.ringing", "data": {"callID": %q, "partyID": "p", "agentUUID": "u1", "creationTime": %d, "callType": "Inbound"}}`,
+			call, at))
 	}
 	set := func(hours any) hubtest.Answer {
 		return h.Do("PATCH", "/v1/tenants/demo", h.Owner, map[string]any{"settings": map[string]any{"staleCallHours": hours}})

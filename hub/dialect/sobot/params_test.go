@@ -65,7 +65,9 @@ func readMetricsWith(header, query string) (metricsQuery, error) {
 // without. It is one key in both spellings.
 func TestIdempotencyKey(t *testing.T) {
 	const key = "6f1c1c1e-7a0c-4a6e-9f5e-aabbccddeeff"
-	for _, same := range []string{key, "6f1c1c1e7a0c4a6e9f5eaabbccddeeff", "6F1C1C1E7A0C4A6E9F5EAABBCCDDEEFF", "6F1C1C1E-7A0C-4A6E-9F5E-AABBCCDDEEFF"} {
+	for _, same := range []string{
+		key, "6f1c1c1e7a0c4a6e9f5eaabbccddeeff", "6F1C1C1E7A0C4A6E9F5EAABBCCDDEEFF", "6F1C1C1E-7A0C-4A6E-9F5E-AABBCCDDEEFF",
+	} {
 		q, err := readMetricsWith(same, "product=scc")
 		require.NoError(t, err, "%s", same)
 		require.Equal(t, key, q.key, "%s", same)
@@ -102,7 +104,8 @@ func TestSortByEachColumn(t *testing.T) {
 // noReadyStatus 1 is in the document's example of S9, so that it can be asked for.
 func TestReasonOfTheExample(t *testing.T) {
 	for _, name := range []string{"noReadyStatus", "notReadyStatus"} {
-		p, err := parseBody(fmt.Appendf(nil, `{"startTime": "2022-07-07 01:00", "endTime": "2022-07-07 23:59", "pageNum": 1, "pageSize": 15, %q: [1]}`, name))
+		p, err := parseBody(fmt.Appendf(nil,
+			`{"startTime": "2022-07-07 01:00", "endTime": "2022-07-07 23:59", "pageNum": 1, "pageSize": 15, %q: [1]}`, name))
 		require.NoError(t, err)
 		q, err := readHistory(p, time.UTC)
 		require.NoError(t, err)

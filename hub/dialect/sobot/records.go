@@ -100,7 +100,8 @@ func readSearch(p *params) (q query, err error) {
 	f.Customer = p.text("customerNumber")
 	f.Gateway = p.text("gatewayNumber")
 	f.CallType = p.code("callType", 0, 1, 2, 3)
-	f.DialType = p.word("mainDialType", "Inbound", "RegularMakeCall", "ClickToCallback", "TwoWayToPSTN", "Internal", "PreviewOutbound", "PredictiveOutbound")
+	f.DialType = p.word("mainDialType", "Inbound", "RegularMakeCall", "ClickToCallback", "TwoWayToPSTN", "Internal",
+		"PreviewOutbound", "PredictiveOutbound")
 
 	// The parameter's table lists 4 to 9, 21 and 22, the records' example 1 to 9.
 	f.CallResult = p.code("callResult", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 21, 22)

@@ -20,7 +20,8 @@ import (
 const examples = "../../report/recount/testdata/examples"
 
 var reportPaths = map[string]string{
-	"relay": tm + "/gateway-number-table/_search", "agent": tm + "/agent-table/_search", "department": tm + "/depart-table/_search",
+	"relay": tm + "/gateway-number-table/_search", "agent": tm + "/agent-table/_search", "department": tm +
+		"/depart-table/_search",
 }
 
 // The worked examples, through the API.

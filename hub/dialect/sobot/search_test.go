@@ -44,7 +44,9 @@ type day struct {
 
 // simulateDay sends a day of a contact centre, some of its records corrected.
 func simulateDay(t *testing.T, h *hubtest.Hub) *day {
-	c, err := simulate.New(simulate.Config{Seed: 7, Agents: 12, CallsPerHour: 15, Start: time.UnixMilli(1_700_006_400_000), Duration: 24 * time.Hour})
+	c, err := simulate.New(simulate.Config{
+		Seed: 7, Agents: 12, CallsPerHour: 15, Start: time.UnixMilli(1_700_006_400_000), Duration: 24 * time.Hour,
+	})
 	require.NoError(t, err)
 	var lines []string
 	var again []simulate.Envelope
@@ -68,7 +70,10 @@ func simulateDay(t *testing.T, h *hubtest.Hub) *day {
 		case 1:
 			r["customerNumber"], r["agentUUID"], r["agentID"] = "13800000000", "someone-else", "9999"
 		case 2: // it is replaced as a whole
-			r = record{"callID": r["callID"], "partyId": r["partyId"], "startTime": strconv.FormatInt(r.num("startTime"), 10), "callResult": " 8 ", "attachedData": `{"note": "corrected"}`}
+			r = record{
+				"callID": r["callID"], "partyId": r["partyId"], "startTime": strconv.FormatInt(r.num("startTime"), 10),
+				"callResult": " 8 ", "attachedData": `{"note": "corrected"}`,
+			}
 			if r["partyId"] == nil {
 				delete(r, "partyId")
 			}
@@ -122,8 +127,10 @@ func (d *day) picks(call record, q map[string]any) bool {
 	}
 	start := call.num("startTime")
 	if start == 0 || start < p.num("startTime") || start >= p.num("endTime") ||
-		!is("callID", "callID") || !is("customerNumber", "customerNumber") || !is("gatewayNumber", "gatewayNumber") || !is("mainDialType", "mainDialType") ||
-		!code("callType", "callType") || !code("callResult", "callResult") || !code("hangupDisposition", "hangupDisposition") ||
+		!is("callID", "callID") || !is("customerNumber",
+		"customerNumber") || !is("gatewayNumber", "gatewayNumber") || !is("mainDialType", "mainDialType") ||
+		!code("callType", "callType") || !code("callResult", "callResult") || !code("hangupDisposition",
+		"hangupDisposition") ||
 		!some("transferCount", "transferCount") || !some("consultCount", "consultCount") {
 		return false
 	}
@@ -210,8 +217,11 @@ func (d *day) draw(t *rapid.T, ids []string) map[string]any {
 		from = at
 	}
 	q := map[string]any{
-		"startTime": from, "endTime": from + 1 + rapid.SampledFrom([]int64{0, 3_600_000, 90_000_000, 30 * 86_400_000}).Draw(t, "span"),
-		"pageNum": rapid.IntRange(1, 4).Draw(t, "page"), "pageSize": rapid.SampledFrom([]int{1, 7, 100, 1000}).Draw(t, "size"),
+		"startTime": from, "endTime": from + 1 + rapid.SampledFrom([]int64{
+			0, 3_600_000, 90_000_000, 30 * 86_400_000,
+		}).Draw(t, "span"),
+		"pageNum":  rapid.IntRange(1, 4).Draw(t, "page"),
+		"pageSize": rapid.SampledFrom([]int{1, 7, 100, 1000}).Draw(t, "size"),
 	}
 	text := func(s string) any { return rapid.SampledFrom([]string{s, " " + s + " "}).Draw(t, "blanks") }
 	code := func(n any) any {
@@ -221,7 +231,8 @@ func (d *day) draw(t *rapid.T, ids []string) map[string]any {
 		return n
 	}
 	for _, f := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{
-		"callID", "agent", "customerNumber", "gatewayNumber", "callType", "mainDialType", "callResult", "hangupDisposition", "attachedData",
+		"callID", "agent", "customerNumber", "gatewayNumber", "callType", "mainDialType", "callResult", "hangupDisposition",
+		"attachedData",
 		"agentCount", "transferCount", "consultCount", "departmentId", "operator", "hideNumber",
 	}), 0, 3, rapid.ID).Draw(t, "filters") {
 		switch f {
@@ -251,7 +262,9 @@ func (d *day) draw(t *rapid.T, ids []string) map[string]any {
 		case "attachedData":
 			have, _ := call["attachedData"].(map[string]any)
 			if len(have) == 0 {
-				q[f] = rapid.SampledFrom([]string{`{"note":"corrected"}`, "corrected", `{"note":"nowhere"}`, "nowhere"}).Draw(t, "data")
+				q[f] = rapid.SampledFrom([]string{
+					`{"note":"corrected"}`, "corrected", `{"note":"nowhere"}`, "nowhere",
+				}).Draw(t, "data")
 				continue
 			}
 			k := rapid.SampledFrom(slices.Sorted(maps.Keys(have))).Draw(t, "key")

@@ -32,7 +32,11 @@ type board struct {
 // watch opens a stream and takes its full message.
 func watch(t *testing.T, h *hubtest.Hub, query string, headers ...string) *board {
 	t.Helper()
-	b := &board{t: t, stream: h.Stream(watchMetrics+"?product=scc&"+query, h.Owner, append([]string{"Idempotency-Key", uuid.NewString()}, headers...)...)}
+	b := &board{
+		t: t,
+		stream: h.Stream(watchMetrics+"?product=scc&"+query, h.Owner,
+			append([]string{"Idempotency-Key", uuid.NewString()}, headers...)...),
+	}
 	require.Equal(t, http.StatusOK, b.stream.Status, "%s", b.stream.Body)
 	require.Equal(t, "text/event-stream;charset=utf-8", b.stream.Header.Get("Content-Type"))
 	require.Equal(t, "EventAgentsMetricsWatch", b.next()["MessageID"])
@@ -106,7 +110,8 @@ func (b *board) apply(c map[string]any) {
 // asked is what S11 says of the same.
 func asked(t *testing.T, h *hubtest.Hub, query string, headers ...string) map[string]any {
 	t.Helper()
-	a := h.Do("GET", metrics+"?product=scc&"+query, h.Owner, nil, append([]string{"Idempotency-Key", someID}, headers...)...)
+	a := h.Do("GET", metrics+"?product=scc&"+query, h.Owner, nil,
+		append([]string{"Idempotency-Key", someID}, headers...)...)
 	require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
 	return a.JSON(t)
 }
@@ -145,7 +150,8 @@ func TestWatchMetrics(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) { h := hubtest.Start(t, testClock); testWatchMetrics(t, h, h) })
 	t.Run("postgres", func(t *testing.T) {
 		database := hubtest.Postgres(t)
-		one, other := hubtest.Start(t, testClock, hubtest.InDatabase(database)), hubtest.Start(t, testClock, hubtest.InDatabase(database))
+		one, other := hubtest.Start(t, testClock,
+			hubtest.InDatabase(database)), hubtest.Start(t, testClock, hubtest.InDatabase(database))
 		other.Owner = one.Owner
 		testWatchMetrics(t, one, other)
 	})
@@ -154,10 +160,12 @@ func TestWatchMetrics(t *testing.T) {
 // Events and the directory change on another process.
 func testWatchMetrics(t *testing.T, h, other *hubtest.Hub) {
 	status := func(agent string, at int64, rest string) string {
-		return fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": %q, "agentID": %q, "startTime": %d, %s}}`, agent, strings.TrimPrefix(agent, "u"), at, rest)
+		return fmt.Sprintf(`{"type": "agent.status", "data": {"agentUUID": %q, "agentID": %q, "startTime": %d, %s}}`, agent,
+			strings.TrimPrefix(agent, "u"), at, rest)
 	}
 	now := time.Now().UnixMilli()
-	h.Send(status("u7", now-5000, `"loginStatus": 1, "workStatus": 1`), status("u9", now-5000, `"loginStatus": 2, "notReadyStatus": 11`))
+	h.Send(status("u7", now-5000, `"loginStatus": 1, "workStatus": 1`),
+		status("u9", now-5000, `"loginStatus": 2, "notReadyStatus": 11`))
 	b := watch(t, h, "delay=0")
 	require.True(t, same(b.state, asked(t, h, "")), "%v", b.state)
 	changes := func(m map[string]any) (all []string) {
@@ -190,17 +198,23 @@ func testWatchMetrics(t *testing.T, h, other *hubtest.Hub) {
 	two.equals(h, "pageSize=2")
 	b.equals(h, "")
 	// An agent without UUID is its agentID.
-	other.Send(`{"type": "agent.status", "data": {"agentID": "1", "startTime": ` + strconv.FormatInt(now, 10) + `, "loginStatus": 1}}`)
+	other.Send(`{"type": "agent.status", "data": {"agentID": "1", "startTime": ` + strconv.FormatInt(now, 10) +
+		`, "loginStatus": 1}}`)
 	b.equals(h, "")
-	other.Send(`{"type": "agent.status", "data": {"agentID": "1", "startTime": ` + strconv.FormatInt(now+1, 10) + `, "workStatus": 1}}`)
+	other.Send(`{"type": "agent.status", "data": {"agentID": "1", "startTime": ` + strconv.FormatInt(now+1, 10) +
+		`, "workStatus": 1}}`)
 	b.equals(h, "")
 	// The directory changes what is shown, without an event.
-	require.Less(t, other.Do("PUT", "/v1/directory/agents/u9", h.Owner, `{"agentUUID": "u9", "agentName": "Nine", "agentID": "0"}`).Status, 300)
+	require.Less(t,
+		other.Do("PUT", "/v1/directory/agents/u9", h.Owner,
+			`{"agentUUID": "u9", "agentName": "Nine", "agentID": "0"}`).Status,
+		300)
 	m = b.next()
 	require.Contains(t, changes(m)[1], "Nine")
 	b.equals(h, "")
 	// An id that means two rows: all of it is told again.
-	other.Send(status("0", now, `"loginStatus": 1`), `{"type": "agent.status", "data": {"agentID": "0", "startTime": `+strconv.FormatInt(now, 10)+`, "loginStatus": 1}}`)
+	other.Send(status("0", now, `"loginStatus": 1`),
+		`{"type": "agent.status", "data": {"agentID": "0", "startTime": `+strconv.FormatInt(now, 10)+`, "loginStatus": 1}}`)
 	b.equals(h, "")
 	other.Send(status("0", now+1, `"workStatus": 4`))
 	require.Equal(t, "EventAgentsMetricsWatch", b.next()["MessageID"])
@@ -242,7 +256,9 @@ func testWatchedIsWhatIsAsked(t *testing.T, h, other *hubtest.Hub) {
 			switch rng.IntN(5) {
 			case 0, 1:
 				data := map[string]any{"agentUUID": agent, "startTime": at}
-				for name, values := range map[string][]int{"loginStatus": {0, 1, 2, 98}, "workStatus": {1, 2, 4, 5, 6, 7, 8}, "notReadyStatus": {0, 11, 12}} {
+				for name, values := range map[string][]int{
+					"loginStatus": {0, 1, 2, 98}, "workStatus": {1, 2, 4, 5, 6, 7, 8}, "notReadyStatus": {0, 11, 12},
+				} {
 					if rng.IntN(2) == 0 {
 						data[name] = values[rng.IntN(len(values))]
 					}
@@ -253,7 +269,9 @@ func testWatchedIsWhatIsAsked(t *testing.T, h, other *hubtest.Hub) {
 				batch = append(batch, map[string]any{"type": "agent.status", "data": data})
 			case 2:
 				call := fmt.Sprint("c", rng.IntN(30))
-				e := told{typ: pick("cdr.call", "cdr.party"), call: call, agent: agent, at: at, end: at + 1000, result: rng.Int64N(9)}
+				e := told{
+					typ: pick("cdr.call", "cdr.party"), call: call, agent: agent, at: at, end: at + 1000, result: rng.Int64N(9),
+				}
 				if e.typ == "cdr.party" {
 					e.party = fmt.Sprint("p", rng.IntN(3))
 				}
@@ -261,7 +279,8 @@ func testWatchedIsWhatIsAsked(t *testing.T, h, other *hubtest.Hub) {
 			default:
 				e := told{
 					typ:  pick("call.dialing", "call.ringing", "call.established", "call.held", "call.released", "call.deleted"),
-					call: fmt.Sprint("c", rng.IntN(30)), party: fmt.Sprint("p", rng.IntN(3)), agent: agent, at: at, dir: pick("", "Inbound", "Outbound"),
+					call: fmt.Sprint("c", rng.IntN(30)), party: fmt.Sprint("p", rng.IntN(3)), agent: agent, at: at,
+					dir: pick("", "Inbound", "Outbound"),
 				}
 				if e.typ == "call.deleted" && rng.IntN(3) > 0 {
 					e.typ = "call.retrieved"
@@ -277,8 +296,10 @@ func testWatchedIsWhatIsAsked(t *testing.T, h, other *hubtest.Hub) {
 	}
 	send()
 	queries := []string{
-		"delay=0", "delay=50&sort=agentWorkStatus,desc&pageSize=3", "delay=0&agentWorkStatuses=5,6,7,8", "delay=100&sort=lastWorkStatusChangedTime,asc&pageSize=4&pageNum=2",
-		"delay=10&agentLoginStatuses=1,2&sort=agentName,desc", "delay=0&departmentIds=d1", "delay=0&sort=outboundCallsCountToday,desc&pageSize=5",
+		"delay=0", "delay=50&sort=agentWorkStatus,desc&pageSize=3", "delay=0&agentWorkStatuses=5,6,7,8",
+		"delay=100&sort=lastWorkStatusChangedTime,asc&pageSize=4&pageNum=2",
+		"delay=10&agentLoginStatuses=1,2&sort=agentName,desc", "delay=0&departmentIds=d1",
+		"delay=0&sort=outboundCallsCountToday,desc&pageSize=5",
 	}
 	boards := make([]*board, len(queries))
 	for i, q := range queries {
@@ -290,7 +311,10 @@ func testWatchedIsWhatIsAsked(t *testing.T, h, other *hubtest.Hub) {
 		}
 		if rng.IntN(3) == 0 {
 			uuid := fmt.Sprint("u", rng.IntN(14))
-			body := map[string]any{"agentUUID": uuid, "agentID": strconv.Itoa(rng.IntN(9)), "agentName": pick("", "Ann", "Bob", "Zoe"), "departmentIds": []string{pick("d1", "d2")}}
+			body := map[string]any{
+				"agentUUID": uuid, "agentID": strconv.Itoa(rng.IntN(9)), "agentName": pick("", "Ann", "Bob", "Zoe"),
+				"departmentIds": []string{pick("d1", "d2")},
+			}
 			require.Less(t, other.Do("PUT", "/v1/directory/agents/"+uuid, h.Owner, body).Status, 300)
 		}
 		if i := rng.IntN(len(boards)); rng.IntN(2) == 0 { // it connects again
@@ -313,7 +337,11 @@ func tokens(t *testing.T, h *hubtest.Hub) (app string, token func(kind string) s
 		last = max(last+1, time.Now().UnixMilli()) // each sign is of a time of its own
 		at := strconv.FormatInt(last, 10)
 		sum := md5.Sum([]byte(made["appId"].(string) + at + "token" + made["appSecret"].(string)))
-		a := h.Do("POST", "/tokens/"+kind, "", map[string]any{"responseType": "token", "appId": made["appId"], "currentTime": at, "sign": hex.EncodeToString(sum[:]), "agentId": "u1"})
+		a := h.Do("POST", "/tokens/"+kind, "",
+			map[string]any{
+				"responseType": "token", "appId": made["appId"], "currentTime": at, "sign": hex.EncodeToString(sum[:]),
+				"agentId": "u1",
+			})
 		require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
 		return a.JSON(t)["access_token"].(string)
 	}
@@ -339,7 +367,8 @@ func TestWatchCredentials(t *testing.T) {
 	refused(t, get("", company).Answer, 400, "PARAM_REQUIRED", "operatorUserId: ")
 	require.Equal(t, http.StatusOK, get("&operatorUserId=7", company).Status)
 	require.Equal(t, http.StatusOK, get("", "", "token", agent).Status)
-	refused(t, h.Do("GET", metrics+"?product=scc&idempotencyKey="+someID+"&token="+agent, "", nil), 401, "UNAUTHORIZED", "")
+	refused(t, h.Do("GET", metrics+"?product=scc&idempotencyKey="+someID+"&token="+agent, "", nil), 401, "UNAUTHORIZED",
+		"")
 	ingest := h.Do("POST", "/v1/tenants/demo/keys", h.Owner, `{"role": "ingest"}`).JSON(t)["key"].(string)
 	got := get("", ingest)
 	refused(t, got.Answer, 403, "FORBIDDEN", "")
@@ -367,7 +396,8 @@ func TestWatchLimits(t *testing.T) {
 }
 
 func testWatchLimits(t *testing.T, h, other *hubtest.Hub) {
-	require.Equal(t, http.StatusOK, h.Do("PATCH", "/v1/tenants/demo", hubtest.PlatformKey, `{"limits": {"sseStreams": 2}}`).Status)
+	require.Equal(t, http.StatusOK,
+		h.Do("PATCH", "/v1/tenants/demo", hubtest.PlatformKey, `{"limits": {"sseStreams": 2}}`).Status)
 	open := func(on *hubtest.Hub, key string) *hubtest.Stream {
 		return on.Stream(watchMetrics+"?product=scc", h.Owner, "Idempotency-Key", key)
 	}
@@ -413,21 +443,26 @@ func TestWatchEndsAtShutdown(t *testing.T) {
 func TestWatchBadInput(t *testing.T) {
 	h := hubtest.Start(t)
 	for query, want := range map[string]string{
-		"": "product: ", "product=scc&delay=60001": "delay: ", "product=scc&delay=x": "delay: ", "product=scc&pageSize=0": "pageSize: ",
-		"product=scc&sort=x": "sort: ", "product=scc&agentWorkStatuses=9": "agentWorkStatuses: ",
+		"": "product: ", "product=scc&delay=60001": "delay: ", "product=scc&delay=x": "delay: ",
+		"product=scc&pageSize=0": "pageSize: ",
+		"product=scc&sort=x":     "sort: ", "product=scc&agentWorkStatuses=9": "agentWorkStatuses: ",
 	} {
 		a := h.Do("GET", watchMetrics+"?"+query, h.Owner, nil, "Idempotency-Key", someID)
 		require.Equal(t, 400, a.Status, query)
 		require.Contains(t, string(a.Body), `"message":"`+want)
 	}
 	refused(t, h.Do("GET", watchMetrics+"?product=scc", h.Owner, nil), 400, "PARAM_REQUIRED", "Idempotency-Key: ")
-	refused(t, h.Do("GET", watchMetrics+"?product=scc&idempotencyKey=x", h.Owner, nil), 400, "PARAM_VALUE", "Idempotency-Key: ")
-	refused(t, h.Do("GET", watchMetrics+"?product=scc", h.Owner, nil, "Idempotency-Key", someID, "timezoneid", "Mars"), 400, "PARAM_VALUE", "timezoneid: ")
+	refused(t, h.Do("GET", watchMetrics+"?product=scc&idempotencyKey=x", h.Owner, nil), 400, "PARAM_VALUE",
+		"Idempotency-Key: ")
+	refused(t, h.Do("GET", watchMetrics+"?product=scc", h.Owner, nil, "Idempotency-Key", someID, "timezoneid", "Mars"),
+		400, "PARAM_VALUE", "timezoneid: ")
 	refused(t, h.Do("POST", watchMetrics, h.Owner, nil), 405, "METHOD_NOT_ALLOWED", "")
-	a := h.Do("OPTIONS", watchMetrics, "", nil, "Origin", "https://crm.example", "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "authorization,idempotency-key")
+	a := h.Do("OPTIONS", watchMetrics, "", nil, "Origin", "https://crm.example", "Access-Control-Request-Method", "GET",
+		"Access-Control-Request-Headers", "authorization,idempotency-key")
 	require.Equal(t, http.StatusNoContent, a.Status)
 	require.Equal(t, "*", a.Header.Get("Access-Control-Allow-Origin"))
 	require.Contains(t, a.Header.Get("Access-Control-Allow-Headers"), "Authorization")
 	require.Contains(t, a.Header.Get("Access-Control-Allow-Headers"), "Idempotency-Key")
-	require.Empty(t, h.Do("OPTIONS", tm+"/maincdrs/_search", "", nil).Header.Get("Access-Control-Allow-Origin"), "only where boards are")
+	require.Empty(t, h.Do("OPTIONS", tm+"/maincdrs/_search", "", nil).Header.Get("Access-Control-Allow-Origin"),
+		"only where boards are")
 }

@@ -49,7 +49,8 @@ func TestZoneID(t *testing.T) {
 
 	for _, id := range []string{
 		"Local", "Mars", "Asia/Nowhere", "asia/singapore", "utc", "z", "../etc/passwd", "/etc/localtime", "Asia/", "\x00",
-		"8", "+", "-", "+:", "+8:00", "+080", "+08:0", "+08:60", "+0860", "+08:00:60", "+08:0000", "+0800:00", "+18:01", "+19", "-18:00:01",
+		"8", "+", "-", "+:", "+8:00", "+080", "+08:0", "+08:60", "+0860", "+08:00:60", "+08:0000", "+0800:00", "+18:01",
+		"+19", "-18:00:01",
 		"+ 8", "+08:00 x", "UTC8", "UTC 8", "GMT 0", "UTC+", "GMT+19", "UT+8:00", "Z+8", "UTCZ", "+٠٨:00",
 		// Folders of a machine's own database: with leap seconds, or what the machine is set to.
 		"right/Asia/Singapore", "posix/Asia/Singapore", "localtime", "posixrules",
