@@ -36,7 +36,7 @@ type lane struct {
 	supersede bool     // a waiting CDR gives way to a correction of the same record
 	ready     itemHeap // by event number
 	waiting   dueHeap  // by the time at which something happens to them
-	known     map[ID]bool
+	ids       map[ID]bool
 	keys      map[int64]*heldKey
 	free      []freeKey // keys that came free while more of their rows are in the store
 	queued    int       // runs in the queues of all keys
@@ -64,7 +64,7 @@ type replaced struct {
 }
 
 func newLane(ordered, supersede bool) *lane {
-	return &lane{ordered: ordered, supersede: supersede && ordered, known: map[ID]bool{}, keys: map[int64]*heldKey{}}
+	return &lane{ordered: ordered, supersede: supersede && ordered, ids: map[ID]bool{}, keys: map[int64]*heldKey{}}
 }
 
 // wantsRows reports whether the rows past the cursor should be read.
@@ -122,7 +122,7 @@ func (l *lane) nudge(from int64) {
 
 // add takes a row that was read. A row that is known already is not taken twice.
 func (l *lane) add(it *Item, now int64) {
-	if l.known[it.ID] {
+	if l.ids[it.ID] {
 		return
 	}
 	l.step(it, now)
@@ -135,7 +135,7 @@ func (l *lane) add(it *Item, now int64) {
 		if held := l.keys[key]; held != nil {
 			if held.holder == nil && len(held.queue) == 0 && !held.behind && held.leaving == 0 {
 				held.holder = it
-				l.known[it.ID] = true
+				l.ids[it.ID] = true
 				l.place(it, now)
 				return
 			}
@@ -147,13 +147,13 @@ func (l *lane) add(it *Item, now int64) {
 			}
 			held.queue = append(held.queue, it)
 			l.queued++
-			l.known[it.ID] = true
+			l.ids[it.ID] = true
 			return
 		}
 		l.keys[key] = &heldKey{holder: it}
 	}
 
-	l.known[it.ID] = true
+	l.ids[it.ID] = true
 	l.place(it, now)
 }
 
@@ -304,7 +304,7 @@ func (l *lane) done(it *Item, v Verdict, now int64) {
 	}
 
 	// It has ended: the next run of its key may go.
-	delete(l.known, it.ID)
+	delete(l.ids, it.ID)
 	key := l.keyOf(it)
 	if key == 0 {
 		return
@@ -382,7 +382,7 @@ func (l *lane) readKey(rows []*Item, asked int, now int64) {
 
 // idle reports whether nothing is known and nothing more is to be read.
 func (l *lane) idle() bool {
-	return l.end && len(l.known) == 0 && l.flight == 0 && len(l.free) == 0 && len(l.replaced) == 0
+	return l.end && len(l.ids) == 0 && l.flight == 0 && len(l.free) == 0 && len(l.replaced) == 0
 }
 
 // takeExpired takes out up to most runs that should not be tried any more, as

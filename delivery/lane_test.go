@@ -122,7 +122,7 @@ func (m *model) restart() {
 // check: every pending row at or below the cursor is known, or behind a held key.
 func (m *model) check() {
 	for id, r := range m.rows {
-		if r.done || r.OfReplay() || less(m.l.cursor, id) || m.l.known[id] {
+		if r.done || r.OfReplay() || less(m.l.cursor, id) || m.l.ids[id] {
 			continue
 		}
 		held := m.l.keys[r.Key]
@@ -134,9 +134,9 @@ func (m *model) check() {
 	}
 	require.Equal(m.t, queued, m.l.queued)
 	require.Len(m.t, m.out, m.l.flight)
-	require.Equal(m.t, len(m.l.known), len(m.l.ready)+len(m.l.waiting)+queued+len(m.out)+len(m.l.replaced))
+	require.Equal(m.t, len(m.l.ids), len(m.l.ready)+len(m.l.waiting)+queued+len(m.out)+len(m.l.replaced))
 	for _, k := range m.l.keys {
-		require.True(m.t, k.holder == nil || m.l.known[k.holder.ID])
+		require.True(m.t, k.holder == nil || m.l.ids[k.holder.ID])
 	}
 }
 

@@ -15,7 +15,7 @@ const leaseLook = 200 * time.Millisecond
 type tenure struct {
 	epoch    int64
 	began    time.Time
-	held     context.Context // ends when the shard is lost: from then on nothing may be sent or recorded
+	owned    context.Context // ends when the shard is lost: from then on nothing may be sent or recorded
 	end      context.CancelFunc
 	leaving  bool           // the shard is being handed over: no lane starts any more
 	runners  sync.WaitGroup // its lanes
@@ -26,7 +26,7 @@ type tenure struct {
 // Lose or Release. The epoch goes with every outcome.
 func (d *Dispatcher) Own(shard int, epoch int64) {
 	t := &tenure{epoch: epoch, began: d.cfg.Now(), unlooked: true}
-	t.held, t.end = context.WithCancel(d.owned)
+	t.owned, t.end = context.WithCancel(d.owned)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lose(shard)

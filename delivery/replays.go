@@ -158,7 +158,7 @@ func (r *runner) readReplays() bool {
 	if !r.replaysStale {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
+	ctx, cancel := context.WithTimeout(r.t.owned, storeWait)
 	defer cancel()
 	rows, err := r.d.cfg.Store.Replays(ctx, r.sub, replaysMax)
 	if err != nil {

@@ -36,9 +36,9 @@ type runner struct {
 	t   *tenure
 	sub int64
 
-	wake  chan struct{} // capacity 1: something is in the inbox
-	stop  chan struct{} // closed when nothing more may be launched
-	ended chan ended
+	wake    chan struct{} // capacity 1: something is in the inbox
+	stop    chan struct{} // closed when nothing more may be launched
+	runEnds chan runEnd
 
 	rateHolds atomic.Bool // the next push waits for ratePerSecond; any goroutine may ask
 
@@ -76,8 +76,8 @@ type runner struct {
 	retryRead time.Time // the store failed: ask it again then
 }
 
-// ended is a run whose outcome was committed, or lost.
-type ended struct {
+// runEnd is a run whose outcome was committed, or lost.
+type runEnd struct {
 	outcome *Outcome
 	permit  *permit // for its attempt; nil if it was to end without one
 	err     error
@@ -87,7 +87,7 @@ func newRunner(d *Dispatcher, t *tenure, sub int64) *runner {
 	return &runner{
 		d: d, t: t, sub: sub,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		ended: make(chan ended, 2*expireMost), // as many as can be out, so that Done never blocks the writer
+		runEnds: make(chan runEnd, 2*expireMost), // as many as can be out, so that Done never blocks the writer
 	}
 }
 
@@ -136,11 +136,11 @@ func (r *runner) run() {
 		select {
 		case <-r.wake:
 			r.readInbox()
-		case e := <-r.ended:
+		case e := <-r.runEnds:
 			r.take(e)
 		case <-timer.C:
 		case <-stop:
-			stop, cut = nil, r.t.held.Done()
+			stop, cut = nil, r.t.owned.Done()
 		case <-cut:
 			// The shard is lost, or the process has waited long enough to stop. What
 			// is not recorded is still pending in the store, and is sent again.
@@ -157,7 +157,7 @@ func (r *runner) out() int { return r.sending + r.expiring }
 func (r *runner) takeAll() {
 	for {
 		select {
-		case e := <-r.ended:
+		case e := <-r.runEnds:
 			r.take(e)
 		default:
 			return
@@ -181,7 +181,7 @@ func (r *runner) readInbox() {
 	}
 	// Should a nudge ever be lost: a lane that has read everything, and could
 	// hold as much as the store counts, reads all of it once more.
-	if pending > 0 && pending <= heldMax && r.lane.end && len(r.lane.known)+len(r.lane.free) < pending {
+	if pending > 0 && pending <= heldMax && r.lane.end && len(r.lane.ids)+len(r.lane.free) < pending {
 		r.lane.nudge(1)
 	}
 }
@@ -201,7 +201,7 @@ func (r *runner) refresh() bool {
 		r.d.cfg.Log.Error("callback URL", "subscription", sub.ID, "err", err)
 		return false
 	}
-	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
+	ctx, cancel := context.WithTimeout(r.t.owned, storeWait)
 	defer cancel()
 
 	// From here on hold and breaker are this lane's own, until somebody releases
@@ -316,7 +316,7 @@ func (r *runner) rest(now time.Time) time.Duration {
 
 // read fills the lane from the store. It returns false if the store has trouble.
 func (r *runner) read(ms int64) bool {
-	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
+	ctx, cancel := context.WithTimeout(r.t.owned, storeWait)
 	defer cancel()
 
 	// Keys that came free while more of their rows were in the store.
@@ -416,10 +416,10 @@ func (r *runner) rateAllows(now time.Time) (bool, time.Duration) {
 	return wait == 0, wait
 }
 
-// record hands an outcome to the writer. It comes back through r.ended.
+// record hands an outcome to the writer. It comes back through r.runEnds.
 func (r *runner) record(o *Outcome, p *permit) {
 	o.Epoch = r.t.epoch
-	o.Done = func(err error) { r.ended <- ended{o, p, err} }
+	o.Done = func(err error) { r.runEnds <- runEnd{o, p, err} }
 	r.d.cfg.Store.Record(o)
 }
 
@@ -473,7 +473,7 @@ func (r *runner) launchFrom(q queue, room int, now time.Time) (again time.Durati
 		return again
 	}
 
-	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
+	ctx, cancel := context.WithTimeout(r.t.owned, storeWait)
 	defer cancel()
 	if err := r.d.cfg.Store.Load(ctx, items, r.cfg.Masking); err != nil {
 		r.d.cfg.Log.Error("load events", "subscription", r.cfg.ID, "err", err)
@@ -531,10 +531,10 @@ func (r *runner) attempt(it *Item, p *Push, target *url.URL, permit *permit) {
 	// ctx ends when the shard is lost, or the lease lapses, not when the process
 	// stops. A stopping process finishes and records; a process that may no longer
 	// be the owner must not be heard.
-	ctx, cancel := r.d.lease.during(r.t.held)
+	ctx, cancel := r.d.lease.during(r.t.owned)
 	defer cancel()
 	if err := r.d.slots.Acquire(ctx, 1); err != nil {
-		r.ended <- ended{&Outcome{Item: it}, permit, errLost}
+		r.runEnds <- runEnd{&Outcome{Item: it}, permit, errLost}
 		return
 	}
 	var a *Attempt
@@ -544,7 +544,7 @@ func (r *runner) attempt(it *Item, p *Push, target *url.URL, permit *permit) {
 	}
 	r.d.slots.Release(1)
 	if !made {
-		r.ended <- ended{&Outcome{Item: it}, permit, errLost}
+		r.runEnds <- runEnd{&Outcome{Item: it}, permit, errLost}
 		return
 	}
 
@@ -553,7 +553,7 @@ func (r *runner) attempt(it *Item, p *Push, target *url.URL, permit *permit) {
 }
 
 // take learns from an outcome and gives the run back to the lane.
-func (r *runner) take(e ended) {
+func (r *runner) take(e runEnd) {
 	now := r.d.cfg.Now()
 	it, a, v := e.outcome.Item, e.outcome.Attempt, e.outcome.Verdict
 	if e.permit == nil {
@@ -669,7 +669,7 @@ func (r *runner) setHold(h Hold, now time.Time) {
 // the same, and step tries again: a restart must find the hold, and until it is
 // written the active clock goes on.
 func (r *runner) saveHold() {
-	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
+	ctx, cancel := context.WithTimeout(r.t.owned, storeWait)
 	defer cancel()
 	err := r.d.cfg.Store.SetHold(ctx, r.sub, r.t.epoch, r.releases, r.hold)
 	r.holdUnsaved = err != nil
@@ -679,7 +679,7 @@ func (r *runner) saveHold() {
 }
 
 func (r *runner) pause(reason string) {
-	ctx, cancel := context.WithTimeout(r.t.held, storeWait)
+	ctx, cancel := context.WithTimeout(r.t.owned, storeWait)
 	defer cancel()
 	if err := r.d.cfg.Store.Pause(ctx, r.sub, r.releases, reason); err != nil {
 		r.d.cfg.Log.Error("pause", "sub", r.sub, "reason", reason, "err", err)

@@ -182,8 +182,8 @@ func (h *Hub) wire() {
 		Limit: func(tenant int64) int { return h.limits(tenant).Effective().SSEStreams },
 	}
 	h.refresh = &peers.Refresh{Store: h.db, Book: h.book, Changes: h.pipe.Changes(), Log: h.log}
-	h.metrics.watch(h.db, h.lanes)
-	h.metrics.watchFolds(h.folds)
+	h.metrics.addGauges(h.db, h.lanes)
+	h.metrics.addFoldGauges(h.folds)
 }
 
 // feed returns what takes events from the broker.

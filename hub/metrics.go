@@ -65,8 +65,8 @@ func newMetrics(log *slog.Logger) *metrics {
 	return m
 }
 
-// watch adds the metrics whose values are read when somebody asks.
-func (m *metrics) watch(db *storage.DB, d *delivery.Dispatcher) {
+// addGauges adds the metrics whose values are read when somebody asks.
+func (m *metrics) addGauges(db *storage.DB, d *delivery.Dispatcher) {
 	gauge := func(name, help string, f func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 	}
@@ -111,8 +111,8 @@ func (m *metrics) watch(db *storage.DB, d *delivery.Dispatcher) {
 	counter("hookline_store_failures_total", "Commits that failed and were tried again or refused.", st.Failures.Load)
 }
 
-// watchFolds adds what folds lack. It is asked for once for all metrics of a scrape.
-func (m *metrics) watchFolds(f *folds.Folds) {
+// addFoldGauges adds what folds lack. It is asked for once for all metrics of a scrape.
+func (m *metrics) addFoldGauges(f *folds.Folds) {
 	m.registry.MustRegister(&foldMetrics{
 		folds: f, log: m.log,
 		events: prometheus.NewDesc("hookline_fold_lag_events",

@@ -89,7 +89,7 @@ func (snap snapshot) bound(ctx context.Context, w *walk, from, to int64) error {
 		return fmt.Errorf("last event: %w", err)
 	}
 	w.below = min(w.below, last+1)
-	w.span = stepDays << dayBits
+	w.reach = stepDays << dayBits
 	w.first = snap.first
 	return nil
 }

@@ -25,7 +25,7 @@ type walk struct {
 	low    int64  // the lowest number of interest
 	up     bool   // it goes up instead
 	above  int64  // going up, it has passed the rows at or below this number
-	span   int64  // how many numbers above first a step may cross; 0: any
+	reach  int64  // how many numbers above first a step may cross; 0: any
 	first  int64
 	done   bool // nothing is left at or above low
 }
@@ -37,11 +37,11 @@ func (w *walk) step(ctx context.Context, q sqlx.QueryerContext, look, limit int)
 		return w.stepUp(ctx, q, look, limit)
 	}
 
-	// The lowest number that this step reaches: by the span, and by the rows that it may
+	// The lowest number that this step reaches: by its reach, and by the rows that it may
 	// look at when they have to be tested. whole: nothing of interest is below it.
 	low, whole := w.low, true
-	if w.span > 0 && w.below-w.span > max(w.first, w.low) {
-		low = w.below - w.span
+	if w.reach > 0 && w.below-w.reach > max(w.first, w.low) {
+		low = w.below - w.reach
 		whole = false
 	}
 	floor := low

@@ -44,12 +44,12 @@ const (
 // one without a payload. Metadata is not carried, and a message that is not acknowledged does
 // not come again.
 type Notices struct {
-	db       *sqlx.DB // one connection, to publish
-	listener *pq.Listener
-	log      *slog.Logger
-	done     chan struct{}
-	ended    sync.WaitGroup
-	close    sync.Once
+	db         *sqlx.DB // one connection, to publish
+	listener   *pq.Listener
+	log        *slog.Logger
+	done       chan struct{}
+	goroutines sync.WaitGroup
+	close      sync.Once
 
 	mu     sync.Mutex
 	topics map[string][]*subscriber // by channel
@@ -121,8 +121,8 @@ func (db *DB) Notices() (*Notices, error) {
 		}
 	}
 	n.listener = pq.NewDialListener(sqldb.Dialer{Wait: pingWait}, dsn, reconnectLeast, reconnectMost, warn)
-	n.ended.Go(n.listen)
-	n.ended.Go(n.ping)
+	n.goroutines.Go(n.listen)
+	n.goroutines.Go(n.ping)
 	return n, nil
 }
 
@@ -235,7 +235,7 @@ func (n *Notices) Close() (err error) {
 	n.close.Do(func() {
 		close(n.done)
 		err = n.listener.Close()
-		n.ended.Wait()
+		n.goroutines.Wait()
 		err = errors.Join(err, n.db.Close())
 	})
 	return err

@@ -27,8 +27,8 @@ func newPendingCounts() pendingCounts {
 
 // pendingDelta is what a transaction under way does to the counts.
 type pendingDelta struct {
-	added map[int64]addedRuns // by subscription
-	ended map[int64]int       // by subscription
+	added     map[int64]addedRuns // by subscription
+	endCounts map[int64]int       // by subscription
 }
 
 // addedRuns is what a transaction adds to a subscription of a tenant.
@@ -39,7 +39,7 @@ type addedRuns struct {
 }
 
 func newPendingDelta() pendingDelta {
-	return pendingDelta{added: map[int64]addedRuns{}, ended: map[int64]int{}}
+	return pendingDelta{added: map[int64]addedRuns{}, endCounts: map[int64]int{}}
 }
 
 // add counts a run of an event. Numbers of later calls are higher.
@@ -52,12 +52,12 @@ func (d *pendingDelta) add(sub, tenant, seq int64) {
 	d.added[sub] = a
 }
 
-func (d *pendingDelta) done(sub int64) { d.ended[sub]++ }
+func (d *pendingDelta) done(sub int64) { d.endCounts[sub]++ }
 
 // drop forgets a transaction that failed.
 func (d *pendingDelta) drop() {
 	clear(d.added)
-	clear(d.ended)
+	clear(d.endCounts)
 }
 
 // apply counts a transaction that was committed, and returns which subscriptions
@@ -74,7 +74,7 @@ func (p *pendingCounts) apply(d *pendingDelta, unordered bool) (nudges []Rows) {
 		}
 		nudges = append(nudges, r)
 	}
-	for sub, n := range d.ended {
+	for sub, n := range d.endCounts {
 		p.change(sub, p.tenants[sub], -n)
 	}
 	d.drop()

@@ -30,7 +30,7 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in sqldb.Dial
 		to     **bulk
 		insert string
 		cols   int
-		tail   string
+		suffix string
 	}{
 		{&s.ids, "INSERT INTO event_ids (tenant, id, seq, day, hash) VALUES", 5, "ON CONFLICT (tenant, id) DO NOTHING"},
 		{&s.events, `INSERT INTO events (tenant, seq, id, type, order_key, occurred_at, accepted_at, source, key_id,
@@ -48,7 +48,7 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in sqldb.Dial
 			"ON CONFLICT (sub, seq, run, n) DO NOTHING",
 		},
 	} {
-		*b.to = newBulk(conn, sizes, b.insert, b.cols, b.tail)
+		*b.to = newBulk(conn, sizes, b.insert, b.cols, b.suffix)
 	}
 	s.prepareCounts(conn, in)
 
@@ -111,15 +111,15 @@ func (s *statements) close() error {
 type bulk struct {
 	conn   *sqlx.Conn
 	insert string // "INSERT … VALUES"
-	tail   string // what follows the rows
+	suffix string // what follows the rows
 	cols   int
 	args   []any
 	sizes  []int       // rows of each statement, falling to 1
 	bySize []*sql.Stmt // nil: not prepared yet
 }
 
-func newBulk(conn *sqlx.Conn, sizes []int, insert string, cols int, tail string) *bulk {
-	return &bulk{conn: conn, insert: insert, tail: tail, cols: cols, sizes: sizes, bySize: make([]*sql.Stmt, len(sizes))}
+func newBulk(conn *sqlx.Conn, sizes []int, insert string, cols int, suffix string) *bulk {
+	return &bulk{conn: conn, insert: insert, suffix: suffix, cols: cols, sizes: sizes, bySize: make([]*sql.Stmt, len(sizes))}
 }
 
 // bulkSizes returns the lengths of INSERT statements, in rows. Over a socket a
@@ -137,7 +137,7 @@ func (b *bulk) stmt(ctx context.Context, i int) (*sql.Stmt, error) {
 		return b.bySize[i], nil
 	}
 	row := "(?" + strings.Repeat(",?", b.cols-1) + ")"
-	stmt, err := b.conn.PrepareContext(ctx, b.insert+" "+sqldb.Values(row, b.sizes[i])+" "+b.tail)
+	stmt, err := b.conn.PrepareContext(ctx, b.insert+" "+sqldb.Values(row, b.sizes[i])+" "+b.suffix)
 	if err != nil {
 		return nil, fmt.Errorf("prepare %.40s: %w", b.insert, err)
 	}

@@ -74,7 +74,7 @@ func (x *Index) SetStandstill(no int64, st Standstill) {
 func (x *Index) put(s *Subscription) {
 	x.byNo[s.No] = s
 	of, e := x.tenants[s.Tenant], entry{s.Types, s}
-	at, found := place(of, s.No)
+	at, found := position(of, s.No)
 	switch {
 	case found:
 		of = slices.Clone(of)
@@ -100,7 +100,7 @@ func (x *Index) remove(s *Subscription) {
 	}
 	delete(x.byNo, s.No)
 	of := x.tenants[s.Tenant]
-	at, _ := place(of, s.No)
+	at, _ := position(of, s.No)
 	if len(of) == 1 {
 		delete(x.tenants, s.Tenant)
 		return
@@ -108,7 +108,7 @@ func (x *Index) remove(s *Subscription) {
 	x.tenants[s.Tenant] = slices.Concat(of[:at], of[at+1:])
 }
 
-func place(of []entry, no int64) (int, bool) {
+func position(of []entry, no int64) (int, bool) {
 	return slices.BinarySearchFunc(of, no, func(e entry, no int64) int { return cmp.Compare(e.sub.No, no) })
 }
 

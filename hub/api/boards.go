@@ -469,8 +469,8 @@ func showAgents(b *live.Board, q *boardQuery) *boardPage {
 // departments, one of the groups and one of the queues.
 func (q *boardQuery) wantsAgent(r *live.Row) bool {
 	var groups, queues []string
-	if r.Listed != nil {
-		groups, queues = r.Listed.GroupIDs, r.Listed.QueueIDs
+	if r.Entry != nil {
+		groups, queues = r.Entry.GroupIDs, r.Entry.QueueIDs
 	}
 	return among(q.departments, r.Departments...) && among(q.groups, groups...) && among(q.queues, queues...)
 }
@@ -514,8 +514,8 @@ func (q *boardQuery) agent(b *live.Board, r *live.Row) agentView {
 		WorkStatus: r.Work, WorkSince: timeOrNone(r.WorkAt), LoggedInSince: timeOrNone(r.LoggedAt),
 		Chats: b.Ongoing(r), Today: agentToday(r.Counters),
 	}
-	if r.Listed != nil {
-		v.GroupIDs, v.QueueIDs = listOf(r.Listed.GroupIDs), listOf(r.Listed.QueueIDs)
+	if r.Entry != nil {
+		v.GroupIDs, v.QueueIDs = listOf(r.Entry.GroupIDs), listOf(r.Entry.QueueIDs)
 	}
 	if r.OnCall() {
 		v.Call = &callOnBoard{CallID: r.CallID, CallType: r.CallType, CustomerNumber: r.Number, Since: timeOrNone(r.CallSince)}

@@ -712,7 +712,7 @@ func (g Gate) plainBody(p *pass) []byte {
 		out = append(out, g.CompanyID...)
 		out = append(out, `",`...)
 	}
-	if rest := trim(src[1:]); len(out) > 1 && rest[0] == '}' { // nothing to separate it from
+	if rest := trimBlanks(src[1:]); len(out) > 1 && rest[0] == '}' { // nothing to separate it from
 		out = out[:len(out)-1]
 	}
 

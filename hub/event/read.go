@@ -28,10 +28,10 @@ func inside(tok []byte) []byte {
 	if bytes.IndexByte(in, '\\') >= 0 {
 		in = []byte(unescape(tok))
 	}
-	return trim(in)
+	return trimBlanks(in)
 }
 
-func trim(b []byte) []byte {
+func trimBlanks(b []byte) []byte {
 	for len(b) > 0 && isBlank(b[0]) {
 		b = b[1:]
 	}

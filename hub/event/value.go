@@ -45,7 +45,7 @@ func (v Value) Bool() (is, there bool) {
 // ones.
 func (v Value) Departments() (ids []string) {
 	for id := range bytes.SplitSeq([]byte(v.Text()), []byte("|")) {
-		if id := string(trim(id)); id != "" && !slices.Contains(ids, id) {
+		if id := string(trimBlanks(id)); id != "" && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}

@@ -13,9 +13,9 @@ import "sync"
 type Budget[K comparable] struct {
 	Total int64
 
-	mu   sync.Mutex
-	held int64 // by all
-	of   map[K]int64
+	mu    sync.Mutex
+	taken int64 // by all
+	of    map[K]int64
 }
 
 // Take takes n more bytes for a holder, or nothing: then it returns false. Give
@@ -28,7 +28,7 @@ func (b *Budget[K]) Take(holder K, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	mine := b.of[holder] + n
-	left := b.Total - b.held - n
+	left := b.Total - b.taken - n
 	if mine > left {
 		return false
 	}
@@ -37,7 +37,7 @@ func (b *Budget[K]) Take(holder K, n int64) bool {
 		b.of = map[K]int64{}
 	}
 	b.of[holder] = mine
-	b.held += n
+	b.taken += n
 	return true
 }
 
@@ -49,7 +49,7 @@ func (b *Budget[K]) Give(holder K, n int64) {
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.held -= n
+	b.taken -= n
 	if b.of[holder] -= n; b.of[holder] <= 0 {
 		delete(b.of, holder)
 	}
@@ -59,5 +59,5 @@ func (b *Budget[K]) Give(holder K, n int64) {
 func (b *Budget[K]) Held() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.held
+	return b.taken
 }

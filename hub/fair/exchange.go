@@ -24,10 +24,10 @@ type Exchange struct {
 	ownWrite bool // the handler sets those of the answer
 	streamed bool // the handler keeps nothing of the body, or accounts for it by itself
 
-	known    bool // who asks
-	tenant   int64
-	stranger netip.Addr // to whom bytes are charged before that
-	charged  int64      // bytes
+	identified bool // who asks
+	tenant     int64
+	stranger   netip.Addr // to whom bytes are charged before that
+	charged    int64      // bytes
 
 	place  *Place // for the work
 	begun  bool   // the answer
@@ -61,12 +61,12 @@ func (x *Exchange) Stream() {
 // as large as the handler allows. The error is a *Full when the tenant's share of
 // the budget does not have room for what was read so far.
 func (x *Exchange) Know(tenant int64) error {
-	if x == nil || x.known {
+	if x == nil || x.identified {
 		return nil
 	}
 	n := x.charged
 	x.giveBack()
-	x.known, x.tenant = true, tenant
+	x.identified, x.tenant = true, tenant
 	return x.charge(n)
 }
 
@@ -95,7 +95,7 @@ func (x *Exchange) charge(n int64) error {
 	}
 	var ok bool
 	switch {
-	case x.known:
+	case x.identified:
 		ok = x.gate.Bodies == nil || x.gate.Bodies.Take(x.tenant, n)
 	case x.gate.Strangers == nil:
 		ok = true
@@ -115,7 +115,7 @@ func (x *Exchange) charge(n int64) error {
 func (x *Exchange) giveBack() {
 	switch {
 	case x.charged == 0:
-	case x.known:
+	case x.identified:
 		if x.gate.Bodies != nil {
 			x.gate.Bodies.Give(x.tenant, x.charged)
 		}
@@ -153,7 +153,7 @@ func (x *Exchange) answering(n int) {
 	x.begun = true
 
 	// net/http reads what is left of the body first, which may never come.
-	if x.body != nil && !x.body.ended && x.conn != nil {
+	if x.body != nil && !x.body.atEnd && x.conn != nil {
 		wait := drainTime
 		if x.body.late {
 			wait = 0
@@ -190,7 +190,7 @@ func (x *Exchange) end() {
 type body struct {
 	x     *Exchange
 	from  io.ReadCloser
-	ended bool // it was read to its end
+	atEnd bool // it was read to its end
 	late  bool // it missed its deadline
 
 	fetched bool          // rest has all that was not read when Admit was called
@@ -218,7 +218,7 @@ func (b *body) read(p []byte) (int, error) {
 	x.in.moved += int64(n)
 	switch {
 	case err == io.EOF: //nolint:errorlint // io.Reader returns it bare
-		b.ended = true
+		b.atEnd = true
 		if !x.ownRead && x.conn != nil {
 			// Else the deadline would end the request's context during long work.
 			_ = x.conn.SetReadDeadline(time.Time{})
@@ -227,7 +227,7 @@ func (b *body) read(p []byte) (int, error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		b.late = true
 	}
-	if !x.known && x.in.moved > StrangerBody+1 { // handlers find it one byte earlier
+	if !x.identified && x.in.moved > StrangerBody+1 { // handlers find it one byte earlier
 		return n, &http.MaxBytesError{Limit: StrangerBody}
 	}
 	if full := x.charge(int64(n)); full != nil {
@@ -240,7 +240,7 @@ func (b *body) read(p []byte) (int, error) {
 // sees that it is too large. What goes wrong comes to whoever reads it, but for a
 // *Full.
 func (b *body) fetch(most int64) error {
-	if b.ended || b.fetched {
+	if b.atEnd || b.fetched {
 		return nil
 	}
 	raw, err := io.ReadAll(io.LimitReader(readerFunc(b.read), most+1))

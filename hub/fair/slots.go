@@ -38,8 +38,8 @@ type holder struct {
 
 // waiter is a request that waits for a place.
 type waiter struct {
-	given chan struct{} // closed when it has one
-	has   bool
+	turn chan struct{} // closed when it has one
+	has  bool
 }
 
 // Place is one that was taken. Free it.
@@ -74,7 +74,7 @@ func (s *Slots[K]) Take(ctx context.Context, id K, share int) (*Place, error) {
 		return nil, s.full(h)
 	}
 
-	w := &waiter{given: make(chan struct{})}
+	w := &waiter{turn: make(chan struct{})}
 	h.queue = append(h.queue, w)
 	s.mu.Unlock()
 	return s.wait(ctx, id, w)
@@ -86,7 +86,7 @@ func (s *Slots[K]) wait(ctx context.Context, id K, w *waiter) (*Place, error) {
 	defer patience.Stop()
 	var err error
 	select {
-	case <-w.given:
+	case <-w.turn:
 		return s.place(id), nil
 	case <-ctx.Done():
 		err = ctx.Err()
@@ -157,7 +157,7 @@ func (s *Slots[K]) serve() {
 		h.queue = h.queue[1:]
 		w.has = true
 		s.give(h)
-		close(w.given)
+		close(w.turn)
 	}
 }
 

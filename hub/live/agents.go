@@ -45,16 +45,16 @@ type Row struct {
 	Number      string           // of the customer of the current call
 	Current     *Call            // the current call; nil: at most its id is known
 	CallSince   int64            // when the agent's part in that call began, else when the work status changed
-	Listed      *directory.Agent // what the directory says; nil: nothing
+	Entry       *directory.Agent // what the directory says; nil: nothing
 	Parties     int64            // its parties in calls that go on
 }
 
 // MaxChats returns how many chats the agent takes at a time; -1: any number.
 func (r *Row) MaxChats() int64 {
-	if r.Listed == nil {
+	if r.Entry == nil {
 		return 1
 	}
-	return int64(r.Listed.MaxConcurrentChats)
+	return int64(r.Entry.MaxConcurrentChats)
 }
 
 // Since returns when the agent became available, or, if it is not online, when that began;
@@ -191,10 +191,10 @@ func withListed(seen []SeenAgent, d *directory.Directory) []SeenAgent {
 func newRow(s *SeenAgent, d *directory.Directory) *Row {
 	r := &Row{SeenAgent: *s, ClientType: "Unknown"}
 	r.Agent = s.With(d)
-	if listed := d.Agent(s.UUID); listed != nil {
-		r.Listed = listed
-		r.Departments = listed.DepartmentIDs
-		r.ClientType = cmp.Or(listed.ClientType, r.ClientType)
+	if entry := d.Agent(s.UUID); entry != nil {
+		r.Entry = entry
+		r.Departments = entry.DepartmentIDs
+		r.ClientType = cmp.Or(entry.ClientType, r.ClientType)
 	}
 	return r
 }

@@ -122,7 +122,7 @@ func NewBoard(m Moment, f *Facts, set Settings, d *directory.Directory) *Board {
 		b.addChat(c)
 	}
 	slices.SortFunc(b.departures, func(x, y departure) int { return cmp.Compare(x.at, y.at) })
-	slices.SortFunc(b.endings, func(x, y *Chat) int { return cmp.Compare(x.summary().ended.At, y.summary().ended.At) })
+	slices.SortFunc(b.endings, func(x, y *Chat) int { return cmp.Compare(x.summary().end.At, y.summary().end.At) })
 	return b
 }
 
@@ -284,7 +284,7 @@ func (b *Board) addChat(c *Chat) {
 
 	// Its queue events: a contact that waits.
 	wait := runningWait(s.waits)
-	if wait != nil && s.ended == nil && b.Now-latest < b.set.StaleCall {
+	if wait != nil && s.end == nil && b.Now-latest < b.set.StaleCall {
 		b.Waiting = append(b.Waiting, b.waitRow(wait))
 	}
 
@@ -292,7 +292,7 @@ func (b *Board) addChat(c *Chat) {
 	if at, left := c.leftQueue(); left {
 		b.departures = append(b.departures, departure{at: at, wait: max(0, at-s.requested.At), department: c.Department(at)})
 	}
-	if s.ended != nil && (s.ended.Reason == Abandoned || s.ended.Reason == Switched) {
+	if s.end != nil && (s.end.Reason == Abandoned || s.end.Reason == Switched) {
 		b.endings = append(b.endings, c)
 	}
 

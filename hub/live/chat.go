@@ -87,7 +87,7 @@ func (c *Chat) latest() (at int64) {
 // EndedWaits returns the waits of the chat that are over.
 func (c *Chat) EndedWaits() []Wait {
 	waits := c.Queue.waits(c.ID) // not the cached ones: these are changed
-	if e := c.summary().ended; e != nil {
+	if e := c.summary().end; e != nil {
 		return endedWaits(waits, true, e.At)
 	}
 	return endedWaits(waits, false, 0)
@@ -99,7 +99,7 @@ type chatSummary struct {
 	requested *record.ChatEvent  // the earliest; nil: there is none
 	accepts   []record.ChatEvent // by time
 	byAgent   bool               // an agent accepted it
-	ended     *record.ChatEvent  // the earliest; nil: there is none
+	end       *record.ChatEvent  // the earliest; nil: there is none
 	missed    bool
 	transfers []record.ChatEvent // by time
 	score     float64            // of the latest rating; 0: there is none that counts
@@ -145,8 +145,8 @@ func (c *Chat) summarize() *chatSummary {
 		case event.ChatMissed:
 			s.missed = true
 		case event.ChatEnded:
-			if s.ended == nil {
-				s.ended = e
+			if s.end == nil {
+				s.end = e
 			}
 		case event.ChatRated:
 			s.score = e.Score
@@ -156,8 +156,8 @@ func (c *Chat) summarize() *chatSummary {
 	// Whoever accepted it has it until somebody else accepts it, or it ends.
 	for i := range s.accepts {
 		of := spell{agent: handler(&s.accepts[i]), from: s.accepts[i].At, to: record.Open}
-		if s.ended != nil {
-			of.to = s.ended.At
+		if s.end != nil {
+			of.to = s.end.At
 		}
 		later := s.accepts[i+1:]
 		next := slices.IndexFunc(later, func(a record.ChatEvent) bool { return handler(&a) != of.agent })
@@ -195,7 +195,7 @@ const (
 func (c *Chat) State(now, stale int64) ChatState {
 	s := c.summary()
 	switch {
-	case s.ended != nil, now-s.latest >= stale:
+	case s.end != nil, now-s.latest >= stale:
 		return ChatOver
 	case len(s.accepts) > 0:
 		return ChatOngoing
@@ -239,8 +239,8 @@ func (c *Chat) leftQueue() (at int64, left bool) {
 		return 0, false
 	case len(s.accepts) > 0:
 		return s.accepts[0].At, true
-	case s.ended != nil:
-		return s.ended.At, true
+	case s.end != nil:
+		return s.end.At, true
 	}
 	return 0, false
 }

@@ -115,8 +115,8 @@ func (b *Board) ChatQueues(now int64) []ChatQueue {
 		q.Wait30 = last30[department].mean()
 		q.Wait60 = of.mean()
 	}
-	for i := len(b.endings) - 1; i >= 0 && b.endings[i].summary().ended.At > now-30*minute; i-- {
-		end := b.endings[i].summary().ended
+	for i := len(b.endings) - 1; i >= 0 && b.endings[i].summary().end.At > now-30*minute; i-- {
+		end := b.endings[i].summary().end
 		if end.At > now {
 			continue
 		}
@@ -288,7 +288,7 @@ func (t *Tally) addRequest(s *chatSummary) {
 	}
 
 	// How it ended.
-	if e := s.ended; e != nil {
+	if e := s.end; e != nil {
 		switch e.Reason {
 		case Abandoned:
 			d.Abandoned++

@@ -55,7 +55,7 @@ func (q QueueEvents) earliest(of func(*record.QueueEvent) string) string {
 type Wait struct {
 	record.QueueEvent // its queue.entered; when the wait has ended, with the outcome of queue.left
 
-	Ended  bool
+	Over   bool
 	EndsAt int64  // Unix ms; not before it began
 	Answer string // agentUUID of queue.left: who answered
 }
@@ -81,13 +81,13 @@ func (q QueueEvents) waits(contact string) (all []Wait) {
 		switch {
 		case !e.Left:
 			if last != nil {
-				last.Ended = true
+				last.Over = true
 				last.EndsAt = e.At
 			}
 			e.Contact = contact
 			all = append(all, Wait{QueueEvent: e})
 		case last != nil && last.Queue == e.Queue:
-			last.Ended = true
+			last.Over = true
 			last.EndsAt = e.At
 			last.Outcome = e.Outcome
 			last.Answer = e.Agent
@@ -110,7 +110,7 @@ func compareBool(a, b bool) int {
 // runningWait returns the last of a contact's waits unless it has ended; nil: it has, or
 // there is none.
 func runningWait(all []Wait) *Wait {
-	if n := len(all); n > 0 && !all[n-1].Ended {
+	if n := len(all); n > 0 && !all[n-1].Over {
 		return &all[n-1]
 	}
 	return nil
@@ -126,7 +126,7 @@ func endedWaits(all []Wait, over bool, at int64) []Wait {
 	if !over {
 		return all[:len(all)-1]
 	}
-	last.Ended = true
+	last.Over = true
 	last.EndsAt = max(last.At, at)
 	return all
 }

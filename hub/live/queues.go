@@ -67,12 +67,12 @@ func (b *Board) Queues(within int64) []QueueRow {
 func (b *Board) countQueueAgents(rows map[string]*QueueRow) {
 	for i := range b.Rows {
 		agent := &b.Rows[i]
-		if agent.Listed == nil || !agent.LoggedIn() {
+		if agent.Entry == nil || !agent.LoggedIn() {
 			continue
 		}
-		for j, id := range agent.Listed.QueueIDs {
+		for j, id := range agent.Entry.QueueIDs {
 			r := rows[id]
-			if r == nil || slices.Contains(agent.Listed.QueueIDs[:j], id) {
+			if r == nil || slices.Contains(agent.Entry.QueueIDs[:j], id) {
 				continue
 			}
 

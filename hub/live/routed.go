@@ -105,7 +105,7 @@ func (b *Board) addLeft(c *Chat, now int64, queues map[string]*AgentQueue, sums 
 		}
 	}
 
-	end := c.summary().ended
+	end := c.summary().end
 	if end == nil || !within(end.At, 30*minute) {
 		return
 	}

@@ -39,14 +39,14 @@ func (b *Board) Skills(now int64) map[string]*Skill {
 	unlimited := map[string]bool{}
 	for i := range b.Rows {
 		r := &b.Rows[i]
-		if r.Listed == nil || r.Login != 1 {
+		if r.Entry == nil || r.Login != 1 {
 			continue
 		}
 		limit := r.MaxChats()
 		free := max(0, limit-int64(b.handled[r.Key])-r.Parties)
-		for j, id := range r.Listed.QueueIDs {
+		for j, id := range r.Entry.QueueIDs {
 			s := all[id]
-			if s == nil || slices.Contains(r.Listed.QueueIDs[:j], id) {
+			if s == nil || slices.Contains(r.Entry.QueueIDs[:j], id) {
 				continue
 			}
 			if media[id] == "call" && r.Work != 1 {

@@ -53,7 +53,7 @@ func TestWaits(t *testing.T) {
 			got := ""
 			for _, s := range call.waits() {
 				got += fmt.Sprintf("%s %d-", s.Queue, s.At)
-				if s.Ended {
+				if s.Over {
 					got += fmt.Sprint(s.EndsAt)
 				}
 				got += " "

@@ -114,9 +114,9 @@ type Stream struct {
 	next  time.Time // it gets no more before
 
 	// Guarded by Watches.mu.
-	ch    chan []byte
-	ended bool
-	err   error
+	ch     chan []byte
+	closed bool
+	err    error
 }
 
 // tenantWatch is what is watched of one tenant.
@@ -256,10 +256,10 @@ func (s *Stream) Close() {
 
 // end ends the stream and takes it out of all that holds it. The caller holds Watches.mu.
 func (s *Stream) end(why error) {
-	if s.ended {
+	if s.closed {
 		return
 	}
-	s.ended = true
+	s.closed = true
 	s.err = why
 	close(s.ch)
 
@@ -497,7 +497,7 @@ func (t *tenantWatch) send(v *view, all []news, messages map[step][]byte, now ti
 		s := n.stream
 		s.sent = n.to
 		message := messages[n.step]
-		if s.ended || message == nil {
+		if s.closed || message == nil {
 			continue
 		}
 

@@ -182,7 +182,7 @@ type identity [2]uint64
 // knows of each identity in which of some subsets it is, and of each subset how large it is.
 type set struct {
 	members []member // some of them empty
-	used    int
+	filled  int
 	counts  [8]int64 // how large each subset is
 }
 
@@ -193,13 +193,13 @@ type member struct {
 
 // add adds an identity to subsets: a bit each, one at least.
 func (s *set) add(id identity, to uint8) {
-	if 4*(s.used+1) > 3*len(s.members) {
+	if 4*(s.filled+1) > 3*len(s.members) {
 		s.grow()
 	}
 	m := s.find(id)
 	if m.in == 0 {
 		m.id = id
-		s.used++
+		s.filled++
 	}
 	for fresh := to &^ m.in; fresh != 0; fresh &= fresh - 1 {
 		s.counts[bits.TrailingZeros8(fresh)]++

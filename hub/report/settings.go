@@ -99,23 +99,23 @@ func NewSettings(of map[string]any, d *directory.Directory) (Settings, error) {
 		s.ReasonsB = g.ReasonsB
 	}
 	for route, kind := range g.RouteKinds {
-		s.RouteKinds[trim(route)] = kind
+		s.RouteKinds[trimBlanks(route)] = kind
 	}
 	for _, dep := range g.Departments {
-		s.DepartmentNames[trim(dep.ID)] = dep.Name
+		s.DepartmentNames[trimBlanks(dep.ID)] = dep.Name
 	}
 	for agent, ids := range g.AgentDepartments {
-		s.AgentDepartments[trim(agent)] = tidy(ids)
+		s.AgentDepartments[trimBlanks(agent)] = tidy(ids)
 	}
 	return s, nil
 }
 
-func trim(s string) string { return strings.Trim(s, " \t\r\n") }
+func trimBlanks(s string) string { return strings.Trim(s, " \t\r\n") }
 
 // tidy returns ids trimmed, without empty and repeated ones.
 func tidy(ids []string) (all []string) {
 	for _, id := range ids {
-		if id = trim(id); id != "" && !slices.Contains(all, id) {
+		if id = trimBlanks(id); id != "" && !slices.Contains(all, id) {
 			all = append(all, id)
 		}
 	}
@@ -175,7 +175,7 @@ func checkDepartments(v any) string {
 	for _, one := range all {
 		d, is := one.(map[string]any)
 		id, _ := d["departId"].(string)
-		ok = ok && is && isText(id) && trim(id) != ""
+		ok = ok && is && isText(id) && trimBlanks(id) != ""
 		for name, v := range d {
 			ok = ok && (name == "departId" || name == "departName" && isText(v))
 		}

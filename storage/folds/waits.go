@@ -71,7 +71,7 @@ func (r *waitRow) wait() live.Wait {
 			Contact: r.Contact, At: r.EnteredAt, Queue: r.Queue, Media: r.Media, Department: r.Department, Group: r.Group,
 			Campaign: r.Campaign, Gateway: r.Gateway, CallType: r.CallType, Outcome: r.Outcome,
 		},
-		Ended: true, EndsAt: r.EndedAt, Answer: r.Agent,
+		Over: true, EndsAt: r.EndedAt, Answer: r.Agent,
 	}
 }
 

@@ -31,11 +31,11 @@ type Item struct {
 // Reader reads items from NDJSON, or from one JSON array if the first character is a
 // bracket. It holds one item in memory, however long the file is.
 type Reader struct {
-	r     *bufio.Reader
-	line  int  // of the next byte
-	begun bool // the first character was read
-	array bool // it is an array
-	ended bool // the array was closed
+	r           *bufio.Reader
+	line        int  // of the next byte
+	begun       bool // the first character was read
+	array       bool // it is an array
+	arrayClosed bool // the array was closed
 }
 
 // NewReader returns a Reader of r.
@@ -125,7 +125,7 @@ var tooLong = fmt.Sprintf("longer than %d bytes", MaxItem)
 // element reads one element of the array, up to the comma or bracket that ends it.
 // Brackets and commas inside strings and inner values do not end it.
 func (r *Reader) element() (Item, error) {
-	if r.ended {
+	if r.arrayClosed {
 		return Item{}, r.trailing()
 	}
 	c, err := r.skipSpace()
@@ -157,7 +157,7 @@ func (r *Reader) element() (Item, error) {
 		case depth > 0 && (c == '}' || c == ']'):
 			depth--
 		case depth == 0 && (c == ',' || c == ']'):
-			r.ended = c == ']'
+			r.arrayClosed = c == ']'
 			return r.finish(it, raw)
 		}
 		if len(raw) < MaxItem {
@@ -174,7 +174,7 @@ func (r *Reader) finish(it Item, raw []byte) (Item, error) {
 	switch {
 	case it.Fault != "":
 		return it, nil
-	case len(raw) == 0 && r.ended:
+	case len(raw) == 0 && r.arrayClosed:
 		return Item{}, r.trailing() // the array is empty, or ends in a comma
 	}
 	var b bytes.Buffer

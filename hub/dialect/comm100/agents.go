@@ -28,14 +28,14 @@ type agentPage struct {
 }
 
 type agent struct {
-	AgentID       string          `json:"agentId"`
-	DisplayName   string          `json:"displayName"`
-	StatusID      string          `json:"currentStatusId"`
-	Ongoing       int             `json:"ongoingChats"`
-	MaxConcurrent int64           `json:"maxConcurrentChats"`
-	Intraday      int             `json:"intradayChats"`
-	LinearTime    span            `json:"intradayLinearChatTime"`
-	Distribution  map[string]span `json:"statusDistribution"`
+	AgentID       string              `json:"agentId"`
+	DisplayName   string              `json:"displayName"`
+	StatusID      string              `json:"currentStatusId"`
+	Ongoing       int                 `json:"ongoingChats"`
+	MaxConcurrent int64               `json:"maxConcurrentChats"`
+	Intraday      int                 `json:"intradayChats"`
+	LinearTime    timeSpan            `json:"intradayLinearChatTime"`
+	Distribution  map[string]timeSpan `json:"statusDistribution"`
 }
 
 const (
@@ -89,18 +89,18 @@ func (a *API) agents(ctx context.Context, q *query) (any, error) {
 		row := agent{
 			AgentID: r.AgentID, DisplayName: r.Name, StatusID: q.settings.status(r.State), Ongoing: p.Ongoing(r),
 			MaxConcurrent: r.MaxChats(),
-			Intraday:      figures.Accepted, LinearTime: span(figures.Time), Distribution: map[string]span{},
+			Intraday:      figures.Accepted, LinearTime: timeSpan(figures.Time), Distribution: map[string]timeSpan{},
 		}
 
 		if r.UUID != "" {
 			row.AgentID = r.UUID
 		}
-		if r.Listed != nil && r.Listed.ChatAgentID != "" {
-			row.AgentID = r.Listed.ChatAgentID
+		if r.Entry != nil && r.Entry.ChatAgentID != "" {
+			row.AgentID = r.Entry.ChatAgentID
 		}
 
 		for id, ms := range tally.Statuses(r.Key) {
-			row.Distribution[id] = span(ms)
+			row.Distribution[id] = timeSpan(ms)
 		}
 
 		out.List = append(out.List, row)

@@ -47,12 +47,12 @@ func (d double) MarshalJSON() ([]byte, error) {
 	return []byte(s), nil
 }
 
-// span is a length of time in ms. It is shown as .NET writes a TimeSpan:
+// timeSpan is a length of time in ms. It is shown as .NET writes a TimeSpan:
 // [d.]hh:mm:ss[.fffffff].
-type span int64
+type timeSpan int64
 
 // MarshalText implements encoding.TextMarshaler.
-func (t span) MarshalText() ([]byte, error) {
+func (t timeSpan) MarshalText() ([]byte, error) {
 	ms := int64(t)
 	s := fmt.Sprintf("%02d:%02d:%02d", ms/3_600_000%24, ms/60_000%60, ms/1000%60)
 	if days := ms / 86_400_000; days > 0 {

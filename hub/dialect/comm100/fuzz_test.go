@@ -55,7 +55,7 @@ func FuzzKey(f *testing.F) {
 }
 
 func TestShapes(t *testing.T) {
-	for ms, want := range map[span]string{
+	for ms, want := range map[timeSpan]string{
 		0: "00:00:00", 50: "00:00:00.0500000", 24_837_050: "06:53:57.0500000", 90_061_000: "1.01:01:01",
 		1: "00:00:00.0010000",
 	} {

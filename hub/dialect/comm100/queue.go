@@ -17,8 +17,8 @@ type queueState struct {
 	Ongoing       int         `json:"ongoingChats"`
 	MaxConcurrent int64       `json:"maxConcurrentChats"` // of the site
 	Length        int         `json:"currentQueueLength"`
-	Wait30        span        `json:"avgWaitTimeinLast30Mins"`
-	Wait60        span        `json:"avgWaitTimeinLast60Mins"`
+	Wait30        timeSpan    `json:"avgWaitTimeinLast30Mins"`
+	Wait60        timeSpan    `json:"avgWaitTimeinLast60Mins"`
 	Abandoned     int         `json:"abandonedChatsinLast30Mins"`
 	Switched      int         `json:"switchedtoMessagesinLast30Mins"`
 	Visitors      []visitor   `json:"visitors"`
@@ -35,9 +35,9 @@ type department struct {
 }
 
 type visitor struct {
-	ID       string `json:"visitorId"`
-	Identity string `json:"contactIdentityId"`
-	Wait     span   `json:"waitTime"`
+	ID       string   `json:"visitorId"`
+	Identity string   `json:"contactIdentityId"`
+	Wait     timeSpan `json:"waitTime"`
 }
 
 // routeAgent is an agent to whom chats are routed. The document's sample shows an apiKey:
@@ -78,8 +78,8 @@ func newRouteAgent(p *live.Board, r *live.Row) *routeAgent {
 		ID: agentID(r), DisplayName: r.Name, IsActive: true,
 		CreatedTime: noTime, LockedTime: noTime, SystemAvatarID: noGUID, DepartmentIDs: []string{},
 	}
-	if r.Listed != nil {
-		agent.Email = r.Listed.Email
+	if r.Entry != nil {
+		agent.Email = r.Entry.Email
 	}
 	for _, id := range r.Departments {
 		if d := p.Directory().Department(id); d != nil {
@@ -130,19 +130,19 @@ func (a *API) queue(ctx context.Context, q *query) (any, error) {
 func (q *query) state(p *live.Board, of *live.ChatQueue) queueState {
 	s := queueState{
 		Ongoing: of.Ongoing, MaxConcurrent: p.MaxChats(), Length: len(of.Waiting),
-		Wait30: span(of.Wait30), Wait60: span(of.Wait60),
+		Wait30: timeSpan(of.Wait30), Wait60: timeSpan(of.Wait60),
 		Abandoned: of.Abandoned, Switched: of.Switched, Visitors: []visitor{},
 	}
 	for _, w := range of.Waiting {
-		s.Visitors = append(s.Visitors, visitor{w.Visitor, w.Identity, span(max(0, q.now-w.Since))})
+		s.Visitors = append(s.Visitors, visitor{w.Visitor, w.Identity, timeSpan(max(0, q.now-w.Since))})
 	}
 	return s
 }
 
 // agentID returns the id of an agent that Comm100's clients know.
 func agentID(r *live.Row) string {
-	if r.Listed != nil && r.Listed.ChatAgentID != "" {
-		return r.Listed.ChatAgentID
+	if r.Entry != nil && r.Entry.ChatAgentID != "" {
+		return r.Entry.ChatAgentID
 	}
 	return cmp.Or(r.UUID, r.AgentID)
 }

@@ -177,7 +177,7 @@ func knows(b *live.Board, group string) bool {
 
 // in reports whether an agent is in a group.
 func in(r *live.Row, group string) bool {
-	return r.Listed != nil && slices.Contains(r.Listed.GroupIDs, group)
+	return r.Entry != nil && slices.Contains(r.Entry.GroupIDs, group)
 }
 
 // list returns the answer of Agent/live.
@@ -263,9 +263,9 @@ func show(r *live.Row, now int64) agent {
 		a.Login = session
 	}
 
-	if r.Listed != nil {
-		a.SIP = r.Listed.SIPStatus
-		if r.Listed.MicPermission {
+	if r.Entry != nil {
+		a.SIP = r.Entry.SIPStatus
+		if r.Entry.MicPermission {
 			a.Mic = 1
 		}
 	}

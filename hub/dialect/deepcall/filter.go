@@ -51,13 +51,13 @@ func ofAgent(r *live.Row, property string) ([]string, bool) {
 	case "agentId":
 		return []string{number(r)}, true
 	case "groupId":
-		if r.Listed != nil {
-			return r.Listed.GroupIDs, true
+		if r.Entry != nil {
+			return r.Entry.GroupIDs, true
 		}
 		return nil, true
 	case "queueId":
-		if r.Listed != nil {
-			return r.Listed.QueueIDs, true
+		if r.Entry != nil {
+			return r.Entry.QueueIDs, true
 		}
 		return nil, true
 	}

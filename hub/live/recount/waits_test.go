@@ -9,7 +9,7 @@ import (
 // wait is a contact's time in one queue.
 type wait struct {
 	entry   // queue.entered
-	ended   bool
+	over    bool
 	end     int64
 	outcome string // of queue.left
 }
@@ -27,17 +27,17 @@ func (r *recount) waitsOf(media, contact string) (all []wait) {
 
 	for _, e := range entries {
 		last := lastOf(all)
-		open := last != nil && !last.ended
+		open := last != nil && !last.over
 		switch {
 		case e.typ == "queue.entered":
 			// A contact is in one queue at a time: it leaves the one before.
 			if open {
-				last.ended = true
+				last.over = true
 				last.end = e.at
 			}
 			all = append(all, wait{entry: e})
 		case open && last.text("queueId") == e.text("queueId"):
-			last.ended = true
+			last.over = true
 			last.end = e.at
 			last.outcome = e.text("outcome")
 		}
@@ -56,7 +56,7 @@ func lastOf(all []wait) *wait {
 // last event: after a while without one it counts as gone.
 func (r *recount) waiting(all []wait, over bool, latest int64) bool {
 	last := lastOf(all)
-	return last != nil && !last.ended && !over && r.now-latest < r.staleCall
+	return last != nil && !last.over && !over && r.now-latest < r.staleCall
 }
 
 // endedWaits returns the waits that are over, as text and sorted. Those of
@@ -65,7 +65,7 @@ func (r *recount) endedWaits() (all []string) {
 	add := func(media, contact string, waits []wait, over bool, overAt int64) {
 		for _, w := range waits {
 			switch {
-			case w.ended:
+			case w.over:
 				all = append(all, fmt.Sprint(media, " ", contact, " ", w.text("queueId"), " ", w.at, " ", w.end, " ", w.outcome))
 			case over:
 				all = append(all, fmt.Sprint(media, " ", contact, " ", w.text("queueId"), " ", w.at, " ", max(w.at, overAt), " "))
