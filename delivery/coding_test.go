@@ -70,12 +70,14 @@ func TestSendReadsCodedAnswers(t *testing.T) {
 		"long":              {"gzip", encode(t, "gzip", long), None, ""},
 		"not taken":         {"gzip", encode(t, "gzip", refused), Ack, `code is "E17"`},
 		"br":                {"br", "\x0b\x02\x80ok\x03", Ack, "br is not read here"},
-		"many":              {"gzip, gzip, gzip", encode(t, "gzip", encode(t, "gzip", encode(t, "gzip", taken))), Ack, "3 content codings"},
-		"plain after all":   {"gzip", taken, None, ""},
-		"not what it says":  {"gzip", "taken", Ack, "not gzip"},
-		"cut off":           {"gzip", encode(t, "gzip", taken)[:20], Ack, "content coding is broken"},
-		"a bomb":            {"gzip", encode(t, "gzip", strings.Repeat(" ", 10<<20)+taken), Ack, "not a JSON object"},
-		"nothing":           {"gzip", "", Ack, "not a JSON object"},
+		"many": {
+			"gzip, gzip, gzip", encode(t, "gzip", encode(t, "gzip", encode(t, "gzip", taken))), Ack, "3 content codings",
+		},
+		"plain after all":  {"gzip", taken, None, ""},
+		"not what it says": {"gzip", "taken", Ack, "not gzip"},
+		"cut off":          {"gzip", encode(t, "gzip", taken)[:20], Ack, "content coding is broken"},
+		"a bomb":           {"gzip", encode(t, "gzip", strings.Repeat(" ", 10<<20)+taken), Ack, "not a JSON object"},
+		"nothing":          {"gzip", "", Ack, "not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked string

@@ -101,7 +101,10 @@ func TestSendCutInTheMiddle(t *testing.T) {
 // goes over another one.
 func TestSendOverAClosedConnection(t *testing.T) {
 	var conns atomic.Int32
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
 	srv.Config.ConnState = func(c net.Conn, state http.ConnState) {
 		switch state {
 		case http.StateNew:
@@ -164,7 +167,9 @@ func TestSendGivesEachAddressItsTurn(t *testing.T) {
 	}
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.5:0")
 	require.NoError(t, err)
-	srv := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}}
+	srv := &httptest.Server{
+		Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})},
+	}
 	srv.Start()
 	defer srv.Close()
 	port := l.Addr().(*net.TCPAddr).Port
@@ -226,7 +231,10 @@ func TestInterleave(t *testing.T) {
 // connection is left behind when it hangs.
 func TestSendSlowHandshake(t *testing.T) {
 	t.Parallel()
-	srv := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
 	defer srv.Close()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -102,8 +102,10 @@ func TestDispatcher(t *testing.T) {
 		w.after(time.Hour / 2)
 		seen := w.seen()[3:]
 		require.Equal(t, 5, seen[1].seq)
-		require.GreaterOrEqual(t, seen[1].after-seen[0].after, 10*time.Second, "the fifth did not wait for the fourth to time out")
-		require.Equal(t, 3, slices.MaxFunc(seen[2:], func(a, b push) int { return a.open - b.open }).open, "after successes it sends as much as before")
+		require.GreaterOrEqual(t, seen[1].after-seen[0].after, 10*time.Second,
+			"the fifth did not wait for the fourth to time out")
+		require.Equal(t, 3, slices.MaxFunc(seen[2:], func(a, b push) int { return a.open - b.open }).open,
+			"after successes it sends as much as before")
 	}))
 
 	t.Run("hanging receivers get a probe, not their share", bubble(func(t *testing.T) {
@@ -173,7 +175,10 @@ func TestDispatcher(t *testing.T) {
 
 	t.Run("an open breaker survives a restart", bubble(func(t *testing.T) {
 		w := newWorld(t)
-		w.hold = Hold{Until: time.Now().Add(45 * time.Second).UnixMilli(), Reason: "breaker", Breaker: Breaker{State: "open", Opens: 3, Since: 1, FailingSince: 1}}
+		w.hold = Hold{
+			Until: time.Now().Add(45 * time.Second).UnixMilli(), Reason: "breaker",
+			Breaker: Breaker{State: "open", Opens: 3, Since: 1, FailingSince: 1},
+		}
 		w.answer = always(http.StatusBadGateway)
 		w.accept(1, 2, 3)
 		w.run().after(44 * time.Second)
@@ -216,7 +221,8 @@ func TestDispatcher(t *testing.T) {
 		require.Equal(t, "retryAfter", w.log().hold.Reason)
 		require.Equal(t, time.Second, w.dueAt(0).Sub(w.began).Round(time.Second), "due by the schedule")
 		w.after(2 * time.Minute)
-		require.Equal(t, []string{"1/1@0", "1/2@3600", "2/1@3600", "3/1@3600", "4/1@3600"}, w.sent(), "giveUpAfter stood still")
+		require.Equal(t, []string{"1/1@0", "1/2@3600", "2/1@3600", "3/1@3600", "4/1@3600"}, w.sent(),
+			"giveUpAfter stood still")
 	}))
 
 	t.Run("Retry-After of an hour on a live event: the number of tries ends it, not the clock", bubble(func(t *testing.T) {
@@ -257,7 +263,9 @@ func TestDispatcher(t *testing.T) {
 		w := newWorld(t, func(s *subscriptions.Subscription) {
 			s.GiveUpAfter = map[event.Class]time.Duration{event.Live: 20 * time.Second}
 		})
-		w.hold = Hold{Until: time.Now().Add(time.Minute).UnixMilli(), Reason: "breaker", Breaker: Breaker{State: "open", Opens: 1}}
+		w.hold = Hold{
+			Until: time.Now().Add(time.Minute).UnixMilli(), Reason: "breaker", Breaker: Breaker{State: "open", Opens: 1},
+		}
 		w.accept(1)
 		w.run().after(35 * time.Second)
 		require.Equal(t, []string{"exhausted"}, w.states())
@@ -282,7 +290,10 @@ func TestDispatcher(t *testing.T) {
 
 	t.Run("resume closes an open breaker", bubble(func(t *testing.T) {
 		w := newWorld(t, schedule(hours(9)...))
-		w.hold = Hold{Until: time.Now().Add(15 * time.Minute).UnixMilli(), Reason: "breaker", Breaker: Breaker{State: "open", Opens: 9, FailingSince: 1}}
+		w.hold = Hold{
+			Until: time.Now().Add(15 * time.Minute).UnixMilli(), Reason: "breaker",
+			Breaker: Breaker{State: "open", Opens: 9, FailingSince: 1},
+		}
 		w.answer = always(http.StatusBadGateway)
 		w.accept(1)
 		w.run().after(time.Minute)
@@ -298,42 +309,43 @@ func TestDispatcher(t *testing.T) {
 		require.Equal(t, 1, w.log().hold.Breaker.Opens, "the openings before are forgotten")
 	}))
 
-	t.Run("another URL ends hold and breaker; what the old receiver still answers counts for nothing", bubble(func(t *testing.T) {
-		w := newWorld(t, unordered, func(s *subscriptions.Subscription) { s.Timeout = 30 * time.Second })
-		old := true
-		w.answer = func(p push, rw http.ResponseWriter, _ *http.Request) {
+	t.Run("another URL ends hold and breaker; what the old receiver still answers counts for nothing",
+		bubble(func(t *testing.T) {
+			w := newWorld(t, unordered, func(s *subscriptions.Subscription) { s.Timeout = 30 * time.Second })
+			old := true
+			w.answer = func(p push, rw http.ResponseWriter, _ *http.Request) {
+				w.mu.Lock()
+				fails := old
+				w.mu.Unlock()
+				if !fails {
+					return
+				}
+				switch time.Sleep(time.Duration(p.seq) * 2 * time.Second); p.seq {
+				case 1:
+					rw.Header().Set("Retry-After", "3600")
+					rw.WriteHeader(http.StatusServiceUnavailable)
+				case 2:
+					rw.WriteHeader(http.StatusGone)
+				case 3:
+					rw.Header().Set("Retry-After", "3000")
+					rw.WriteHeader(http.StatusTooManyRequests)
+				default:
+					rw.WriteHeader(http.StatusBadGateway)
+				}
+			}
+			w.accept(make([]int64, 8)...)
+			w.run().after(3 * time.Second)
+			require.Equal(t, "retryAfter", w.log().hold.Reason)
 			w.mu.Lock()
-			fails := old
+			old = false
 			w.mu.Unlock()
-			if !fails {
-				return
-			}
-			switch time.Sleep(time.Duration(p.seq) * 2 * time.Second); p.seq {
-			case 1:
-				rw.Header().Set("Retry-After", "3600")
-				rw.WriteHeader(http.StatusServiceUnavailable)
-			case 2:
-				rw.WriteHeader(http.StatusGone)
-			case 3:
-				rw.Header().Set("Retry-After", "3000")
-				rw.WriteHeader(http.StatusTooManyRequests)
-			default:
-				rw.WriteHeader(http.StatusBadGateway)
-			}
-		}
-		w.accept(make([]int64, 8)...)
-		w.run().after(3 * time.Second)
-		require.Equal(t, "retryAfter", w.log().hold.Reason)
-		w.mu.Lock()
-		old = false
-		w.mu.Unlock()
-		w.move("http://other.test/")
-		w.accept(0)
-		w.after(30 * time.Second)
-		require.Equal(t, Hold{}, w.log().hold)
-		require.Empty(t, w.log().pauses, "the 410 was the old receiver's")
-		require.NotContains(t, w.states(), "pending")
-	}))
+			w.move("http://other.test/")
+			w.accept(0)
+			w.after(30 * time.Second)
+			require.Equal(t, Hold{}, w.log().hold)
+			require.Empty(t, w.log().pauses, "the 410 was the old receiver's")
+			require.NotContains(t, w.states(), "pending")
+		}))
 
 	t.Run("another URL ends no pause", bubble(func(t *testing.T) {
 		w := newWorld(t)

@@ -32,12 +32,16 @@ var privateAddrs = []string{
 	"100.64.0.1", "100.127.255.255", // CGNAT
 	"224.0.0.1", "239.255.255.250", "198.18.0.1", "192.0.2.1", "198.51.100.1", "203.0.113.1", "192.88.99.1",
 	"::1", "::", "fe80::1", "fec0::1", "fc00::1", "fd00:ec2::254", "ff02::1",
-	"::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::ffff:a83f:8110", "::127.0.0.1", // v4-mapped, v4-compatible
+	// v4-mapped, v4-compatible
+	"::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::ffff:a83f:8110", "::127.0.0.1",
 	"64:ff9b::7f00:1", "64:ff9b::808:808", "64:ff9b:1::a00:1", // NAT64
-	"2002:7f00:1::", "2002:a00:1::1", "2001:0:7f00:1::", "2001:db8::1", "100::1", "3fff::1", // 6to4, Teredo, documentation, discard
+	// 6to4, Teredo, documentation, discard
+	"2002:7f00:1::", "2002:a00:1::1", "2001:0:7f00:1::", "2001:db8::1", "100::1", "3fff::1",
 }
 
-var publicAddrs = []string{"8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "168.63.129.17", "2606:4700:4700::1111", "::ffff:8.8.8.8"}
+var publicAddrs = []string{
+	"8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "168.63.129.17", "2606:4700:4700::1111", "::ffff:8.8.8.8",
+}
 
 func dialAddress(addr string, port string) (network, address string) {
 	if strings.Contains(addr, ":") {
@@ -95,7 +99,9 @@ func TestControlJudgesPorts(t *testing.T) {
 
 func TestControlLetsAllowedNetworksThrough(t *testing.T) {
 	g := NewGuard(networks(t, "loopback", "10.1.0.0/16", "fd00:1::/32", "168.63.129.16"))
-	for _, a := range []string{"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "10.1.2.3", "fd00:1::9", "168.63.129.16"} {
+	for _, a := range []string{
+		"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "10.1.2.3", "fd00:1::9", "168.63.129.16",
+	} {
 		network, address := dialAddress(a, "8080")
 		require.NoError(t, g.Control(network, address, nil), a)
 	}
@@ -109,21 +115,28 @@ func TestControlLetsAllowedNetworksThrough(t *testing.T) {
 func TestCheckURL(t *testing.T) {
 	g := NewGuard(nil)
 	for _, u := range []string{
-		"https://example.com/hook?x=1", "http://example.com", "https://example.com:8443/", "https://example.com./", "http://8.8.8.8/",
-		"https://[2606:4700:4700::1111]:443/", "https://bücher.example/", "https://例え.テスト/", "https://10.example.com/", "https://0x7f.example/",
-		"https://1.2.3.4.example.com/", "https://localhost.example.com/", "https://xn--bcher-kva.example/", "https://２.example/",
+		"https://example.com/hook?x=1", "http://example.com", "https://example.com:8443/", "https://example.com./",
+		"http://8.8.8.8/",
+		"https://[2606:4700:4700::1111]:443/", "https://bücher.example/", "https://例え.テスト/", "https://10.example.com/",
+		"https://0x7f.example/",
+		"https://1.2.3.4.example.com/", "https://localhost.example.com/", "https://xn--bcher-kva.example/",
+		"https://２.example/",
 	} {
 		require.NoError(t, check(t, g, u), u)
 	}
 	for _, u := range []string{
-		"ftp://example.com/", "file:///etc/passwd", "gopher://example.com/", "unix:///run/docker.sock", "javascript:alert(1)", "//example.com/",
+		"ftp://example.com/", "file:///etc/passwd", "gopher://example.com/", "unix:///run/docker.sock", "javascript:alert(1)",
+		"//example.com/",
 		"http:///path", "http://:8080/", "http:example.com", "mailto:a@example.com",
 		"http://example.com:22/", "http://example.com:0/", "http://example.com:70000/", "https://example.com:1023/",
 		"http://localhost/", "http://LOCALHOST:8080/", "http://a.localhost./", "http://localhost./",
 		"http://2130706433/", "http://017700000001/", "http://0x7f000001/", "http://0X7F000001/", "http://0/", "http://0x/",
-		"http://127.1/", "http://127.0.1/", "http://0177.0.0.1/", "http://0x7f.0.0.1/", "http://127.0.0.0x1/", "http://127.0.0.01/", "http://0127.0.0.1/",
-		"http://127.0.0.1./", "http://8.8.8.8./", "http://1.2.3.4.5/", "http://256.1.1.1/", "http://example.1/", "http://./", "http://127.0.0.1../",
-		"http://１２７.0.0.1/", "http://127。0。0。1/", "http://127.0.0.①/", "http://127．1/", "http://0ｘ7f000001/", "http://127.0.0.1\u00ad/", "http://127.0.0.1.\u00ad/",
+		"http://127.1/", "http://127.0.1/", "http://0177.0.0.1/", "http://0x7f.0.0.1/", "http://127.0.0.0x1/",
+		"http://127.0.0.01/", "http://0127.0.0.1/",
+		"http://127.0.0.1./", "http://8.8.8.8./", "http://1.2.3.4.5/", "http://256.1.1.1/", "http://example.1/", "http://./",
+		"http://127.0.0.1../",
+		"http://１２７.0.0.1/", "http://127。0。0。1/", "http://127.0.0.①/", "http://127．1/", "http://0ｘ7f000001/",
+		"http://127.0.0.1\u00ad/", "http://127.0.0.1.\u00ad/",
 		"http://[fe80::1%25eth0]/", "http://[::1%25lo]/", "http://[2606:4700:4700::1111%25eth0]/",
 	} {
 		require.ErrorIs(t, check(t, g, u), ErrBlocked, u)
@@ -143,11 +156,16 @@ func check(t testing.TB, g *Guard, raw string) error {
 
 func TestCheckURLWithAllowedNetworks(t *testing.T) {
 	g := NewGuard(networks(t, "loopback"))
-	for _, u := range []string{"http://127.0.0.1:9000/", "http://[::1]:9000/", "http://localhost:9000/", "http://[::ffff:127.0.0.1]:9000/"} {
+	for _, u := range []string{
+		"http://127.0.0.1:9000/", "http://[::1]:9000/", "http://localhost:9000/", "http://[::ffff:127.0.0.1]:9000/",
+	} {
 		require.NoError(t, check(t, g, u), u)
 	}
 	// Other spellings stay refused: what is judged here must be what is dialled.
-	for _, u := range []string{"http://2130706433:9000/", "http://127.1:9000/", "http://[::1%25lo]:9000/", "http://10.0.0.1:9000/", "http://localhost:22/"} {
+	for _, u := range []string{
+		"http://2130706433:9000/", "http://127.1:9000/", "http://[::1%25lo]:9000/", "http://10.0.0.1:9000/",
+		"http://localhost:22/",
+	} {
 		require.ErrorIs(t, check(t, g, u), ErrBlocked, u)
 	}
 }
@@ -161,7 +179,10 @@ func TestParseNetworks(t *testing.T) {
 	}
 	require.Equal(t, []string{"10.0.0.0/8", "127.0.0.0/8", "::1/128", "192.168.1.7/32", "fd00::/8", "::1/128"}, texts)
 
-	for _, bad := range []string{"10.1.2.3/8", "10.0.0.0/33", "Loopback", "localhost", "10.0.0", "010.0.0.0/8", "fe80::1%eth0", "fe80::%eth0/10", "::ffff:10.0.0.0/104", "::ffff:10.0.0.1", "*", "10.0.0.0/8,127.0.0.0/8"} {
+	for _, bad := range []string{
+		"10.1.2.3/8", "10.0.0.0/33", "Loopback", "localhost", "10.0.0", "010.0.0.0/8", "fe80::1%eth0", "fe80::%eth0/10",
+		"::ffff:10.0.0.0/104", "::ffff:10.0.0.1", "*", "10.0.0.0/8,127.0.0.0/8",
+	} {
 		_, err := ParseNetworks([]string{"10.0.0.0/8", bad})
 		require.ErrorContains(t, err, bad)
 	}
@@ -254,7 +275,8 @@ func TestRebindingIsBlockedAtDial(t *testing.T) {
 // privateByNetip is what the standard library knows of addresses that are not public.
 func privateByNetip(a netip.Addr) bool {
 	a = a.Unmap()
-	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() || a.IsInterfaceLocalMulticast()
+	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() ||
+		a.IsInterfaceLocalMulticast()
 }
 
 func FuzzCheckURL(f *testing.F) {

@@ -42,19 +42,29 @@ func TestSelf(t *testing.T) {
 		{
 			guard("https://Hooks.example.com", "127.0.0.1:8080"),
 			[]string{
-				"http://127.0.0.1:8080/v1/events", "http://127.0.0.1:08080/", "http://localhost:8080", "http://a.LOCALHOST.:8080", "http://[::ffff:127.0.0.1]:8080",
+				"http://127.0.0.1:8080/v1/events", "http://127.0.0.1:08080/", "http://localhost:8080", "http://a.LOCALHOST.:8080",
+				"http://[::ffff:127.0.0.1]:8080",
 				"http://0.0.0.0:8080", "http://[::]:8080", "https://hooks.example.com/x", "https://HOOKS.example.com.:443/",
 			},
-			[]string{"http://127.0.0.1:8081", "http://127.0.0.2:8080", "http://[::1]:8080", "http://hooks.example.com/", "https://hooks.example.com:8443", "https://example.com"},
+			[]string{
+				"http://127.0.0.1:8081", "http://127.0.0.2:8080", "http://[::1]:8080", "http://hooks.example.com/",
+				"https://hooks.example.com:8443", "https://example.com",
+			},
 		},
 		{
 			guard("http://hooks.example.com:8080/base", "0.0.0.0:9000", "[::]:9001"),
-			[]string{"http://127.0.0.1:9000", "http://127.9.9.9:9000", "http://[::1]:9001", "http://hooks.example.com:8080", "http://localhost:9001"},
+			[]string{
+				"http://127.0.0.1:9000", "http://127.9.9.9:9000", "http://[::1]:9001", "http://hooks.example.com:8080",
+				"http://localhost:9001",
+			},
 			[]string{"http://8.8.8.8:9000", "http://hooks.example.com", "http://127.0.0.1:9002"},
 		},
 		{ // an international name is the same name in its ASCII form, in other letters and with other dots
 			guard("https://müller.example.com"),
-			[]string{"https://müller.example.com/x", "https://MÜLLER.example.com", "https://xn--mller-kva.example.com./", "https://müller。example.com"},
+			[]string{
+				"https://müller.example.com/x", "https://MÜLLER.example.com", "https://xn--mller-kva.example.com./",
+				"https://müller。example.com",
+			},
 			[]string{"https://muller.example.com"},
 		},
 		{

@@ -23,9 +23,11 @@ import (
 
 func testSub() *subscriptions.Subscription {
 	return &subscriptions.Subscription{
-		No: 1, ID: "sub", Tenant: 1, CompanyID: "demo", Encryption: "none", Timeout: time.Second, MaxInFlight: 8, State: "active",
-		Headers:     map[string]string{"x-own": "mine"},
-		Retry:       map[event.Class]subscriptions.Retry{event.Live: {Schedule: []time.Duration{time.Second, 5 * time.Second}}},
+		No: 1, ID: "sub", Tenant: 1, CompanyID: "demo", Encryption: "none", Timeout: time.Second, MaxInFlight: 8,
+		State:   "active",
+		Headers: map[string]string{"x-own": "mine"},
+		Retry: map[event.Class]subscriptions.Retry{event.Live: {Schedule: []time.Duration{time.Second,
+			5 * time.Second}}},
 		GiveUpAfter: map[event.Class]time.Duration{event.Live: time.Hour},
 		Keys:        []subscriptions.Key{{N: 1, AppKey: "0123456789abcdef0123456789abcdef", Encryption: make([]byte, 32)}},
 	}
@@ -95,26 +97,43 @@ func TestSendWhatReceiversAnswer(t *testing.T) {
 		class  ErrorClass
 		result Result
 	}{
-		"200":             {serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) }), 200, None, Taken},
-		"204":             {serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }), 204, None, Taken},
-		"redirect":        {serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }), 302, Redirect, Failed},
-		"400":             {serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) }), 400, Status, Refused},
-		"410":             {serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }), 410, Status, Gone},
-		"500":             {serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }), 500, Status, Failed},
-		"hangs":           {serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), 0, Timeout, Failed},
-		"resets":          {raw(t, "", func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }), 0, Reset, Failed},
-		"closes":          {raw(t, "", nil), 0, Reset, Failed},
-		"breaks off":      {raw(t, "HTTP/1.1 200 OK\r\nContent-Type: text/pl", nil), 0, Reset, Failed},
-		"talks nonsense":  {raw(t, "SSH-2.0-OpenSSH\r\n\r\n", nil), 0, Malformed, Failed},
-		"no colon":        {raw(t, "HTTP/1.1 200 OK\r\nno colon here\r\n\r\n", nil), 0, Malformed, Failed},
-		"two lengths":     {raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", nil), 0, Malformed, Failed},
+		"200": {
+			serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) }), 200, None, Taken,
+		},
+		"204": {serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }), 204, None, Taken},
+		"redirect": {
+			serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }), 302,
+			Redirect, Failed,
+		},
+		"400": {
+			serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) }), 400, Status, Refused,
+		},
+		"410": {serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }), 410, Status, Gone},
+		"500": {
+			serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }), 500, Status, Failed,
+		},
+		"hangs": {
+			serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), 0, Timeout, Failed,
+		},
+		"resets":         {raw(t, "", func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }), 0, Reset, Failed},
+		"closes":         {raw(t, "", nil), 0, Reset, Failed},
+		"breaks off":     {raw(t, "HTTP/1.1 200 OK\r\nContent-Type: text/pl", nil), 0, Reset, Failed},
+		"talks nonsense": {raw(t, "SSH-2.0-OpenSSH\r\n\r\n", nil), 0, Malformed, Failed},
+		"no colon":       {raw(t, "HTTP/1.1 200 OK\r\nno colon here\r\n\r\n", nil), 0, Malformed, Failed},
+		"two lengths": {
+			raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", nil), 0, Malformed, Failed,
+		},
 		"no length":       {raw(t, "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nok", nil), 0, Malformed, Failed},
 		"a coding":        {raw(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok", nil), 0, Malformed, Failed},
 		"a status of its": {raw(t, "HTTP/1.1 ok\r\n\r\n", nil), 0, Malformed, Failed},
-		"endless headers": {raw(t, "HTTP/1.1 200 OK\r\n"+strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 64), nil), 0, TooLarge, Failed},
-		"no TLS":          {strings.Replace(serve(t, func(http.ResponseWriter, *http.Request) {}), "http:", "https:", 1), 0, TLS, Failed},
-		"no such host":    {"http://does-not-exist.invalid:8080/", 0, DNS, Failed},
-		"nobody listens":  {"http://127.0.0.1:" + freePort(t) + "/", 0, Connect, Failed},
+		"endless headers": {
+			raw(t, "HTTP/1.1 200 OK\r\n"+strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 64), nil), 0, TooLarge, Failed,
+		},
+		"no TLS": {
+			strings.Replace(serve(t, func(http.ResponseWriter, *http.Request) {}), "http:", "https:", 1), 0, TLS, Failed,
+		},
+		"no such host":   {"http://does-not-exist.invalid:8080/", 0, DNS, Failed},
+		"nobody listens": {"http://127.0.0.1:" + freePort(t) + "/", 0, Connect, Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := send(t, local(), c.url)
@@ -213,7 +232,8 @@ func TestSendRetryAfterByTheReceiversClock(t *testing.T) {
 func TestSendBlocked(t *testing.T) {
 	closed := &Sender{}
 	for _, u := range []string{
-		"http://127.0.0.1:8080/", "http://[::1]:8080/", "http://[::ffff:127.0.0.1]:8080/", "http://10.0.0.1/", "http://169.254.169.254/",
+		"http://127.0.0.1:8080/", "http://[::1]:8080/", "http://[::ffff:127.0.0.1]:8080/", "http://10.0.0.1/",
+		"http://169.254.169.254/",
 		"http://localhost:8080/", "http://168.63.129.16/",
 	} {
 		a := send(t, closed, u)
@@ -305,7 +325,8 @@ func TestDecide(t *testing.T) {
 	require.Equal(t, now.Add(60*time.Second).UnixMilli(), v.AsideAt)
 	again := item(1)
 	again.AsideAt = now.UnixMilli() + 10
-	require.Equal(t, now.UnixMilli()+10, decide(again, bad, sub, now).AsideAt, "60 s from the first refusal, not from each")
+	require.Equal(t, now.UnixMilli()+10, decide(again, bad, sub, now).AsideAt,
+		"60 s from the first refusal, not from each")
 
 	asks := &Attempt{StatusCode: 429, Class: Status, RetryAfter: 40 * time.Second}
 	v = decide(item(0), asks, sub, now)
@@ -411,7 +432,10 @@ func TestBreaker(t *testing.T) {
 	})
 	t.Run("survives a restart", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			b := restore(Hold{Until: time.Now().Add(10 * time.Second).UnixMilli(), Breaker: Breaker{State: "open", Opens: 3, FailingSince: 5}}, time.Now())
+			b := restore(Hold{
+				Until: time.Now().Add(10 * time.Second).UnixMilli(), Breaker: Breaker{State: "open", Opens: 3, FailingSince: 5},
+			},
+				time.Now())
 			_, allowed := b.allow()
 			require.False(t, allowed)
 			time.Sleep(10*time.Second + time.Millisecond)

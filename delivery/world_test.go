@@ -70,10 +70,15 @@ type push struct {
 
 // newWorld with one subscription, made by change, and nothing pending.
 func newWorld(t *testing.T, change ...func(*subscriptions.Subscription)) *world {
-	w := &world{t: t, index: subscriptions.NewIndex(), began: time.Now(), answer: func(push, http.ResponseWriter, *http.Request) {}, own: (*Dispatcher).OwnAll}
+	w := &world{
+		t: t, index: subscriptions.NewIndex(), began: time.Now(), answer: func(push, http.ResponseWriter, *http.Request) {},
+		own: (*Dispatcher).OwnAll,
+	}
 	sub := testSub()
 	sub.URL, sub.Version, sub.Ordering = "http://receiver.test/", 1, subscriptions.OrderingKey
-	sub.Retry = map[event.Class]subscriptions.Retry{event.Live: {Schedule: []time.Duration{time.Second, 5 * time.Second, time.Minute}}}
+	sub.Retry = map[event.Class]subscriptions.Retry{event.Live: {Schedule: []time.Duration{
+		time.Second, 5 * time.Second, time.Minute,
+	}}}
 	sub.Events, sub.Types = []string{"*"}, ^event.Mask(0)
 	for _, f := range change {
 		f(sub)

@@ -23,7 +23,8 @@ const module = "github.com/hookline/hookline"
 var layers = [][]string{
 	{"hub/fair"}, // it imports no package of this module, as nearly all of the next layer
 	{
-		"hub/event", "hub/access", "hub/audit", "hub/problem", "hub/openapi", "hub/stream", "hub/wake", "signing", "migrations",
+		"hub/event", "hub/access", "hub/audit", "hub/problem", "hub/openapi", "hub/stream", "hub/wake", "signing",
+		"migrations",
 		"docs/*", "hub/hubtest/pgserver", "hub/hubtest/rabbitserver", "hub/hubtest/sqlitetest",
 	},
 	{"hub/record", "hub/hubtest/pgtest", "hub/hubtest/rabbittest"},
@@ -130,7 +131,8 @@ func TestImportsRunOneWay(t *testing.T) {
 	for folder := range seen {
 		require.GreaterOrEqual(t, layerOf(folder), 0, "%s: say in layers where it belongs", folder)
 	}
-	require.Subset(t, slices.Collect(maps.Keys(seen)), []string{"hub", "storage", "delivery", "cmd/hookline"}, "the walk missed the tree")
+	require.Subset(t, slices.Collect(maps.Keys(seen)), []string{"hub", "storage", "delivery", "cmd/hookline"},
+		"the walk missed the tree")
 }
 
 func TestArrow(t *testing.T) {

@@ -50,9 +50,11 @@ func (c *played) event() string {
 	switch c.IntN(6) {
 	case 0, 1:
 		return fmt.Sprintf(`{"type":"agent.status","data":{"agentUUID":%q,"agentID":%q,"startTime":%d,"loginStatus":%d,"notReadyStatus":%d,"workStatus":%d,"callID":%q}}`,
-			agent, agent[2:], at, []int{0, 1, 1, 2, 98}[c.IntN(5)], []int{0, 2, 11, 13}[c.IntN(4)], []int{1, 2, 4, 5, 6, 7, 8}[c.IntN(7)], call)
+			agent, agent[2:], at, []int{0, 1, 1, 2, 98}[c.IntN(5)], []int{0, 2, 11, 13}[c.IntN(4)],
+			[]int{1, 2, 4, 5, 6, 7, 8}[c.IntN(7)], call)
 	case 2:
-		return fmt.Sprintf(`{"type":"queue.entered","data":{"contactId":%q,"media":"call","queueId":%q,"enteredAt":%d,"customerNumber":"+6591234567"}}`, call, queue, at)
+		return fmt.Sprintf(`{"type":"queue.entered","data":{"contactId":%q,"media":"call","queueId":%q,"enteredAt":%d,"customerNumber":"+6591234567"}}`,
+			call, queue, at)
 	case 3:
 		return fmt.Sprintf(`{"type":"queue.left","data":{"contactId":%q,"media":"call","queueId":%q,"leftAt":%d,"outcome":%q}}`,
 			call, queue, at, []string{"answered", "abandoned", "transferred"}[c.IntN(3)])
@@ -115,7 +117,8 @@ func TestBoardsAreTheVendors(t *testing.T) {
 			board := c.get("/v1/boards/agents" + query)
 			require.Zero(t, board.Get("behind").Int())
 			vendor := c.get("/callservice/v6/webmsg/monitoring/agents-metrics"+
-				strings.Replace(query, "?department=", "?product=scc&pageSize=100&departmentIds=", 1), "Idempotency-Key", uuid.NewString())
+				strings.Replace(query, "?department=", "?product=scc&pageSize=100&departmentIds=",
+					1), "Idempotency-Key", uuid.NewString())
 			theirs := vendor.Get("agentsMetrics.list").Array()
 			ours := board.Get("data").Array()
 			require.Len(t, ours, len(theirs))
@@ -125,8 +128,9 @@ func TestBoardsAreTheVendors(t *testing.T) {
 				for native, name := range map[string]string{
 					"agentUUID": "agentUUID", "agentID": "agentID", "name": "agentName", "thisDN": "thisDN",
 					"loginStatus": "agentLoginStatus", "workStatus": "agentWorkStatus", "notReadyStatus": "agentBusyReasonCode",
-					"today.inboundEstablished": "inboundEstablishedCallsCountToday", "today.inboundAbandoned": "inboundAbandonCallsCountToday",
-					"today.outbound": "outboundCallsCountToday", "today.outboundEstablished": "outboundEstablishedCallsCountToday",
+					"today.inboundEstablished": "inboundEstablishedCallsCountToday",
+					"today.inboundAbandoned":   "inboundAbandonCallsCountToday",
+					"today.outbound":           "outboundCallsCountToday", "today.outboundEstablished": "outboundEstablishedCallsCountToday",
 				} {
 					require.Equal(t, v.Get(name).Value(), o.Get(native).Value(), "%s of %s", native, o)
 				}
@@ -171,8 +175,10 @@ func TestQueueBoardCountsToday(t *testing.T) {
 		c := newPlayed(t, h)
 		wait := func(contact string, from, to int64, outcome string) {
 			h.Send(
-				fmt.Sprintf(`{"type":"queue.entered","data":{"contactId":%q,"media":"call","queueId":"1","enteredAt":%d}}`, contact, boardsNow+from),
-				fmt.Sprintf(`{"type":"queue.left","data":{"contactId":%q,"media":"call","queueId":"1","leftAt":%d,"outcome":%q}}`, contact, boardsNow+to, outcome))
+				fmt.Sprintf(`{"type":"queue.entered","data":{"contactId":%q,"media":"call","queueId":"1","enteredAt":%d}}`, contact,
+					boardsNow+from),
+				fmt.Sprintf(`{"type":"queue.left","data":{"contactId":%q,"media":"call","queueId":"1","leftAt":%d,"outcome":%q}}`,
+					contact, boardsNow+to, outcome))
 		}
 		wait("a", -900_000, -890_000, "answered")
 		wait("b", -900_000, -860_000, "answered")
@@ -268,7 +274,9 @@ func TestBoardStreams(t *testing.T) {
 	hubtest.Each(t, func(t *testing.T, h *hubtest.Hub) {
 		c := newPlayed(t, h)
 		c.play(20)
-		paths := []string{"/v1/boards/agents", "/v1/boards/agents?department=d-1&limit=1", "/v1/boards/queues", "/v1/boards/queues?queue=1,2"}
+		paths := []string{
+			"/v1/boards/agents", "/v1/boards/agents?department=d-1&limit=1", "/v1/boards/queues", "/v1/boards/queues?queue=1,2",
+		}
 		var views []*boardView
 		for _, path := range paths {
 			views = append(views, openBoard(t, h, path, h.Owner))
@@ -311,8 +319,10 @@ func TestBoardsMaskNumbers(t *testing.T) {
 	masked, plain := key(`{"role":"query"}`), key(`{"role":"query","pii":true}`)
 	now := time.Now().UnixMilli()
 	h.Send(
-		fmt.Sprintf(`{"type":"call.established","time":%d,"data":{"callID":"6591234567-1","partyID":"p","agentUUID":"u-1","callType":"Inbound","ANI":"+6591234567"}}`, now),
-		fmt.Sprintf(`{"type":"agent.status","data":{"agentUUID":"u-1","startTime":%d,"loginStatus":1,"workStatus":7,"callID":"6591234567-1"}}`, now))
+		fmt.Sprintf(`{"type":"call.established","time":%d,"data":{"callID":"6591234567-1","partyID":"p","agentUUID":"u-1","callType":"Inbound","ANI":"+6591234567"}}`,
+			now),
+		fmt.Sprintf(`{"type":"agent.status","data":{"agentUUID":"u-1","startTime":%d,"loginStatus":1,"workStatus":7,"callID":"6591234567-1"}}`,
+			now))
 
 	for _, key := range []string{h.Owner, plain} {
 		board := whole(t, func() hubtest.Answer { return h.Do("GET", "/v1/boards/agents", key, nil) })

@@ -92,7 +92,8 @@ func workOf(r *http.Request) work {
 	switch {
 	case r.Method == http.MethodPost && (path == "/v1/events" || strings.HasPrefix(path, "/v1/events/")):
 		return intake
-	case r.Method != http.MethodDelete && strings.HasPrefix(path, "/v1/recordings/"), strings.Contains(path, "/cc-audios/recordings/"):
+	case r.Method != http.MethodDelete && strings.HasPrefix(path, "/v1/recordings/"),
+		strings.Contains(path, "/cc-audios/recordings/"):
 		return sound
 	case path == "/v1/tail", strings.HasPrefix(path, "/v1/exports/"), strings.HasSuffix(path, "/_watch/agents-metrics"):
 		return ongoing

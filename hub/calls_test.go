@@ -72,8 +72,10 @@ func TestCallsOfAQueue(t *testing.T) {
 		p := newPlayed(t, h)
 		for _, call := range []string{"a", "b"} {
 			h.Send(
-				fmt.Sprintf(`{"type":"queue.entered","data":{"contactId":%q,"media":"call","queueId":"q-%s","enteredAt":%d}}`, call, call, boardsNow-60_000),
-				fmt.Sprintf(`{"type":"queue.left","data":{"contactId":%q,"media":"call","queueId":"q-%s","leftAt":%d}}`, call, call, boardsNow-50_000),
+				fmt.Sprintf(`{"type":"queue.entered","data":{"contactId":%q,"media":"call","queueId":"q-%s","enteredAt":%d}}`, call,
+					call, boardsNow-60_000),
+				fmt.Sprintf(`{"type":"queue.left","data":{"contactId":%q,"media":"call","queueId":"q-%s","leftAt":%d}}`, call, call,
+					boardsNow-50_000),
 				fmt.Sprintf(`{"type":"cdr.call","data":{"callID":%q,"callType":2,"startTime":%d}}`, call, boardsNow-60_000))
 		}
 		list := p.get("/v1/calls?queue=q-b")

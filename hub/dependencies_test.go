@@ -15,7 +15,8 @@ func TestDependenciesAreExplained(t *testing.T) {
 	require.NoError(t, err)
 	page, err := os.ReadFile("../docs/dependencies.md")
 	require.NoError(t, err)
-	chosen := regexp.MustCompile(`(?m)^\t(\S+) (v\S+)$`).FindAllStringSubmatch(string(mod), -1) // the others end in "// indirect"
+	// the others end in "// indirect"
+	chosen := regexp.MustCompile(`(?m)^\t(\S+) (v\S+)$`).FindAllStringSubmatch(string(mod), -1)
 	require.NotEmpty(t, chosen)
 	for _, m := range chosen {
 		require.Contains(t, string(page), "| "+m[1]+" | "+m[2]+" |", "say in docs/dependencies.md what it is for, and why it")

@@ -62,7 +62,9 @@ func inBody(path string) func(h *hubtest.Hub, key, company string, params ...str
 }
 
 // getting makes a query with a query string. %s in the path is the company.
-func getting(path string, headers ...string) func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
+func getting(
+	path string, headers ...string,
+) func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
 	return func(h *hubtest.Hub, key, company string, params ...string) hubtest.Answer {
 		path := strings.ReplaceAll(path, "%s", company)
 		for i := 0; i < len(params); i += 2 {

@@ -61,7 +61,9 @@ func testExplain(t *testing.T, h *hubtest.Hub) {
 		}
 	})
 	later := map[string]any{"live": map[string]any{"schedule": []string{"20m", "20m"}, "jitter": 0}}
-	soonAgain := map[string]any{"live": map[string]any{"schedule": []string{"1ms", "1ms", "1ms", "1ms", "20m"}, "jitter": 0}}
+	soonAgain := map[string]any{"live": map[string]any{
+		"schedule": []string{"1ms", "1ms", "1ms", "1ms", "20m"}, "jitter": 0,
+	}}
 	ids := map[string]string{}
 	subscribe := func(name, url string, fields ...any) {
 		t.Helper()
@@ -73,7 +75,8 @@ func testExplain(t *testing.T, h *hubtest.Hub) {
 	subscribe("delivered", fine.URL)
 	subscribe("types", fine.URL, "events", []string{"cdr.*", "chat.*"})
 	for field, value := range map[string]any{
-		"agentIDs": []string{"77"}, "queueIds": []string{"q9", "q8"}, "gatewayNumbers": []string{"999"}, "callTypes": []any{"Outbound"},
+		"agentIDs": []string{"77"}, "queueIds": []string{"q9", "q8"}, "gatewayNumbers": []string{"999"},
+		"callTypes": []any{"Outbound"},
 	} {
 		subscribe("filter "+field, fine.URL, "filter", map[string]any{field: value})
 	}
@@ -85,7 +88,8 @@ func testExplain(t *testing.T, h *hubtest.Hub) {
 	subscribe("retry", failing.URL, "retry", later)
 	subscribe("rate", fine.URL, "ratePerSecond", 0.01, "ordering", "none")
 	subscribe("slots", hanging.URL, "maxInFlight", 1, "timeoutMs", 30000, "ordering", "none")
-	do(t, h, "PUT", "/v1/directory/agents/u1", map[string]any{"agentID": "1001", "departmentIds": []string{"d1"}}, http.StatusOK)
+	do(t, h, "PUT", "/v1/directory/agents/u1", map[string]any{"agentID": "1001", "departmentIds": []string{"d1"}},
+		http.StatusOK)
 
 	// Two events of one order key, so that the second waits behind the first.
 	body := `{"type":"call.ringing","data":{"callID":"c","partyID":"p","thisDN":"1001","agentUUID":"u1","agentID":"1001",` +
@@ -93,7 +97,8 @@ func testExplain(t *testing.T, h *hubtest.Hub) {
 	first := h.Send(fmt.Sprintf(body, 1))[0]
 	second := h.Send(fmt.Sprintf(body, 2))[0]
 	subscribe("later", fine.URL)
-	test := do(t, h, "POST", "/v1/subscriptions/"+ids["delivered"]+"/test", map[string]any{"type": "call.ringing"}, http.StatusAccepted)
+	test := do(t, h, "POST", "/v1/subscriptions/"+ids["delivered"]+"/test", map[string]any{"type": "call.ringing"},
+		http.StatusAccepted)
 
 	// What holds each delivery shows once the first tries were made.
 	said := map[string]bool{"bodyGone": true} // all reasons that were seen; that one is for TestExplainWithoutBody
@@ -181,8 +186,10 @@ func TestExplainWithoutBody(t *testing.T) {
 // Explanations show numbers as everything else does, and refuse what they do not know.
 func TestExplainOfOthers(t *testing.T) {
 	h := hubtest.Start(t)
-	key := do(t, h, "POST", "/v1/tenants/demo/keys", map[string]any{"role": "auditor"}, http.StatusCreated).JSON(t)["key"].(string)
-	h.Subscribe("https://crm.example/push", "name", "line", "events", calls, "filter", map[string]any{"gatewayNumbers": []string{"400"}})
+	key := do(t, h, "POST", "/v1/tenants/demo/keys", map[string]any{"role": "auditor"},
+		http.StatusCreated).JSON(t)["key"].(string)
+	h.Subscribe("https://crm.example/push", "name", "line", "events", calls, "filter",
+		map[string]any{"gatewayNumbers": []string{"400"}})
 	event := h.Send(`{"type":"call.ringing","data":{"callID":"c","partyID":"p","thisDN":"1001","callType":2,` +
 		`"gatewayNumber":"13911110001","customerNumber":"13911110001"}}`)[0]
 	require.Equal(t, `["13911110001"]`, explain(t, h, h.Owner, event)["line"].Get("found").Raw)

@@ -67,7 +67,8 @@ func (c *callers) wait(most time.Duration) time.Duration {
 
 // stalled is the head of a request with a body of 1 MiB, and the beginning of it.
 func stalled(sent int, method, path string, headers ...string) string {
-	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", method, path, 1<<20)
+	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", method,
+		path, 1<<20)
 	return head + strings.Join(append(headers, ""), "\r\n") + "\r\n" + `{"ssid": "` + strings.Repeat("x", sent)
 }
 
@@ -79,7 +80,8 @@ func TestStalledBodiesWithoutKey(t *testing.T) {
 	before := memoryInUse()
 	var crowds []*callers
 	for _, path := range []string{"/tokens/company", "/deepcall/api/v2/liveQueue/count", "/v1/events", "/nowhere"} {
-		crowds = append(crowds, connect(t, h, each/2, stalled(12<<10, "POST", path)), connect(t, h, each/2, stalled(512<<10, "POST", path)))
+		crowds = append(crowds, connect(t, h, each/2, stalled(12<<10, "POST", path)),
+			connect(t, h, each/2, stalled(512<<10, "POST", path)))
 	}
 	time.Sleep(time.Second)
 	grown := memoryInUse() - before
@@ -113,7 +115,8 @@ func tenant(t *testing.T, h *hubtest.Hub, companyID string) string {
 	t.Helper()
 	made := h.Do("POST", "/v1/tenants", hubtest.PlatformKey, map[string]any{"companyId": companyID, "name": companyID})
 	require.Equal(t, http.StatusCreated, made.Status, "%s", made.Body)
-	key := h.Do("POST", "/v1/tenants/"+companyID+"/keys", hubtest.PlatformKey, map[string]any{"role": "owner", "name": "test"})
+	key := h.Do("POST", "/v1/tenants/"+companyID+"/keys", hubtest.PlatformKey,
+		map[string]any{"role": "owner", "name": "test"})
 	require.Equal(t, http.StatusCreated, key.Status, "%s", key.Body)
 	return key.JSON(t)["key"].(string)
 }
@@ -144,7 +147,8 @@ func TestStalledGzip(t *testing.T) {
 		require.Equal(t, http.StatusAccepted, a.Status, "%s", a.Body)
 	}
 	c.wait(30 * time.Second)
-	require.Equal(t, http.StatusAccepted, h.Do("POST", "/v1/events", flood, hubtest.Ringing("c", 1)).Status, "it may go on itself")
+	require.Equal(t, http.StatusAccepted, h.Do("POST", "/v1/events", flood, hubtest.Ringing("c", 1)).Status,
+		"it may go on itself")
 }
 
 // Uploads that stall keep the places of their tenant, and only until they are cut
@@ -153,7 +157,9 @@ func TestStalledUploads(t *testing.T) {
 	t.Parallel()
 	h := hubtest.Start(t)
 	flood := tenant(t, h, "flood")
-	c := connect(t, h, 64, fmt.Sprintf("PUT /v1/recordings/r HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer %s\r\nContent-Type: audio/mpeg\r\nContent-Length: %d\r\n\r\nsound", flood, 1<<20))
+	c := connect(t, h, 64,
+		fmt.Sprintf("PUT /v1/recordings/r HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer %s\r\nContent-Type: audio/mpeg\r\nContent-Length: %d\r\n\r\nsound",
+			flood, 1<<20))
 	time.Sleep(time.Second)
 	for range 5 {
 		a := h.Do("PUT", "/v1/recordings/mine", h.Owner, "sound", "Content-Type", "audio/mpeg")

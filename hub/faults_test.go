@@ -277,7 +277,8 @@ func TestFullDisk(t *testing.T) {
 
 // full returns an event with an id. Its body takes a page.
 func full(name string, n int) string {
-	return fmt.Sprintf(`{"id":"%s-%d","type":"call.ringing","data":{"callID":"%[1]s-%d","userData":%q}}`, name, n, noise(n))
+	return fmt.Sprintf(`{"id":"%s-%d","type":"call.ringing","data":{"callID":"%[1]s-%d","userData":%q}}`, name, n,
+		noise(n))
 }
 
 // noise returns a text that does not compress.
@@ -329,7 +330,8 @@ func TestStartOnFullDisk(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(strings.Repeat("long answer ", 400)))
 	})
-	h.Subscribe(r.URL, "retry", map[string]any{"live": map[string]any{"schedule": []string{"100ms", "100ms"}, "jitter": 0}})
+	h.Subscribe(r.URL, "retry",
+		map[string]any{"live": map[string]any{"schedule": []string{"100ms", "100ms"}, "jitter": 0}})
 	h.Send(full("e", 0))
 	r.Wait(t, 1)
 	h.Stop()

@@ -18,7 +18,8 @@ import (
 
 // oddIDs are ids that events may have and that paths have to escape.
 var oddIDs = []string{
-	"PJSIP/1001", "a/b/c", "/", "a b", "100%", "a%2Fb", "%", "a%zz", "sip:4915112345678@pbx.example;tag=7", "a+b", "a?b=c", "a#b",
+	"PJSIP/1001", "a/b/c", "/", "a b", "100%", "a%2Fb", "%", "a%zz", "sip:4915112345678@pbx.example;tag=7", "a+b", "a?b=c",
+	"a#b",
 	"a|b", "a&b", `a"b\c`, "Müller", ".", "..", "a.b", "../x", "a;b", "a:b", ":id", "*", "電話", "a\u00a0b",
 }
 
@@ -39,7 +40,8 @@ func TestIDsInPaths(t *testing.T) {
 		require.Equal(t, 200, put.Status, "%q: %s", id, put.Body)
 		require.Equal(t, id, put.JSON(t)["agentUUID"])
 		require.Equal(t, id, h.Do("GET", path, h.Owner, nil).JSON(t)["agentUUID"])
-		require.Equal(t, 200, h.Do("GET", "/v1/directory/agents/%20"+segment(id)+"%09", h.Owner, nil).Status, "%q: read as events read it", id)
+		require.Equal(t, 200, h.Do("GET", "/v1/directory/agents/%20"+segment(id)+"%09", h.Owner, nil).Status,
+			"%q: read as events read it", id)
 
 		recording := "/v1/recordings/" + segment(id)
 		put = h.Do("PUT", recording, h.Owner, "sound of "+id, "Content-Type", "audio/mpeg")
@@ -118,7 +120,8 @@ func raw(t *testing.T, h *hubtest.Hub, target string) int {
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(h.URL, "http://"))
 	require.NoError(t, err)
 	defer conn.Close()
-	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n", target, h.Owner)
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n",
+		target, h.Owner)
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)

@@ -189,7 +189,9 @@ func TestRetryAfterHoldsTheSubscription(t *testing.T) {
 			})
 
 			// Each case has a type of its own, as they share a hub.
-			types := map[string]string{"429, seconds": "call.ringing", "429, date": "call.dialing", "503, seconds": "call.held"}[name]
+			types := map[string]string{
+				"429, seconds": "call.ringing", "429, date": "call.dialing", "503, seconds": "call.held",
+			}[name]
 			sub := h.Subscribe(r.URL, "events", []string{types}, "maxInFlight", 1, "retry", soon("10ms"))
 			var ids []string
 			for n := range 5 {
@@ -245,8 +247,10 @@ func TestResumeAndOtherURLEndAHold(t *testing.T) {
 		held   string
 		events int
 	}{
-		"Retry-After": {func(w http.ResponseWriter) { w.Header().Set("Retry-After", "3600"); w.WriteHeader(503) }, "retryAfter", 1},
-		"breaker":     {func(w http.ResponseWriter) { w.WriteHeader(502) }, "breaker", 5},
+		"Retry-After": {
+			func(w http.ResponseWriter) { w.Header().Set("Retry-After", "3600"); w.WriteHeader(503) }, "retryAfter", 1,
+		},
+		"breaker": {func(w http.ResponseWriter) { w.WriteHeader(502) }, "breaker", 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var better atomic.Bool

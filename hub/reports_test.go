@@ -22,11 +22,13 @@ func (p *played) records(n int) string {
 	call, direction := fmt.Sprintf("r-%d", n), 2+p.IntN(2)
 	talk, results := p.IntN(90), []int{1, 2, 3, 8, 21}
 	all := []string{fmt.Sprintf(`{"type":"cdr.call","data":{"callID":%q,"callType":%d,"callResult":%d,"startTime":%d,"endTime":%d,"duration":%d,"gatewayNumber":%q,"customerNumber":%q}}`,
-		call, direction, results[p.IntN(len(results))], at, at+int64(talk)*1000+5000, talk, []string{"", "800", "801", "=1+1"}[p.IntN(4)], fmt.Sprintf("+65912345%02d", p.IntN(20)))}
+		call, direction, results[p.IntN(len(results))], at, at+int64(talk)*1000+5000, talk,
+		[]string{"", "800", "801", "=1+1"}[p.IntN(4)], fmt.Sprintf("+65912345%02d", p.IntN(20)))}
 	for i := range 1 + p.IntN(2) {
 		agent := fmt.Sprintf("u-%d", 1+p.IntN(5))
 		all = append(all, fmt.Sprintf(`{"type":"cdr.party","data":{"callID":%q,"partyId":"p-%d","agentUUID":%q,"agentID":%q,"departmentId":%q,"callType":%d,"callResult":%d,"startTime":%d,"endTime":%d,"duration":%d}}`,
-			call, i, agent, agent[2:], []string{"", "d-1", "d-1|d-2"}[p.IntN(3)], direction, 1+p.IntN(3), at, at+int64(talk)*1000, talk))
+			call, i, agent, agent[2:], []string{"", "d-1", "d-1|d-2"}[p.IntN(3)], direction, 1+p.IntN(3), at,
+			at+int64(talk)*1000, talk))
 	}
 	return strings.Join(all, ",")
 }
@@ -38,7 +40,8 @@ type reportAsked struct {
 }
 
 var vendorReports = map[string]struct{ path, typ string }{
-	"relay": {"gateway-number-table", "callType"}, "agent": {"agent-table", "agentReportType"}, "department": {"depart-table", "callType"},
+	"relay": {"gateway-number-table", "callType"}, "agent": {"agent-table", "agentReportType"},
+	"department": {"depart-table", "callType"},
 }
 
 // question makes a random question.
@@ -59,8 +62,11 @@ func (p *played) question() reportAsked {
 	q := reportAsked{
 		report: of.Name, path: "/callservice/tm/tm-reports/" + v.path + "/_search",
 		native: map[string]any{
-			"report": of.Name, "indicators": indicators, "from": from.Format("2006-01-02T15:04"), "to": to.Format("2006-01-02T15:04"),
-			"bucket": []string{"halfHour", "hour", "day", "week", "month"}[bucket], "records": []string{"inbound", "outbound"}[records],
+			"report": of.Name, "indicators": indicators, "from": from.Format("2006-01-02T15:04"),
+			"to": to.Format("2006-01-02T15:04"),
+			"bucket": []string{
+				"halfHour", "hour", "day", "week", "month",
+			}[bucket], "records": []string{"inbound", "outbound"}[records],
 			"rows": [][]string{{"time"}, {"key"}, {"time", "key"}, {"key", "time"}}[rows], "limit": 1000, "zone": zone,
 		},
 		vendor: map[string]any{
@@ -142,7 +148,8 @@ func (p *played) checkCSV(q reportAsked, rows []gjson.Result) {
 	t := p.t
 	t.Helper()
 	delete(q.native, "limit")
-	a := p.Do("POST", "/v1/reports", p.Owner, q.native, "Accept", "text/csv", "X-Hookline-Now", strconv.FormatInt(boardsNow, 10))
+	a := p.Do("POST", "/v1/reports", p.Owner, q.native, "Accept", "text/csv", "X-Hookline-Now",
+		strconv.FormatInt(boardsNow, 10))
 	require.Equal(t, 200, a.Status, "%s", a.Body)
 	require.Equal(t, "0", a.Header.Get("X-Hookline-Behind"), "its JSON was whole")
 	lines, err := csv.NewReader(strings.NewReader(string(a.Body))).ReadAll()
@@ -178,7 +185,8 @@ func TestReportPages(t *testing.T) {
 	require.Less(t, h.Do("POST", "/v1/events", h.Owner, "["+strings.Join(all, ",")+"]").Status, 300)
 
 	ask := map[string]any{
-		"report": "agent", "indicators": []string{"inbound_agent_partits"}, "from": "2023-11-01", "to": "2023-12-01", "rows": []string{"time", "key"},
+		"report": "agent", "indicators": []string{"inbound_agent_partits"}, "from": "2023-11-01", "to": "2023-12-01",
+		"rows": []string{"time", "key"},
 	}
 	whole := p.post("/v1/reports", ask)
 	var rows []string

@@ -50,8 +50,10 @@ func (s *story) tell() {
 	s.began = time.Now().Add(-time.Second)
 
 	// Retention must not get at the store before 2036.
-	s.do("PATCH", "/v1/tenants/demo", `{"timezone":"Asia/Singapore","settings":{"payloadDays":3650,"metadataDays":3650}}`, http.StatusOK)
-	s.Keys["auditor"] = s.do("POST", "/v1/tenants/demo/keys", `{"role":"auditor","name":"Ada"}`, http.StatusCreated).Get("key").String()
+	s.do("PATCH", "/v1/tenants/demo", `{"timezone":"Asia/Singapore","settings":{"payloadDays":3650,"metadataDays":3650}}`,
+		http.StatusOK)
+	s.Keys["auditor"] = s.do("POST", "/v1/tenants/demo/keys", `{"role":"auditor","name":"Ada"}`,
+		http.StatusCreated).Get("key").String()
 	s.do("POST", "/v1/apps", `{"kind":"sobot","name":"crm"}`, http.StatusCreated)
 	s.do("PUT", "/v1/directory", `{"agents":[{"agentUUID":"u-1","agentID":"1001","agentName":"Bo","queueIds":["q-1"]}],
 		"departments":[{"departmentId":"d-1","name":"Support"}],"groups":[{"groupId":"g-1","name":"Sales"}],
@@ -63,8 +65,10 @@ func (s *story) tell() {
 	s.do("POST", "/v1/subscriptions/"+calm["id"].(string)+"/rotate-key", `{"overlap":"24h"}`, http.StatusOK)
 	s.Subscribe(hubtest.NewReceiver(s.t).URL, "name", "masked", "events", []string{"call.*", "cdr.call"},
 		"masking", "partial", "encryption", "aes-256-gcm", "headers", map[string]string{"X-Token": "secret"})
-	s.Subscribe(hubtest.NewReceiver(s.t, 503, 503, 500).URL, "name", "shaky", "events", []string{"chat.*"}, "retry", soon("50ms", "50ms"))
-	s.Subscribe(hubtest.NewReceiver(s.t).URL, "name", "picky", "events", []string{"call.*"}, "filter", map[string]any{"callTypes": []string{"Inbound"}})
+	s.Subscribe(hubtest.NewReceiver(s.t, 503, 503, 500).URL, "name", "shaky", "events", []string{"chat.*"}, "retry",
+		soon("50ms", "50ms"))
+	s.Subscribe(hubtest.NewReceiver(s.t).URL, "name", "picky", "events", []string{"call.*"}, "filter",
+		map[string]any{"callTypes": []string{"Inbound"}})
 
 	s.simulate()
 	s.rest("calm", "masked", "shaky", "picky")
@@ -74,7 +78,9 @@ func (s *story) tell() {
 
 // simulate sends what a small centre does in five minutes.
 func (s *story) simulate() {
-	centre, err := simulate.New(simulate.Config{Seed: 1, Agents: 3, CallsPerHour: 60, ChatsPerHour: 30, Start: storyBegins, Duration: 5 * time.Minute})
+	centre, err := simulate.New(simulate.Config{
+		Seed: 1, Agents: 3, CallsPerHour: 60, ChatsPerHour: 30, Start: storyBegins, Duration: 5 * time.Minute,
+	})
 	require.NoError(s.t, err)
 	var batch []json.RawMessage
 	for e, more := centre.Next(); more; e, more = centre.Next() {
@@ -121,14 +127,16 @@ func (s *story) waiting() {
 	s.AppKey = sub["appKey"].(string)
 	path := "/v1/subscriptions/" + s.Waiting
 	s.Send(hubtest.CDR("w-0", 1))
-	hubtest.Eventually(s.t, "held", func() bool { return s.do("GET", path, nil, http.StatusOK).Get("hold.until").String() != "" })
+	hubtest.Eventually(s.t, "held",
+		func() bool { return s.do("GET", path, nil, http.StatusOK).Get("hold.until").String() != "" })
 	s.do("POST", path+"/pause", nil, http.StatusOK)
 
 	s.Send(hubtest.CDR("w-1", 1)) // gives way to its correction
 	s.Send(hubtest.CDR("w-1", 2), hubtest.CDR("w-2", 1), hubtest.CDR("w-3", 1))
 	hubtest.Eventually(s.t, "superseded", func() bool { return s.inState(sub, "superseded") == 1 })
 	s.rest("calm", "masked")
-	for _, d := range s.do("GET", "/v1/deliveries?state=pending&subscription="+s.Waiting, nil, http.StatusOK).Get("data").Array() {
+	for _, d := range s.do("GET", "/v1/deliveries?state=pending&subscription="+s.Waiting, nil,
+		http.StatusOK).Get("data").Array() {
 		s.Pending = append(s.Pending, d.Get("id").String())
 	}
 	require.Len(s.t, s.Pending, 4)
@@ -136,7 +144,8 @@ func (s *story) waiting() {
 
 func (s *story) inState(sub map[string]any, state string) int64 {
 	s.t.Helper()
-	return s.do("GET", "/v1/deliveries?subscription="+sub["id"].(string)+"&state="+state, nil, http.StatusOK).Get("data.#").Int()
+	return s.do("GET", "/v1/deliveries?subscription="+sub["id"].(string)+"&state="+state, nil,
+		http.StatusOK).Get("data.#").Int()
 }
 
 // rest waits until subscriptions have nothing left to deliver.
@@ -200,7 +209,8 @@ func day(at time.Time) string { return at.UTC().Truncate(24 * time.Hour).Format(
 // story.
 func (s *story) askDialects() {
 	from, to := storyBegins.UnixMilli(), storyBegins.Add(2*time.Hour).UnixMilli()
-	now := []string{"X-Hookline-Now", strconv.FormatInt(storyBegins.Add(6*time.Minute).UnixMilli(), 10), "timezoneid", "Asia/Singapore",
+	now := []string{"X-Hookline-Now", strconv.FormatInt(storyBegins.Add(6*time.Minute).UnixMilli(),
+		10), "timezoneid", "Asia/Singapore",
 		"Idempotency-Key", "6f1c1c1e-7a0c-4a6e-9f5e-111111111111"}
 	post := func(path, body string) {
 		s.ask(keptAnswer{Method: "POST", Path: path, Key: "owner", Body: body, Headers: now})
@@ -208,18 +218,24 @@ func (s *story) askDialects() {
 	get := func(path string) { s.ask(keptAnswer{Method: "GET", Path: path, Key: "owner", Headers: now}) }
 
 	post(mainRecords, fmt.Sprintf(`{"startTime":%d,"endTime":%d,"pageNum":1,"pageSize":100}`, from, to))
-	post(reports+"agent-histories/_search", `{"startTime":"2026-01-15 00:00","endTime":"2026-01-15 23:59","pageNum":1,"pageSize":100}`)
+	post(reports+"agent-histories/_search",
+		`{"startTime":"2026-01-15 00:00","endTime":"2026-01-15 23:59","pageNum":1,"pageSize":100}`)
 	const wholeDay = `"dateType":13,"startDate":"2026-01-15","startTime":"00:00","endDate":"2026-01-15","endTime":"24:00","currPage":1,"pageSize":100`
-	post(reports+"gateway-number-table/_search", `{"dimensions":2,"callType":2,"customerFields":"inbound_calls,inbound_humanAgent_answered_calls",`+wholeDay+`}`)
-	post(reports+"agent-table/_search", `{"dimensions":9,"agentReportType":2,"customerFields":"inbound_agent_partits,inbound_agentTalk_duration",`+wholeDay+`}`)
-	post(reports+"depart-table/_search", `{"dimensions":11,"callType":2,"customerFields":"inbound_agent_partits,inbound_agentTalk_duration",`+wholeDay+`}`)
+	post(reports+"gateway-number-table/_search",
+		`{"dimensions":2,"callType":2,"customerFields":"inbound_calls,inbound_humanAgent_answered_calls",`+wholeDay+`}`)
+	post(reports+"agent-table/_search",
+		`{"dimensions":9,"agentReportType":2,"customerFields":"inbound_agent_partits,inbound_agentTalk_duration",`+wholeDay+`}`)
+	post(reports+"depart-table/_search",
+		`{"dimensions":11,"callType":2,"customerFields":"inbound_agent_partits,inbound_agentTalk_duration",`+wholeDay+`}`)
 	get("/callservice/v6/webmsg/monitoring/agents-metrics?product=scc")
 	get("/v4/livechat/realTime/Agents?includeStatusDistribution=true&pageSize=10")
 	get("/v4/livechat/realTime/Queue?")
 	get("/v4/livechat/realTime/rightNow?")
 	get("/operations/api/account/demo/queuestate?v=2")
 	s.ask(keptAnswer{Method: "POST", Path: "/api/v2/liveQueue/count", Body: `{"ssid":"` + s.Owner + `"}`, Headers: now})
-	s.ask(keptAnswer{Method: "POST", Path: "/deepcall/api/v2/Agent/live/", Body: `{"ssid":"` + s.Owner + `"}`, Headers: now})
+	s.ask(keptAnswer{
+		Method: "POST", Path: "/deepcall/api/v2/Agent/live/", Body: `{"ssid":"` + s.Owner + `"}`, Headers: now,
+	})
 }
 
 // ask keeps a request and its answer.

@@ -60,7 +60,10 @@ func TestBoxTellsMasterKeysApart(t *testing.T) {
 
 func TestSubkeysDiffer(t *testing.T) {
 	b, seen := box(t, 1), map[string]string{}
-	for _, label := range []string{signing.LabelToken, signing.LabelCursor, signing.LabelAudit, signing.LabelReport, signing.LabelHandle, "seal", "check"} {
+	for _, label := range []string{
+		signing.LabelToken, signing.LabelCursor, signing.LabelAudit, signing.LabelReport, signing.LabelHandle, "seal",
+		"check",
+	} {
 		k := string(b.Subkey(label))
 		require.Len(t, k, 32)
 		require.NotContains(t, seen, k)
@@ -83,7 +86,9 @@ func TestParseMasterKey(t *testing.T) {
 		require.NoError(t, err, text)
 		require.Equal(t, want, got, text)
 	}
-	for _, text := range []string{"", "secret", std[1:], std + "AAAA", hex.EncodeToString(want)[2:], strings.Repeat("zz", 32)} {
+	for _, text := range []string{
+		"", "secret", std[1:], std + "AAAA", hex.EncodeToString(want)[2:], strings.Repeat("zz", 32),
+	} {
 		_, err := signing.ParseMasterKey(text)
 		require.ErrorIs(t, err, signing.ErrMasterKey, text)
 	}

@@ -19,13 +19,21 @@ var kinds = []string{signing.GCM, signing.CBC, signing.ECB}
 
 // The vectors of our definition: appKey "test-app-key", key "from-appKey".
 var vectors = []struct{ kind, nonce, content string }{
-	{signing.CBC, "000102030405060708090a0b0c0d0e0f", "AAECAwQFBgcICQoLDA0OD9oDkUsCkKFtDB9s/l2y9kSIQUO8mkuJoXk07ivAYkUhlWRA2Nns/Uv0gdM/e+G60w=="},
+	{
+		signing.CBC, "000102030405060708090a0b0c0d0e0f",
+		"AAECAwQFBgcICQoLDA0OD9oDkUsCkKFtDB9s/l2y9kSIQUO8mkuJoXk07ivAYkUhlWRA2Nns/Uv0gdM/e+G60w==",
+	},
 	{signing.ECB, "", "UGBV2BP8epJp13Y0IG4HGpXlsf6wd4jv5V9yZdplCi4pMQ7bQKb4BxZGGah07402"},
-	{signing.GCM, "000102030405060708090a0b", "AAECAwQFBgcICQoL9kmTABDbbOT2EY2TQTG1eq920DM8W4645v70BPfgYM/N33zKs/yfcykyAkiqsLOfUVkd/uFPlUwR7g=="},
+	{
+		signing.GCM, "000102030405060708090a0b",
+		"AAECAwQFBgcICQoL9kmTABDbbOT2EY2TQTG1eq920DM8W4645v70BPfgYM/N33zKs/yfcykyAkiqsLOfUVkd/uFPlUwR7g==",
+	},
 }
 
 func sealMessage(plain []byte) *signing.Message {
-	return &signing.Message{CompanyID: "825072edbd914f47aa8704de02f1cdb6", At: 1609224926723, RandomCode: "635", Body: plain}
+	return &signing.Message{
+		CompanyID: "825072edbd914f47aa8704de02f1cdb6", At: 1609224926723, RandomCode: "635", Body: plain,
+	}
 }
 
 func content(t testing.TB, sealed []byte) []byte {
@@ -75,7 +83,8 @@ if (what === 'seal') {
 		aad := fmt.Sprint(m.CompanyID, m.At) + m.RandomCode
 		tool := func(kind, what string, nonce, input []byte) []byte {
 			if kind == signing.GCM {
-				return run(t, input, "node", "-e", gcm, "--", what, hex.EncodeToString(k), hex.EncodeToString(nonce), hex.EncodeToString([]byte(aad)))
+				return run(t, input, "node", "-e", gcm, "--", what, hex.EncodeToString(k), hex.EncodeToString(nonce),
+					hex.EncodeToString([]byte(aad)))
 			}
 			args := []string{"enc", "-" + kind, "-K", hex.EncodeToString(k)}
 			if kind == signing.ECB {
@@ -155,7 +164,10 @@ func TestOpenRefuses(t *testing.T) {
 	k := signing.DeriveKey(signing.GCM, "test-app-key")
 	block := base64.StdEncoding.EncodeToString(make([]byte, 16))
 	for _, kind := range kinds {
-		for _, body := range []string{"", "{}", "[]", `{"content":null}`, `{"content":""}`, `{"content":7}`, `{"content":"***"}`, `{"content":"AAECAwQF"}`, `{"content":"` + block + `"}`, `{"content":"AAECAwQFBgcICQoLDA0ODwAA"}`} {
+		for _, body := range []string{
+			"", "{}", "[]", `{"content":null}`, `{"content":""}`, `{"content":7}`, `{"content":"***"}`, `{"content":"AAECAwQF"}`,
+			`{"content":"` + block + `"}`, `{"content":"AAECAwQFBgcICQoLDA0ODwAA"}`,
+		} {
 			_, err := signing.Open(kind, k, sealMessage([]byte(body)))
 			require.ErrorIs(t, err, signing.ErrSealed, "%s %s", kind, body)
 		}

@@ -147,10 +147,19 @@ func TestVerifyRefuses(t *testing.T) {
 		{"another random code", set("X-Log-RandomCode", "a1B2c3D5"), signing.ErrSignature},
 		{"another version", set("webhook-signature", "v1a"+signing.Signature(message(), key)[2:]), signing.ErrSignature},
 		{"no scheme", set("webhook-signature", signing.Signature(message(), key)[3:]), signing.ErrSignature},
-		{"too many signatures", set("webhook-signature", strings.Repeat("v1,x ", 16)+signing.Signature(message(), key)), signing.ErrUnsigned},
-		{"a header twice", func(h http.Header, _ *signing.Message) { h["webhook-id"] = []string{"dlv_1", "dlv_2"} }, signing.ErrUnsigned},
+		{
+			"too many signatures", set("webhook-signature", strings.Repeat("v1,x ", 16)+signing.Signature(message(), key)),
+			signing.ErrUnsigned,
+		},
+		{
+			"a header twice", func(h http.Header, _ *signing.Message) { h["webhook-id"] = []string{"dlv_1", "dlv_2"} },
+			signing.ErrUnsigned,
+		},
 		{"no X-Log-Sign", func(h http.Header, _ *signing.Message) { delete(h, "X-Log-Sign") }, signing.ErrUnsigned},
-		{"no webhook-signature", func(h http.Header, _ *signing.Message) { delete(h, "webhook-signature") }, signing.ErrUnsigned},
+		{
+			"no webhook-signature", func(h http.Header, _ *signing.Message) { delete(h, "webhook-signature") },
+			signing.ErrUnsigned,
+		},
 		{"an empty X-Log-Sign", set("X-Log-Sign", ""), signing.ErrUnsigned},
 	} {
 		t.Run(c.name, func(t *testing.T) {

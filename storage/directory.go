@@ -189,20 +189,21 @@ func (db *DB) PutObjects(
 
 // DeleteObject implements api.DirectoryStore.
 func (db *DB) DeleteObject(ctx context.Context, by access.Caller, tenant int64, k directory.Kind, id string) error {
-	return db.changeDirectory(ctx, by, "delete from the directory", func(tx *sqlx.Tx, version *int64) (*audit.Deed, error) {
-		before, err := findObject(ctx, tx, tenant, k, id)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE directory SET body = '', version = ?, deleted_at = ?
+	return db.changeDirectory(ctx, by, "delete from the directory",
+		func(tx *sqlx.Tx, version *int64) (*audit.Deed, error) {
+			before, err := findObject(ctx, tx, tenant, k, id)
+			if err != nil {
+				return nil, err
+			}
+			if _, err := tx.ExecContext(ctx, `UPDATE directory SET body = '', version = ?, deleted_at = ?
 			WHERE tenant = ? AND kind = ? AND id = ?`,
-			*version, time.Now().UnixMilli(), tenant, string(k), id); err != nil {
-			return nil, fmt.Errorf("delete %s: %w", directoryObject(k, id), err)
-		}
-		return &audit.Deed{
-			Tenant: tenant, Action: audit.DirectoryDelete, Object: directoryObject(k, id), Before: before,
-		}, nil
-	})
+				*version, time.Now().UnixMilli(), tenant, string(k), id); err != nil {
+				return nil, fmt.Errorf("delete %s: %w", directoryObject(k, id), err)
+			}
+			return &audit.Deed{
+				Tenant: tenant, Action: audit.DirectoryDelete, Object: directoryObject(k, id), Before: before,
+			}, nil
+		})
 }
 
 // FindObject implements api.DirectoryStore.

@@ -44,7 +44,8 @@ func (db *DB) FindVersionsAt(
 // KeyHolder implements api.ExplainStore.
 func (db *DB) KeyHolder(ctx context.Context, sub, seq int64, now time.Time) (string, error) {
 	var key int64
-	err := db.read.GetContext(ctx, &key, "SELECT order_key FROM deliveries WHERE sub = ? AND seq = ? AND run = 0", sub, seq)
+	err := db.read.GetContext(ctx, &key, "SELECT order_key FROM deliveries WHERE sub = ? AND seq = ? AND run = 0", sub,
+		seq)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && key == 0 {
 		return "", nil
 	}

@@ -28,7 +28,9 @@ func testHoldTouchesOneRow(t *testing.T) {
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 		SELECT CAST(? AS BIGINT), i, 0, 1, 1, CAST(? AS BIGINT), 0, 0, 0, 0, 0, false, 0 FROM n`, backlog, s.No, s.Version)
 
-	hold := delivery.Hold{Until: time.Now().Add(time.Hour).UnixMilli(), Reason: "breaker", Breaker: delivery.Breaker{State: "open", Opens: 1}}
+	hold := delivery.Hold{
+		Until: time.Now().Add(time.Hour).UnixMilli(), Reason: "breaker", Breaker: delivery.Breaker{State: "open", Opens: 1},
+	}
 	require.Equal(t, 1, db.written(t, func() { require.NoError(t, db.SetHold(ctx, s.No, 1, 0, hold)) }))
 	found, err := db.FindHold(ctx, s.No)
 	require.NoError(t, err)
@@ -37,14 +39,19 @@ func testHoldTouchesOneRow(t *testing.T) {
 
 	change := func(f func(*subscriptions.Subscription) *subscriptions.Subscription) func() {
 		return func() {
-			_, err := db.UpdateSubscription(ctx, 1, s.ID, 0, someone, func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) { return f(s), nil })
+			_, err := db.UpdateSubscription(ctx, 1, s.ID, 0, someone,
+				func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) { return f(s), nil })
 			require.NoError(t, err)
 		}
 	}
 	now := time.Now()
-	require.LessOrEqual(t, db.written(t, change(func(s *subscriptions.Subscription) *subscriptions.Subscription { return s.Pause("by hand", now) })), 6)
+	require.LessOrEqual(t,
+		db.written(t,
+			change(func(s *subscriptions.Subscription) *subscriptions.Subscription { return s.Pause("by hand", now) })),
+		6)
 	require.True(t, db.index.Get(s.No).Paused(), "or it proves nothing")
-	require.LessOrEqual(t, db.written(t, change(func(s *subscriptions.Subscription) *subscriptions.Subscription { return s.Resume(now) })), 6)
+	require.LessOrEqual(t,
+		db.written(t, change(func(s *subscriptions.Subscription) *subscriptions.Subscription { return s.Resume(now) })), 6)
 	require.Equal(t, backlog, db.count(t, "deliveries WHERE state = 0"))
 }
 
@@ -53,7 +60,9 @@ func (db pastDB) written(t testing.TB, changes func()) (rows int) {
 	t.Helper()
 	if db.in == sqldb.SQLite {
 		sofar := func() (n int) { // of the one connection that writes
-			require.NoError(t, db.admin(t.Context(), "count", func(tx *sqlx.Tx) error { return tx.GetContext(t.Context(), &n, "SELECT total_changes()") }))
+			require.NoError(t,
+				db.admin(t.Context(), "count",
+					func(tx *sqlx.Tx) error { return tx.GetContext(t.Context(), &n, "SELECT total_changes()") }))
 			return n
 		}
 		before := sofar()
@@ -64,7 +73,8 @@ func (db pastDB) written(t testing.TB, changes func()) (rows int) {
 	var tables []string
 	require.NoError(t, db.read.Select(&tables, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
 	var next int64
-	require.NoError(t, db.raw.GetContext(context.Background(), &next, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
+	require.NoError(t,
+		db.raw.GetContext(context.Background(), &next, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
 	changes()
 	for _, table := range tables {
 		rows += db.count(t, table+" WHERE xmin::text::bigint >= ?", next)
@@ -120,9 +130,12 @@ func testOtherURLEndsHold(t *testing.T) {
 	db, ctx := withTenants(t), t.Context()
 	s := db.subscribe(t, 1, "")
 	until := time.Now().Add(time.Hour).UnixMilli()
-	hold := delivery.Hold{Until: until, Reason: "breaker", RetryAt: until, Breaker: delivery.Breaker{State: "open", Opens: 7}}
+	hold := delivery.Hold{
+		Until: until, Reason: "breaker", RetryAt: until, Breaker: delivery.Breaker{State: "open", Opens: 7},
+	}
 	patch := func(document string) *api.Subscription {
-		patched, err := db.UpdateSubscription(ctx, 1, s.ID, 0, someone, func(s *subscriptions.Subscription) (*subscriptions.Subscription, error) {
+		patched, err := db.UpdateSubscription(ctx, 1, s.ID, 0, someone, func(s *subscriptions.Subscription) (*subscriptions.Subscription,
+			error) {
 			next, problems := subscriptions.Patch(s, []byte(document), subscriptions.Rules{})
 			require.Empty(t, problems)
 			return next, nil
@@ -173,7 +186,9 @@ func testRetryAfterStopsTheClock(t *testing.T) {
 		require.InDelta(t, 600, givesUp(by).Seconds(), 2)
 	}
 	begin := time.Now()
-	require.NoError(t, db.SetHold(ctx, s.No, 1, 0, delivery.Hold{Until: begin.Add(time.Hour).UnixMilli(), RetryAt: begin.Add(time.Hour).UnixMilli()}))
+	require.NoError(t,
+		db.SetHold(ctx, s.No, 1, 0,
+			delivery.Hold{Until: begin.Add(time.Hour).UnixMilli(), RetryAt: begin.Add(time.Hour).UnixMilli()}))
 	stands := db.index.Get(s.No).ActiveClock(begin.Add(time.Hour))
 	require.InDelta(t, begin.UnixMilli(), stands, 2000)
 	for _, by := range accepting {
@@ -182,10 +197,15 @@ func testRetryAfterStopsTheClock(t *testing.T) {
 	}
 
 	// Half an hour later another wish, an hour after that a breaker, which is no wish.
-	db.exec(t, "UPDATE subscriptions SET still_from = still_from - 1800000, still_until = still_until - 1800000, still_mark = 100 WHERE no = ?", s.No)
+	db.exec(t,
+		"UPDATE subscriptions SET still_from = still_from - 1800000, still_until = still_until - 1800000, still_mark = 100 WHERE no = ?",
+		s.No)
 	db.exec(t, "UPDATE standstill_head SET mark = 100 WHERE one = 1")
-	require.NoError(t, db.SetHold(ctx, s.No, 1, 0, delivery.Hold{Until: begin.Add(time.Hour).UnixMilli(), RetryAt: begin.Add(time.Hour).UnixMilli()}))
-	require.NoError(t, db.SetHold(ctx, s.No, 1, 0, delivery.Hold{Until: begin.Add(9 * time.Hour).UnixMilli(), Reason: "breaker"}))
+	require.NoError(t,
+		db.SetHold(ctx, s.No, 1, 0,
+			delivery.Hold{Until: begin.Add(time.Hour).UnixMilli(), RetryAt: begin.Add(time.Hour).UnixMilli()}))
+	require.NoError(t,
+		db.SetHold(ctx, s.No, 1, 0, delivery.Hold{Until: begin.Add(9 * time.Hour).UnixMilli(), Reason: "breaker"}))
 	for _, by := range accepting {
 		givesUp(by)
 		still := by.index.Get(s.No).Standstill

@@ -192,7 +192,9 @@ func makePast(rt require.TestingT, db *sqlx.DB, seed uint64, subs, events int) *
 	for range events {
 		seq += 1 + r.Int64N(3)
 		at += r.Int64N(3) * 10
-		e := eventRow{Event: search.Event{Event: &event.Event{Seq: seq, Tenant: 1 + r.Int64N(2), Type: types[r.IntN(3)], AcceptedAt: at}, Size: 3}}
+		e := eventRow{Event: search.Event{
+			Event: &event.Event{Seq: seq, Tenant: 1 + r.Int64N(2), Type: types[r.IntN(3)], AcceptedAt: at}, Size: 3,
+		}}
 		e.ID = fmt.Sprint("e-", seq)
 		e.CompanyID = fmt.Sprint("company-", e.Tenant)
 		if r.IntN(4) > 0 {
@@ -212,7 +214,9 @@ func makePast(rt require.TestingT, db *sqlx.DB, seed uint64, subs, events int) *
 			}
 			for run := range int64(1 + max(0, r.IntN(6)-3)) {
 				row := runRow{sub: sub, seq: seq, run: run, key: event.Key(e.OrderKey), typ: e.Type, acceptedAt: at}
-				row.state = []delivery.State{delivery.Delivered, delivery.Delivered, delivery.Exhausted, delivery.Expired}[r.IntN(4)]
+				row.state = []delivery.State{
+					delivery.Delivered, delivery.Delivered, delivery.Exhausted, delivery.Expired,
+				}[r.IntN(4)]
 				if row.state == delivery.Delivered || r.IntN(4) > 0 {
 					row.tries = 1 + r.IntN(3)
 					status, class := 200, delivery.None
@@ -235,7 +239,8 @@ func makePast(rt require.TestingT, db *sqlx.DB, seed uint64, subs, events int) *
 }
 
 func drawPast(rt *rapid.T, db *sqlx.DB) *past {
-	return makePast(rt, db, rapid.Uint64().Draw(rt, "seed"), rapid.IntRange(1, 12).Draw(rt, "subs"), rapid.IntRange(0, 60).Draw(rt, "events"))
+	return makePast(rt, db, rapid.Uint64().Draw(rt, "seed"), rapid.IntRange(1, 12).Draw(rt, "subs"),
+		rapid.IntRange(0, 60).Draw(rt, "events"))
 }
 
 // addRunRow writes a run as the hub would have left it, and shows it in d.
@@ -249,7 +254,8 @@ func addRunRow(ctx context.Context, rt require.TestingT, tx *sqlx.Tx, d *search.
 		if first == delivery.Pending {
 			first = delivery.Reopened
 		}
-		_, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = ? WHERE sub = ? AND seq = ? AND run = 0", first, row.sub, row.seq)
+		_, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = ? WHERE sub = ? AND seq = ? AND run = 0", first, row.sub,
+			row.seq)
 		require.NoError(rt, err)
 	}
 	if row.run == 0 || d.State != delivery.Delivered {
@@ -291,11 +297,15 @@ func drawRange(rt *rapid.T) (from, to int64) {
 
 func within(at, from, to int64) bool { return (from == 0 || at >= from) && (to == 0 || at < to) }
 
-var someTypes = rapid.SampledFrom([]event.Mask{0, event.Of(event.CDRCall), event.Of(event.CallRinging, event.AgentStatus)})
+var someTypes = rapid.SampledFrom([]event.Mask{
+	0, event.Of(event.CDRCall), event.Of(event.CallRinging, event.AgentStatus),
+})
 
 // someStatuses are some filters by the status of the last attempt.
 var someStatuses = [][]search.StatusRange{
-	nil, nil, {{From: 200, To: 200}}, {{From: 404, To: 404}}, {{From: 500, To: 599}}, {{From: 200, To: 299}, {From: 503, To: 503}},
+	nil, nil, {{From: 200, To: 200}}, {{From: 404, To: 404}}, {{From: 500, To: 599}}, {
+		{From: 200, To: 299}, {From: 503, To: 503},
+	},
 	{{From: 404, To: 404}, {From: 503, To: 503}},
 }
 
@@ -313,9 +323,11 @@ func testFindDeliveries(t *testing.T) {
 				Types:    someTypes.Draw(rt, "types"),
 				OrderKey: rapid.SampledFrom([]string{"", "", "call/0", "call/1"}).Draw(rt, "orderKey"),
 				HTTP:     rapid.SampledFrom(someStatuses).Draw(rt, "http"),
-				Errors:   rapid.SampledFrom([]search.ErrorSet{0, 0, search.Errors(delivery.Status), search.Errors(delivery.Timeout, delivery.Status)}).Draw(rt, "error"),
-				Oldest:   rapid.Bool().Draw(rt, "oldest"),
-				Limit:    rapid.IntRange(1, 9).Draw(rt, "limit"),
+				Errors: rapid.SampledFrom([]search.ErrorSet{
+					0, 0, search.Errors(delivery.Status), search.Errors(delivery.Timeout, delivery.Status),
+				}).Draw(rt, "error"),
+				Oldest: rapid.Bool().Draw(rt, "oldest"),
+				Limit:  rapid.IntRange(1, 9).Draw(rt, "limit"),
 			}
 			if rapid.Bool().Draw(rt, "bySub") {
 				f.Subs = rapid.SliceOfNDistinct(rapid.Int64Range(1, 5), 1, 3, rapid.ID).Draw(rt, "subs")
@@ -337,7 +349,10 @@ func testFindDeliveries(t *testing.T) {
 				}
 				return c
 			})
-			snap := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: db.read}, rows: rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows"), first: db.firstSeq.Load()}
+			snap := snapshot{
+				Snapshot: sqldb.Snapshot{In: db.in, Q: db.read}, rows: rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows"),
+				first: db.firstSeq.Load(),
+			}
 			var got []search.Delivery
 			for pages := 0; ; pages++ {
 				require.Less(rt, pages, 1000, "the pages do not end")
@@ -360,7 +375,8 @@ func testFindDeliveries(t *testing.T) {
 func lines(ds []search.Delivery) []string {
 	out := make([]string, len(ds))
 	for i, d := range ds {
-		out[i] = fmt.Sprint(d.ID, d.Subscription, d.EventID, d.Type, d.OrderKey, d.State, d.Tries, d.LastStatus, d.LastError, d.AcceptedAt)
+		out[i] = fmt.Sprint(d.ID, d.Subscription, d.EventID, d.Type, d.OrderKey, d.State, d.Tries, d.LastStatus, d.LastError,
+			d.AcceptedAt)
 	}
 	return out
 }
@@ -383,12 +399,17 @@ func testFindEvents(t *testing.T) {
 			}
 			f.From, f.To = drawRange(rt)
 			want := filtered(p.events, func(e search.Event) bool {
-				return e.Tenant == f.Tenant && (f.Types == 0 || f.Types.Has(e.Type)) && (f.OrderKey == "" || e.OrderKey == f.OrderKey) &&
-					(f.Matched == nil || *f.Matched == (e.Matched > 0)) && (f.Warnings == nil || *f.Warnings == (len(e.Warnings) > 0)) &&
+				return e.Tenant == f.Tenant && (f.Types == 0 || f.Types.Has(e.Type)) && (f.OrderKey == "" ||
+					e.OrderKey == f.OrderKey) &&
+					(f.Matched == nil || *f.Matched == (e.Matched > 0)) && (f.Warnings == nil ||
+					*f.Warnings == (len(e.Warnings) > 0)) &&
 					within(e.AcceptedAt, f.From, f.To)
 			})
 			slices.Reverse(want)
-			snap := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: db.read}, rows: rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows"), first: db.firstSeq.Load()}
+			snap := snapshot{
+				Snapshot: sqldb.Snapshot{In: db.in, Q: db.read}, rows: rapid.SampledFrom([]int{1, 7, 10_000}).Draw(rt, "rows"),
+				first: db.firstSeq.Load(),
+			}
 			var got []search.Event
 			for pages := 0; ; pages++ {
 				require.Less(rt, pages, 1000, "the pages do not end")
@@ -421,10 +442,18 @@ func testFindEvent(t *testing.T) {
 		require.NoError(t, storetest.InsertTenant(ctx, tx, 1))
 		require.NoError(t, storetest.InsertTenant(ctx, tx, 2))
 		for _, e := range []eventRow{
-			{Event: search.Event{Event: &event.Event{Tenant: 1, Seq: 7, ID: mine, Type: event.CDRCall, Body: []byte(`{"n":7}`)}}},
+			{Event: search.Event{Event: &event.Event{
+				Tenant: 1, Seq: 7, ID: mine, Type: event.CDRCall, Body: []byte(`{"n":7}`),
+			}}},
 			// A sender's id that looks like one of ours, naming another event's number.
-			{Event: search.Event{Event: &event.Event{Tenant: 1, Seq: 8, ID: likeOurs, Type: event.CDRCall, Body: []byte(`{"n":8}`)}}, sender: true},
-			{Event: search.Event{Event: &event.Event{Tenant: 1, Seq: 9, ID: "plain", Type: event.CDRCall}}, sender: true}, // body past retention
+			{
+				Event: search.Event{Event: &event.Event{
+					Tenant: 1, Seq: 8, ID: likeOurs, Type: event.CDRCall, Body: []byte(`{"n":8}`),
+				}},
+				sender: true,
+			},
+			// body past retention
+			{Event: search.Event{Event: &event.Event{Tenant: 1, Seq: 9, ID: "plain", Type: event.CDRCall}}, sender: true},
 			{Event: search.Event{Event: &event.Event{Tenant: 2, Seq: 10, ID: "theirs", Type: event.CDRCall}}, sender: true},
 		} {
 			require.NoError(t, insertEvent(ctx, tx, e))
@@ -496,7 +525,9 @@ func testSearchPlans(t *testing.T) {
 	db := openPast(t)
 	makePast(t, db.raw, 1, 12, 100) // some rows of everything
 	e := &storetest.Explainer{DB: db.read, In: db.in, T: t, Seen: map[string]bool{}}
-	snap, ctx, yesNo := snapshot{Snapshot: sqldb.Snapshot{In: db.in, Q: e}, rows: 10, first: db.firstSeq.Load()}, context.Background(), []*bool{nil, new(true), new(false)}
+	snap, ctx, yesNo := snapshot{
+		Snapshot: sqldb.Snapshot{In: db.in, Q: e}, rows: 10, first: db.firstSeq.Load(),
+	}, context.Background(), []*bool{nil, new(true), new(false)}
 	ask := func(types event.Mask, key string) {
 		for _, matched := range yesNo {
 			for _, warnings := range yesNo {

@@ -37,7 +37,10 @@ func testMaskedBodyIsMadeOnce(t *testing.T) {
 
 	it.Body = []byte(`{"customerNumber":"as it was done then"}`)
 	done := make(chan error, 1)
-	db.Record(&delivery.Outcome{Item: it, Epoch: 1, Attempt: refused503(), Verdict: delivery.Verdict{State: delivery.Pending}, Done: func(err error) { done <- err }})
+	db.Record(&delivery.Outcome{
+		Item: it, Epoch: 1, Attempt: refused503(), Verdict: delivery.Verdict{State: delivery.Pending},
+		Done: func(err error) { done <- err },
+	})
 	require.NoError(t, <-done)
 
 	other := load(two.No, event.Partial)

@@ -46,7 +46,9 @@ func testPlansOfTheHotPath(t *testing.T) {
 		}
 	}
 	var name string
-	require.NoError(t, k.conn.GetContext(ctx, &name, "SELECT name FROM pg_prepared_statements WHERE statement LIKE 'UPDATE deliveries d %' AND generic_plans > 0"))
+	require.NoError(t,
+		k.conn.GetContext(ctx, &name,
+			"SELECT name FROM pg_prepared_statements WHERE statement LIKE 'UPDATE deliveries d %' AND generic_plans > 0"))
 	plan := explain(t, k.conn, `EXECUTE "`+name+`"(`+strings.Repeat("'{1}',", 12)+"'{0}')")
 	require.Contains(t, plan, "Nested Loop")
 	require.Contains(t, plan, "Index Cond: ((sub = u.sub) AND (seq = u.seq) AND (run = u.run))")

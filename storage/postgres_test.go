@@ -36,7 +36,9 @@ func testTextFromOutside(t *testing.T) {
 	s := db.subscribe(t, 1, "")
 	const odd = "call/\x00\xff"
 	seq := db.push(t, event.CallRinging, odd)
-	db.end(t, s.No, seq, &delivery.Attempt{N: 1, At: 1, StatusCode: 500, Class: delivery.Status, Header: "X: \xe4\x00\n", Err: "\xff"},
+	db.end(t, s.No, seq, &delivery.Attempt{
+		N: 1, At: 1, StatusCode: 500, Class: delivery.Status, Header: "X: \xe4\x00\n", Err: "\xff",
+	},
 		delivery.Verdict{State: delivery.Exhausted})
 	as, err := db.FindAttempts(ctx, 1, s.No, seq, search.AttemptPlace{}, 10)
 	require.NoError(t, err)
@@ -67,7 +69,8 @@ func TestStartTogether(t *testing.T) {
 	n, err := db.verify(t)
 	require.NoError(t, err)
 	require.Zero(t, n)
-	require.Equal(t, (daysAhead+1)*len(dayTables)+len(dayTables), db.count(t, "pg_inherits WHERE inhparent IN (SELECT oid FROM pg_class WHERE relkind = 'p')"))
+	require.Equal(t, (daysAhead+1)*len(dayTables)+len(dayTables),
+		db.count(t, "pg_inherits WHERE inhparent IN (SELECT oid FROM pg_class WHERE relkind = 'p')"))
 }
 
 // Numbers say their day, and grow over all processes from one event to the next.
@@ -176,7 +179,8 @@ func TestChangeElsewhere(t *testing.T) {
 	wants := func(db pastDB, typ event.Type) (versions []int64) {
 		t.Helper()
 		seq := db.push(t, typ, "")
-		require.NoError(t, db.read.SelectContext(ctx, &versions, "SELECT version FROM deliveries WHERE seq = ? ORDER BY sub", seq))
+		require.NoError(t,
+			db.read.SelectContext(ctx, &versions, "SELECT version FROM deliveries WHERE seq = ? ORDER BY sub", seq))
 		return versions
 	}
 	s := a.subscribe(t, 1, `,"events":["cdr.*"]`)
@@ -264,7 +268,10 @@ func TestFence(t *testing.T) {
 		items, err := db.Pending(ctx, s.No, delivery.ID{Seq: seq - 1, Run: 1 << 30}, 1)
 		require.NoError(t, err)
 		done := make(chan error, 1)
-		db.Record(&delivery.Outcome{Item: items[0], Attempt: refused503(), Epoch: 7, Verdict: delivery.Verdict{State: delivery.Exhausted}, Done: func(err error) { done <- err }})
+		db.Record(&delivery.Outcome{
+			Item: items[0], Attempt: refused503(), Epoch: 7, Verdict: delivery.Verdict{State: delivery.Exhausted},
+			Done: func(err error) { done <- err },
+		})
 		return <-done
 	}
 	require.NoError(t, record("test", 7))
@@ -290,7 +297,9 @@ func TestConflictIsRepeated(t *testing.T) {
 		return nil
 	}))
 	require.Equal(t, sqldb.ConflictTries, tries)
-	require.ErrorIs(t, db.admin(t.Context(), "test", func(*sqlx.Tx) error { return &pq.Error{Code: pqerror.TRSerializationFailure} }), ingest.ErrBusy)
+	require.ErrorIs(t,
+		db.admin(t.Context(), "test", func(*sqlx.Tx) error { return &pq.Error{Code: pqerror.TRSerializationFailure} }),
+		ingest.ErrBusy)
 }
 
 // A database that takes no writes refuses events and keeps outcomes.
@@ -308,7 +317,9 @@ func TestReadOnlyDatabase(t *testing.T) {
 		t.Helper()
 		db.exec(t, "SET default_transaction_read_only = off")
 		db.exec(t, "ALTER DATABASE "+name+" SET default_transaction_read_only = "+is)
-		db.exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ? AND application_name LIKE 'hookline write%'", name)
+		db.exec(t,
+			"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ? AND application_name LIKE 'hookline write%'",
+			name)
 	}
 	db.raw.SetMaxOpenConns(1)
 	readOnly("on")
@@ -322,7 +333,10 @@ func TestReadOnlyDatabase(t *testing.T) {
 	done := make(chan error, 1)
 	items, err := db.Pending(ctx, s.No, delivery.ID{Seq: seq - 1}, 1)
 	require.NoError(t, err)
-	db.Record(&delivery.Outcome{Item: items[0], Epoch: 1, Attempt: refused503(), Verdict: delivery.Verdict{State: delivery.Exhausted}, Done: func(err error) { done <- err }})
+	db.Record(&delivery.Outcome{
+		Item: items[0], Epoch: 1, Attempt: refused503(), Verdict: delivery.Verdict{State: delivery.Exhausted},
+		Done: func(err error) { done <- err },
+	})
 	readOnly("off")
 	require.NoError(t, <-done, "kept until then")
 	require.Eventually(t, func() bool { return accept() == nil }, 10*time.Second, 10*time.Millisecond)
@@ -431,7 +445,10 @@ func TestCommitWithoutAnswer(t *testing.T) {
 	c.armed.Store(true)
 	a := refused503()
 	a.RandomCode = "0123456789abcdef"
-	db.Record(&delivery.Outcome{Item: items[0], Attempt: a, Epoch: 1, Verdict: delivery.Verdict{State: delivery.Pending, DueAt: 5}, Done: func(err error) { done <- err }})
+	db.Record(&delivery.Outcome{
+		Item: items[0], Attempt: a, Epoch: 1, Verdict: delivery.Verdict{State: delivery.Pending, DueAt: 5},
+		Done: func(err error) { done <- err },
+	})
 	require.NoError(t, <-done)
 	require.EqualValues(t, 2, c.cuts.Load())
 	require.Equal(t, 1, db.count(t, "attempts"))
@@ -441,7 +458,10 @@ func TestCommitWithoutAnswer(t *testing.T) {
 	// Somebody else's attempt of the same number: the lane is told to look again.
 	db.exec(t, "UPDATE attempts SET process = 'other'")
 	again := *items[0]
-	db.Record(&delivery.Outcome{Item: &again, Attempt: a, Epoch: 1, Verdict: delivery.Verdict{State: delivery.Exhausted}, Done: func(err error) { done <- err }})
+	db.Record(&delivery.Outcome{
+		Item: &again, Attempt: a, Epoch: 1, Verdict: delivery.Verdict{State: delivery.Exhausted},
+		Done: func(err error) { done <- err },
+	})
 	require.ErrorIs(t, <-done, errRecorded)
 	require.Equal(t, 1, db.count(t, "deliveries WHERE state = 0"))
 }
@@ -495,7 +515,10 @@ func TestServerRestarts(t *testing.T) {
 			if it.Tries == 0 && n > 0 {
 				n--
 				outcomes++
-				db.Record(&delivery.Outcome{Item: it, Epoch: 1, Attempt: refused503(), Verdict: delivery.Verdict{State: delivery.Pending, DueAt: 1}, Done: func(err error) { recorded <- err }})
+				db.Record(&delivery.Outcome{
+					Item: it, Epoch: 1, Attempt: refused503(), Verdict: delivery.Verdict{State: delivery.Pending, DueAt: 1},
+					Done: func(err error) { recorded <- err },
+				})
 			}
 		}
 	}
@@ -543,14 +566,20 @@ func TestRetentionDropsDays(t *testing.T) {
 	}
 	db.seed(t, func(tx *sqlx.Tx) {
 		for n := range int64(20) {
-			e := eventRow{Event: search.Event{Event: &event.Event{Seq: first + n, Tenant: 1, Type: event.CDRCall, AcceptedAt: day*dayMS + n, Body: []byte("{}")}}, sender: true}
+			e := eventRow{
+				Event: search.Event{Event: &event.Event{
+					Seq: first + n, Tenant: 1, Type: event.CDRCall, AcceptedAt: day*dayMS + n, Body: []byte("{}"),
+				}},
+				sender: true,
+			}
 			e.ID = fmt.Sprint("old-", n)
 			require.NoError(t, insertEvent(ctx, tx, e))
 			state := delivery.Delivered
 			if n == 7 {
 				state = delivery.Pending
 			}
-			require.NoError(t, insertRun(ctx, tx, runRow{sub: s.No, seq: e.Seq, typ: e.Type, state: state, acceptedAt: e.AcceptedAt}))
+			require.NoError(t,
+				insertRun(ctx, tx, runRow{sub: s.No, seq: e.Seq, typ: e.Type, state: state, acceptedAt: e.AcceptedAt}))
 		}
 	})
 	there := func(table string) bool {
@@ -609,7 +638,8 @@ func TestNumbersAfterRestore(t *testing.T) {
 
 	// It happens while the process runs: its connections break.
 	db.exec(t, "UPDATE meta SET value = ? WHERE name = 'origin'", []byte("another/00000001/1"))
-	db.exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'hookline write%'")
+	db.exec(t,
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'hookline write%'")
 	require.Equal(t, last+1+originGap+1, db.push(t, event.CDRCall, ""))
 }
 

@@ -101,22 +101,23 @@ func bothCounts(ctx context.Context, tx *sqlx.Tx) (counted, recounted map[stateH
 		return c
 	}
 
-	if err := eachRow(ctx, tx, "SELECT sub, accepted_at, type, state FROM deliveries WHERE run = 0", func(rows *sqlx.Rows) error {
-		var sub, at int64
-		var typ event.Type
-		var state delivery.State
-		if err := rows.Scan(&sub, &at, &typ, &state); err != nil {
-			return err
-		}
-		c := of(sub, at, typ)
-		c.Matched++
-		*map[delivery.State]*int64{
-			delivery.Pending: &c.pending, delivery.Reopened: &c.pending, delivery.Replaying: &c.pending,
-			delivery.Delivered: &c.Delivered, delivery.Exhausted: &c.Exhausted, delivery.Expired: &c.Expired,
-			delivery.Cancelled: &c.Cancelled, delivery.Superseded: &c.Superseded,
-		}[state]++
-		return nil
-	}); err != nil {
+	if err := eachRow(ctx, tx, "SELECT sub, accepted_at, type, state FROM deliveries WHERE run = 0",
+		func(rows *sqlx.Rows) error {
+			var sub, at int64
+			var typ event.Type
+			var state delivery.State
+			if err := rows.Scan(&sub, &at, &typ, &state); err != nil {
+				return err
+			}
+			c := of(sub, at, typ)
+			c.Matched++
+			*map[delivery.State]*int64{
+				delivery.Pending: &c.pending, delivery.Reopened: &c.pending, delivery.Replaying: &c.pending,
+				delivery.Delivered: &c.Delivered, delivery.Exhausted: &c.Exhausted, delivery.Expired: &c.Expired,
+				delivery.Cancelled: &c.Cancelled, delivery.Superseded: &c.Superseded,
+			}[state]++
+			return nil
+		}); err != nil {
 		return nil, nil, err
 	}
 

@@ -28,7 +28,9 @@ func (db pastDB) acceptMany(t testing.TB, tenant int64, typ event.Type, n int) (
 	t.Helper()
 	events := make([]*event.Event, n)
 	for i := range events {
-		events[i] = &event.Event{Tenant: tenant, ID: fmt.Sprint(typ, "-", i), Type: typ, OrderKey: fmt.Sprint("call/", i), Body: []byte(`{"n":1}`)}
+		events[i] = &event.Event{
+			Tenant: tenant, ID: fmt.Sprint(typ, "-", i), Type: typ, OrderKey: fmt.Sprint("call/", i), Body: []byte(`{"n":1}`),
+		}
 	}
 	_, err := db.Accept(t.Context(), events)
 	require.NoError(t, err)
@@ -43,8 +45,13 @@ func (db pastDB) endAll(t testing.TB, sub int64) {
 	db.own(t)
 	done := make(chan error, len(items))
 	for _, it := range items {
-		a := &delivery.Attempt{N: 1, At: time.Now().UnixMilli(), StatusCode: 200, Header: "Set-Cookie: hush\n", Body: []byte("hush")}
-		db.Record(&delivery.Outcome{Item: it, Epoch: 1, Attempt: a, Verdict: delivery.Verdict{State: delivery.Delivered}, Done: func(err error) { done <- err }})
+		a := &delivery.Attempt{
+			N: 1, At: time.Now().UnixMilli(), StatusCode: 200, Header: "Set-Cookie: hush\n", Body: []byte("hush"),
+		}
+		db.Record(&delivery.Outcome{
+			Item: it, Epoch: 1, Attempt: a, Verdict: delivery.Verdict{State: delivery.Delivered},
+			Done: func(err error) { done <- err },
+		})
 	}
 	for range items {
 		require.NoError(t, <-done)
@@ -69,7 +76,8 @@ func testRetention(t *testing.T) {
 	db.endAll(t, all.No)
 	db.end(t, paused.No, last, refused503(), delivery.Verdict{State: delivery.Exhausted})
 	db.seed(t, func(tx *sqlx.Tx) { // as they are made when first pushed
-		tx.MustExec("INSERT INTO masked_bodies (seq, policy, tenant, bytes) VALUES (?, 1, 1, ?), (?, 1, 1, ?)", held, []byte{0}, last, []byte{0})
+		tx.MustExec("INSERT INTO masked_bodies (seq, policy, tenant, bytes) VALUES (?, 1, 1, ?), (?, 1, 1, ?)", held,
+			[]byte{0}, last, []byte{0})
 	})
 	bodies := func(tenant int64) int { return db.count(t, "bodies WHERE tenant = ?", tenant) }
 	heard := "attempts WHERE header <> '' OR body IS NOT NULL"
@@ -109,7 +117,8 @@ func testRetention(t *testing.T) {
 	require.Equal(t, 1, db.PendingOf(1))
 	db.requireHoursAddUp(t)
 
-	db.end(t, paused.No, held, &delivery.Attempt{N: 1, At: 1, StatusCode: 200, Header: "A: b\n", Body: []byte("hush")}, delivery.Verdict{State: delivery.Delivered})
+	db.end(t, paused.No, held, &delivery.Attempt{N: 1, At: 1, StatusCode: 200, Header: "A: b\n", Body: []byte("hush")},
+		delivery.Verdict{State: delivery.Delivered})
 	require.NoError(t, db.Trim(ctx, days(31)))
 	require.Zero(t, bodies(1))
 	require.Zero(t, db.count(t, "masked_bodies"))
@@ -117,7 +126,10 @@ func testRetention(t *testing.T) {
 	require.Zero(t, db.count(t, heard))
 	require.Equal(t, 1, db.count(t, "attempts"))
 	require.NoError(t, db.Trim(ctx, days(401)))
-	for _, table := range []string{"events WHERE tenant = 1", "deliveries", "attempts", "delivery_hours", "event_ids WHERE tenant = 1", "masked_bodies", "kept_bodies"} {
+	for _, table := range []string{
+		"events WHERE tenant = 1", "deliveries", "attempts", "delivery_hours", "event_ids WHERE tenant = 1", "masked_bodies",
+		"kept_bodies",
+	} {
 		require.Zero(t, db.count(t, table), table)
 	}
 	require.NoError(t, db.Trim(ctx, days(401)), "there is nothing left to do")

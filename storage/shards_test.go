@@ -21,7 +21,8 @@ func withSecond(t *testing.T) (one pastDB, two *DB) {
 	t.Parallel()
 	url := emptyStore(t)
 	one = openPastIn(t, url)
-	two, err := Open(context.Background(), Config{URL: url, Process: "two", Box: one.box, Log: slog.New(slog.DiscardHandler)})
+	two, err := Open(context.Background(),
+		Config{URL: url, Process: "two", Box: one.box, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, two.Close()) })
 	return one, two
@@ -86,7 +87,10 @@ func TestOutcomesAreFenced(t *testing.T) {
 		require.NoError(t, err)
 		done := make(chan error, 1)
 		a := &delivery.Attempt{N: 1, At: time.Now().UnixMilli(), StatusCode: 200}
-		db.Record(&delivery.Outcome{Item: items[0], Attempt: a, Epoch: epoch, Verdict: delivery.Verdict{State: delivery.Delivered}, Done: func(err error) { done <- err }})
+		db.Record(&delivery.Outcome{
+			Item: items[0], Attempt: a, Epoch: epoch, Verdict: delivery.Verdict{State: delivery.Delivered},
+			Done: func(err error) { done <- err },
+		})
 		return done
 	}
 	require.NoError(t, db.ReleaseShards(ctx, map[int]int64{shard: 1}))
@@ -116,7 +120,8 @@ func TestOutcomesAreFenced(t *testing.T) {
 
 	tx, err := db.raw.BeginTx(ctx, nil)
 	require.NoError(t, err)
-	_, err = tx.ExecContext(ctx, "SELECT FROM shards WHERE shard = ? FOR KEY SHARE", shard) // as a transaction that records does
+	// as a transaction that records does
+	_, err = tx.ExecContext(ctx, "SELECT FROM shards WHERE shard = ? FOR KEY SHARE", shard)
 	require.NoError(t, err)
 	owned, _, err := db.RenewShards(ctx)
 	require.NoError(t, err, "a renewal does not wait for it")
@@ -184,7 +189,8 @@ func TestNotices(t *testing.T) {
 	came, err = to.Subscribe(ctx, "t")
 	require.NoError(t, err)
 	other = make(chan *message.Message)
-	_, err = one.raw.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'hookline listen%' AND datname = current_database()")
+	_, err = one.raw.ExecContext(ctx,
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'hookline listen%' AND datname = current_database()")
 	require.NoError(t, err)
 	require.Empty(t, next(), "some may have been missed")
 	require.NoError(t, from.Publish("t", message.NewMessage("6", []byte("as before"))))

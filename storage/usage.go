@@ -71,7 +71,8 @@ func (db *DB) Processes(ctx context.Context) (names []string, err error) {
 	if db.in == sqldb.SQLite {
 		return []string{db.cfg.Process}, nil
 	}
-	err = db.read.SelectContext(ctx, &names, "SELECT name FROM processes WHERE renewed_at > "+serverTime+" - ? ORDER BY name",
+	err = db.read.SelectContext(ctx, &names,
+		"SELECT name FROM processes WHERE renewed_at > "+serverTime+" - ? ORDER BY name",
 		LeaseFor.Milliseconds())
 	return names, err
 }

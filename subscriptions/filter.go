@@ -184,7 +184,8 @@ func (in *input) callTypes(m member) (ts []callType) {
 		s := strings.Trim(string(item), `"`)
 		d, ok := event.ParseDirection(s)
 		if !ok {
-			in.problem(m.pointer+"/"+strconv.Itoa(i), "invalid_value", "must be 1 or Internal, 2 or Inbound, 3 or Outbound, or Consult")
+			in.problem(m.pointer+"/"+strconv.Itoa(i), "invalid_value",
+				"must be 1 or Internal, 2 or Inbound, 3 or Outbound, or Consult")
 			continue
 		}
 		ts = append(ts, callType{d, s == d.String()})

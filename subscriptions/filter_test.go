@@ -40,7 +40,10 @@ func TestFilter(t *testing.T) {
 		{`{"agentIDs": ["1001"]}`, event.CDRCall, `{"firstCallAgentID": 1001}`, true},
 		{`{"agentIDs": ["1001"]}`, event.AgentStatus, `{"agentID": "\u0031001"}`, true},
 		{`{"agentIDs": ["1001"]}`, event.AgentStatus, `{"agent\u0049D": "1001"}`, true},
-		{`{"agentIDs": ["1001"]}`, event.AgentStatus, `{"agentUUID": "1001", "lastAgentID": "1001", "x": {"agentID": "1001"}}`, false},
+		{
+			`{"agentIDs": ["1001"]}`, event.AgentStatus,
+			`{"agentUUID": "1001", "lastAgentID": "1001", "x": {"agentID": "1001"}}`, false,
+		},
 		{`{"agentIDs": ["1001"]}`, event.AgentStatus, `{"agentID": null}`, false},
 		{`{"departmentIds": ["d2"]}`, event.CDRParty, `{"departmentId": "d1| d2"}`, true},
 		{`{"departmentIds": ["d1|d2"]}`, event.CDRParty, `{"departmentId": "d1|d2"}`, false},
@@ -169,11 +172,15 @@ func TestFilterAgreesWithNaiveMatcher(t *testing.T) {
 			}
 		}
 		if rapid.Bool().Draw(t, "callTypes") {
-			filter["callTypes"] = rapid.SliceOfN(rapid.SampledFrom([]string{"1", "2", "3", "Internal", "Inbound", "Outbound", "Consult"}), 0, 3).Draw(t, "values")
+			filter["callTypes"] = rapid.SliceOfN(rapid.SampledFrom([]string{
+				"1", "2", "3", "Internal", "Inbound", "Outbound", "Consult",
+			}),
+				0, 3).Draw(t, "values")
 		}
 		body := map[string]any{}
 		for _, field := range []string{
-			"agentID", "belongAgentID", "firstAgentID", "firstCallAgentID", "departmentId", "queueId", "thisQueue", "fromQueueID",
+			"agentID", "belongAgentID", "firstAgentID", "firstCallAgentID", "departmentId", "queueId", "thisQueue",
+			"fromQueueID",
 			"gatewayNumber", "ANI", "DNIS", "agentUUID", "lastAgentID", "chargeDepartmentId",
 		} {
 			v := value.Draw(t, "value")
@@ -193,8 +200,12 @@ func TestFilterAgreesWithNaiveMatcher(t *testing.T) {
 		if rapid.Bool().Draw(t, "thisQueues") {
 			body["thisQueues"] = rapid.SliceOfN(value, 0, 3).Draw(t, "queues")
 		}
-		body["callType"] = rapid.SampledFrom([]any{nil, 1, 2, 3, 9, "1", "2", "Internal", "Inbound", "Outbound", "Consult", "Odd"}).Draw(t, "callType")
-		typ := rapid.SampledFrom([]event.Type{event.CDRCall, event.CallCreated, event.CallAgentError, event.QueueLeft, event.AgentStatus}).Draw(t, "type")
+		body["callType"] = rapid.SampledFrom([]any{
+			nil, 1, 2, 3, 9, "1", "2", "Internal", "Inbound", "Outbound", "Consult", "Odd",
+		}).Draw(t, "callType")
+		typ := rapid.SampledFrom([]event.Type{
+			event.CDRCall, event.CallCreated, event.CallAgentError, event.QueueLeft, event.AgentStatus,
+		}).Draw(t, "type")
 		rawBody, err := json.Marshal(body)
 		require.NoError(t, err)
 		rawFilter, err := json.Marshal(filter)
@@ -212,7 +223,8 @@ func TestFilterAgreesWithNaiveMatcher(t *testing.T) {
 
 // A patch merges a filter by name; null and [] take a field out.
 func TestPatchFilter(t *testing.T) {
-	s := create(t, `{"url": "https://crm.example/", "filter": {"agentIDs": ["1"], "queueIds": [" q1 "], "callTypes": ["Inbound", "3"]}}`)
+	s := create(t,
+		`{"url": "https://crm.example/", "filter": {"agentIDs": ["1"], "queueIds": [" q1 "], "callTypes": ["Inbound", "3"]}}`)
 	require.JSONEq(t, `{"agentIDs": ["1"], "queueIds": ["q1"], "callTypes": ["Inbound", 3]}`, asJSON(t, s.View().Filter))
 	s = patch(t, s, `{"filter": {"agentIDs": null, "callTypes": [], "departmentIds": ["d"]}}`)
 	require.JSONEq(t, `{"departmentIds": ["d"], "queueIds": ["q1"]}`, asJSON(t, s.View().Filter))

@@ -127,9 +127,12 @@ func loaded(tb testing.TB, tenants, each int) *subscriptions.Index {
 		for range each {
 			no++
 			s := &subscriptions.Subscription{
-				No: no, ID: fmt.Sprintf("0190d5e2-7b1c-7000-8000-%012d", no), Tenant: int64(tenant), CompanyID: company, Version: no,
+				No: no, ID: fmt.Sprintf("0190d5e2-7b1c-7000-8000-%012d",
+					no), Tenant: int64(tenant), CompanyID: company, Version: no,
 				CreatedAt: now, UpdatedAt: now,
-				Keys: []subscriptions.Key{{N: 1, AppKey: fmt.Sprintf("%043d", no), Encryption: fmt.Appendf(nil, "%032d", no), From: now}},
+				Keys: []subscriptions.Key{{
+					N: 1, AppKey: fmt.Sprintf("%043d", no), Encryption: fmt.Appendf(nil, "%032d", no), From: now,
+				}},
 			}
 			require.NoError(tb, s.SetFields(stored, nil))
 			s.URL = fmt.Sprintf("https://crm-%d.example/callbacks/hookline?subscription=%d", tenant, no)

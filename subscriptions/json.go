@@ -85,7 +85,8 @@ func (s *Subscription) View() View {
 func (s *Subscription) Settings() Settings {
 	v := Settings{
 		Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events, Filter: s.Filter, Masking: s.Masking.String(),
-		Encryption: s.Encryption, Ordering: s.Ordering, Supersede: s.Supersede, Headers: make(map[string]string, len(s.Headers)),
+		Encryption: s.Encryption, Ordering: s.Ordering, Supersede: s.Supersede, Headers: make(map[string]string,
+			len(s.Headers)),
 		TimeoutMs: s.Timeout.Milliseconds(), Retry: map[string]RetryView{}, GiveUpAfter: map[string]string{},
 		MaxInFlight: s.MaxInFlight, StrictAck: s.StrictAck, State: s.State, PausedReason: s.PausedReason,
 	}
@@ -199,7 +200,8 @@ func (s *Subscription) Fields(seal func(plain []byte) []byte) ([]byte, error) {
 		Name: s.Name, Description: s.Description, URL: s.URL, Events: s.Events, Encryption: s.Encryption,
 		Ordering: s.Ordering, TimeoutMs: s.Timeout.Milliseconds(), MaxInFlight: s.MaxInFlight,
 		Retry: map[string]storedRetry{}, GiveUpAfter: map[string]int64{}, State: s.State, PausedReason: s.PausedReason,
-		Filter: s.Filter, RatePerSecond: s.RatePerSecond, ExpiresAfter: s.ExpiresAfter.Milliseconds(), Supersede: s.Supersede, StrictAck: s.StrictAck,
+		Filter: s.Filter, RatePerSecond: s.RatePerSecond, ExpiresAfter: s.ExpiresAfter.Milliseconds(), Supersede: s.Supersede,
+		StrictAck: s.StrictAck,
 	}
 	if s.Masking != event.Unmasked {
 		f.Masking = s.Masking.String()

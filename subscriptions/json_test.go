@@ -39,8 +39,10 @@ func TestView(t *testing.T) {
 	v.ShowSecrets(s)
 	raw, err = json.Marshal(v)
 	require.NoError(t, err)
-	require.Contains(t, string(raw), `"hold":{"until":"2026-03-04T05:06:07.000Z","reason":"breaker"},"breaker":{"state":"open","opens":2,"since":"2026-03-04T05:06:07.000Z"}`)
-	require.Contains(t, string(raw), `"appKey":"0123456789abcdef0123456789abcdef","signingSecret":"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=","encryptionKey":"from-appKey"`)
+	require.Contains(t, string(raw),
+		`"hold":{"until":"2026-03-04T05:06:07.000Z","reason":"breaker"},"breaker":{"state":"open","opens":2,"since":"2026-03-04T05:06:07.000Z"}`)
+	require.Contains(t, string(raw),
+		`"appKey":"0123456789abcdef0123456789abcdef","signingSecret":"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=","encryptionKey":"from-appKey"`)
 	require.NotContains(t, string(raw), "top secret")
 	v.Held(0, "")
 	v.Broken("", 0, 0)
@@ -83,7 +85,9 @@ func flip(b []byte) []byte {
 }
 
 func TestFieldsRoundTrip(t *testing.T) {
-	for _, raw := range []string{everyField, `{"url": "https://crm.example/hook"}`, with(`"retry": {"live": {"schedule": []}}`)} {
+	for _, raw := range []string{
+		everyField, `{"url": "https://crm.example/hook"}`, with(`"retry": {"live": {"schedule": []}}`),
+	} {
 		s := create(t, raw)
 		stored, err := s.Fields(flip)
 		require.NoError(t, err)
@@ -119,7 +123,8 @@ func TestSetFieldsRefusesWhatItCannotRead(t *testing.T) {
 	require.ErrorContains(t, s.SetFields([]byte(`{"events": ["*"], "giveUpAfter": {"x": 1}}`), ok), `"x"`)
 	require.ErrorContains(t, s.SetFields([]byte(`{"events": ["*"], "masking": "x"}`), ok), `"x"`)
 	require.ErrorContains(t, s.SetFields([]byte(`{"events": ["*"], "filter": {"callTypes": [9]}}`), ok), "callTypes")
-	err := s.SetFields([]byte(`{"events": ["*"], "headers": {"X-A": "AAAA"}}`), func([]byte) ([]byte, error) { return nil, errors.New("wrong key") })
+	err := s.SetFields([]byte(`{"events": ["*"], "headers": {"X-A": "AAAA"}}`),
+		func([]byte) ([]byte, error) { return nil, errors.New("wrong key") })
 	require.ErrorContains(t, err, "X-A")
 	require.ErrorContains(t, err, "wrong key")
 }

@@ -35,11 +35,13 @@ var sameField = map[string]func(a, b *Subscription) bool{
 	"events": func(a, b *Subscription) bool {
 		return slices.Equal(sortedSet(a.Events), sortedSet(b.Events))
 	},
-	"filter":        func(a, b *Subscription) bool { return a.Filter.same(b.Filter) },
-	"masking":       func(a, b *Subscription) bool { return a.Masking == b.Masking },
-	"appKey":        func(a, b *Subscription) bool { return a.newestKey().AppKey == b.newestKey().AppKey },
-	"encryption":    func(a, b *Subscription) bool { return a.Encryption == b.Encryption },
-	"encryptionKey": func(a, b *Subscription) bool { return bytes.Equal(a.newestKey().Encryption, b.newestKey().Encryption) },
+	"filter":     func(a, b *Subscription) bool { return a.Filter.same(b.Filter) },
+	"masking":    func(a, b *Subscription) bool { return a.Masking == b.Masking },
+	"appKey":     func(a, b *Subscription) bool { return a.newestKey().AppKey == b.newestKey().AppKey },
+	"encryption": func(a, b *Subscription) bool { return a.Encryption == b.Encryption },
+	"encryptionKey": func(a, b *Subscription) bool {
+		return bytes.Equal(a.newestKey().Encryption, b.newestKey().Encryption)
+	},
 	"ordering":      func(a, b *Subscription) bool { return a.Ordering == b.Ordering },
 	"headers":       func(a, b *Subscription) bool { return maps.Equal(byHeader(a.Headers), byHeader(b.Headers)) },
 	"timeoutMs":     func(a, b *Subscription) bool { return a.Timeout == b.Timeout },

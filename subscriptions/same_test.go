@@ -20,8 +20,10 @@ func TestDifferences(t *testing.T) {
 		"name": "crm", "description": "d", "url": "https://crm.example/push?a=1", "events": []string{"cdr.*", "call.*"},
 		"filter":  map[string]any{"agentIDs": []string{"1", "2"}, "callTypes": []any{1, "Inbound"}},
 		"masking": "partial", "appKey": key, "encryption": "aes-256-gcm", "encryptionKey": "from-appKey", "ordering": "none",
-		"headers": map[string]any{"X-Team": "blue"}, "timeoutMs": 2000, "retry": map[string]any{"cdr": map[string]any{"schedule": []string{"5s"}}},
-		"giveUpAfter": map[string]any{"live": "2h"}, "maxInFlight": 3, "state": "paused", "supersede": false, "strictAck": true,
+		"headers": map[string]any{"X-Team": "blue"}, "timeoutMs": 2000,
+		"retry":       map[string]any{"cdr": map[string]any{"schedule": []string{"5s"}}},
+		"giveUpAfter": map[string]any{"live": "2h"}, "maxInFlight": 3, "state": "paused", "supersede": false,
+		"strictAck":     true,
 		"ratePerSecond": 2.5, "expiresAfter": "1h",
 	}
 	document := func(change map[string]any) []byte {
@@ -42,12 +44,20 @@ func TestDifferences(t *testing.T) {
 		raw  []byte
 		want []string
 	}{
-		"the same again":            {document(nil), nil},
-		"another order":             {document(map[string]any{"events": []string{"call.*", "cdr.*"}, "filter": map[string]any{"callTypes": []any{2, "Internal"}, "agentIDs": []string{"2", "1", "1"}}}), nil},
-		"another case":              {document(map[string]any{"headers": map[string]any{"x-team": "blue"}}), nil},
-		"keys left to the hub":      {document(map[string]any{"appKey": nil, "encryptionKey": nil}), nil},
-		"only some fields":          {[]byte(`{"url":"https://crm.example/push?a=1","name":"crm"}`), nil},
-		"null is the default":       {document(map[string]any{"masking": nil, "timeoutMs": nil}), []string{"/masking", "/timeoutMs"}},
+		"the same again": {document(nil), nil},
+		"another order": {
+			document(map[string]any{
+				"events": []string{"call.*", "cdr.*"},
+				"filter": map[string]any{"callTypes": []any{2, "Internal"}, "agentIDs": []string{"2", "1", "1"}},
+			}),
+			nil,
+		},
+		"another case":         {document(map[string]any{"headers": map[string]any{"x-team": "blue"}}), nil},
+		"keys left to the hub": {document(map[string]any{"appKey": nil, "encryptionKey": nil}), nil},
+		"only some fields":     {[]byte(`{"url":"https://crm.example/push?a=1","name":"crm"}`), nil},
+		"null is the default": {
+			document(map[string]any{"masking": nil, "timeoutMs": nil}), []string{"/masking", "/timeoutMs"},
+		},
 		"another appKey":            {document(map[string]any{"appKey": key + "x"}), []string{"/appKey"}},
 		"another URL and a default": {[]byte(`{"url":"https://crm.example/","events":["*"]}`), []string{"/url", "/events"}},
 	} {
@@ -57,7 +67,8 @@ func TestDifferences(t *testing.T) {
 	for field, other := range map[string]any{
 		"name": "other", "description": "", "url": "https://crm.example/push?a=2", "events": []string{"cdr.*"},
 		"filter": map[string]any{"agentIDs": []string{"1"}}, "masking": "drop", "encryption": "aes-256-cbc",
-		"encryptionKey": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "ordering": "key", "headers": map[string]any{"X-Team": "red"},
+		"encryptionKey": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "ordering": "key",
+		"headers":   map[string]any{"X-Team": "red"},
 		"timeoutMs": 2001, "retry": map[string]any{"cdr": map[string]any{"schedule": []string{"6s"}}},
 		"giveUpAfter": map[string]any{"live": "3h"}, "maxInFlight": 4, "state": "active", "strictAck": false,
 		"ratePerSecond": 2, "expiresAfter": "2h",

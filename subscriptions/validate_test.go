@@ -51,7 +51,8 @@ func TestCreateWithDefaults(t *testing.T) {
 	require.Equal(t, 96*time.Hour, s.GiveUpAfter[event.CDR])
 	require.Equal(t, time.Hour, s.GiveUpAfter[event.Live])
 	require.Len(t, s.Retry[event.CDR].Schedule, 10)
-	require.Equal(t, []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}, s.Retry[event.Live].Schedule)
+	require.Equal(t, []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute},
+		s.Retry[event.Live].Schedule)
 	require.InDelta(t, 0.2, s.Retry[event.CDR].Jitter, 0)
 	require.Empty(t, s.Headers)
 
@@ -85,13 +86,16 @@ func TestCreateTakesEveryField(t *testing.T) {
 	require.Equal(t, "crm", s.Name)
 	require.Equal(t, "calls to the CRM", s.Description)
 	require.Equal(t, "http://crm.example:8080/hook?x=1", s.URL)
-	require.Equal(t, event.Of(event.CDRCall, event.CDRParty, event.CDRBotCall, event.CDRBotParty, event.CallRinging, event.AgentStatus), s.Types)
+	require.Equal(t,
+		event.Of(event.CDRCall, event.CDRParty, event.CDRBotCall, event.CDRBotParty, event.CallRinging, event.AgentStatus),
+		s.Types)
 	require.Equal(t, "0123456789abcdef", s.Keys[0].AppKey)
 	require.Equal(t, strings.Repeat("k", 32), string(s.Keys[0].Encryption))
 	require.Equal(t, "none", s.Ordering)
 	require.Equal(t, map[string]string{"Authorization": "Bearer x", "X-Team": "é"}, s.Headers)
 	require.Equal(t, time.Second, s.Timeout)
-	require.Equal(t, subscriptions.Retry{Schedule: []time.Duration{time.Second, 90 * time.Second, 24 * time.Hour}}, s.Retry[event.CDR])
+	require.Equal(t, subscriptions.Retry{Schedule: []time.Duration{time.Second, 90 * time.Second, 24 * time.Hour}},
+		s.Retry[event.CDR])
 	require.Empty(t, s.Retry[event.Live].Schedule, "no retries at all")
 	require.InDelta(t, 0.2, s.Retry[event.Live].Jitter, 0)
 	require.Equal(t, map[event.Class]time.Duration{event.CDR: 96 * time.Hour, event.Live: 720 * time.Hour}, s.GiveUpAfter)
@@ -163,7 +167,10 @@ func TestCreateRefuses(t *testing.T) {
 		{with(`"encryption": "aes-128-gcm"`), "/encryption", "invalid_value"},
 		{with(`"encryption": "AES-256-GCM"`), "/encryption", "invalid_value"},
 		{with(`"encryption": "aes-128-ecb"`), "/encryption", "not_allowed"},
-		{with(`"encryptionKey": "` + base64.StdEncoding.EncodeToString(make([]byte, 31)) + `"`), "/encryptionKey", "invalid_value"},
+		{
+			with(`"encryptionKey": "` + base64.StdEncoding.EncodeToString(make([]byte, 31)) + `"`), "/encryptionKey",
+			"invalid_value",
+		},
 		{with(`"encryptionKey": "from-appkey"`), "/encryptionKey", "invalid_value"},
 		{with(`"encryptionKey": "from-appKey", "appKey": "` + strings.Repeat("k", 31) + `"`), "/appKey", "invalid_value"},
 		{with(`"ordering": "queue"`), "/ordering", "invalid_value"},
@@ -177,7 +184,10 @@ func TestCreateRefuses(t *testing.T) {
 		{with(`"headers": {"a/b~c": "x"}`), "/headers/a~1b~0c", "invalid_header"},
 		{with(`"headers": {"": "x"}`), "/headers/", "invalid_header"},
 		{with(`"headers": {"X-A": "` + strings.Repeat("a", 8190) + `"}`), "/headers", "out_of_range"},
-		{with(`"headers": {"X-A": "` + strings.Repeat("a", 4000) + `", "X-B": "` + strings.Repeat("a", 4187) + `"}`), "/headers", "out_of_range"},
+		{
+			with(`"headers": {"X-A": "` + strings.Repeat("a", 4000) + `", "X-B": "` + strings.Repeat("a", 4187) + `"}`),
+			"/headers", "out_of_range",
+		},
 		{with(`"headers": ` + manyHeaders(21)), "/headers", "out_of_range"},
 		{with(`"headers": ` + manyHeaders(20000)), "/headers", "out_of_range"},
 		{header("X A"), "/headers/X A", "invalid_header"},
@@ -214,7 +224,10 @@ func TestCreateRefuses(t *testing.T) {
 		{with(`"retry": {"cdr": {"schedule": ["24h0m1s"]}}`), "/retry/cdr/schedule/0", "out_of_range"},
 		{with(`"retry": {"cdr": {"schedule": [5]}}`), "/retry/cdr/schedule/0", "wrong_type"},
 		{with(`"retry": {"cdr": {"schedule": [null]}}`), "/retry/cdr/schedule/0", "wrong_type"},
-		{with(`"retry": {"live": {"schedule": [` + strings.Repeat(`"1s",`, 20) + `"1s"]}}`), "/retry/live/schedule", "out_of_range"},
+		{
+			with(`"retry": {"live": {"schedule": [` + strings.Repeat(`"1s",`, 20) + `"1s"]}}`), "/retry/live/schedule",
+			"out_of_range",
+		},
 		{with(`"retry": {"live": {"jitter": 1.01}}`), "/retry/live/jitter", "out_of_range"},
 		{with(`"retry": {"live": {"jitter": -0.1}}`), "/retry/live/jitter", "out_of_range"},
 		{with(`"retry": {"live": {"jitter": 1e999}}`), "/retry/live/jitter", "out_of_range"},
@@ -239,8 +252,14 @@ func TestCreateRefuses(t *testing.T) {
 		{with(`"filter": {"queueIds": ["q", 1]}`), "/filter/queueIds/1", "wrong_type"},
 		{with(`"filter": {"queueIds": [""]}`), "/filter/queueIds/0", "out_of_range"},
 		{with(`"filter": {"departmentIds": [" "]}`), "/filter/departmentIds/0", "invalid_value"},
-		{with(`"filter": {"gatewayNumbers": ["` + strings.Repeat("1", 257) + `"]}`), "/filter/gatewayNumbers/0", "out_of_range"},
-		{with(`"filter": {"gatewayNumbers": [` + strings.Repeat(`"1",`, 1000) + `"1"]}`), "/filter/gatewayNumbers", "out_of_range"},
+		{
+			with(`"filter": {"gatewayNumbers": ["` + strings.Repeat("1", 257) + `"]}`), "/filter/gatewayNumbers/0",
+			"out_of_range",
+		},
+		{
+			with(`"filter": {"gatewayNumbers": [` + strings.Repeat(`"1",`, 1000) + `"1"]}`), "/filter/gatewayNumbers",
+			"out_of_range",
+		},
 		{with(`"filter": {"callTypes": [2, 4]}`), "/filter/callTypes/1", "invalid_value"},
 		{with(`"filter": {"callTypes": [null]}`), "/filter/callTypes/0", "invalid_value"},
 		{with(`"filter": {"callTypes": {}}`), "/filter/callTypes", "wrong_type"},
@@ -271,12 +290,17 @@ func TestCreateRefuses(t *testing.T) {
 }
 
 func TestCreateListsAllThatIsWrong(t *testing.T) {
-	_, problems := subscriptions.Create([]byte(`{"name": 1, "events": ["x", "cdr.*", "y"], "retry": {"cdr": {"schedule": ["x"], "jitter": 2}}, "colour": 1, "masking": "hide"}`), rules)
+	_, problems := subscriptions.Create([]byte(`{"name": 1, "events": ["x", "cdr.*", "y"], "retry": {"cdr": {"schedule": ["x"], "jitter": 2}}, "colour": 1, "masking": "hide"}`),
+		rules)
 	var fields []string
 	for _, p := range problems {
 		fields = append(fields, p.Field)
 	}
-	require.Equal(t, []string{"/name", "/events/0", "/events/2", "/retry/cdr/schedule/0", "/retry/cdr/jitter", "/colour", "/masking", "/url"}, fields)
+	require.Equal(t,
+		[]string{
+			"/name", "/events/0", "/events/2", "/retry/cdr/schedule/0", "/retry/cdr/jitter", "/colour", "/masking", "/url",
+		},
+		fields)
 
 	many := `{"url": "https://crm.example"`
 	for i := range 500 {
@@ -304,10 +328,12 @@ func TestRulesOfHubAndTenant(t *testing.T) {
 }
 
 func TestPatchChangesWhatItNames(t *testing.T) {
-	s := create(t, with(`"name": "crm", "events": ["cdr.*"], "headers": {"Authorization": "Bearer x", "X-Team": "a"}, "retry": {"cdr": {"schedule": ["1s"], "jitter": 0.5}}, "giveUpAfter": {"cdr": "1h"}`))
+	s := create(t,
+		with(`"name": "crm", "events": ["cdr.*"], "headers": {"Authorization": "Bearer x", "X-Team": "a"}, "retry": {"cdr": {"schedule": ["1s"], "jitter": 0.5}}, "giveUpAfter": {"cdr": "1h"}`))
 	before := *s
 
-	p := patch(t, s, `{"description": "d", "headers": {"authorization": "***", "X-Team": null, "X-New": "n"}, "retry": {"cdr": {"jitter": 0.1}, "live": {"schedule": ["2s"]}}, "giveUpAfter": {"live": "2h"}}`)
+	p := patch(t, s,
+		`{"description": "d", "headers": {"authorization": "***", "X-Team": null, "X-New": "n"}, "retry": {"cdr": {"jitter": 0.1}, "live": {"schedule": ["2s"]}}, "giveUpAfter": {"live": "2h"}}`)
 	require.Equal(t, "crm", p.Name)
 	require.Equal(t, "d", p.Description)
 	require.Equal(t, map[string]string{"authorization": "Bearer x", "X-New": "n"}, p.Headers)
@@ -334,7 +360,8 @@ func TestPatchWithNullResets(t *testing.T) {
 	require.Equal(t, subscriptions.DefaultRetry[event.Live], one.Retry[event.Live])
 	require.Equal(t, map[event.Class]time.Duration{event.CDR: 96 * time.Hour, event.Live: 2 * time.Hour}, one.GiveUpAfter)
 
-	all := patch(t, s, `{"name": null, "description": null, "events": null, "encryption": null, "ordering": null, "headers": null, "timeoutMs": null, "retry": null, "giveUpAfter": null, "maxInFlight": null, "state": null, "filter": null, "masking": null}`)
+	all := patch(t, s,
+		`{"name": null, "description": null, "events": null, "encryption": null, "ordering": null, "headers": null, "timeoutMs": null, "retry": null, "giveUpAfter": null, "maxInFlight": null, "state": null, "filter": null, "masking": null}`)
 	want := create(t, `{"url": "https://crm.example/hook"}`)
 	want.Keys = s.Keys
 	require.Equal(t, want, all)
@@ -392,7 +419,8 @@ func TestKeys(t *testing.T) {
 	_, problems := subscriptions.Patch(derived, []byte(`{"appKey": "0123456789abcdef"}`), rules)
 	require.Len(t, problems, 1)
 	require.Equal(t, "/appKey", problems[0].Field)
-	_, problems = subscriptions.Patch(create(t, with(`"appKey": "0123456789abcdef"`)), []byte(`{"encryptionKey": "from-appKey"}`), rules)
+	_, problems = subscriptions.Patch(create(t, with(`"appKey": "0123456789abcdef"`)),
+		[]byte(`{"encryptionKey": "from-appKey"}`), rules)
 	require.Len(t, problems, 1)
 	require.Equal(t, "/encryptionKey", problems[0].Field)
 
@@ -443,7 +471,8 @@ func FuzzCreateAndPatch(f *testing.F) {
 		require.Equal(t, s.Headers, again.Headers)
 		if s.Encryption != signing.None {
 			k := s.Keys[len(s.Keys)-1]
-			_, err := signing.Seal(s.Encryption, k.Sealing(s.Encryption), &signing.Message{}, make([]byte, signing.NonceSize(s.Encryption)))
+			_, err := signing.Seal(s.Encryption, k.Sealing(s.Encryption), &signing.Message{},
+				make([]byte, signing.NonceSize(s.Encryption)))
 			require.NoError(t, err)
 		}
 	}

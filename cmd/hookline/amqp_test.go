@@ -53,7 +53,8 @@ func TestKilledWhileFed(t *testing.T) {
 		id := fmt.Sprintf("%s-%d", call, n)
 		accepted[id] = sent{tries: 1}
 		last, err = ch.PublishWithDeferredConfirm(rabbit.EventsExchange, "demo.call.ringing", true, false, amqp.Publishing{
-			DeliveryMode: amqp.Persistent, MessageId: id, Body: fmt.Appendf(nil, `{"callID":%q,"partyID":"p1","thisDN":"1001","n":%d}`, call, n),
+			DeliveryMode: amqp.Persistent, MessageId: id, Body: fmt.Appendf(nil,
+				`{"callID":%q,"partyID":"p1","thisDN":"1001","n":%d}`, call, n),
 		})
 		require.NoError(t, err)
 	}
@@ -80,5 +81,6 @@ func TestKilledWhileFed(t *testing.T) {
 	drained(t, p, accepted, []*watch{w})
 	require.Zero(t, p.end(20*time.Second), "%s", p.log)
 	recountFolder(t, p, messages)
-	t.Logf("killed %d times; %d messages, at least %d of them redelivered: %v", rounds, messages, again, w.check(t, accepted, crashInFlight))
+	t.Logf("killed %d times; %d messages, at least %d of them redelivered: %v", rounds, messages, again,
+		w.check(t, accepted, crashInFlight))
 }

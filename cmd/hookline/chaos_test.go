@@ -49,7 +49,9 @@ const (
 var clusterTypes = []string{"call.ringing", "call.established", "call.released"}
 
 // newCluster starts it all; way leads a hub to the database.
-func newCluster(t *testing.T, binary string, patience time.Duration, way func(hub int, database string) string) *cluster {
+func newCluster(
+	t *testing.T, binary string, patience time.Duration, way func(hub int, database string) string,
+) *cluster {
 	server := pgtest.Start(t)
 	c := &cluster{t: t, server: server, url: server.URL, names: map[*process]string{}, seen: map[string]bool{}}
 	var err error
@@ -88,7 +90,8 @@ func newCluster(t *testing.T, binary string, patience time.Duration, way func(hu
 			return err == nil && a.status == http.StatusOK
 		})
 	}
-	c.load = startLoad(clusterSenders, &load{hubs: c.hubs, types: clusterTypes, pause: 130 * time.Millisecond, patience: patience})
+	c.load = startLoad(clusterSenders,
+		&load{hubs: c.hubs, types: clusterTypes, pause: 130 * time.Millisecond, patience: patience})
 	return c
 }
 
@@ -216,7 +219,8 @@ func (c *cluster) finish(mayDouble int) {
 	recount(t, c.db, c.url, all.accepted)
 	l := c.load
 	t.Logf("%d events of %d keys posted; %d answered 503, %d without an answer, sent again %d times, %d of these were known already; slowest answer %v",
-		len(accepted), clusterSenders*crashKeys, l.refused, l.silent, resent(accepted), l.again, l.slowest.Round(time.Millisecond))
+		len(accepted), clusterSenders*crashKeys, l.refused, l.silent, resent(accepted), l.again,
+		l.slowest.Round(time.Millisecond))
 	t.Logf("%d subscriptions: %v", len(c.watches), all)
 	if len(c.took) > 0 {
 		longest, total := time.Duration(0), time.Duration(0)
@@ -336,7 +340,8 @@ func chaosNetwork(t *testing.T, binary string) {
 			c.quicklyTakenOver(c.names[p], subs, at)
 			// Who asks it all the same hears 503.
 			asked := time.Now()
-			a, err := p.tryFor(time.Minute, "POST", "/v1/events", p.owner, fmt.Sprintf(`{"id":"cut-%d","type":"call.held","data":{"callID":"c"}}`, i))
+			a, err := p.tryFor(time.Minute, "POST", "/v1/events", p.owner,
+				fmt.Sprintf(`{"id":"cut-%d","type":"call.held","data":{"callID":"c"}}`, i))
 			require.NoError(t, err)
 			require.Equal(t, http.StatusServiceUnavailable, a.status, "%s", a.body)
 			t.Logf("cut off, it answered 503 after %v", time.Since(asked).Round(time.Millisecond))
@@ -358,7 +363,8 @@ func chaosNetwork(t *testing.T, binary string) {
 		time.Sleep(15 * time.Second)
 		c.flowing()
 		owned := c.column("SELECT shard FROM shards WHERE owner = $1", c.names[p])
-		t.Logf("%v slower each way it owns %d shards; %d events posted to all in %v", slow, len(owned), c.load.posted()-before, time.Since(began).Round(time.Second))
+		t.Logf("%v slower each way it owns %d shards; %d events posted to all in %v", slow, len(owned),
+			c.load.posted()-before, time.Since(began).Round(time.Second))
 		require.NotEmpty(t, owned)
 		cable.Mend()
 		c.balanced()

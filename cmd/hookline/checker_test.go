@@ -131,7 +131,8 @@ func (w *watch) quiet(t *testing.T) {
 	resp, err := c.Get(w.url + "/_stats")
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	require.Eventually(t, func() bool { return w.open.Load() == 0 }, 20*time.Second, time.Millisecond, "connections of a dead process stay open")
+	require.Eventually(t, func() bool { return w.open.Load() == 0 }, 20*time.Second, time.Millisecond,
+		"connections of a dead process stay open")
 }
 
 func (w *watch) count() int {
@@ -166,7 +167,8 @@ func (s tally) String() string {
 
 func (s tally) plus(o tally) tally {
 	return tally{
-		s.accepted + o.accepted, s.delivered + o.delivered, s.lost + o.lost, s.duplicated + o.duplicated, s.inverted + o.inverted,
+		s.accepted + o.accepted, s.delivered + o.delivered, s.lost + o.lost, s.duplicated + o.duplicated, s.inverted +
+			o.inverted,
 		s.late + o.late, s.replayed + o.replayed, s.retried + o.retried, max(s.worst, o.worst),
 	}
 }
@@ -179,7 +181,8 @@ func (w *watch) check(t *testing.T, accepted map[string]sent, mayDouble int) tal
 	defer w.mu.Unlock()
 	st := w.sink.Stats()
 	s := tally{
-		accepted: w.wanted(accepted), delivered: len(w.taken), inverted: w.inverted, late: int(st.Late), replayed: int(st.Replayed), retried: int(st.Retries),
+		accepted: w.wanted(accepted), delivered: len(w.taken), inverted: w.inverted, late: int(st.Late),
+		replayed: int(st.Replayed), retried: int(st.Retries),
 	}
 	for id, e := range accepted {
 		if _, came := w.taken[id]; w.wants(e) && !came {
@@ -419,7 +422,8 @@ func recount(t *testing.T, db *sql.DB, where string, deliveries int) {
 		return v
 	}
 	require.NoError(t, storage.CheckCounts(t.Context(), where))
-	require.Equal(t, strconv.Itoa(deliveries), one("SELECT count(*) FROM deliveries WHERE state = 1 AND done_at > 0 AND tries > 0"))
+	require.Equal(t, strconv.Itoa(deliveries),
+		one("SELECT count(*) FROM deliveries WHERE state = 1 AND done_at > 0 AND tries > 0"))
 	require.Equal(t, strconv.Itoa(deliveries), one("SELECT count(*) FROM deliveries"))
 	require.Equal(t, fmt.Sprintf("%d %d 0", deliveries, deliveries), one(`SELECT sum(matched) || ' ' || sum(delivered) || ' ' ||
 		sum(exhausted + expired + cancelled + superseded) FROM delivery_hours`))

@@ -57,7 +57,8 @@ func testKillNine(t *testing.T, binary string) {
 	p.ready()
 	accepted := l.end(t)
 	require.Greater(t, len(accepted), 20*rounds, "hardly any load: this shows nothing")
-	backlog := gjson.ParseBytes(p.ask("GET", "/v1/deliveries?state=pending&limit=500", p.owner, "").body).Get("data.#").Int()
+	backlog := gjson.ParseBytes(p.ask("GET", "/v1/deliveries?state=pending&limit=500", p.owner,
+		"").body).Get("data.#").Int()
 	drained(t, p, accepted, watches)
 	readable(t, p, accepted, watches)
 	require.Zero(t, p.end(20*time.Second), "exit code after a graceful stop: %s", p.log)
@@ -71,7 +72,9 @@ func testKillNine(t *testing.T, binary string) {
 
 // oneHub is load on a single process.
 func oneHub(p *process) *load {
-	return &load{hubs: []*process{p}, types: []string{"call.ringing"}, pause: 15 * time.Millisecond, patience: 30 * time.Second}
+	return &load{
+		hubs: []*process{p}, types: []string{"call.ringing"}, pause: 15 * time.Millisecond, patience: 30 * time.Second,
+	}
 }
 
 // recountFolder is recount of an embedded store.

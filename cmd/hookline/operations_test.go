@@ -35,7 +35,8 @@ func TestOperationsHasTheSettings(t *testing.T) {
 		if standard != "" {
 			standard = "`" + standard + "`"
 		}
-		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", field.Tag.Get("env"), standard, strings.ReplaceAll(field.Tag.Get("help"), "|", `\|`))
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", field.Tag.Get("env"), standard,
+			strings.ReplaceAll(field.Tag.Get("help"), "|", `\|`))
 	}
 	text, err := os.ReadFile(operationsPage)
 	require.NoError(t, err)
@@ -43,7 +44,8 @@ func TestOperationsHasTheSettings(t *testing.T) {
 	at := block.FindSubmatchIndex(text)
 	require.NotNil(t, at, "the page has a place for them")
 	if *update {
-		require.NoError(t, os.WriteFile(operationsPage, slices.Concat(text[:at[4]], []byte(table.String()), text[at[5]:]), 0o644))
+		require.NoError(t,
+			os.WriteFile(operationsPage, slices.Concat(text[:at[4]], []byte(table.String()), text[at[5]:]), 0o644))
 		return
 	}
 	require.Equal(t, table.String(), string(text[at[4]:at[5]]), "go test ./cmd/hookline -run Operations -update")

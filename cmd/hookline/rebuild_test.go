@@ -33,7 +33,8 @@ func TestRebuildReportsWasRenamed(t *testing.T) {
 // a data folder once its hub has stopped.
 func TestRebuild(t *testing.T) {
 	calls := func(h *hubtest.Hub) any {
-		a := h.Do("POST", "/callservice/tm/tm-reports/maincdrs/_search", h.Owner, `{"startTime": 1637000000000, "endTime": 1638000000000, "pageNum": 1, "pageSize": 10}`)
+		a := h.Do("POST", "/callservice/tm/tm-reports/maincdrs/_search", h.Owner,
+			`{"startTime": 1637000000000, "endTime": 1638000000000, "pageNum": 1, "pageSize": 10}`)
 		require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
 		return a.JSON(t)["data"].(map[string]any)["total"]
 	}
@@ -81,7 +82,8 @@ func TestRebuild(t *testing.T) {
 		require.EqualValues(t, 1, calls(h))
 		lose("postgres", url)
 		require.EqualValues(t, 0, calls(h))
-		code, _, err := do(t, "", "rebuild", "--database-url", url, "--master-key", base64.StdEncoding.EncodeToString(make([]byte, 32)))
+		code, _, err := do(t, "", "rebuild", "--database-url", url, "--master-key",
+			base64.StdEncoding.EncodeToString(make([]byte, 32)))
 		require.Zero(t, code, err)
 		require.EqualValues(t, 1, calls(h))
 	})

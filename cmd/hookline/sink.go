@@ -70,7 +70,8 @@ func (c *SinkCmd) config() (sink.Config, error) {
 		CompanyID: c.Company, AppKeys: c.AppKey, Tolerance: c.Tolerance, Remember: c.Remember,
 		Behaviour: sink.Behaviour{
 			Status: c.Status, First: c.First, Rate: c.Rate, Seed: c.Seed, Delay: c.Delay, Hang: c.Hang,
-			Reset: c.Reset, SlowBody: c.SlowBody, Huge: huge, RetryAfter: c.RetryAfter, Redirect: c.Redirect, TwoParts: c.TwoParts,
+			Reset: c.Reset, SlowBody: c.SlowBody, Huge: huge, RetryAfter: c.RetryAfter, Redirect: c.Redirect,
+			TwoParts: c.TwoParts,
 		},
 	}
 	if c.Remember < 1 {

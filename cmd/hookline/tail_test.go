@@ -42,13 +42,16 @@ func TestTailCommand(t *testing.T) {
 		": hello\n\nevent: attempt\ndata: "+anAttempt+"\n\n:\n\nevent: dropped\ndata: {\"reason\":\"too slow\"}\n\n",
 		"event: attempt\ndata: "+anAttempt+"\n\nevent: attempt\ndata: {\"half")
 	var out, errs buffer
-	code := run(ctx, []string{"tail", "--url", url, "--key", "hk_acme_s", "--type", "cdr.*", "--subscription", "s1"}, streams{nil, &out, &errs})
+	code := run(ctx, []string{"tail", "--url", url, "--key", "hk_acme_s", "--type", "cdr.*", "--subscription", "s1"},
+		streams{nil, &out, &errs})
 	require.Zero(t, code, errs.String())
 	require.Equal(t, "GET /v1/tail?subscription=s1&type=cdr.%2A Bearer hk_acme_s", (*asked)[0])
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Len(t, lines, 2)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC).Local().Format("15:04:05.000")
-	require.Equal(t, at+" cdr.call         seq=7 try=2 -> 503 pending 12.3ms next=2026-01-02T03:04:10.678Z d1 sub=s1 key=cdr/c 1", lines[0])
+	require.Equal(t,
+		at+" cdr.call         seq=7 try=2 -> 503 pending 12.3ms next=2026-01-02T03:04:10.678Z d1 sub=s1 key=cdr/c 1",
+		lines[0])
 	require.Contains(t, errs.String(), "the stream was ended: too slow")
 	require.Contains(t, errs.String(), errStreamEnd.Error())
 }

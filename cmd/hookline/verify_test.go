@@ -31,7 +31,9 @@ var signedAt = time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
 // captured is a push as a proxy writes it down; kind "": not sealed.
 func captured(t *testing.T, kind string, key []byte) (header http.Header, body []byte) {
 	t.Helper()
-	m := &signing.Message{ID: "msg1", CompanyID: "acme", At: signedAt.UnixMilli(), RandomCode: "0123456789abcdef", Body: []byte(plainBody)}
+	m := &signing.Message{
+		ID: "msg1", CompanyID: "acme", At: signedAt.UnixMilli(), RandomCode: "0123456789abcdef", Body: []byte(plainBody),
+	}
 	header = http.Header{}
 	if kind != "" {
 		header.Set("X-Hookline-Encryption", kind)
@@ -68,27 +70,73 @@ func TestVerifyPush(t *testing.T) {
 	}
 	good := []string{"--app-key", aKey, "--company", "acme"}
 	for name, c := range map[string]tc{
-		"good":                {args: good, want: []string{"webhook-signature  holds\n", "X-Log-Sign         holds\n", "signed             2026-01-02T03:04:05.678Z, ", "webhook-id         msg1\n", "body               " + plainBody}},
+		"good": {
+			args: good,
+			want: []string{
+				"webhook-signature  holds\n", "X-Log-Sign         holds\n", "signed             2026-01-02T03:04:05.678Z, ",
+				"webhook-id         msg1\n", "body               " + plainBody,
+			},
+		},
 		"company of the body": {args: []string{"--app-key", aKey}, want: []string{"X-Log-Sign         holds"}},
-		"second key":          {args: append([]string{"--app-key", otherKey}, good...), want: []string{"X-Log-Sign         holds"}},
-		"other key":           {args: []string{"--app-key", otherKey}, code: 1, want: []string{"signature does not match"}, err: "webhook-signature does not hold; X-Log-Sign does not hold"},
-		"other company":       {args: []string{"--app-key", aKey, "--company", "else"}, code: 1, want: []string{"webhook-signature  holds"}, err: "X-Log-Sign does not hold"},
-		"changed body":        {args: good, change: func(_ http.Header, b []byte) []byte { return bytes.Replace(b, []byte("c1"), []byte("c2"), 1) }, code: 1, want: []string{"X-Log-Sign         holds"}, err: "hookline: webhook-signature does not hold\n"},
-		"unsigned":            {args: good, change: func(h http.Header, b []byte) []byte { delete(h, "webhook-signature"); return b }, code: 1, want: []string{"not signed: webhook-signature"}, err: "webhook-signature does not hold"},
-		"gcm from appKey":     {kind: signing.GCM, key: signing.DeriveKey(signing.GCM, aKey), args: append([]string{"--app-key", otherKey}, good...), want: []string{"aes-256-gcm        opened\n", plainBody}},
-		"cbc":                 {kind: signing.CBC, key: own, args: append([]string{"--encryption-key", ownText}, good...), want: []string{"aes-256-cbc        opened\n", plainBody}},
-		"ecb":                 {kind: signing.ECB, key: own, args: append([]string{"--encryption-key", ownText}, good...), want: []string{"aes-128-ecb        opened\n", plainBody}},
-		"sealed, other key":   {kind: signing.GCM, key: own, args: good, code: 1, want: []string{"webhook-signature  holds", "aes-256-gcm        sealed body cannot be opened"}, err: "the sealed body does not open"},
-		"sealed, no company":  {kind: signing.GCM, key: own, args: []string{"--app-key", aKey}, code: 1, err: "--company: is needed"},
+		"second key": {
+			args: append([]string{"--app-key", otherKey}, good...), want: []string{"X-Log-Sign         holds"},
+		},
+		"other key": {
+			args: []string{"--app-key", otherKey}, code: 1, want: []string{"signature does not match"},
+			err: "webhook-signature does not hold; X-Log-Sign does not hold",
+		},
+		"other company": {
+			args: []string{"--app-key", aKey, "--company", "else"}, code: 1, want: []string{"webhook-signature  holds"},
+			err: "X-Log-Sign does not hold",
+		},
+		"changed body": {
+			args: good, change: func(_ http.Header, b []byte) []byte { return bytes.Replace(b, []byte("c1"), []byte("c2"), 1) },
+			code: 1, want: []string{"X-Log-Sign         holds"}, err: "hookline: webhook-signature does not hold\n",
+		},
+		"unsigned": {
+			args: good, change: func(h http.Header, b []byte) []byte { delete(h, "webhook-signature"); return b }, code: 1,
+			want: []string{"not signed: webhook-signature"}, err: "webhook-signature does not hold",
+		},
+		"gcm from appKey": {
+			kind: signing.GCM, key: signing.DeriveKey(signing.GCM, aKey), args: append([]string{"--app-key", otherKey}, good...),
+			want: []string{"aes-256-gcm        opened\n", plainBody},
+		},
+		"cbc": {
+			kind: signing.CBC, key: own, args: append([]string{"--encryption-key", ownText}, good...),
+			want: []string{"aes-256-cbc        opened\n", plainBody},
+		},
+		"ecb": {
+			kind: signing.ECB, key: own, args: append([]string{"--encryption-key", ownText}, good...),
+			want: []string{"aes-128-ecb        opened\n", plainBody},
+		},
+		"sealed, other key": {
+			kind: signing.GCM, key: own, args: good, code: 1,
+			want: []string{"webhook-signature  holds", "aes-256-gcm        sealed body cannot be opened"},
+			err:  "the sealed body does not open",
+		},
+		"sealed, no company": {
+			kind: signing.GCM, key: own, args: []string{"--app-key", aKey}, code: 1, err: "--company: is needed",
+		},
 		"told how it is sealed": {
-			kind: signing.CBC, key: own, args: append([]string{"--encryption-key", ownText, "--encryption", signing.CBC}, good...),
+			kind: signing.CBC, key: own, args: append([]string{"--encryption-key", ownText, "--encryption", signing.CBC},
+				good...),
 			change: func(h http.Header, b []byte) []byte { h.Del("X-Hookline-Encryption"); return b }, want: []string{plainBody},
 		},
-		"in time":     {args: append([]string{"--tolerance", "5m", "--at", "2026-01-02T03:05:05Z"}, good...), want: []string{", 59.322s before it arrived"}},
-		"too late":    {args: append([]string{"--tolerance", "5m", "--at", "2026-01-02T04:04:05Z"}, good...), code: 1, err: "it was signed 59m59.322s away from its arrival"},
-		"no key":      {code: 2, err: "missing flags: --app-key"},
-		"odd seal":    {args: append([]string{"--encryption-key", "short"}, good...), code: 1, err: "--encryption-key: base64 of 32 bytes"},
-		"both shapes": {args: append([]string{"--header", "A: b"}, good...), code: 1, err: "either FILE, or --header and --body"},
+		"in time": {
+			args: append([]string{"--tolerance", "5m", "--at", "2026-01-02T03:05:05Z"}, good...),
+			want: []string{", 59.322s before it arrived"},
+		},
+		"too late": {
+			args: append([]string{"--tolerance", "5m", "--at", "2026-01-02T04:04:05Z"}, good...), code: 1,
+			err: "it was signed 59m59.322s away from its arrival",
+		},
+		"no key": {code: 2, err: "missing flags: --app-key"},
+		"odd seal": {
+			args: append([]string{"--encryption-key", "short"}, good...), code: 1, err: "--encryption-key: base64 of 32 bytes",
+		},
+		"both shapes": {
+			args: append([]string{"--header", "A: b"}, good...), code: 1, err: "either FILE, or --header and --body",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header, body := captured(t, c.kind, c.key)
@@ -184,7 +232,8 @@ func TestVerifyWhatAHubDid(t *testing.T) {
 	require.NotNil(t, s)
 	h.Send(hubtest.CDR("c1", 1))
 	p := rec.Wait(t, 1)[0]
-	code, out, errs := do(t, rawRequest(t, p.Header, p.Body, "\r\n"), "verify", "push", "-", "--app-key", aKey, "--company", "demo", "--tolerance", "1m")
+	code, out, errs := do(t, rawRequest(t, p.Header, p.Body, "\r\n"), "verify", "push", "-", "--app-key", aKey,
+		"--company", "demo", "--tolerance", "1m")
 	require.Zero(t, code, "%s%s", out, errs)
 	require.Contains(t, out, `"callID":"c1"`)
 
@@ -203,7 +252,8 @@ func TestVerifyWhatAHubDid(t *testing.T) {
 	db, err := sql.Open("sqlite", filepath.Join(data, "hookline.db")+"?_pragma=busy_timeout(10000)")
 	require.NoError(t, err)
 	defer db.Close()
-	_, err = db.ExecContext(t.Context(), "UPDATE audit SET action = 'subscription.delete' WHERE action = 'subscription.create'")
+	_, err = db.ExecContext(t.Context(),
+		"UPDATE audit SET action = 'subscription.delete' WHERE action = 'subscription.create'")
 	require.NoError(t, err)
 	code, _, errs = do(t, "", "verify", "audit", "--data", data)
 	require.Equal(t, 1, code)

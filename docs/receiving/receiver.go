@@ -125,7 +125,8 @@ func orderKey(event string, body []byte) string {
 	if kind == "cdr" {
 		return event + "/" + id("callID") + "/" + id("partyId")
 	}
-	return kind + "/" + cmp.Or(id("contactId"), id("chatId"), id("visitorId"), id("callID"), id("agentUUID"), id("agentID"))
+	return kind + "/" + cmp.Or(id("contactId"), id("chatId"), id("visitorId"), id("callID"), id("agentUUID"),
+		id("agentID"))
 }
 
 func receive(h http.Header, body []byte) int {

@@ -79,7 +79,8 @@ func start(t *testing.T, name string, args ...string) *program {
 		args[i] = strings.Replace(args[i], "PORT", port, 1)
 	}
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir(), "PORT="+port, "COMPANY_ID=demo", "APP_KEY="+ourAppKey, "ENCRYPTION_KEY="+base64.StdEncoding.EncodeToString(ourSealKey))
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir(), "PORT="+port, "COMPANY_ID=demo", "APP_KEY="+ourAppKey,
+		"ENCRYPTION_KEY="+base64.StdEncoding.EncodeToString(ourSealKey))
 	p := &program{url: "http://" + addr, lines: make(chan string, 100), err: &bytes.Buffer{}}
 	cmd.Stderr = p.err
 	out, err := cmd.StdoutPipe()
@@ -210,14 +211,15 @@ func testReceiver(t *testing.T, p *program, sealed bool) {
 	}
 	flip := func(s string) string { return s[:len(s)-1] + string(s[len(s)-1]^1) }
 	for what, status := range map[string]int{
-		"body":      p.post(t, entered.Header, bytes.Replace(entered.Body, []byte(`"7"`), []byte(`"8"`), 1)),
-		"longer":    p.post(t, entered.Header, append(bytes.Clone(entered.Body), ' ')),
-		"empty":     p.post(t, entered.Header, nil),
-		"id":        p.post(t, tampered("webhook-id", flip(entered.Header.Get("webhook-id"))), entered.Body),
-		"time":      p.post(t, tampered("webhook-timestamp", flip(entered.Header.Get("webhook-timestamp"))), entered.Body),
-		"signature": p.post(t, tampered("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(make([]byte, 32))), entered.Body),
-		"unsigned":  p.post(t, tampered("webhook-signature", ""), entered.Body),
-		"nothing":   p.post(t, http.Header{}, entered.Body),
+		"body":   p.post(t, entered.Header, bytes.Replace(entered.Body, []byte(`"7"`), []byte(`"8"`), 1)),
+		"longer": p.post(t, entered.Header, append(bytes.Clone(entered.Body), ' ')),
+		"empty":  p.post(t, entered.Header, nil),
+		"id":     p.post(t, tampered("webhook-id", flip(entered.Header.Get("webhook-id"))), entered.Body),
+		"time":   p.post(t, tampered("webhook-timestamp", flip(entered.Header.Get("webhook-timestamp"))), entered.Body),
+		"signature": p.post(t, tampered("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(make([]byte, 32))),
+			entered.Body),
+		"unsigned": p.post(t, tampered("webhook-signature", ""), entered.Body),
+		"nothing":  p.post(t, http.Header{}, entered.Body),
 	} {
 		require.Equal(t, 401, status, what)
 	}
@@ -225,7 +227,9 @@ func testReceiver(t *testing.T, p *program, sealed bool) {
 	// Rightly signed, and still not fine.
 	sign := func(from hubtest.Push, at time.Time, key string, more ...string) http.Header {
 		h := from.Header.Clone()
-		m := signing.Message{ID: h.Get("webhook-id"), CompanyID: "demo", At: at.UnixMilli(), RandomCode: "0011223344556677", Body: from.Body}
+		m := signing.Message{
+			ID: h.Get("webhook-id"), CompanyID: "demo", At: at.UnixMilli(), RandomCode: "0011223344556677", Body: from.Body,
+		}
 		signing.Sign(h, &m, key, more...)
 		for name, v := range h { // Sign's spelling beside Go's
 			delete(h, name)
@@ -234,7 +238,8 @@ func testReceiver(t *testing.T, p *program, sealed bool) {
 		return h
 	}
 	require.Equal(t, 401, p.post(t, sign(entered, time.Now().Add(-10*time.Minute), ourAppKey), entered.Body), "recorded")
-	require.Equal(t, 401, p.post(t, sign(entered, time.Now().Add(10*time.Minute), ourAppKey), entered.Body), "from the future")
+	require.Equal(t, 401, p.post(t, sign(entered, time.Now().Add(10*time.Minute), ourAppKey), entered.Body),
+		"from the future")
 	require.Equal(t, 401, p.post(t, sign(entered, time.Now(), "another-app-key-0123456789"), entered.Body))
 
 	// The later one first; then the earlier one, with two keys in force; then it again.
@@ -247,11 +252,17 @@ func testReceiver(t *testing.T, p *program, sealed bool) {
 
 	if sealed { // with a key that is not ours, or moved to another push
 		for _, kind := range []string{signing.GCM, signing.CBC, signing.ECB} {
-			m := signing.Message{ID: "dlv_sealed_" + kind, CompanyID: "demo", At: time.Now().UnixMilli(), RandomCode: "0011223344556677", Body: []byte(`{"callID":"c1"}`)}
+			m := signing.Message{
+				ID: "dlv_sealed_" + kind, CompanyID: "demo", At: time.Now().UnixMilli(), RandomCode: "0011223344556677",
+				Body: []byte(`{"callID":"c1"}`),
+			}
 			wrong := bytes.Repeat([]byte{byte(1)}, 32)
 			body, err := signing.Seal(kind, wrong, &m, make([]byte, signing.NonceSize(kind)))
 			require.NoError(t, err)
-			h := http.Header{"X-Hookline-Encryption": {kind}, "X-Hookline-Event": {"call.ringing"}, "X-Hookline-Sequence": {strconv.Itoa(1 << 40)}}
+			h := http.Header{
+				"X-Hookline-Encryption": {kind}, "X-Hookline-Event": {"call.ringing"},
+				"X-Hookline-Sequence": {strconv.Itoa(1 << 40)},
+			}
 			from := hubtest.Push{Header: h, Body: body}
 			from.Header.Set("webhook-id", m.ID)
 			require.Equal(t, 500, p.post(t, sign(from, time.Now(), ourAppKey), body), kind)
@@ -273,7 +284,9 @@ func testOrderKeys(t *testing.T, p *program) {
 		pushes++
 		id := fmt.Sprint("dlv_order_", pushes)
 		h := http.Header{}
-		m := signing.Message{ID: id, CompanyID: "demo", At: time.Now().UnixMilli(), RandomCode: "0011223344556677", Body: []byte(body)}
+		m := signing.Message{
+			ID: id, CompanyID: "demo", At: time.Now().UnixMilli(), RandomCode: "0011223344556677", Body: []byte(body),
+		}
 		signing.Sign(h, &m, ourAppKey)
 		for name, v := range h { // Sign's spelling beside Go's
 			delete(h, name)
@@ -298,7 +311,10 @@ func testOrderKeys(t *testing.T, p *program) {
 		{"call.held", `{"contactId":null,"callID":"n3"}`, `{"callID":"n3"}`, "outdated"},
 		{"call.held", `{"data":{"callID":"x"},"callID":"o1"}`, `{"data":{"callID":"x"},"callID":"o2"}`, "applied"},
 		{"call.held", `{"callID":"o3","data":{"callID":"x"}}`, `{"callID":"o3","data":{"callID":"y"}}`, "outdated"},
-		{"call.held", `{"list":[{"callID":"x"},"callID"],"callID":"l1"}`, `{"list":[{"callID":"x"},"callID"],"callID":"l2"}`, "applied"},
+		{
+			"call.held", `{"list":[{"callID":"x"},"callID"],"callID":"l1"}`, `{"list":[{"callID":"x"},"callID"],"callID":"l2"}`,
+			"applied",
+		},
 		{"call.held", `{"note":"\"callID\":\"x\"","callID":"q1"}`, `{"note":"\"callID\":\"x\"","callID":"q2"}`, "applied"},
 		{"call.held", `{"callID":"e\"1"}`, `{"callID":"e\"2"}`, "applied"},
 		{"call.held", `{"callID":"M\u00fc 7"}`, `{"callID":"Mü 7"}`, "outdated"},

@@ -68,32 +68,53 @@ func TestAuthenticate(t *testing.T) {
 		want    access.Caller
 		err     error
 	}{
-		"owner":                    {header: []string{"Bearer " + text["owner"]}, want: owner},
-		"scheme in any case":       {header: []string{"bEARER  " + text["owner"]}, want: owner},
-		"platform":                 {header: []string{"Bearer " + text["platform"]}, want: access.Caller{KeyID: "platform", Role: access.Platform, IP: ip}},
-		"strict tenant, pii":       {header: []string{"Bearer " + text["auditor"]}, want: access.Caller{Tenant: 2, CompanyID: "strict", KeyID: "auditor", Role: access.Auditor, PII: true, Strict: true, IP: ip}},
-		"a moment before expiry":   {header: []string{"Bearer " + text["expiring"]}, want: access.Caller{Tenant: 1, CompanyID: "acme", KeyID: "expiring", Role: access.Owner, IP: ip}},
-		"nothing":                  {err: access.ErrNoCredential},
-		"empty header":             {header: []string{""}, err: access.ErrCredential},
-		"no key":                   {header: []string{"Bearer"}, err: access.ErrCredential},
-		"basic":                    {header: []string{"Basic " + text["owner"]}, err: access.ErrCredential},
-		"two headers":              {header: []string{"Bearer " + text["owner"], "Bearer " + text["owner"]}, err: access.ErrCredential},
-		"unknown":                  {header: []string{"Bearer " + access.NewKey("acme")}, err: access.ErrCredential},
-		"secret of another tenant": {header: []string{"Bearer " + strings.Replace(text["owner"], "acme", "strict", 1)}, err: access.ErrCredential},
-		"one character more":       {header: []string{"Bearer " + text["owner"] + "0"}, err: access.ErrCredential},
-		"expired":                  {header: []string{"Bearer " + text["expired"]}, err: access.ErrCredential},
-		"revoked":                  {header: []string{"Bearer " + text["revoked"]}, err: access.ErrCredential},
-		"tenant gone":              {header: []string{"Bearer " + text["homeless"]}, err: access.ErrCredential},
-		"tenant suspended":         {header: []string{"Bearer " + text["asleep"]}, err: access.ErrSuspended},
+		"owner":              {header: []string{"Bearer " + text["owner"]}, want: owner},
+		"scheme in any case": {header: []string{"bEARER  " + text["owner"]}, want: owner},
+		"platform": {
+			header: []string{"Bearer " + text["platform"]},
+			want:   access.Caller{KeyID: "platform", Role: access.Platform, IP: ip},
+		},
+		"strict tenant, pii": {
+			header: []string{"Bearer " + text["auditor"]},
+			want: access.Caller{
+				Tenant: 2, CompanyID: "strict", KeyID: "auditor", Role: access.Auditor, PII: true, Strict: true, IP: ip,
+			},
+		},
+		"a moment before expiry": {
+			header: []string{"Bearer " + text["expiring"]},
+			want:   access.Caller{Tenant: 1, CompanyID: "acme", KeyID: "expiring", Role: access.Owner, IP: ip},
+		},
+		"nothing":      {err: access.ErrNoCredential},
+		"empty header": {header: []string{""}, err: access.ErrCredential},
+		"no key":       {header: []string{"Bearer"}, err: access.ErrCredential},
+		"basic":        {header: []string{"Basic " + text["owner"]}, err: access.ErrCredential},
+		"two headers": {
+			header: []string{"Bearer " + text["owner"], "Bearer " + text["owner"]}, err: access.ErrCredential,
+		},
+		"unknown": {header: []string{"Bearer " + access.NewKey("acme")}, err: access.ErrCredential},
+		"secret of another tenant": {
+			header: []string{"Bearer " + strings.Replace(text["owner"], "acme", "strict", 1)}, err: access.ErrCredential,
+		},
+		"one character more": {header: []string{"Bearer " + text["owner"] + "0"}, err: access.ErrCredential},
+		"expired":            {header: []string{"Bearer " + text["expired"]}, err: access.ErrCredential},
+		"revoked":            {header: []string{"Bearer " + text["revoked"]}, err: access.ErrCredential},
+		"tenant gone":        {header: []string{"Bearer " + text["homeless"]}, err: access.ErrCredential},
+		"tenant suspended":   {header: []string{"Bearer " + text["asleep"]}, err: access.ErrSuspended},
 
 		"in the URL":                   {query: "key=" + text["ingest"], inQuery: true, want: ingest},
 		"in the URL where not allowed": {query: "key=" + text["ingest"], err: access.ErrNoCredential},
 		"owner in the URL":             {query: "key=" + text["owner"], inQuery: true, err: access.ErrQueryRole},
 		"unknown in the URL":           {query: "key=" + access.NewKey("acme"), inQuery: true, err: access.ErrCredential},
-		"twice in the URL":             {query: "key=" + text["ingest"] + "&key=" + text["ingest"], inQuery: true, err: access.ErrCredential},
-		"no key in the URL":            {query: "a=b", inQuery: true, err: access.ErrNoCredential},
-		"the header goes before":       {header: []string{"Bearer " + text["owner"]}, query: "key=" + text["ingest"], inQuery: true, want: owner},
-		"wrong header, right URL":      {header: []string{"Bearer x"}, query: "key=" + text["ingest"], inQuery: true, err: access.ErrCredential},
+		"twice in the URL": {
+			query: "key=" + text["ingest"] + "&key=" + text["ingest"], inQuery: true, err: access.ErrCredential,
+		},
+		"no key in the URL": {query: "a=b", inQuery: true, err: access.ErrNoCredential},
+		"the header goes before": {
+			header: []string{"Bearer " + text["owner"]}, query: "key=" + text["ingest"], inQuery: true, want: owner,
+		},
+		"wrong header, right URL": {
+			header: []string{"Bearer x"}, query: "key=" + text["ingest"], inQuery: true, err: access.ErrCredential,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &access.Authenticator{Book: book, Now: func() time.Time { return now }}
@@ -117,7 +138,9 @@ func TestBookFollowsChanges(t *testing.T) {
 	require.ErrorIs(t, look("owner"), access.ErrCredential)
 	book.RemoveKey("owner") // again does no harm
 
-	book.PutKey(access.Key{ID: "ingest", Tenant: 1, Role: access.Ingest, Hash: access.HashKey(text["ingest"]), RevokedAt: at(0)})
+	book.PutKey(access.Key{
+		ID: "ingest", Tenant: 1, Role: access.Ingest, Hash: access.HashKey(text["ingest"]), RevokedAt: at(0),
+	})
 	require.ErrorIs(t, look("ingest"), access.ErrCredential)
 
 	book.PutTenant(access.Tenant{No: 2, CompanyID: "strict", Version: 2, SuspendedAt: at(0)})
@@ -130,7 +153,8 @@ func TestBookFollowsChanges(t *testing.T) {
 	require.Equal(t, int64(1), book.TenantOf("acme").No)
 
 	again := access.NewKey("acme")
-	book.Replace([]access.Tenant{{No: 1, CompanyID: "acme"}}, []access.Key{{ID: "new", Tenant: 1, Role: access.Owner, Hash: access.HashKey(again)}})
+	book.Replace([]access.Tenant{{No: 1, CompanyID: "acme"}},
+		[]access.Key{{ID: "new", Tenant: 1, Role: access.Owner, Hash: access.HashKey(again)}})
 	require.ErrorIs(t, look("platform"), access.ErrCredential)
 	_, err := book.Lookup(again, now)
 	require.NoError(t, err)
@@ -171,7 +195,9 @@ func TestWrongKeysOfManyAddresses(t *testing.T) {
 	book, _ := bookOf(t)
 	a := &access.Authenticator{Book: book, Now: func() time.Time { return now }}
 	try := func(ip netip.Addr) error {
-		r := &http.Request{RemoteAddr: netip.AddrPortFrom(ip, 1).String(), Header: http.Header{"Authorization": {"Bearer x"}}, URL: &url.URL{}}
+		r := &http.Request{
+			RemoteAddr: netip.AddrPortFrom(ip, 1).String(), Header: http.Header{"Authorization": {"Bearer x"}}, URL: &url.URL{},
+		}
 		_, err := a.Authenticate(r, false)
 		return err
 	}

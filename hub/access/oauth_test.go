@@ -27,10 +27,11 @@ func signedBy(t testing.TB, target string, change func(c *oauth1.Config, tok *oa
 		change(c, tok)
 	}
 	var header string
-	client := c.Client(context.WithValue(t.Context(), oauth1.HTTPClient, &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		header = r.Header.Get("Authorization")
-		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(""))}, nil
-	})}), tok)
+	client := c.Client(context.WithValue(t.Context(), oauth1.HTTPClient,
+		&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			header = r.Header.Get("Authorization")
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(""))}, nil
+		})}), tok)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
 	require.NoError(t, err)
 	resp, err := client.Do(req)
@@ -53,7 +54,9 @@ func got(target string, authorization ...string) *http.Request {
 func newOAuth(t testing.TB) (*desk, *access.OAuth1) {
 	d := newDesk(t)
 	d.now = time.Now()
-	d.auth.OAuth = &access.OAuth1{Book: d.book, Signs: signs{}, PublicURL: "https://hooks.example.com/base", Now: func() time.Time { return d.now }}
+	d.auth.OAuth = &access.OAuth1{
+		Book: d.book, Signs: signs{}, PublicURL: "https://hooks.example.com/base", Now: func() time.Time { return d.now },
+	}
 	return d, d.auth.OAuth
 }
 
@@ -70,21 +73,42 @@ func TestOAuthSignatures(t *testing.T) {
 		"HMAC-SHA256": {plain, plain, func(c *oauth1.Config, _ *oauth1.Token) {
 			c.Signer = &oauth1.HMAC256Signer{ConsumerSecret: oauthApp.Secret}
 		}, nil},
-		"with a realm":   {plain, plain, func(c *oauth1.Config, _ *oauth1.Token) { c.Realm = "acme" }, nil},
-		"odd characters": {"http://a.b" + queueState + "?v=1&x=%C3%A9+%26%3D%7E%2C%22&empty=", "http://a.b" + queueState + "?v=1&x=%C3%A9+%26%3D%7E%2C%22&empty=", nil, nil},
-		"behind TLS":     {"https://Hooks.example.org:443" + queueState, "http://hooks.example.org" + queueState, nil, nil},
-		"behind a proxy": {"https://hooks.example.com/base" + queueState + "?v=1", "http://10.0.0.7:8080" + queueState + "?v=1", nil, nil},
-		"another host":   {plain, "http://127.0.0.2:8080" + queueState + "?v=2&skillIds=4,15,3", nil, access.ErrCredential},
-		"another path":   {plain, "http://127.0.0.1:8080/operations/api/account/other/queuestate?v=2&skillIds=4,15,3", nil, access.ErrCredential},
-		"another query":  {plain, "http://127.0.0.1:8080" + queueState + "?v=2&skillIds=all", nil, access.ErrCredential},
-		"another secret": {plain, plain, func(c *oauth1.Config, _ *oauth1.Token) { c.ConsumerSecret = "another" }, access.ErrCredential},
-		"unknown app":    {plain, plain, func(c *oauth1.Config, _ *oauth1.Token) { c.ConsumerKey = "nobody" }, access.ErrCredential},
+		"with a realm": {plain, plain, func(c *oauth1.Config, _ *oauth1.Token) { c.Realm = "acme" }, nil},
+		"odd characters": {
+			"http://a.b" + queueState + "?v=1&x=%C3%A9+%26%3D%7E%2C%22&empty=",
+			"http://a.b" + queueState + "?v=1&x=%C3%A9+%26%3D%7E%2C%22&empty=", nil, nil,
+		},
+		"behind TLS": {"https://Hooks.example.org:443" + queueState, "http://hooks.example.org" + queueState, nil, nil},
+		"behind a proxy": {
+			"https://hooks.example.com/base" + queueState + "?v=1", "http://10.0.0.7:8080" + queueState + "?v=1", nil, nil,
+		},
+		"another host": {plain, "http://127.0.0.2:8080" + queueState + "?v=2&skillIds=4,15,3", nil, access.ErrCredential},
+		"another path": {
+			plain, "http://127.0.0.1:8080/operations/api/account/other/queuestate?v=2&skillIds=4,15,3", nil,
+			access.ErrCredential,
+		},
+		"another query": {plain, "http://127.0.0.1:8080" + queueState + "?v=2&skillIds=all", nil, access.ErrCredential},
+		"another secret": {
+			plain, plain, func(c *oauth1.Config, _ *oauth1.Token) { c.ConsumerSecret = "another" }, access.ErrCredential,
+		},
+		"unknown app": {
+			plain, plain, func(c *oauth1.Config, _ *oauth1.Token) { c.ConsumerKey = "nobody" }, access.ErrCredential,
+		},
 		"an app of Sobot's": {plain, plain, func(c *oauth1.Config, _ *oauth1.Token) {
 			c.ConsumerKey, c.ConsumerSecret = vectorApp.ID, vectorApp.Secret
 		}, access.ErrCredential},
-		"a token of its own":   {plain, plain, func(_ *oauth1.Config, tok *oauth1.Token) { tok.Token, tok.TokenSecret = "t", "s" }, access.ErrCredential},
-		"token's secret wrong": {plain, plain, func(_ *oauth1.Config, tok *oauth1.Token) { tok.Token, tok.TokenSecret = oauthApp.ID, "s" }, access.ErrCredential},
-		"nonce too long":       {plain, plain, func(c *oauth1.Config, _ *oauth1.Token) { c.Noncer = nonce(strings.Repeat("n", 256)) }, access.ErrCredential},
+		"a token of its own": {
+			plain, plain, func(_ *oauth1.Config, tok *oauth1.Token) { tok.Token, tok.TokenSecret = "t", "s" },
+			access.ErrCredential,
+		},
+		"token's secret wrong": {
+			plain, plain, func(_ *oauth1.Config, tok *oauth1.Token) { tok.Token, tok.TokenSecret = oauthApp.ID, "s" },
+			access.ErrCredential,
+		},
+		"nonce too long": {
+			plain, plain, func(c *oauth1.Config, _ *oauth1.Token) { c.Noncer = nonce(strings.Repeat("n", 256)) },
+			access.ErrCredential,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, o := newOAuth(t)
@@ -209,7 +233,12 @@ func TestAuthenticateKey(t *testing.T) {
 // Whatever stands in the header, it is a caller or ErrCredential.
 func FuzzOAuth(f *testing.F) {
 	for _, h := range []string{
-		signedBy(f, "http://a.b"+queueState+"?v=1", func(c *oauth1.Config, _ *oauth1.Token) { c.ConsumerSecret = "another" }), `OAuth `, `OAuth a="b`, `OAuth =,`, `OAuth a="%zz"`, `oauth oauth_version="2.0"`,
+		signedBy(f, "http://a.b"+queueState+"?v=1",
+			func(c *oauth1.Config,
+				_ *oauth1.Token) {
+				c.ConsumerSecret = "another"
+			}), `OAuth `, `OAuth a="b`, `OAuth =,`, `OAuth a="%zz"`,
+		`oauth oauth_version="2.0"`,
 		`OAuth oauth_consumer_key="appid-4", oauth_nonce="n", oauth_timestamp="1", oauth_signature_method="HMAC-SHA1", oauth_signature="AA=="`,
 	} {
 		f.Add(h, "v=1")

@@ -50,5 +50,6 @@ func TestFaultOf(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/x", nil)
-	require.Nil(t, dialect.FaultOf(httptest.NewRecorder(), r, slog.New(slog.DiscardHandler), context.Canceled), "the caller went away")
+	require.Nil(t, dialect.FaultOf(httptest.NewRecorder(), r, slog.New(slog.DiscardHandler), context.Canceled),
+		"the caller went away")
 }

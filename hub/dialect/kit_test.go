@@ -102,7 +102,9 @@ func TestFaultOfFault(t *testing.T) {
 
 // Whatever is read as an object is one, with all of its members.
 func FuzzReadObject(f *testing.F) {
-	for _, raw := range []string{`{}`, ` {"a": 1, "b": [{}]}`, `[]`, ``, `{} {}`, `{"a": 1,}`, "{\"a\": \"\xff\"}", `{"\u0061": null}`} {
+	for _, raw := range []string{
+		`{}`, ` {"a": 1, "b": [{}]}`, `[]`, ``, `{} {}`, `{"a": 1,}`, "{\"a\": \"\xff\"}", `{"\u0061": null}`,
+	} {
 		f.Add([]byte(raw))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {

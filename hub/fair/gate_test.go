@@ -77,7 +77,9 @@ func TestStalledBody(t *testing.T) {
 				defer ended.Add(1)
 				h(w, r)
 			})
-			for _, head := range []string{"Content-Length: 100000\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"} {
+			for _, head := range []string{
+				"Content-Length: 100000\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+			} {
 				conn := dial(t, srv)
 				_, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\n"+head)
 				require.NoError(t, err)
@@ -94,7 +96,8 @@ func TestSlowBody(t *testing.T) {
 	srv := serve(t, &fair.Gate{}, echo)
 	send := func(part, parts int, pause time.Duration) string {
 		conn := dial(t, srv)
-		_, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", part*parts)
+		_, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n",
+			part*parts)
 		require.NoError(t, err)
 		go func() {
 			for range parts {
@@ -287,7 +290,8 @@ func TestAdmit(t *testing.T) {
 	resp, err = srv.Client().Get(srv.URL + "/")
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	require.Contains(t, []int{200, 429}, resp.StatusCode, "the second large answer keeps its place until its client is left")
+	require.Contains(t, []int{200, 429}, resp.StatusCode,
+		"the second large answer keeps its place until its client is left")
 	require.Eventually(t, func() bool { return places.Taken(7)+g.Answers.Taken(7) == 0 }, soon, time.Millisecond)
 }
 

@@ -108,7 +108,8 @@ func TestSlotsProperties(t *testing.T) {
 			const holders = 4
 			s := fair.Slots[int]{
 				What: "questions", Total: rapid.IntRange(1, 5).Draw(rt, "total"), Each: rapid.IntRange(1, 5).Draw(rt, "each"),
-				Waiting: rapid.IntRange(0, 5).Draw(rt, "waiting"), Patience: time.Duration(rapid.IntRange(0, 20).Draw(rt, "patience")) * time.Second,
+				Waiting:  rapid.IntRange(0, 5).Draw(rt, "waiting"),
+				Patience: time.Duration(rapid.IntRange(0, 20).Draw(rt, "patience")) * time.Second,
 			}
 			var mu sync.Mutex // of the counts: many go on at the same moment
 			var having, waiting [holders]int

@@ -90,7 +90,8 @@ func TestBackupUnderLoad(t *testing.T) {
 	require.Equal(t, 200, restored.Do("POST", "/v1/subscriptions/"+sub["id"].(string)+"/resume", h.Owner, nil).Status)
 	require.Equal(t, sound, restored.Do("GET", "/v1/recordings/a:1", h.Owner, nil).Body)
 	pushes := rec.Wait(t, int(before))
-	require.Equal(t, "aes-256-gcm", pushes[0].Header.Get("X-Hookline-Encryption"), "secrets open with the key that was copied")
+	require.Equal(t, "aes-256-gcm", pushes[0].Header.Get("X-Hookline-Encryption"),
+		"secrets open with the key that was copied")
 	require.Less(t, int64(len(pushes)), accepted.Load(), "a moment of the past, not the present")
 
 	// The hub went on after the backup: what it numbered is not numbered again.

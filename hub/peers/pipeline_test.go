@@ -60,7 +60,9 @@ func (l *NudgedLanes) Rescan() {
 }
 
 // Wait waits until f holds for the nudges so far.
-func (l *NudgedLanes) Wait(t *testing.T, what string, f func(subs map[int64]int64, shards map[int]int64, scans int) bool) {
+func (l *NudgedLanes) Wait(
+	t *testing.T, what string, f func(subs map[int64]int64, shards map[int]int64, scans int) bool,
+) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		l.mu.Lock()

@@ -85,7 +85,8 @@ func nudges(t *testing.T) network {
 	cable := hubtest.NewCable(t, rabbittest.VHost(t))
 	return network{cable: cable, join: func() peers.Transport {
 		n := rabbit.NewNudges(&rabbit.Broker{
-			URL: cable.URL, Process: "test", Metrics: rabbit.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
+			URL: cable.URL, Process: "test", Metrics: rabbit.NewMetrics(prometheus.NewRegistry()),
+			Log: slog.New(slog.DiscardHandler),
 		})
 		t.Cleanup(func() { require.NoError(t, n.Close()) })
 		require.Eventually(t, n.Connected, patience, time.Millisecond)

@@ -38,7 +38,8 @@ func TestCatalogueIsTheContracts(t *testing.T) {
 			}
 			is := r.Indicator(want.Name)
 			require.NotNil(t, is, "%s %s", r.Name, want.Name)
-			require.Equal(t, want.Label+" "+want.Type+" "+want.Unit, is.Label+" "+is.Type+" "+string(is.Unit), "%s %s", r.Name, want.Name)
+			require.Equal(t, want.Label+" "+want.Type+" "+want.Unit, is.Label+" "+is.Type+" "+string(is.Unit), "%s %s", r.Name,
+				want.Name)
 		}
 	}
 }
@@ -55,7 +56,8 @@ func TestReportsAreDocumented(t *testing.T) {
 	require.True(t, found)
 	var made strings.Builder
 	for _, r := range Reports {
-		fmt.Fprintf(&made, "\n## %s (%d)\n\n| name | label | unit | what it is |\n|---|---|---|---|\n", r.Title, len(r.Indicators))
+		fmt.Fprintf(&made, "\n## %s (%d)\n\n| name | label | unit | what it is |\n|---|---|---|---|\n", r.Title,
+			len(r.Indicators))
 		for _, i := range r.Indicators {
 			fmt.Fprintf(&made, "| `%s` | %s | %s | %s |\n", i.Name, i.Label, i.Unit, i.Meaning)
 		}

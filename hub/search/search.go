@@ -96,7 +96,8 @@ type StatusRange struct{ From, To int }
 
 // takes reports whether one of the ranges has a status; all have when there is none.
 func takes(ranges []StatusRange, status int) bool {
-	return len(ranges) == 0 || slices.ContainsFunc(ranges, func(r StatusRange) bool { return r.From <= status && status <= r.To })
+	return len(ranges) == 0 || slices.ContainsFunc(ranges,
+		func(r StatusRange) bool { return r.From <= status && status <= r.To })
 }
 
 // DeliveryCursor is a place in the delivery log.

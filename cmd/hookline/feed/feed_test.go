@@ -43,18 +43,24 @@ func TestReader(t *testing.T) {
 		want  []string // "line:JSON", "line!fault"
 		fault string
 	}{
-		"empty":              {in: ""},
-		"blank":              {in: " \n\r\n"},
-		"lines":              {in: "{\"a\":1}\n\n  {\"a\":2}  \r\n{\"a\":3}", want: []string{`1:{"a":1}`, `3:{"a":2}`, `4:{"a":3}`}},
-		"blank lines first":  {in: "\n\n{}\n", want: []string{"3:{}"}},
-		"byte order mark":    {in: "\xef\xbb\xbf{}\n", want: []string{"1:{}"}},
-		"a broken line":      {in: "{}\nnonsense\n{}", want: []string{"1:{}", "2:nonsense", "3:{}"}},
-		"a long line":        {in: "{}\n" + long + "\n{}", want: []string{"1:{}", "2!" + tooLong, "3:{}"}},
-		"a long last line":   {in: "{}\n" + long, want: []string{"1:{}", "2!" + tooLong}},
-		"array":              {in: "[ {\"a\": [1, \"],{\\\"\"]},\n {\"b\" :2}\n,3]\n", want: []string{`1:{"a":[1,"],{\""]}`, `2:{"b":2}`, `3:3`}},
-		"empty array":        {in: " [ ] "},
-		"numbers kept":       {in: `[{"a": 1.50e+01}]`, want: []string{`1:{"a":1.50e+01}`}},
-		"broken element":     {in: "[{},\n{\"a\" 1},{}]", want: []string{"1:{}", "2!not JSON: invalid character '1' after object key", "2:{}"}},
+		"empty": {in: ""},
+		"blank": {in: " \n\r\n"},
+		"lines": {
+			in: "{\"a\":1}\n\n  {\"a\":2}  \r\n{\"a\":3}", want: []string{`1:{"a":1}`, `3:{"a":2}`, `4:{"a":3}`},
+		},
+		"blank lines first": {in: "\n\n{}\n", want: []string{"3:{}"}},
+		"byte order mark":   {in: "\xef\xbb\xbf{}\n", want: []string{"1:{}"}},
+		"a broken line":     {in: "{}\nnonsense\n{}", want: []string{"1:{}", "2:nonsense", "3:{}"}},
+		"a long line":       {in: "{}\n" + long + "\n{}", want: []string{"1:{}", "2!" + tooLong, "3:{}"}},
+		"a long last line":  {in: "{}\n" + long, want: []string{"1:{}", "2!" + tooLong}},
+		"array": {
+			in: "[ {\"a\": [1, \"],{\\\"\"]},\n {\"b\" :2}\n,3]\n", want: []string{`1:{"a":[1,"],{\""]}`, `2:{"b":2}`, `3:3`},
+		},
+		"empty array":  {in: " [ ] "},
+		"numbers kept": {in: `[{"a": 1.50e+01}]`, want: []string{`1:{"a":1.50e+01}`}},
+		"broken element": {
+			in: "[{},\n{\"a\" 1},{}]", want: []string{"1:{}", "2!not JSON: invalid character '1' after object key", "2:{}"},
+		},
 		"long element":       {in: "[" + long + ",{}]", want: []string{"1!" + tooLong, "1:{}"}},
 		"array without end":  {in: "[{},\n{}", want: []string{"1:{}"}, fault: "line 2: the array has no end"},
 		"text without end":   {in: "[{},\"", want: []string{"1:{}"}, fault: "the array has no end"},
@@ -92,7 +98,10 @@ func TestIdentify(t *testing.T) {
 	require.Regexp(t, `^\{"id":"file-[0-9a-f]{32}","type":"call.ringing","data":\{\}\}$`, got)
 	require.Equal(t, got, identify(1, `{ "type":"call.ringing","data":{}}`), "the same file, the same id")
 	require.NotEqual(t, got, identify(2, `{ "type":"call.ringing","data":{}}`), "told twice on purpose")
-	for _, s := range []string{`{"id":"x","type":"t"}`, `{"messageID":"EventRinging","callID":"c"}`, `[{"type":"t"}]`, `{"type":`, `7`, `{}`, `{"id":null,"type":"t"}`} {
+	for _, s := range []string{
+		`{"id":"x","type":"t"}`, `{"messageID":"EventRinging","callID":"c"}`, `[{"type":"t"}]`, `{"type":`, `7`, `{}`,
+		`{"id":null,"type":"t"}`,
+	} {
 		require.Equal(t, s, identify(1, s))
 	}
 }
@@ -186,7 +195,8 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, l := range lines {
 		var e struct{ ID, Type string }
 		if err := json.Unmarshal([]byte(l), &e); err != nil || e.Type == "bad" {
-			out = append(out, result{e.ID, "rejected", map[string]string{"code": "unknown_type", "message": "no such type", "field": "/type"}})
+			out = append(out,
+				result{e.ID, "rejected", map[string]string{"code": "unknown_type", "message": "no such type", "field": "/type"}})
 			continue
 		}
 		if _, known := h.ids[e.ID]; known {
@@ -234,7 +244,9 @@ func TestAllIsSentOnce(t *testing.T) {
 						return Item{}, io.EOF
 					}
 					i++
-					return Item{Key: uint64(i % keys), JSON: fmt.Appendf(nil, `{"id":"e%d","type":"t","key":"k%d","n":%d}`, i, i%keys, i)}, nil
+					return Item{
+						Key: uint64(i % keys), JSON: fmt.Appendf(nil, `{"id":"e%d","type":"t","key":"k%d","n":%d}`, i, i%keys, i),
+					}, nil
 				})
 				require.NoError(t, err)
 				require.Zero(t, totals.Rejected)
@@ -276,7 +288,8 @@ func TestRejections(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, Totals{Accepted: 1, Duplicates: 1, Rejected: 3, Requests: totals.Requests}, totals)
-	require.Equal(t, []string{"9: too long", "2: unknown_type: no such type (/type)", "4: unknown_type: no such type (/type)"}, told)
+	require.Equal(t,
+		[]string{"9: too long", "2: unknown_type: no such type (/type)", "4: unknown_type: no such type (/type)"}, told)
 	require.Equal(t, 4, sent)
 }
 
@@ -420,7 +433,9 @@ func FuzzReader(f *testing.F) {
 
 func BenchmarkReader(b *testing.B) {
 	line := `{"id":"e","type":"call.ringing","data":{"callID":"` + strings.Repeat("x", 900) + "\"}}\n"
-	for name, in := range map[string]string{"ndjson": strings.Repeat(line, 1000), "array": "[" + strings.Repeat(line+",", 999) + line + "]"} {
+	for name, in := range map[string]string{
+		"ndjson": strings.Repeat(line, 1000), "array": "[" + strings.Repeat(line+",", 999) + line + "]",
+	} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(in)))
 			for b.Loop() {

@@ -39,7 +39,9 @@ func TestChatsAreConsistent(t *testing.T) {
 	for ty := event.ChatRequested; ty <= event.VisitorLeft; ty++ {
 		require.Positive(t, seen[ty], ty.String())
 	}
-	for _, r := range []string{"closed", "abandoned", "switched_to_message", "agent", "bot", "toAgent", "toDepartment", "invited"} {
+	for _, r := range []string{
+		"closed", "abandoned", "switched_to_message", "agent", "bot", "toAgent", "toDepartment", "invited",
+	} {
 		require.Positive(t, reasons[r], r)
 	}
 }
@@ -87,7 +89,10 @@ func watchChats(t *testing.T, name string, es []Envelope, seen map[event.Type]in
 	}
 }
 
-func watchChat(t *testing.T, name string, k *watchedChat, ty event.Type, b map[string]any, online map[string]bool, has, reasons map[string]int) {
+func watchChat(
+	t *testing.T, name string, k *watchedChat, ty event.Type, b map[string]any, online map[string]bool, has,
+	reasons map[string]int,
+) {
 	t.Helper()
 	s := func(name string) string { v, _ := b[name].(string); return v }
 	switch ty {

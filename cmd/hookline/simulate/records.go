@@ -195,7 +195,8 @@ func (c *Centre) mainRecord(k *call, belongs *party) *mainBody {
 		AreaPrefix: "0", AreaCode: k.who.area, AreaProvince: k.who.province, AreaCity: k.who.city,
 
 		StartTime: k.started, AlertTime: cust.alert, AnswerTime: cust.answer, BridgeTime: cust.answer, EndTime: k.ended,
-		TotalDuration: seconds(k.started, k.ended), Duration: seconds(cust.answer, k.ended), FeeSeconds: seconds(cust.answer, k.ended),
+		TotalDuration: seconds(k.started, k.ended), Duration: seconds(cust.answer, k.ended),
+		FeeSeconds: seconds(cust.answer, k.ended),
 	}
 	b.FeeMinutes, b.Fee = fee(b.FeeSeconds)
 

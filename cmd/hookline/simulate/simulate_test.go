@@ -80,7 +80,11 @@ func TestStoriesAreConsistent(t *testing.T) {
 	}{{1, 12, 6}, {3, 10, 3}, {20, 150, 2}, {20, 900, 1}, {60, 300, 3}, {5, 1, 20}} {
 		for seed := range uint64(3) {
 			name := fmt.Sprintf("%d agents, %v calls/h, seed %d", shape.agents, shape.calls, seed)
-			es := story(t, Config{Seed: seed, Agents: shape.agents, CallsPerHour: shape.calls, Duration: time.Duration(shape.hours) * time.Hour}, 1e9)
+			es := story(t,
+				Config{
+					Seed: seed, Agents: shape.agents, CallsPerHour: shape.calls, Duration: time.Duration(shape.hours) * time.Hour,
+				},
+				1e9)
 			w := watch(t, name, es)
 			locked += w.locked
 			for ty, n := range w.seen {
@@ -105,7 +109,9 @@ func TestStoriesAreConsistent(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range []int64{resultAgentNotFound, resultFastHangup, resultAgentMissed, resultCustomerMissed, resultAnswered} {
+	for _, r := range []int64{
+		resultAgentNotFound, resultFastHangup, resultAgentMissed, resultCustomerMissed, resultAnswered,
+	} {
 		require.Positive(t, results[r], "result %d", r)
 	}
 }
@@ -285,7 +291,8 @@ func (w *watcher) take(e *Envelope) {
 	d.UseNumber()
 	var b body
 	w.ok(d.Decode(&b) == nil, "%s is no JSON", e.ID)
-	w.ok(b.text("companyId") == "demo" && b.text("messageID") == e.Type.MessageID() && b.num("creationTime") == e.Time, "head of %s", e.Data)
+	w.ok(b.text("companyId") == "demo" && b.text("messageID") == e.Type.MessageID() && b.num("creationTime") == e.Time,
+		"head of %s", e.Data)
 	gate := event.Gate{CompanyID: "demo", Strict: true, Now: func() time.Time { return time.UnixMilli(e.Time) }}
 	ev, problem := gate.Envelope(e.AppendJSON(nil))
 	w.ok(problem == nil, "the gate refuses %s: %v", e.Data, problem)
@@ -318,7 +325,8 @@ func (w *watcher) status(e *Envelope, b body) {
 	w.ok(busy == (b.text("callID") != "") && busy == (b.text("partyId") != ""), "call of a status: %s", e.Data)
 	if busy {
 		k := w.calls[b.text("callID")]
-		w.ok(k != nil && k.parties[b.text("partyId")] != nil && k.parties[b.text("partyId")].agent == id, "party of a status: %s", e.Data)
+		w.ok(k != nil && k.parties[b.text("partyId")] != nil && k.parties[b.text("partyId")].agent == id,
+			"party of a status: %s", e.Data)
 		want := map[string]string{"Inbound": "2", "Outbound": "3"}[k.direction]
 		w.ok(b.text("callType") == want, "direction of a status: %s", e.Data)
 		w.ok(b.text("attachedData") == k.data, "data of a status: %s", e.Data)
@@ -392,8 +400,12 @@ func (w *watcher) call(e *Envelope, b body) {
 	id := b.text("callID")
 	k := w.calls[id]
 	if e.Type == event.CallCreated {
-		w.ok(k == nil && b.text("partyID") == "" && b.text("thisDN") == "" && b.text("mainDialType") != "", "created: %s", e.Data)
-		w.calls[id] = &watchedCall{created: e.Time, direction: b.text("callType"), parties: map[string]*watchedParty{}, partyRecords: map[string]body{}, data: b.text("attachedData")}
+		w.ok(k == nil && b.text("partyID") == "" && b.text("thisDN") == "" && b.text("mainDialType") != "", "created: %s",
+			e.Data)
+		w.calls[id] = &watchedCall{
+			created: e.Time, direction: b.text("callType"), parties: map[string]*watchedParty{}, partyRecords: map[string]body{},
+			data: b.text("attachedData"),
+		}
 		return
 	}
 	w.ok(k != nil && k.deleted == 0, "%s outside its call", e.Data)
@@ -404,7 +416,8 @@ func (w *watcher) call(e *Envelope, b body) {
 		w.ok(k.deletedHangup >= 1 && k.deletedHangup <= 3 && k.deletedCause != "", "deleted: %s", e.Data)
 		return
 	case event.CallAttachedDataChanged:
-		w.ok(b["changedKeys"] != nil && b.text("partyID") == "" && json.Valid([]byte(b.text("attachedData"))), "changed: %s", e.Data)
+		w.ok(b["changedKeys"] != nil && b.text("partyID") == "" && json.Valid([]byte(b.text("attachedData"))), "changed: %s",
+			e.Data)
 		k.data = b.text("attachedData")
 		return
 	}
@@ -451,17 +464,21 @@ func (w *watcher) call(e *Envelope, b body) {
 		w.ok(p.held, "retrieved: %s", e.Data)
 		p.held = false
 	case event.CallPartyAdded:
-		w.ok(p.answered != 0 && b.num("dialType") == dialInquiry && b.text("thirdDN") != "" && (b.text("thirdDNRole") == "NewParty" || b.text("thirdDNRole") == "AddedBy"), "added: %s", e.Data)
+		w.ok(p.answered != 0 && b.num("dialType") == dialInquiry && b.text("thirdDN") != "" &&
+			(b.text("thirdDNRole") == "NewParty" || b.text("thirdDNRole") == "AddedBy"),
+			"added: %s", e.Data)
 	case event.CallPartyDeleted:
 		w.ok(p.answered != 0 && b.text("thirdDN") != "" && b.text("thirdDNRole") == "DeletedParty", "gone: %s", e.Data)
 	case event.CallPartyChanged:
-		w.ok(p.agent == "" && p.answered != 0 && b.text("thirdDN") != "" && b.text("thirdDN") != b.text("otherDN"), "changed: %s", e.Data)
+		w.ok(p.agent == "" && p.answered != 0 && b.text("thirdDN") != "" && b.text("thirdDN") != b.text("otherDN"),
+			"changed: %s", e.Data)
 	case event.CallDTMFSent:
 		w.ok(b.text("dtmfDigits") != "", "digits: %s", e.Data)
 	case event.CallReleased:
 		p.ended, p.released = e.Time, b
 		k.live--
-		w.ok(b.num("hangupDisposition") >= 1 && b.text("hangupCause") != "" && b.num("callResult") > 0, "released: %s", e.Data)
+		w.ok(b.num("hangupDisposition") >= 1 && b.text("hangupCause") != "" && b.num("callResult") > 0, "released: %s",
+			e.Data)
 		if p.agent != "" {
 			w.agent(p.agent).live = nil
 		}
@@ -506,17 +523,23 @@ func (w *watcher) partyRecord(b body) {
 	k := w.calls[b.text("callID")]
 	w.ok(k != nil && k.deleted != 0 && !k.recorded, "record before the end: %v", b)
 	p := k.parties[b.text("partyId")]
-	w.ok(p != nil && p.agent != "" && p.agent == b.text("agentUUID") && k.partyRecords[b.text("partyId")] == nil, "whose record: %v", b)
+	w.ok(p != nil && p.agent != "" && p.agent == b.text("agentUUID") && k.partyRecords[b.text("partyId")] == nil,
+		"whose record: %v", b)
 	k.partyRecords[b.text("partyId")] = b
 	for field, want := range map[string]int64{
 		"startTime": p.began, "alertTime": p.began, "answerTime": p.answered, "bridgeTime": p.answered, "endTime": p.ended,
-		"duration": ceilSeconds(p.answered, p.ended), "feeSeconds": ceilSeconds(p.answered, p.ended), "totalDuration": ceilSeconds(p.began, p.ended),
-		"feeMinutes": (ceilSeconds(p.answered, p.ended) + 59) / 60, "callResult": p.released.num("callResult"), "hangupDisposition": p.released.num("hangupDisposition"), "agentRole": 2,
+		"duration": ceilSeconds(p.answered, p.ended), "feeSeconds": ceilSeconds(p.answered, p.ended),
+		"totalDuration": ceilSeconds(p.began, p.ended),
+		"feeMinutes": (ceilSeconds(p.answered, p.ended) +
+			59) / 60, "callResult": p.released.num("callResult"), "hangupDisposition": p.released.num("hangupDisposition"),
+		"agentRole": 2,
 	} {
 		w.ok(b.num(field) == want, "%s is %d, the events say %d: %v", field, b.num(field), want, b)
 	}
 	w.ok(b.num("callResult") == partyAnswered || p.answered == 0, "answered: %v", b)
-	w.ok((b.num("dialType") == dialInquiry) == p.consult && (b.num("dialType") == dialTransfer) == (p.role == "TransferTo"), "dialType: %v", b)
+	w.ok((b.num("dialType") == dialInquiry) == p.consult &&
+		(b.num("dialType") == dialTransfer) == (p.role == "TransferTo"),
+		"dialType: %v", b)
 	w.ok((b.num("dialType") == dialCall) == (b.text("fromAgentUUID") == ""), "from: %v", b)
 	w.ok(b.text("departmentId") != "" && b.text("agentDN") != "", "agent: %v", b)
 	w.ok((b.num("phoneType") == 3) == (b.text("DNIS") != ""), "phone: %v", b)
@@ -568,8 +591,10 @@ func (w *watcher) mainRecord(b body) {
 		alertEnd = k.deleted
 	}
 	for field, want := range map[string]int64{
-		"startTime": k.created, "alertTime": customer.began, "answerTime": customer.answered, "bridgeTime": customer.answered, "endTime": k.deleted,
-		"duration": ceilSeconds(customer.answered, k.deleted), "feeSeconds": ceilSeconds(customer.answered, k.deleted), "totalDuration": ceilSeconds(k.created, k.deleted),
+		"startTime": k.created, "alertTime": customer.began, "answerTime": customer.answered, "bridgeTime": customer.answered,
+		"endTime":  k.deleted,
+		"duration": ceilSeconds(customer.answered, k.deleted), "feeSeconds": ceilSeconds(customer.answered, k.deleted),
+		"totalDuration": ceilSeconds(k.created, k.deleted),
 		"alertDuration": ceilSeconds(customer.began, alertEnd), "accumAgentRingingDuration": ceilSeconds(1, 1+ringing),
 		"transferCount": transfers, "consultCount": inquiries, "hangupDisposition": k.deletedHangup,
 	} {
@@ -599,7 +624,10 @@ func (w *watcher) mainRecord(b body) {
 	data, _ := json.Marshal(b["attachedData"])
 	require.JSONEq(w.t, k.data, string(data))
 	w.ok(b.text("hangupCause") == k.deletedCause, "cause: %v", b)
-	for _, field := range []string{"customerNumber", "gatewayNumber", "customerId", "callerNumber", "calleeNumber", "areaCode", "mainDialType", "platformId"} {
+	for _, field := range []string{
+		"customerNumber", "gatewayNumber", "customerId", "callerNumber", "calleeNumber", "areaCode", "mainDialType",
+		"platformId",
+	} {
 		w.ok(b.text(field) != "", "%s: %v", field, b)
 	}
 }

@@ -76,12 +76,13 @@ type Push struct {
 
 // Stats counts what happened since the start.
 type Stats struct {
-	Received      int64 `json:"received"`      // requests with a push
-	Distinct      int64 `json:"distinct"`      // webhook-ids; an id that was forgotten counts again
-	Taken         int64 `json:"taken"`         // answered 2xx for the first time
-	Retries       int64 `json:"retries"`       // came again after an answer other than 2xx
-	Duplicates    int64 `json:"duplicates"`    // came again although answered 2xx
-	Inversions    int64 `json:"inversions"`    // came after a later push of their order key; without duplicates, late and replayed ones
+	Received   int64 `json:"received"`   // requests with a push
+	Distinct   int64 `json:"distinct"`   // webhook-ids; an id that was forgotten counts again
+	Taken      int64 `json:"taken"`      // answered 2xx for the first time
+	Retries    int64 `json:"retries"`    // came again after an answer other than 2xx
+	Duplicates int64 `json:"duplicates"` // came again although answered 2xx
+	// came after a later push of their order key; without duplicates, late and replayed ones
+	Inversions    int64 `json:"inversions"`
 	Late          int64 `json:"late"`          // had X-Hookline-Late
 	Replayed      int64 `json:"replayed"`      // had X-Hookline-Replay
 	BadSignatures int64 `json:"badSignatures"` // wrong, missing, too old, or a seal that does not open

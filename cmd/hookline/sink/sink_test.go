@@ -77,7 +77,9 @@ func (p push) request(t testing.TB, url string) *http.Request {
 	if at.IsZero() {
 		at = time.Now()
 	}
-	m := signing.Message{ID: p.id, CompanyID: company, At: at.UnixMilli(), RandomCode: "0123456789abcdef", Body: []byte(p.body)}
+	m := signing.Message{
+		ID: p.id, CompanyID: company, At: at.UnixMilli(), RandomCode: "0123456789abcdef", Body: []byte(p.body),
+	}
 	if p.kind != "" {
 		sealed, err := signing.Seal(p.kind, signing.DeriveKey(p.kind, appKey), &m, make([]byte, signing.NonceSize(p.kind)))
 		require.NoError(t, err)
@@ -113,7 +115,10 @@ var client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) er
 func id(sub, seq int) string { return delivery.PublicID(int64(sub), int64(seq), 1763600000000) }
 
 func ringing(sub, seq int, call string) push {
-	return push{id: id(sub, seq), typ: "call.ringing", seq: seq, body: `{"messageID":"EventRinging","companyId":"acme","callID":"` + call + `"}`}
+	return push{
+		id: id(sub, seq), typ: "call.ringing", seq: seq,
+		body: `{"messageID":"EventRinging","companyId":"acme","callID":"` + call + `"}`,
+	}
 }
 
 func TestVerdicts(t *testing.T) {
@@ -130,15 +135,40 @@ func TestVerdicts(t *testing.T) {
 		"second key":          {want: Good, cfg: Config{CompanyID: company, AppKeys: []string{"another-key-of-16", appKey}}},
 		"other key":           {want: Bad, cfg: Config{CompanyID: company, AppKeys: []string{"another-key-of-16"}}},
 		"other company":       {want: Bad, cfg: Config{CompanyID: "other", AppKeys: []string{appKey}}},
-		"old":                 {want: Stale, cfg: Config{CompanyID: company, AppKeys: []string{appKey}}, change: func(p *push) { p.at = time.Now().Add(-6 * time.Minute) }},
-		"old, any age":        {want: Good, cfg: Config{CompanyID: company, AppKeys: []string{appKey}, Tolerance: -1}, change: func(p *push) { p.at = time.Now().Add(-6 * time.Minute) }},
-		"not looked at":       {want: Off, cfg: Config{CompanyID: company, AppKeys: []string{"another-key-of-16"}, SkipVerify: true}},
-		"sealed, only opened": {want: Off, cfg: Config{CompanyID: company, AppKeys: []string{appKey}, SkipVerify: true}, change: func(p *push) { p.kind = signing.GCM }},
-		"unsigned":            {want: Bad, cfg: Config{CompanyID: company, AppKeys: []string{appKey}}, after: func(r *http.Request) { r.Header.Del("X-Log-Sign"); delete(r.Header, "X-Log-Sign") }},
-		"sealed":              {want: Good, cfg: Config{CompanyID: company, AppKeys: []string{appKey}}, change: func(p *push) { p.kind = signing.GCM }},
-		"sealed, cbc":         {want: Good, cfg: Config{CompanyID: company, AppKeys: []string{appKey}}, change: func(p *push) { p.kind = signing.CBC }},
-		"sealed, other key":   {want: Unopened, cfg: Config{CompanyID: company, AppKeys: []string{appKey}, EncryptionKey: make([]byte, 32)}, change: func(p *push) { p.kind = signing.GCM }},
-		"sealed, no key":      {want: Unopened, cfg: Config{CompanyID: company}, change: func(p *push) { p.kind = signing.GCM }},
+		"old": {
+			want: Stale, cfg: Config{CompanyID: company, AppKeys: []string{appKey}},
+			change: func(p *push) { p.at = time.Now().Add(-6 * time.Minute) },
+		},
+		"old, any age": {
+			want: Good, cfg: Config{CompanyID: company, AppKeys: []string{appKey}, Tolerance: -1},
+			change: func(p *push) { p.at = time.Now().Add(-6 * time.Minute) },
+		},
+		"not looked at": {
+			want: Off, cfg: Config{CompanyID: company, AppKeys: []string{"another-key-of-16"}, SkipVerify: true},
+		},
+		"sealed, only opened": {
+			want: Off, cfg: Config{CompanyID: company, AppKeys: []string{appKey}, SkipVerify: true},
+			change: func(p *push) { p.kind = signing.GCM },
+		},
+		"unsigned": {
+			want: Bad, cfg: Config{CompanyID: company, AppKeys: []string{appKey}},
+			after: func(r *http.Request) { r.Header.Del("X-Log-Sign"); delete(r.Header, "X-Log-Sign") },
+		},
+		"sealed": {
+			want: Good, cfg: Config{CompanyID: company, AppKeys: []string{appKey}},
+			change: func(p *push) { p.kind = signing.GCM },
+		},
+		"sealed, cbc": {
+			want: Good, cfg: Config{CompanyID: company, AppKeys: []string{appKey}},
+			change: func(p *push) { p.kind = signing.CBC },
+		},
+		"sealed, other key": {
+			want: Unopened, cfg: Config{CompanyID: company, AppKeys: []string{appKey}, EncryptionKey: make([]byte, 32)},
+			change: func(p *push) { p.kind = signing.GCM },
+		},
+		"sealed, no key": {
+			want: Unopened, cfg: Config{CompanyID: company}, change: func(p *push) { p.kind = signing.GCM },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sv := start(t, tc.cfg)
@@ -172,24 +202,45 @@ func TestOrder(t *testing.T) {
 		query      string
 		inversions int64
 	}{
-		"in order":                    {pushes: []push{ringing(1, 1, "a"), ringing(1, 2, "a"), ringing(1, 3, "a")}},
-		"inverted":                    {pushes: []push{ringing(1, 2, "a"), ringing(1, 1, "a")}, inversions: 1},
-		"two behind the highest":      {pushes: []push{ringing(1, 3, "a"), ringing(1, 1, "a"), ringing(1, 2, "a")}, inversions: 2},
-		"other keys flow":             {pushes: []push{ringing(1, 2, "a"), ringing(1, 1, "b")}},
-		"other subscriptions flow":    {pushes: []push{ringing(1, 2, "a"), ringing(2, 1, "a")}},
-		"duplicate of a taken one":    {pushes: []push{ringing(1, 1, "a"), ringing(1, 2, "a"), ringing(1, 1, "a")}},
-		"retry after a later one":     {pushes: []push{ringing(1, 1, "a"), ringing(1, 2, "a"), ringing(1, 1, "a")}, query: "/?status=503", inversions: 1},
-		"late says so":                {pushes: []push{ringing(1, 2, "a"), with(ringing(1, 1, "a"), late)}},
-		"replay says so":              {pushes: []push{ringing(1, 2, "a"), with(ringing(1, 1, "a"), replay)}},
-		"a late one moves nothing":    {pushes: []push{with(ringing(1, 5, "a"), late), ringing(1, 4, "a")}},
-		"no type header, messageID":   {pushes: []push{with(ringing(1, 2, "a"), map[string]string{"X-Hookline-Event": ""}), ringing(1, 1, "a")}, inversions: 1},
-		"sealed ones are opened":      {pushes: []push{func() push { p := ringing(1, 2, "a"); p.kind = signing.GCM; return p }(), ringing(1, 1, "a")}, inversions: 1},
-		"without a key: no order":     {pushes: []push{{id: id(1, 2), typ: "hub.test", seq: 2, body: "{}"}, {id: id(1, 1), typ: "hub.test", seq: 1, body: "{}"}}},
-		"same agent by its UUID only": {pushes: []push{{id: id(1, 2), typ: "agent.status", seq: 2, body: `{"agentUUID":"u","agentID":"1"}`}, {id: id(1, 1), typ: "agent.status", seq: 1, body: `{"agentUUID":"u"}`}}, inversions: 1},
+		"in order": {pushes: []push{ringing(1, 1, "a"), ringing(1, 2, "a"), ringing(1, 3, "a")}},
+		"inverted": {pushes: []push{ringing(1, 2, "a"), ringing(1, 1, "a")}, inversions: 1},
+		"two behind the highest": {
+			pushes: []push{ringing(1, 3, "a"), ringing(1, 1, "a"), ringing(1, 2, "a")}, inversions: 2,
+		},
+		"other keys flow":          {pushes: []push{ringing(1, 2, "a"), ringing(1, 1, "b")}},
+		"other subscriptions flow": {pushes: []push{ringing(1, 2, "a"), ringing(2, 1, "a")}},
+		"duplicate of a taken one": {pushes: []push{ringing(1, 1, "a"), ringing(1, 2, "a"), ringing(1, 1, "a")}},
+		"retry after a later one": {
+			pushes: []push{ringing(1, 1, "a"), ringing(1, 2, "a"), ringing(1, 1, "a")}, query: "/?status=503", inversions: 1,
+		},
+		"late says so":             {pushes: []push{ringing(1, 2, "a"), with(ringing(1, 1, "a"), late)}},
+		"replay says so":           {pushes: []push{ringing(1, 2, "a"), with(ringing(1, 1, "a"), replay)}},
+		"a late one moves nothing": {pushes: []push{with(ringing(1, 5, "a"), late), ringing(1, 4, "a")}},
+		"no type header, messageID": {
+			pushes:     []push{with(ringing(1, 2, "a"), map[string]string{"X-Hookline-Event": ""}), ringing(1, 1, "a")},
+			inversions: 1,
+		},
+		"sealed ones are opened": {
+			pushes:     []push{func() push { p := ringing(1, 2, "a"); p.kind = signing.GCM; return p }(), ringing(1, 1, "a")},
+			inversions: 1,
+		},
+		"without a key: no order": {pushes: []push{
+			{id: id(1, 2), typ: "hub.test", seq: 2, body: "{}"}, {id: id(1, 1), typ: "hub.test", seq: 1, body: "{}"},
+		}},
+		"same agent by its UUID only": {
+			pushes: []push{
+				{id: id(1, 2), typ: "agent.status", seq: 2, body: `{"agentUUID":"u","agentID":"1"}`},
+				{id: id(1, 1), typ: "agent.status", seq: 1, body: `{"agentUUID":"u"}`},
+			},
+			inversions: 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var shouts []string
-			sv := start(t, Config{CompanyID: company, AppKeys: []string{appKey}, OnInversion: func(p *Push) { shouts = append(shouts, Shout(p)) }})
+			sv := start(t,
+				Config{
+					CompanyID: company, AppKeys: []string{appKey}, OnInversion: func(p *Push) { shouts = append(shouts, Shout(p)) },
+				})
 			for _, p := range tc.pushes {
 				p.send(t, sv.url+tc.query)
 			}
@@ -204,7 +255,8 @@ func TestOrderKeys(t *testing.T) {
 	want := map[event.Type]string{
 		event.CDRCall: "cdr/c", event.CDRParty: "cdr/c/p", event.CDRBotCall: "bot/c", event.CDRBotParty: "bot/c/p",
 		event.AgentStatus: "agent/1001", event.CallPartyError: "call/c", event.CallAgentError: "call/c",
-		event.QueueEntered: "queue/q", event.QueueLeft: "queue/q", event.VisitorArrived: "visitor/v", event.VisitorLeft: "visitor/v",
+		event.QueueEntered: "queue/q", event.QueueLeft: "queue/q", event.VisitorArrived: "visitor/v",
+		event.VisitorLeft:        "visitor/v",
 		event.SubscriptionPaused: "", event.SubscriptionResumed: "", event.DeliveryExhausted: "", event.Test: "",
 	}
 	for _, ty := range event.Types() {
@@ -293,7 +345,8 @@ func TestAnswers(t *testing.T) {
 			require.Len(t, body, want.size, uri)
 		}
 	}
-	require.Equal(t, http.StatusRequestEntityTooLarge, push{id: "big", body: strings.Repeat("x", MaxBody+1)}.send(t, sv.url))
+	require.Equal(t, http.StatusRequestEntityTooLarge,
+		push{id: "big", body: strings.Repeat("x", MaxBody+1)}.send(t, sv.url))
 	resp, err := http.Get(sv.url)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
@@ -388,9 +441,14 @@ func TestRecorder(t *testing.T) {
 	var buf lockedBuffer
 	rec := NewRecorder(&buf)
 	at := time.Unix(1763600000, 5)
-	rec.Write(&Push{ID: "dlv_1", Type: "call.ringing", Seq: 7, Attempt: 2, OrderKey: "call/\"ü\"", Late: true, At: at, Status: 503})
-	require.Eventually(t, func() bool { return strings.HasSuffix(buf.String(), "\n") }, 5*time.Second, time.Millisecond, "flushed by itself")
-	require.JSONEq(t, `{"id":"dlv_1","type":"call.ringing","seq":7,"attempt":2,"orderKey":"call/\"ü\"","late":true,"replay":false,"duplicate":false,"inversion":false,"atNs":1763600000000000005,"status":503}`, buf.String())
+	rec.Write(&Push{
+		ID: "dlv_1", Type: "call.ringing", Seq: 7, Attempt: 2, OrderKey: "call/\"ü\"", Late: true, At: at, Status: 503,
+	})
+	require.Eventually(t, func() bool { return strings.HasSuffix(buf.String(), "\n") }, 5*time.Second, time.Millisecond,
+		"flushed by itself")
+	require.JSONEq(t,
+		`{"id":"dlv_1","type":"call.ringing","seq":7,"attempt":2,"orderKey":"call/\"ü\"","late":true,"replay":false,"duplicate":false,"inversion":false,"atNs":1763600000000000005,"status":503}`,
+		buf.String())
 	require.NoError(t, rec.Flush())
 
 	broken := NewRecorder(brokenWriter{})
@@ -400,8 +458,10 @@ func TestRecorder(t *testing.T) {
 
 func TestPrinter(t *testing.T) {
 	p := &Push{
-		At: time.Date(2026, 11, 20, 5, 0, 0, 0, time.UTC), ID: "dlv_1", Type: "call.ringing", Seq: 7, Attempt: 1, Verdict: Bad, Error: "not signed", Late: true,
-		Inversion: true, After: 9, OrderKey: "call/c", Status: 200, Body: []byte("{\"a\":\"\\u001b \x1b[2J" + strings.Repeat("é", 60) + "\"}"),
+		At: time.Date(2026, 11, 20, 5, 0, 0, 0,
+			time.UTC), ID: "dlv_1", Type: "call.ringing", Seq: 7, Attempt: 1, Verdict: Bad, Error: "not signed", Late: true,
+		Inversion: true, After: 9, OrderKey: "call/c", Status: 200, Body: []byte("{\"a\":\"\\u001b \x1b[2J" +
+			strings.Repeat("é", 60) + "\"}"),
 	}
 	var out bytes.Buffer
 	(&Printer{Out: &out}).Print(p)
@@ -481,7 +541,8 @@ func BenchmarkHandler(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			s, err := New(cfg)
 			require.NoError(b, err)
-			body := fmt.Sprintf(`{"messageID":"EventRinging","companyId":"acme","callID":"c1","attachedData":%q}`, strings.Repeat("x", 900))
+			body := fmt.Sprintf(`{"messageID":"EventRinging","companyId":"acme","callID":"c1","attachedData":%q}`,
+				strings.Repeat("x", 900))
 			r := push{id: id(1, 1), typ: "call.ringing", seq: 1, body: body}.request(b, "http://sink/")
 			h := http.Header{}
 			for k, v := range r.Header { // as a server reads them
@@ -506,7 +567,8 @@ func BenchmarkServer(b *testing.B) {
 	ts := httptest.NewServer(s)
 	defer ts.Close()
 	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	body := fmt.Sprintf(`{"messageID":"EventRinging","companyId":"acme","callID":"c1","attachedData":%q}`, strings.Repeat("x", 900))
+	body := fmt.Sprintf(`{"messageID":"EventRinging","companyId":"acme","callID":"c1","attachedData":%q}`,
+		strings.Repeat("x", 900))
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

@@ -153,7 +153,8 @@ func (g random) status(e *entry) {
 
 func (g random) callEvent(e *entry) {
 	call := g.IntN(6)
-	e.typ = "call." + g.oneOf("ringing", "dialing", "established", "established", "released", "held", "retrieved", "created", "dtmf_sent")
+	e.typ = "call." + g.oneOf("ringing", "dialing", "established", "established", "released", "held", "retrieved",
+		"created", "dtmf_sent")
 	if g.IntN(30) == 0 {
 		e.typ = "call.deleted"
 	}

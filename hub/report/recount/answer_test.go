@@ -184,15 +184,21 @@ func identities(t testing.TB, report string, values map[string]string, what stri
 	if report == "relay" {
 		equal("inbound_calls", "inbound_no_answered_calls", "inbound_answered_calls")
 		equal("inbound_agent_answered_calls", "inbound_notHumanAgent_answered_calls", "inbound_humanAgent_answered_calls")
-		atMost([]string{"inbound_route_to_agent_calls", "inbound_route_to_thirdPSTN_calls", "inbound_route_to_agentMemory_calls"}, "inbound_answered_calls")
+		atMost([]string{
+			"inbound_route_to_agent_calls", "inbound_route_to_thirdPSTN_calls", "inbound_route_to_agentMemory_calls",
+		},
+			"inbound_answered_calls")
 		atMost([]string{"inbound_humanAgent_answered_calls"}, "inbound_agent_ring_calls")
 		atMost([]string{"inbound_agent_ring_calls"}, "inbound_offer_agent_calls")
 		return
 	}
 	equal("inbound_agent_partits", "inbound_agent_answer_partits", "inbound_agent_unAnswer_partits")
-	equal("inbound_agent_partits", "inbound_agent_ringing_partits", "inbound_agent_transferBy_partits", "inbound_agent_consultBy_partits")
-	equal("inbound_agent_answer_partits", "inbound_agent_ringingAnswer_partits", "inbound_agent_transferByAnswer_partits", "inbound_agent_consultByAnswer_partits")
-	equal("inbound_agent_unAnswer_partits", "inbound_agent_ringingUnAnswer_partits", "inbound_agent_transferByUnAnswer_partits", "inbound_agent_consultByUnAnswer_partits")
+	equal("inbound_agent_partits", "inbound_agent_ringing_partits", "inbound_agent_transferBy_partits",
+		"inbound_agent_consultBy_partits")
+	equal("inbound_agent_answer_partits", "inbound_agent_ringingAnswer_partits", "inbound_agent_transferByAnswer_partits",
+		"inbound_agent_consultByAnswer_partits")
+	equal("inbound_agent_unAnswer_partits", "inbound_agent_ringingUnAnswer_partits",
+		"inbound_agent_transferByUnAnswer_partits", "inbound_agent_consultByUnAnswer_partits")
 	atMost([]string{"inbound_agent_answer_partits"}, "inbound_agent_dialing_partits")
 	atMost([]string{"inbound_agent_dialing_partits"}, "inbound_agent_partits")
 	if report == "agent" {
@@ -201,7 +207,8 @@ func identities(t testing.TB, report string, values map[string]string, what stri
 			compare(func(a, b int64) bool { d := 2 * (a - b); return max(d, -d) <= int64(len(sum)+1) }, "~", []string{one}, sum)
 		}
 		near("agent_login_sum_duration", "agent_online_sum_duration", "agent_busy_sum_duration", "agent_syslock_sum_duration")
-		near("agent_calling_sum_duration", "agent_dialing_sum_duration", "agent_ringing_sum_duration", "agent_talking_sum_duration", "agent_helding_sum_duration")
+		near("agent_calling_sum_duration", "agent_dialing_sum_duration", "agent_ringing_sum_duration",
+			"agent_talking_sum_duration", "agent_helding_sum_duration")
 		var rest, busy []string
 		for _, r := range breaks {
 			rest = append(rest, fmt.Sprintf("agent_rest%d_sum_duration", r))

@@ -43,7 +43,8 @@ var notGiven = []string{``, `null`, `""`, `" \t"`}
 func integer(name string, required bool, right []string, not ...string) parameter {
 	p := parameter{name, concat(
 		because("PARAM_TYPE", `13.0`, `1e1`, `true`, `"x"`, `"1.0"`, `"+1"`, `"1 1"`, `[]`, `[1]`, `{}`, `"-"`),
-		because("PARAM_VALUE", append(not, `0`, `-1`, `"-1"`, `99999999999999999999`, `"99999999999999999999"`, `-99999999999999999999`)...),
+		because("PARAM_VALUE",
+			append(not, `0`, `-1`, `"-1"`, `99999999999999999999`, `"99999999999999999999"`, `-99999999999999999999`)...),
 	), right}
 	return p.given(required)
 }
@@ -61,7 +62,8 @@ func (p parameter) given(required bool) parameter {
 func dateParameter(name string) parameter {
 	p := parameter{name, concat(
 		because("PARAM_TYPE", `20220317`, `true`, `["2022-03-17"]`, `{}`),
-		because("PARAM_VALUE", `"2022-3-17"`, `"2022-02-30"`, `"2023-02-29"`, `"1999-12-31"`, `"2100-01-01"`, `"2022-03-17T00:00"`, `"2022/03/17"`,
+		because("PARAM_VALUE", `"2022-3-17"`, `"2022-02-30"`, `"2023-02-29"`, `"1999-12-31"`, `"2100-01-01"`,
+			`"2022-03-17T00:00"`, `"2022/03/17"`,
 			`"20220317"`, `"-022-03-17"`, `"today"`, `"2022-13-01"`, `"2022-00-01"`, `"２022-03-17"`),
 	), []string{`" 2022-03-17\n"`}}
 	return p.given(true)
@@ -70,13 +72,19 @@ func dateParameter(name string) parameter {
 func timeParameter(name string, required bool, not ...string) parameter {
 	p := parameter{name, concat(
 		because("PARAM_TYPE", `900`, `true`, `[]`, `{"h": 9}`),
-		because("PARAM_VALUE", append(not, `"9:00"`, `"0 : 00"`, `"10:00:00"`, `"23:60"`, `"24:01"`, `"25:00"`, `"-1:00"`, `"10.00"`, `"noon"`, `"1000"`)...),
+		because("PARAM_VALUE",
+			append(not, `"9:00"`, `"0 : 00"`, `"10:00:00"`, `"23:60"`, `"24:01"`, `"25:00"`, `"-1:00"`, `"10.00"`, `"noon"`,
+				`"1000"`)...),
 	), []string{`"09:00\t"`, `"09 : 00"`}}
 	return p.given(required)
 }
 
 func listParameter(name string, required bool) parameter {
-	p := parameter{name: name, wrong: because("PARAM_TYPE", `5`, `true`, `{}`, `[1]`, `["a",null]`, `[["a"]]`, `"[1]"`, `"[a]"`, `"[\"a\""`, `" [\"a\"] x"`)}
+	p := parameter{
+		name: name,
+		wrong: because("PARAM_TYPE", `5`, `true`, `{}`, `[1]`, `["a",null]`, `[["a"]]`, `"[1]"`, `"[a]"`, `"[\"a\""`,
+			`" [\"a\"] x"`),
+	}
 	if empty := []string{`[]`, `"[]"`, `" , "`, `[" ", ""]`, `"[ ]"`}; required {
 		p.wrong = append(p.wrong, because("PARAM_REQUIRED", empty...)...)
 	} else {
@@ -89,10 +97,16 @@ func listParameter(name string, required bool) parameter {
 func parameters(report string) []parameter {
 	called := report == "relay"
 	fields := listParameter("customerFields", true)
-	fields.wrong = append(fields.wrong, because("UNKNOWN_INDICATOR", `"outbound_calls,nothing"`, `["OUTBOUND_CALLS"]`, `"outbound_calls outbound_calls"`)...)
-	only := map[string]string{"relay": "inbound_agent_partits", "agent": "inbound_calls", "department": "agent_login_sum_duration"} // another's
+	fields.wrong = append(fields.wrong,
+		because("UNKNOWN_INDICATOR", `"outbound_calls,nothing"`, `["OUTBOUND_CALLS"]`, `"outbound_calls outbound_calls"`)...)
+	// another's
+	only := map[string]string{
+		"relay": "inbound_agent_partits", "agent": "inbound_calls", "department": "agent_login_sum_duration",
+	}
 	fields.wrong = append(fields.wrong, because("UNKNOWN_INDICATOR", `"`+only[report]+`"`)...)
-	fields.right = []string{`["outbound_calls"]`, `" outbound_calls ,,outbound_calls_duration, outbound_calls"`, `"[\"outbound_calls\"]"`}
+	fields.right = []string{
+		`["outbound_calls"]`, `" outbound_calls ,,outbound_calls_duration, outbound_calls"`, `"[\"outbound_calls\"]"`,
+	}
 	all := []parameter{
 		{},
 		integer("dateType", true, []string{`11`, `"12"`, `" 13\t"`, `14`, `15`}, `10`, `16`),
@@ -107,12 +121,14 @@ func parameters(report string) []parameter {
 	// 0 is a week type.
 	all[2].wrong = slices.DeleteFunc(all[2].wrong, func(w wrong) bool { return w.json == `0` })
 	// What is no date because it is too large is no page number either: but there is no limit to it.
-	all[9].wrong = slices.DeleteFunc(all[9].wrong, func(w wrong) bool { return w.json == `99999999999999999999` || w.json == `"99999999999999999999"` })
+	all[9].wrong = slices.DeleteFunc(all[9].wrong,
+		func(w wrong) bool { return w.json == `99999999999999999999` || w.json == `"99999999999999999999"` })
 	switch report {
 	case "relay":
 		all[0] = integer("dimensions", true, []string{`1`, `"2"`, `3`, `4`}, `5`, `8`)
 		all[7] = integer("callType", false, []string{`2`, `"3"`}, `1`, `4`)
-		all = append(all, listParameter("gatewayNumber", false), integer("numberScope", false, []string{`2`, `"3"`}, `1`, `4`))
+		all = append(all, listParameter("gatewayNumber", false),
+			integer("numberScope", false, []string{`2`, `"3"`}, `1`, `4`))
 	case "agent":
 		all[0] = integer("dimensions", true, []string{`1`, `"8"`, `9`, `10`}, `2`, `11`)
 		all[7] = integer("agentReportType", true, []string{`2`, `"3"`, `4`}, `1`, `5`)
@@ -128,9 +144,11 @@ func parameters(report string) []parameter {
 // fine is a request that has nothing wrong.
 func fine(report string) map[string]json.RawMessage {
 	b := map[string]json.RawMessage{
-		"dateType": json.RawMessage(`13`), "startDate": json.RawMessage(`"2022-03-17"`), "startTime": json.RawMessage(`"00:00"`),
-		"endDate": json.RawMessage(`"2022-03-18"`), "endTime": json.RawMessage(`"24:00"`), "customerFields": json.RawMessage(`"outbound_calls"`),
-		"dimensions": json.RawMessage(`1`),
+		"dateType": json.RawMessage(`13`), "startDate": json.RawMessage(`"2022-03-17"`),
+		"startTime": json.RawMessage(`"00:00"`),
+		"endDate":   json.RawMessage(`"2022-03-18"`), "endTime": json.RawMessage(`"24:00"`),
+		"customerFields": json.RawMessage(`"outbound_calls"`),
+		"dimensions":     json.RawMessage(`1`),
 	}
 	switch report {
 	case "agent":
@@ -180,19 +198,28 @@ func TestErrors(t *testing.T) {
 					refused(t, post(report, body), w.reason, p.name)
 				}
 			}
-			for _, zone := range []string{"Local", "+18:01", "GMT+8:0", "asia/singapore", "Nowhere/City", "../Asia/Singapore", "/usr/share/zoneinfo/UTC", "Asia/", "UTC UTC"} {
+			for _, zone := range []string{
+				"Local", "+18:01", "GMT+8:0", "asia/singapore", "Nowhere/City", "../Asia/Singapore", "/usr/share/zoneinfo/UTC",
+				"Asia/", "UTC UTC",
+			} {
 				refused(t, post(report, fine(report), "timezoneid", zone), "PARAM_VALUE", "timezoneid")
 				refused(t, post(report, `[]`, "timezoneid", zone), "PARAM_VALUE", "timezoneid")
 			}
-			for _, zone := range []string{"", "UTC", "Asia/Singapore", "America/Argentina/Buenos_Aires", "Etc/GMT+8", "+08:00", "GMT+8", "Z"} {
+			for _, zone := range []string{
+				"", "UTC", "Asia/Singapore", "America/Argentina/Buenos_Aires", "Etc/GMT+8", "+08:00", "GMT+8", "Z",
+			} {
 				require.Equal(t, 200, post(report, fine(report), "timezoneid", zone).Status, zone)
 			}
-			for _, body := range []string{``, ` `, `[]`, `null`, `5`, `"x"`, `{"dimensions":1`, `{} {}`, `{'a':1}`, "{\"a\":\"\xff\"}", `[{}]`} {
+			for _, body := range []string{
+				``, ` `, `[]`, `null`, `5`, `"x"`, `{"dimensions":1`, `{} {}`, `{'a':1}`, "{\"a\":\"\xff\"}", `[{}]`,
+			} {
 				refused(t, post(report, []byte(body)), "BODY_INVALID", "body")
 			}
 			ranges := func(startDate, startTime, endDate, endTime string) hubtest.Answer {
 				body := fine(report)
-				for name, v := range map[string]string{"startDate": startDate, "startTime": startTime, "endDate": endDate, "endTime": endTime} {
+				for name, v := range map[string]string{
+					"startDate": startDate, "startTime": startTime, "endDate": endDate, "endTime": endTime,
+				} {
 					body[name] = json.RawMessage(`"` + v + `"`)
 				}
 				return post(report, body)

@@ -162,7 +162,8 @@ func (e *evaluation) relay() {
 	for _, main := range e.pop.mains {
 		callType, number := main.code("callType", 0), main.text("gatewayNumber")
 		w := wallAt(main.instant("startTime"), e.zone)
-		if callType != 2 && callType != 3 || e.q.kind != 0 && callType != int64(e.q.kind) || !e.inRange(w) || !e.listed(number) {
+		if callType != 2 && callType != 3 || e.q.kind != 0 && callType != int64(e.q.kind) || !e.inRange(w) ||
+			!e.listed(number) {
 			continue
 		}
 		for _, c := range e.in(w, key{id: number}) {

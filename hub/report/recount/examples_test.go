@@ -34,7 +34,8 @@ type example struct {
 }
 
 var exampleTypes = map[string]string{
-	"main_cdr": "cdr.call", "party_cdr": "cdr.party", "main_bot_cdr": "cdr.bot_call", "party_bot_cdr": "cdr.bot_party", "agent_status": "agent.status",
+	"main_cdr": "cdr.call", "party_cdr": "cdr.party", "main_bot_cdr": "cdr.bot_call", "party_bot_cdr": "cdr.bot_party",
+	"agent_status": "agent.status",
 }
 
 func examples(t testing.TB) (all []example) {
@@ -111,9 +112,11 @@ func (r exampleRequest) query(t testing.TB) query {
 		return wallOf(c) + extra
 	}
 	q := query{
-		report: r.Report, zone: r.Headers["timezoneid"], now: r.Now, dimensions: b.Dimensions, dateType: b.DateType, weekType: b.WeekType,
-		start: at(b.StartDate, b.StartTime), end: at(b.EndDate, b.EndTime), kind: b.CallType + b.AgentReportType,
-		fields: strings.Split(b.CustomerFields, ","), page: b.CurrPage, size: b.PageSize, agentType: max(1, b.AgentType), scope: 2,
+		report: r.Report, zone: r.Headers["timezoneid"], now: r.Now, dimensions: b.Dimensions, dateType: b.DateType,
+		weekType: b.WeekType,
+		start:    at(b.StartDate, b.StartTime), end: at(b.EndDate, b.EndTime), kind: b.CallType + b.AgentReportType,
+		fields: strings.Split(b.CustomerFields, ","), page: b.CurrPage, size: b.PageSize, agentType: max(1, b.AgentType),
+		scope: 2,
 	}
 	if b.Agents != "" {
 		require.NoError(t, json.Unmarshal([]byte(b.Agents), &q.only))

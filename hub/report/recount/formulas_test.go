@@ -173,7 +173,9 @@ func (c *cell) human() records {
 
 func (c *cell) whoever() records {
 	return c.mainIn().where(func(m *record) bool {
-		return len(c.agentLegs(m).where(answered)) > 0 || len(c.otherLegs(m).where(answered)) > 0 || m.code("virtualAgentCallDuration", 0) > 0
+		return len(c.agentLegs(m).where(answered)) > 0 || len(c.otherLegs(m).where(answered)) > 0 ||
+			m.code("virtualAgentCallDuration",
+				0) > 0
 	})
 }
 
@@ -184,7 +186,9 @@ func (c *cell) agentTalk() int64 {
 // Symbols of 6.2.
 
 func (c *cell) partyIn(dialTypes ...int64) records {
-	return records(c.parties).where(func(p *record) bool { return c.pop.direction(p) == 2 && in(p.dialType(), dialTypes...) })
+	return records(c.parties).where(func(p *record) bool {
+		return c.pop.direction(p) == 2 && in(p.dialType(), dialTypes...)
+	})
 }
 
 func (c *cell) partyOut() records {
@@ -244,8 +248,10 @@ var formulas = map[string]map[string]func(*cell) string{
 }
 
 var relayFormulas = map[string]func(*cell) string{
-	"inbound_calls":                        func(c *cell) string { return count(len(c.mainIn())) },
-	"inbound_no_answered_calls":            func(c *cell) string { return count(len(c.mainIn()) - len(c.mainIn().where(taken))) },
+	"inbound_calls": func(c *cell) string { return count(len(c.mainIn())) },
+	"inbound_no_answered_calls": func(c *cell) string {
+		return count(len(c.mainIn()) - len(c.mainIn().where(taken)))
+	},
 	"inbound_answered_calls":               func(c *cell) string { return count(len(c.mainIn().where(taken))) },
 	"inbound_route_to_agent_calls":         func(c *cell) string { return count(c.routed("agent")) },
 	"inbound_route_to_thirdPSTN_calls":     func(c *cell) string { return count(c.routed("thirdPSTN")) },
@@ -259,22 +265,30 @@ var relayFormulas = map[string]func(*cell) string{
 	"inbound_agentTalk_duration":           func(c *cell) string { return seconds(c.agentTalk()) },
 	"inbound_agentTalk_average_duration":   func(c *cell) string { return average(c.agentTalk(), len(c.human())) },
 	"inbound_calls_duration":               func(c *cell) string { return seconds(c.mainIn().sum((*record).total)) },
-	"inbound_calls_average_duration":       func(c *cell) string { return average(c.mainIn().sum((*record).total), len(c.mainIn())) },
+	"inbound_calls_average_duration": func(c *cell) string {
+		return average(c.mainIn().sum((*record).total), len(c.mainIn()))
+	},
 
-	"outbound_calls":                           func(c *cell) string { return count(len(c.mainOut())) },
-	"outbound_customer_numbers":                func(c *cell) string { return count(c.mainOut().distinct(customer)) },
-	"outbound_customer_noAnswer_calls":         func(c *cell) string { return count(len(c.mainOut()) - len(c.ans())) },
-	"outbound_customer_answer_calls":           func(c *cell) string { return count(len(c.ans())) },
-	"outbound_answer_gateway_numbers":          func(c *cell) string { return count(c.ans().distinct(customer)) },
-	"outbound_answer_ratio":                    func(c *cell) string { return percent(len(c.ans()), len(c.mainOut())) },
-	"outbound_gateway_numbers_ratio":           func(c *cell) string { return percent(c.ans().distinct(customer), c.mainOut().distinct(customer)) },
-	"outbound_agentTalkXs_ratio":               func(c *cell) string { return percent(len(c.xs()), len(c.ans())) },
-	"outbound_agentTalkXs_calls":               func(c *cell) string { return count(len(c.xs())) },
-	"outbound_calls_duration":                  func(c *cell) string { return seconds(c.mainOut().sum((*record).total)) },
-	"outbound_calls_talk_duration":             func(c *cell) string { return seconds(c.ans().sum((*record).talk)) },
-	"outbound_calls_average_duration":          func(c *cell) string { return average(c.ans().sum((*record).talk), len(c.ans())) },
-	"outbound_effective_inXs_sum_duration":     func(c *cell) string { return seconds(c.xs().sum((*record).talk)) },
-	"outbound_effective_inXs_average_duration": func(c *cell) string { return average(c.xs().sum((*record).talk), len(c.xs())) },
+	"outbound_calls":                   func(c *cell) string { return count(len(c.mainOut())) },
+	"outbound_customer_numbers":        func(c *cell) string { return count(c.mainOut().distinct(customer)) },
+	"outbound_customer_noAnswer_calls": func(c *cell) string { return count(len(c.mainOut()) - len(c.ans())) },
+	"outbound_customer_answer_calls":   func(c *cell) string { return count(len(c.ans())) },
+	"outbound_answer_gateway_numbers":  func(c *cell) string { return count(c.ans().distinct(customer)) },
+	"outbound_answer_ratio":            func(c *cell) string { return percent(len(c.ans()), len(c.mainOut())) },
+	"outbound_gateway_numbers_ratio": func(c *cell) string {
+		return percent(c.ans().distinct(customer), c.mainOut().distinct(customer))
+	},
+	"outbound_agentTalkXs_ratio":   func(c *cell) string { return percent(len(c.xs()), len(c.ans())) },
+	"outbound_agentTalkXs_calls":   func(c *cell) string { return count(len(c.xs())) },
+	"outbound_calls_duration":      func(c *cell) string { return seconds(c.mainOut().sum((*record).total)) },
+	"outbound_calls_talk_duration": func(c *cell) string { return seconds(c.ans().sum((*record).talk)) },
+	"outbound_calls_average_duration": func(c *cell) string {
+		return average(c.ans().sum((*record).talk), len(c.ans()))
+	},
+	"outbound_effective_inXs_sum_duration": func(c *cell) string { return seconds(c.xs().sum((*record).talk)) },
+	"outbound_effective_inXs_average_duration": func(c *cell) string {
+		return average(c.xs().sum((*record).talk), len(c.xs()))
+	},
 }
 
 // departmentFormulas are those over party CDRs, but one.
@@ -292,9 +306,18 @@ func partyFormulas() map[string]func(*cell) string {
 		dialTypes             []int64
 	}{
 		{"inbound_agent_partits", "inbound_agent_answer_partits", "inbound_agent_unAnswer_partits", []int64{1, 2, 3}},
-		{"inbound_agent_ringing_partits", "inbound_agent_ringingAnswer_partits", "inbound_agent_ringingUnAnswer_partits", []int64{1}},
-		{"inbound_agent_transferBy_partits", "inbound_agent_transferByAnswer_partits", "inbound_agent_transferByUnAnswer_partits", []int64{2}},
-		{"inbound_agent_consultBy_partits", "inbound_agent_consultByAnswer_partits", "inbound_agent_consultByUnAnswer_partits", []int64{3}},
+		{
+			"inbound_agent_ringing_partits", "inbound_agent_ringingAnswer_partits", "inbound_agent_ringingUnAnswer_partits",
+			[]int64{1},
+		},
+		{
+			"inbound_agent_transferBy_partits", "inbound_agent_transferByAnswer_partits",
+			"inbound_agent_transferByUnAnswer_partits", []int64{2},
+		},
+		{
+			"inbound_agent_consultBy_partits", "inbound_agent_consultByAnswer_partits",
+			"inbound_agent_consultByUnAnswer_partits", []int64{3},
+		},
 	} {
 		all[of.how] = func(c *cell) string { return count(len(c.partyIn(of.dialTypes...))) }
 		all[of.answered] = func(c *cell) string { return count(len(c.partyIn(of.dialTypes...).where(answered))) }
@@ -303,23 +326,33 @@ func partyFormulas() map[string]func(*cell) string {
 		}
 	}
 	withCustomer := func(c *cell) records { return c.partyIn(1, 2, 5).where(answered) }
-	all["inbound_agent_dialing_partits"] = func(c *cell) string { return count(len(c.partyIn(1, 2, 3).where(resultIn(2, 3)))) }
+	all["inbound_agent_dialing_partits"] = func(c *cell) string {
+		return count(len(c.partyIn(1, 2, 3).where(resultIn(2, 3))))
+	}
 	all["inbound_agent_callByAnswer_partits"] = func(c *cell) string { return count(len(withCustomer(c))) }
 	all["inbound_agentTalk_duration"] = func(c *cell) string { return seconds(withCustomer(c).sum((*record).talk)) }
 	all["inbound_agentTalk_average_duration"] = func(c *cell) string {
 		return average(withCustomer(c).sum((*record).talk), len(withCustomer(c)))
 	}
 	all["outbound_calls"] = func(c *cell) string { return count(calls(c.partyOut())) }
-	all["outbound_customer_noAnswer_calls"] = func(c *cell) string { return count(calls(c.partyOut()) - calls(c.reached())) }
+	all["outbound_customer_noAnswer_calls"] = func(c *cell) string {
+		return count(calls(c.partyOut()) - calls(c.reached()))
+	}
 	all["outbound_customer_answer_calls"] = func(c *cell) string { return count(calls(c.reached())) }
 	all["outbound_answer_ratio"] = func(c *cell) string { return percent(calls(c.reached()), calls(c.partyOut())) }
 	all["outbound_agent_effectiveTalkInXs_partits"] = func(c *cell) string { return count(len(c.long())) }
-	all["outbound_agent_effectiveTalkInXs_radio"] = func(c *cell) string { return percent(len(c.long()), calls(c.reached())) }
+	all["outbound_agent_effectiveTalkInXs_radio"] = func(c *cell) string {
+		return percent(len(c.long()), calls(c.reached()))
+	}
 	all["outbound_calls_duration"] = func(c *cell) string { return seconds(c.partyOut().sum((*record).total)) }
 	all["outbound_calls_talk_duration"] = func(c *cell) string { return seconds(c.talked().sum((*record).talk)) }
-	all["outbound_calls_average_duration"] = func(c *cell) string { return average(c.talked().sum((*record).talk), calls(c.reached())) }
+	all["outbound_calls_average_duration"] = func(c *cell) string {
+		return average(c.talked().sum((*record).talk), calls(c.reached()))
+	}
 	all["outbound_effective_inXs_sum_duration"] = func(c *cell) string { return seconds(c.long().sum((*record).talk)) }
-	all["outbound_effective_inXs_average_duration"] = func(c *cell) string { return average(c.long().sum((*record).talk), len(c.long())) }
+	all["outbound_effective_inXs_average_duration"] = func(c *cell) string {
+		return average(c.long().sum((*record).talk), len(c.long()))
+	}
 	return all
 }
 

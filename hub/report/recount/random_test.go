@@ -12,8 +12,10 @@ import (
 // zones whose clocks do what others do not: half and quarter hours, changes at
 // midnight and a minute past, by half an hour and two, a day that never was.
 var zones = []string{
-	"America/New_York", "Europe/London", "Europe/Berlin", "Australia/Lord_Howe", "America/Caracas", "Asia/Pyongyang", "America/St_Johns",
-	"Pacific/Apia", "Africa/Casablanca", "America/Sao_Paulo", "Asia/Tehran", "Antarctica/Troll", "Asia/Beirut", "America/Havana",
+	"America/New_York", "Europe/London", "Europe/Berlin", "Australia/Lord_Howe", "America/Caracas", "Asia/Pyongyang",
+	"America/St_Johns",
+	"Pacific/Apia", "Africa/Casablanca", "America/Sao_Paulo", "Asia/Tehran", "Antarctica/Troll", "Asia/Beirut",
+	"America/Havana",
 	"Atlantic/Azores", "Pacific/Chatham", "Asia/Kathmandu", "Asia/Kolkata", "Asia/Singapore", "UTC", "Etc/GMT+8",
 }
 
@@ -58,12 +60,18 @@ func newRandom(seed uint64) *random {
 		at = change
 	}
 	if g.chance(5) { // days of which Go's ZoneBounds says odd things
-		at = one(g, []time.Time{time.Unix(1<<31, 0), time.Date(2040, 12, 31, 12, 0, 0, 0, time.UTC), time.Date(2096, 12, 31, 1, 0, 0, 0, time.UTC)})
+		at = one(g,
+			[]time.Time{
+				time.Unix(1<<31, 0), time.Date(2040, 12, 31, 12, 0, 0, 0, time.UTC), time.Date(2096, 12, 31, 1, 0, 0, 0, time.UTC),
+			})
 	}
 	g.anchor = at.UnixMilli()
 	// Sorted by bytes, not as people sort; a UUID that looks like a number; blanks
 	// that are no blanks to the contract.
-	g.agents = []agent{{"u1", "1001"}, {"u2", "1002"}, {"U3", "1001"}, {"é4", "1004"}, {"1005", "9"}, {"", "1005"}, {"", "1002"}, {"u-8", ""}}
+	g.agents = []agent{
+		{"u1", "1001"}, {"u2", "1002"}, {"U3", "1001"}, {"é4", "1004"}, {"1005", "9"}, {"", "1005"}, {"", "1002"},
+		{"u-8", ""},
+	}
 	if g.chance(15) { // of whom more is known
 		g.agents = g.agents[:1]
 	}
@@ -305,7 +313,8 @@ func (g *random) statusChange() body {
 	b.person(c.agent)
 	b.instant("startTime", c.start)
 	b.code("loginStatus", 1, 1, 1, 1, 2, 2, 2, 98, 0, -1, 5, none, none)
-	b.code(one(g, []string{"notReadyStatus", "notReadyStatus", "noReadyStatus"}), 0, 2, 4, 11, 12, 13, 14, 15, 16, 17, 18, 97, 98, none)
+	b.code(one(g, []string{"notReadyStatus", "notReadyStatus", "noReadyStatus"}), 0, 2, 4, 11, 12, 13, 14, 15, 16, 17, 18,
+		97, 98, none)
 	if g.chance(5) {
 		b.code("noReadyStatus", 2, 12)
 	}
@@ -403,7 +412,8 @@ func (g *random) directory(d directory) (put map[string]any) {
 		if g.chance(50) {
 			ids := g.someDepartments()
 			d.agentDepartments[uuid] = ids
-			agents = append(agents, map[string]any{"agentUUID": uuid, "agentID": "1001", "agentName": "of the directory", "departmentIds": ids})
+			agents = append(agents,
+				map[string]any{"agentUUID": uuid, "agentID": "1001", "agentName": "of the directory", "departmentIds": ids})
 		}
 	}
 	for _, id := range g.departments {
@@ -419,7 +429,8 @@ func (g *random) directory(d directory) (put map[string]any) {
 func (g *random) query() query {
 	q := query{
 		report: one(g, []string{"relay", "agent", "agent", "department"}), zone: g.zone, now: g.moment(),
-		dateType: 11 + g.IntN(5), weekType: g.IntN(2), page: 1, size: one(g, []int64{15, 15, 1000, 1000, 7, 1}), agentType: 1 + g.IntN(2), scope: 2,
+		dateType: 11 + g.IntN(5), weekType: g.IntN(2), page: 1, size: one(g,
+			[]int64{15, 15, 1000, 1000, 7, 1}), agentType: 1 + g.IntN(2), scope: 2,
 	}
 	switch g.IntN(20) {
 	case 0, 1, 2, 4, 5:

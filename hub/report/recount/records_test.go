@@ -281,7 +281,9 @@ type directory struct {
 }
 
 func configOf(zone string, s settings, d directory) config {
-	c := config{zone, 30, []int64{12, 13, 15}, []int64{2, 11, 14}, s.RouteKinds, map[string]string{}, map[string][]string{}}
+	c := config{
+		zone, 30, []int64{12, 13, 15}, []int64{2, 11, 14}, s.RouteKinds, map[string]string{}, map[string][]string{},
+	}
 	if s.XSSeconds != nil {
 		c.x = *s.XSSeconds
 	}

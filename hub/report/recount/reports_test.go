@@ -295,7 +295,10 @@ func TestExamples(t *testing.T) {
 		c := newCompany(t, h, fmt.Sprintf("e%d", i), "")
 		var batch []string
 		for _, l := range e.lines {
-			raw, err := json.Marshal(map[string]any{"type": l.Type, "data": json.RawMessage(strings.ReplaceAll(string(l.Data), "825072edbd914f47aa8704de02f1cdb6", c.id))})
+			raw, err := json.Marshal(map[string]any{
+				"type": l.Type,
+				"data": json.RawMessage(strings.ReplaceAll(string(l.Data), "825072edbd914f47aa8704de02f1cdb6", c.id)),
+			})
 			require.NoError(t, err)
 			batch = append(batch, string(raw))
 		}
@@ -324,7 +327,9 @@ func refused(t testing.TB, a hubtest.Answer, reason, param string) {
 	require.NoError(t, json.Unmarshal(a.Body, &e))
 	require.Equal(t, reason, e.Reason, "%s", a.Body)
 	require.True(t, strings.HasPrefix(e.Message, param+":"), "%s: %s", param, e.Message)
-	require.Regexp(t, `^\{"apiVersion":"6.2","status":"Fail","code":400,"message":".*","reason":"`+reason+`","kind":"Error","data":null\}$`, string(a.Body))
+	require.Regexp(t,
+		`^\{"apiVersion":"6.2","status":"Fail","code":400,"message":".*","reason":"`+reason+`","kind":"Error","data":null\}$`,
+		string(a.Body))
 }
 
 // Days of which Go's ZoneBounds says odd things are as long as others.
@@ -337,7 +342,8 @@ func TestOddDays(t *testing.T) {
 			"dimensions": 1, "dateType": 13, "startDate": date, "startTime": "00:00", "endDate": date, "endTime": "24:00",
 			"agentReportType": 4, "customerFields": "agent_login_sum_duration",
 		}, "X-Hookline-Now", "4102444800000")
-		require.Equal(t, fmt.Sprintf("result_date=%q agent_login_sum_duration=86400\namount: agent_login_sum_duration=86400\ntotal: 1\ncurrPage: 1\npageSize: 15\n", date),
+		require.Equal(t, fmt.Sprintf("result_date=%q agent_login_sum_duration=86400\namount: agent_login_sum_duration=86400\ntotal: 1\ncurrPage: 1\npageSize: 15\n",
+			date),
 			shown(t, c.data(a, kinds["agent"])))
 	}
 }
@@ -350,7 +356,8 @@ func TestNow(t *testing.T) {
 		begin := time.UnixMilli(at).UTC()
 		return h.Do("POST", paths["agent"], c.key, map[string]any{
 			"dimensions": 1, "dateType": 15, "startDate": begin.Format("2006-01-02"), "startTime": "00:00",
-			"endDate": begin.AddDate(0, 0, 40).Format("2006-01-02"), "endTime": "24:00", "agentReportType": 4, "customerFields": "agent_login_sum_duration",
+			"endDate": begin.AddDate(0, 0, 40).Format("2006-01-02"), "endTime": "24:00", "agentReportType": 4,
+			"customerFields": "agent_login_sum_duration",
 		}, "X-Hookline-Now", now)
 	}
 	seconds := func(t *testing.T, a hubtest.Answer) float64 {

@@ -24,7 +24,8 @@ func TestClocks(t *testing.T) {
 		until := since + 18*24*60*step
 		for at := since; at < until; at += step {
 			clock := time.UnixMilli(at).In(g.loc)
-			shown := wallOf(time.Date(clock.Year(), clock.Month(), clock.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0, time.UTC))
+			shown := wallOf(time.Date(clock.Year(), clock.Month(), clock.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0,
+				time.UTC))
 			require.Equal(t, shown, wallAt(at, g.loc))
 			if shown < start || shown >= end {
 				continue
@@ -48,11 +49,16 @@ func TestClocks(t *testing.T) {
 			if spent[name] == 0 {
 				from, to := bucket(start, dateType, weekType)
 				last, _ := bucket(end-1, dateType, weekType)
-				require.True(t, name == label(from, dateType, weekType) && from < start || name == label(last, dateType, weekType) && to > end, "%s %s", g.zone, name)
+				require.True(t,
+					name == label(from, dateType, weekType) && from < start || name == label(last, dateType, weekType) && to > end,
+					"%s %s", g.zone, name)
 			}
 		}
 
-		e := &evaluation{q: query{report: "agent", dimensions: 9, dateType: dateType, weekType: weekType, start: start, end: end}, zone: g.loc, cells: map[key]*cell{}}
+		e := &evaluation{
+			q:    query{report: "agent", dimensions: 9, dateType: dateType, weekType: weekType, start: start, end: end},
+			zone: g.loc, cells: map[key]*cell{},
+		}
 		e.amount = e.newCell()
 		e.spend(key{}, state{1, 0, 1}, since, until)
 		got := map[string]int64{}

@@ -30,7 +30,8 @@ func TestPostgresURL(t *testing.T) {
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "hush")
 
-	cfg, err := pgConfig("postgres://u:hush@h/d?statement_timeout=7", "p-1", Settings{Name: "read", Statement: time.Minute, ReadOnly: true})
+	cfg, err := pgConfig("postgres://u:hush@h/d?statement_timeout=7", "p-1",
+		Settings{Name: "read", Statement: time.Minute, ReadOnly: true})
 	require.NoError(t, err)
 	require.Equal(t, pq.SSLModeRequire, cfg.SSLMode)
 	require.Equal(t, "7", cfg.Runtime["statement_timeout"], "the operator's URL has the last word")
