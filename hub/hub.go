@@ -62,6 +62,7 @@ type Hub struct {
 	watches live.Watches
 	ingest  *ingest.Handler
 	api     *openapi.Document
+	vendors map[string]*openapi.Document
 	blobs   *blob.Bucket
 	records *recording.Library
 	listen  net.Listener
@@ -95,6 +96,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (*Hub, error)
 // together.
 func (h *Hub) open(ctx context.Context) (err error) {
 	if h.api, err = openapi.Load(); err != nil {
+		return err
+	}
+	if h.vendors, err = openapi.LoadVendors(); err != nil {
 		return err
 	}
 	h.metrics = newMetrics(h.log)
@@ -240,6 +244,7 @@ func (h *Hub) routes() http.Handler {
 		Readyz:  http.HandlerFunc(h.ready),
 		OpenAPI: http.HandlerFunc(h.api.ServeJSON),
 		Docs:    http.HandlerFunc(h.api.ServePage),
+		Vendors: h.vendors,
 		Log:     h.log,
 	}
 

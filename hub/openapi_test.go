@@ -132,6 +132,8 @@ type reader struct {
 	doc  *openapi3.T
 	seen map[string][]int
 	from int
+
+	headers []string // of every request; pairs
 }
 
 // ask a path of the document, with its parameters in order, and expects a
@@ -154,7 +156,7 @@ func (r *reader) ask(status int, method, path, key string, body any, params ...s
 	op := item.GetOperation(method)
 	require.NotNil(r.t, op, "%s %s", method, template)
 
-	headers := []string{"X-Forwarded-For", fmt.Sprintf("192.0.2.%d", r.from%250+1)} // wrong keys are counted by address
+	headers := append(slices.Clone(r.headers), "X-Forwarded-For", fmt.Sprintf("192.0.2.%d", r.from%250+1)) // wrong keys are counted by address
 	r.from++
 	media := "application/json"
 	if b, ok := body.([]byte); ok {
@@ -250,6 +252,10 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"} {
 			r.ask(200, "GET", path, "", nil)
 		}
+		r.ask(200, "GET", "/openapi/{id}", "", nil, "comm100.json")
+		r.ask(404, "GET", "/openapi/{id}", "", nil, "comm100")
+		r.ask(200, "GET", "/docs/{id}", "", nil, "comm100")
+		r.ask(404, "GET", "/docs/{id}", "", nil, "nobody")
 		r.ask(200, "HEAD", "/healthz", "", nil)
 		r.ask(200, "HEAD", "/readyz", "", nil)
 	})

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/julienschmidt/httprouter"
@@ -17,6 +18,7 @@ import (
 	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/fair"
+	"github.com/hookline/hookline/hub/openapi"
 	"github.com/hookline/hookline/hub/problem"
 )
 
@@ -31,9 +33,10 @@ type Routes struct {
 	Ingest  func(w http.ResponseWriter, r *http.Request, c access.Caller, typ string)
 	Healthz http.Handler
 	Readyz  http.Handler
-	OpenAPI http.Handler // the document of this API
-	Docs    http.Handler // the same as a page
-	Metrics http.Handler // nil if it is served on an address of its own
+	OpenAPI http.Handler                 // the document of this API
+	Docs    http.Handler                 // the same as a page
+	Vendors map[string]*openapi.Document // those of the vendors' APIs, by name
+	Metrics http.Handler                 // nil if it is served on an address of its own
 	// Dialects are the vendors' APIs. Each knows its own callers and errors.
 	Dialects []dialect.Dialect
 	Log      *slog.Logger // default slog.Default()
@@ -76,6 +79,8 @@ func (h *Routes) table() []route {
 		{"HEAD", "/readyz", anyone, plain(h.Readyz)},
 		{"GET", "/openapi.json", anyone, plain(h.OpenAPI)},
 		{"GET", "/docs", anyone, plain(h.Docs)},
+		{"GET", "/openapi/:id", anyone, h.vendorDocument},
+		{"GET", "/docs/:id", anyone, h.vendorPage},
 
 		{"POST", "/v1/events", ingest, h.ingest},
 		{"POST", "/v1/events/:id", ingest, h.ingest}, // :id is the type
@@ -148,6 +153,27 @@ func (h *Routes) table() []route {
 
 func (h *Routes) ingest(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
 	h.Ingest(w, r, c, ps.ByName("id"))
+}
+
+// vendorDocument answers with the document of a vendor's API: {vendor}.json.
+func (h *Routes) vendorDocument(w http.ResponseWriter, r *http.Request, _ access.Caller, ps httprouter.Params) {
+	name, is := strings.CutSuffix(ps.ByName("id"), ".json")
+	d := h.Vendors[name]
+	if !is || d == nil {
+		h.refuse(w, r, http.StatusNotFound, "there is no such document")
+		return
+	}
+	d.ServeJSON(w, r)
+}
+
+// vendorPage answers with the document of a vendor's API as a page.
+func (h *Routes) vendorPage(w http.ResponseWriter, r *http.Request, _ access.Caller, ps httprouter.Params) {
+	d := h.Vendors[ps.ByName("id")]
+	if d == nil {
+		h.refuse(w, r, http.StatusNotFound, "there is no such page")
+		return
+	}
+	d.ServePage(w, r)
 }
 
 // plain lets an ordinary handler serve a route.

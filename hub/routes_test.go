@@ -53,6 +53,8 @@ func newTown(t *testing.T) *town {
 	event := h.Send(hubtest.CDR("c1", 1))[0]
 	push := sink.Wait(t, 1)[0]
 	w.ids = map[string]string{
+		"/openapi/":          "sobot.json",
+		"/docs/":             "sobot",
 		"/v1/tenants/":       "demo",
 		"/v1/subscriptions/": sub,
 		"/v1/events/":        event,

@@ -5,7 +5,7 @@ package openapi
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,6 +17,12 @@ import (
 
 //go:embed openapi.yaml
 var source []byte
+
+// Vendors are the names of the vendors' APIs, which have documents of their own.
+var Vendors = []string{"sobot", "deepcall", "liveperson", "comm100"}
+
+//go:embed vendors/*.yaml
+var vendorSources embed.FS
 
 // anchors is the name of the member of the source that only holds what other members repeat.
 const anchors = "x-anchors"
@@ -30,38 +36,64 @@ type Document struct {
 // Load reads the embedded source, once. An error is a mistake in the source.
 func Load() (*Document, error) { return load() }
 
-var load = sync.OnceValues(build)
+var load = sync.OnceValues(func() (*Document, error) {
+	s := &spec{Self: "/openapi.json"}
+	for _, v := range Vendors {
+		s.Others = append(s.Others, "/docs/"+v)
+	}
+	return build("openapi.yaml", source, s)
+})
 
-func build() (*Document, error) {
+// LoadVendors reads the embedded documents of the vendors' APIs, once. They are by name.
+func LoadVendors() (map[string]*Document, error) { return loadVendors() }
+
+var loadVendors = sync.OnceValues(func() (map[string]*Document, error) {
+	all := map[string]*Document{}
+	for _, name := range Vendors {
+		file := "vendors/" + name + ".yaml"
+		raw, err := vendorSources.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		s := &spec{Self: "/openapi/" + name + ".json", Others: []string{"/docs"}}
+		if all[name], err = build(file, raw, s); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+})
+
+// build makes a document of a source, whose file is named in errors. s says where it is
+// served.
+func build(file string, source []byte, s *spec) (*Document, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(source, &root); err != nil {
-		return nil, fmt.Errorf("openapi.yaml: %w", err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 
 	var b bytes.Buffer
 	if err := writeJSON(&b, root.Content[0]); err != nil {
-		return nil, fmt.Errorf("openapi.yaml: %w", err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 
 	d := &Document{JSON: b.Bytes()}
-	var s spec
-	if err := json.Unmarshal(d.JSON, &s); err != nil {
-		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	if err := json.Unmarshal(d.JSON, s); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 
 	var err error
-	d.page, err = render(&s)
+	d.page, err = render(s)
 	return d, err
 }
 
-// ServeJSON is GET /openapi.json.
+// ServeJSON answers with the document.
 func (d *Document) ServeJSON(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache")
 	_, _ = w.Write(d.JSON) // an error means that the caller went away
 }
 
-// ServePage is GET /docs.
+// ServePage answers with the page.
 func (d *Document) ServePage(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")

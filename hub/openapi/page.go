@@ -28,6 +28,9 @@ type page struct {
 
 // spec is the part of a document that the page shows.
 type spec struct {
+	Self   string   `json:"-"` // where the document is served
+	Others []string `json:"-"` // pages of other documents
+
 	OpenAPI string
 	Info    struct{ Title, Version, Summary, Description string }
 	Tags    []struct{ Name, Description string }
@@ -185,6 +188,7 @@ func render(s *spec) (page, error) {
 			}
 			return r
 		},
+		"common":     func() bool { return slices.ContainsFunc(s.Components.Responses, isCommon) },
 		"everywhere": func(r response) bool { return everywhere[refName(r.Ref)] != "" },
 		"status":     func(name string) string { return everywhere[name] },
 		"named":      s.response,
@@ -211,6 +215,15 @@ func render(s *spec) (page, error) {
 		policy: "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'sha256-" +
 			base64.StdEncoding.EncodeToString(sum[:]) + "'",
 	}, nil
+}
+
+// isCommon reports whether a response is one that every route may give.
+func isCommon(r struct {
+	Name  string
+	Value response
+},
+) bool {
+	return everywhere[r.Name] != ""
 }
 
 // response returns a response of the components; the zero one for an unknown name.
