@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -26,6 +28,20 @@ type Push struct {
 	N          int    // number of the attempt
 	Late       bool
 	Replay     bool
+}
+
+// Stamp sets the time at which the push is signed, Unix ms, and makes the random bytes that
+// its signature and seal need.
+func (p *Push) Stamp(at int64) {
+	n := signing.NonceSize(p.Sub.Encryption)
+	random := make([]byte, 8+n)
+	_, _ = rand.Read(random) // never fails
+	p.At = at
+	p.RandomCode = hex.EncodeToString(random[:8])
+	p.Nonce = nil
+	if n > 0 {
+		p.Nonce = random[8:]
+	}
 }
 
 // Headers of a push that are ours, spelled as documented.

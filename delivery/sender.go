@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +22,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/hookline/hookline/hub/event"
-	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -104,14 +101,8 @@ func (s *Sender) Send(ctx context.Context, p *Push, target *url.URL) (*Attempt, 
 
 // stamp notes time and random bytes of the attempt, in the push as well.
 func (s *Sender) stamp(p *Push, a *Attempt) {
-	n := signing.NonceSize(p.Sub.Encryption)
-	random := make([]byte, 8+n)
-	_, _ = rand.Read(random) // never fails
-	a.SignedAt, a.RandomCode = a.At, hex.EncodeToString(random[:8])
-	if n > 0 {
-		a.Nonce = random[8:]
-	}
-	p.At, p.RandomCode, p.Nonce = a.SignedAt, a.RandomCode, a.Nonce
+	p.Stamp(a.At)
+	a.SignedAt, a.RandomCode, a.Nonce = p.At, p.RandomCode, p.Nonce
 	a.KeyN = p.keys()[0].N
 }
 

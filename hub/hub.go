@@ -228,7 +228,7 @@ func (h *Hub) routes() http.Handler {
 		Auth: auth, Admit: h.bounds.admit,
 		API: &api.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db,
-			Explain: h.db, RateHolds: h.lanes.RateHolds,
+			Explain: h.db, RateHolds: h.lanes.RateHolds, Send: h.sender.Send, Probes: h.db,
 			Events: h.db, Audit: h.db, Usage: h.db, State: h.state, Apps: h.db, Directory: h.db, Recordings: h.records,
 			Kit: h.nativeKit(), Watches: &h.watches, Wait: h.folds.Wait,
 			Records: h.folds.AsIs(), DepartmentAgents: h.departmentAgents,

@@ -87,6 +87,7 @@ func (h *Routes) table() []route {
 		{"GET", "/v1/events", only(owner, auditor), v1(h.API.ListEvents)},
 		{"GET", "/v1/events/:id", only(owner, auditor), v1(h.API.GetEvent)},
 		{"GET", "/v1/events/:id/explain", only(owner, auditor), v1(h.API.ExplainEvent)},
+		{"GET", "/v1/events/:id/body", only(owner, auditor), h.API.GetBody},
 
 		{"POST", "/v1/tenants", only(platform), v1(h.API.CreateTenant)},
 		{"GET", "/v1/tenants", only(platform), v1(h.API.ListTenants)},
@@ -108,6 +109,9 @@ func (h *Routes) table() []route {
 		{"POST", "/v1/subscriptions/:id/resume", only(owner), v1(h.API.ResumeSubscription)},
 		{"POST", "/v1/subscriptions/:id/rotate-key", only(owner), v1(h.API.RotateKey)},
 		{"POST", "/v1/subscriptions/:id/test", only(owner), v1(h.API.TestSubscription)},
+
+		{"POST", "/v1/previews", only(owner), v1(h.API.Preview)},
+		{"POST", "/v1/probes", only(owner), v1(h.API.Probe)},
 
 		{"GET", "/v1/deliveries", only(owner, auditor), v1(h.API.ListDeliveries)},
 		{"GET", "/v1/deliveries/:id", only(owner, auditor), v1(h.API.GetDelivery)},

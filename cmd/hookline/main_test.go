@@ -134,6 +134,10 @@ func TestClientCommands(t *testing.T) {
 		"sub update":     {args: []string{"subscription", "update", "s1", "--callback", "http://y/", "--give-up-after", `{"live":"2h"}`}, asked: `PATCH /v1/subscriptions/s1 {"giveUpAfter":{"live":"2h"},"url":"http://y/"}`, reply: `{}`},
 		"sub delete":     {args: []string{"subscription", "delete", "s1", "--if-version", "7"}, asked: `DELETE /v1/subscriptions/s1 "7"`, reply: `204`, out: "deleted s1\n"},
 		"sub pause":      {args: []string{"subscription", "pause", "s1"}, asked: `POST /v1/subscriptions/s1/pause`, reply: `{"state":"paused"}`, out: "paused s1\n"},
+		"sub preview":    {args: []string{"subscription", "preview", "s1", "--event", "e1"}, asked: `POST /v1/previews {"event":"e1","subscription":"s1"}`, reply: `{"type":"cdr.call"}`, out: "type  cdr.call\n"},
+		"delivery again": {args: []string{"subscription", "preview", "--delivery", "d1", "--json"}, asked: `POST /v1/previews {"delivery":"d1"}`, reply: `{"type":"cdr.call"}`, out: `{"type":"cdr.call"}`},
+		"sub probe":      {args: []string{"subscription", "probe", "http://new/", "--file", file, "--type", "cdr.call"}, asked: `POST /v1/probes {"subscription":{"maxInFlight":4,"retry":{"live":{"jitter":0.10}},"url":"http://new/"},"type":"cdr.call"}`, reply: `{"status":200}`, out: "status  200\n"},
+		"probe of file":  {args: []string{"subscription", "probe", "--file", file}, asked: `POST /v1/probes {"subscription":{"maxInFlight":4,"retry":{"live":{"jitter":0.10}},"url":"http://old/"}}`, reply: `{}`},
 		"sub resume":     {args: []string{"subscription", "resume", "s1", "--json"}, asked: `POST /v1/subscriptions/s1/resume`, reply: `{"state":"active"}`, out: `{"state":"active"}` + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

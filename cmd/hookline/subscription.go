@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/hookline/hookline/hub/event"
 )
@@ -23,6 +24,9 @@ type SubscriptionCmd struct {
 	Delete SubscriptionDeleteCmd `cmd:"" help:"Delete a subscription; what is pending is cancelled."`
 	Pause  SubscriptionPauseCmd  `cmd:"" help:"Hold its backlog."`
 	Resume SubscriptionResumeCmd `cmd:"" help:"Let its backlog drain."`
+
+	Preview SubscriptionPreviewCmd `cmd:"" help:"Show the push that a subscription, stored or not, would get."`
+	Probe   SubscriptionProbeCmd   `cmd:"" help:"Send one signed push of a sample to a subscription, stored or not."`
 }
 
 type subscriptionFlags struct {
@@ -204,3 +208,77 @@ func (c *SubscriptionResumeCmd) Run(ctx context.Context, s streams) error {
 }
 
 func subscriptionPath(id string) string { return "/v1/subscriptions/" + url.PathEscape(id) }
+
+// candidate is a subscription that is stored, or one that flags describe.
+type candidate struct {
+	Subscription string `arg:"" optional:"" help:"Id of a subscription, or a callback URL, whose other fields are flags."`
+	subscriptionFlags
+}
+
+// field returns the subscription as previews and probes take it.
+func (c *candidate) field(in io.Reader) (any, error) {
+	f, err := c.body(in)
+	if err != nil {
+		return nil, err
+	}
+	if c.Subscription == "" && len(f) > 0 {
+		return f, nil // the file has its URL
+	}
+	if !strings.Contains(c.Subscription, "://") {
+		return c.Subscription, nil
+	}
+	f["url"] = c.Subscription
+	return f, nil
+}
+
+// SubscriptionPreviewCmd is POST /v1/previews.
+type SubscriptionPreviewCmd struct {
+	Remote
+	candidate
+	Type     *string `xor:"of" help:"Show the push of the sample of this type. Default: hub.test."`
+	Event    *string `xor:"of" help:"Show the push of this event."`
+	Delivery *string `xor:"of" help:"Show the next push of this delivery, whose subscription need not be given."`
+}
+
+// Run shows the push.
+func (c *SubscriptionPreviewCmd) Run(ctx context.Context, s streams) error {
+	body := fields{}
+	set(body, "type", c.Type)
+	set(body, "event", c.Event)
+	set(body, "delivery", c.Delivery)
+	if c.Delivery == nil || c.Subscription != "" {
+		sub, err := c.field(s.in)
+		if err != nil {
+			return err
+		}
+		body["subscription"] = sub
+	}
+	raw, err := c.call(ctx, http.MethodPost, "/v1/previews", body, 0)
+	if err != nil {
+		return err
+	}
+	return c.show(s.out, raw)
+}
+
+// SubscriptionProbeCmd is POST /v1/probes.
+type SubscriptionProbeCmd struct {
+	Remote
+	candidate
+	Type *string `help:"Send the sample of this type. Default: hub.test."`
+}
+
+// Run sends the push and shows what became of it.
+func (c *SubscriptionProbeCmd) Run(ctx context.Context, s streams) error {
+	body := fields{}
+	set(body, "type", c.Type)
+	sub, err := c.field(s.in)
+	if err != nil {
+		return err
+	}
+	body["subscription"] = sub
+	raw, err := c.call(ctx, http.MethodPost, "/v1/probes", body, 0)
+	if err != nil {
+		return err
+	}
+	return c.show(s.out, raw)
+}

@@ -49,6 +49,9 @@ type API struct {
 	Events        ingest.Store                           // takes test pushes
 	Rules         func(tenant int64) subscriptions.Rules // what a tenant's subscriptions may be; Now is set here
 
+	Send   Sender     // sends probes
+	Probes ProbeStore // counts them
+
 	// RateHolds reports whether the next push of a subscription waits for its rate; known is
 	// false when another process sends its pushes.
 	RateHolds func(sub int64) (holds, known bool)

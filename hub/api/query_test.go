@@ -41,6 +41,7 @@ func FuzzLogQuery(f *testing.F) {
 	for _, seed := range []string{
 		"", "type=cdr.*,call.ringing&from=1637068256419&to=2026-01-01T00:00:00Z&limit=3",
 		"state=pending&httpStatus=503&error=timeout&subscription=x",
+		"state=pending,delivered&httpStatus=5xx,404,200&error=dns,tls&subscription=x,y&sort=asc",
 		"matched=true&warnings=false&orderKey=cdr/1", "cursor=AAAA", "type=%zz", "limit=9999999999999999999", "from=-1",
 		"a=b;c", "orderKey=%00%ff",
 	} {

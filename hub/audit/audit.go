@@ -30,6 +30,7 @@ const (
 	SubscriptionRotate = "subscription.rotate" // it has another key
 	SubscriptionDelete = "subscription.delete"
 	SubscriptionTest   = "subscription.test"
+	ProbeSend          = "probe.send"
 	DeliveryRetry      = "delivery.retry"
 	DeliveryView       = "delivery.view"
 	DeliveryExport     = "delivery.export"
