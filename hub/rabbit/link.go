@@ -31,7 +31,7 @@ const (
 	retryMost = 5 * time.Second
 )
 
-// retryLeast is the pause before the first try to connect anew; it doubles.
+// retryLeast is the pause before the first try to connect again; it doubles up to retryMost.
 const retryLeast = 100 * time.Millisecond
 
 // Broker is where RabbitMQ is, and who asks.
@@ -59,20 +59,25 @@ func CheckURL(url string) error {
 	return nil
 }
 
-// keep a connection called name: connect, use it until it ends, connect anew, until ctx
-// ends. The context of use ends with its connection; use returns soon after.
+// keep keeps a connection with a name until ctx ends: it connects, uses the connection until
+// that ends, and connects again. The context of use ends with its connection, and use
+// returns soon after.
 func (b *Broker) keep(ctx context.Context, name string, use func(ctx context.Context, conn *amqp.Connection) error) {
 	b.keepBounded(ctx, name, 0, func(ctx context.Context, conn *amqp.Connection, _ *flow) error { return use(ctx, conn) })
 }
 
-// keepBounded is keep, with at most so many bytes held of what comes in; 0: any.
-func (b *Broker) keepBounded(ctx context.Context, name string, most int64, use func(context.Context, *amqp.Connection, *flow) error) {
+// keepBounded does what keep does, and holds at most most bytes of what comes in; 0 is no bound.
+func (b *Broker) keepBounded(
+	ctx context.Context, name string, most int64, use func(context.Context, *amqp.Connection, *flow) error,
+) {
 	up, log := b.Metrics.connected.WithLabelValues(name), b.Log.With("connection", name)
+
 	for wait := retryLeast; ctx.Err() == nil; wait = min(2*wait, retryMost) {
 		var held *flow
 		if most > 0 {
 			held = newFlow(most)
 		}
+
 		conn, err := b.dial(ctx, name, held)
 		if err == nil {
 			log.Info("connected to RabbitMQ")
@@ -86,12 +91,13 @@ func (b *Broker) keepBounded(ctx context.Context, name string, most int64, use f
 				wait = retryLeast
 			}
 		}
+
 		if ctx.Err() != nil {
 			return
 		}
 		b.Metrics.lost.WithLabelValues(name).Inc()
 		log.Warn("no connection to RabbitMQ", "err", err, "againIn", wait)
-		// Not all processes at the same moment.
+		// A random pause, so that the processes do not all come at the same moment.
 		pause(ctx, wait/2+rand.N(wait))
 	}
 }
@@ -105,10 +111,11 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// during the life of conn f runs, then conn is closed.
+// during runs f while conn lives, and then closes conn.
 func during(ctx context.Context, conn *amqp.Connection, f func(context.Context, *amqp.Connection) error) error {
 	life, end := context.WithCancelCause(ctx)
 	defer end(nil)
+
 	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
 	done := make(chan struct{})
 	var watch sync.WaitGroup
@@ -124,27 +131,31 @@ func during(ctx context.Context, conn *amqp.Connection, f func(context.Context, 
 			return
 		case <-ctx.Done():
 		}
-		select { // f may wait for an answer of a broker that gives none
+		select { // f may wait for an answer of a broker that does not give one
 		case <-done:
 		case <-time.After(stopWait):
 			_ = conn.CloseDeadline(time.Now().Add(closeWait))
 		}
 	})
+
 	err := f(life, conn)
 	if cause := context.Cause(life); cause != nil && ctx.Err() == nil {
-		err = cause // why everything else failed
+		err = cause // the reason why everything else failed
 	}
+
 	close(done)
 	watch.Wait()
-	_ = conn.CloseDeadline(time.Now().Add(closeWait)) // broken already, or the broker finds out
+	_ = conn.CloseDeadline(time.Now().Add(closeWait)) // an error means that it is broken, as the broker will find out
 	return err
 }
 
+// dial connects to the broker. What comes in goes through held.
 func (b *Broker) dial(ctx context.Context, name string, held *flow) (*amqp.Connection, error) {
 	props := amqp.NewConnectionProperties()
 	props.SetClientConnectionName(fmt.Sprintf("hookline %s %s", b.Process, name))
 	release := func() bool { return true }
 	defer func() { release() }()
+
 	return amqp.DialConfig(b.URL, amqp.Config{
 		Heartbeat: heartbeat, Locale: "en_US", Properties: props,
 		Dial: func(network, addr string) (net.Conn, error) {
@@ -153,7 +164,7 @@ func (b *Broker) dial(ctx context.Context, name string, held *flow) (*amqp.Conne
 			if err != nil {
 				return nil, err
 			}
-			// Of the handshake; the library takes it away.
+			// The deadline of the handshake, which the library removes afterwards.
 			if err := conn.SetDeadline(time.Now().Add(dialWait)); err != nil {
 				return nil, errors.Join(err, conn.Close())
 			}
@@ -166,7 +177,7 @@ func (b *Broker) dial(ctx context.Context, name string, held *flow) (*amqp.Conne
 // wire is a connection with two bounds that the library does not have.
 type wire struct {
 	net.Conn
-	held *flow // nil: hardly anything comes in
+	held *flow // nil: hardly anything comes in, so there is no bound
 }
 
 // Write gives up on a broker that takes nothing.
@@ -177,8 +188,8 @@ func (w *wire) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// Read waits while too much is held of what came before. The broker then waits,
-// too, and is heard as late as that.
+// Read waits while too much is held of what came before. The broker waits, too, and its
+// heartbeats are read only after that.
 func (w *wire) Read(p []byte) (int, error) {
 	if w.held == nil {
 		return w.Conn.Read(p)
@@ -193,28 +204,29 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// flow bounds the bytes that a consumer holds: the broker counts messages only,
-// and these may be large. What came is held until the consumer says how much is left.
+// flow bounds the bytes that a consumer holds: the broker counts messages only, and these may
+// be large. Bytes are held from when they come until the consumer says how many are left.
 type flow struct {
 	most int64
-	came int64         // of the reader alone
-	left chan int64    // bytes still held; taken only by a reader that waits
-	end  chan struct{} // closed: nobody consumes any more
+	came int64         // bytes held, as far as the reader knows; used by the reader alone
+	left chan int64    // bytes still held, from the consumer; received only by a reader that waits
+	end  chan struct{} // closed when nobody consumes any more
 }
 
 func newFlow(most int64) *flow {
 	return &flow{most: most, left: make(chan int64), end: make(chan struct{})}
 }
 
-// wait until no more than most is held. It says whether it had to.
+// wait waits until no more than most bytes are held. It reports whether it had to wait.
 func (f *flow) wait() (waited bool) {
 	for f.came > f.most {
-		if waited { // much is being rejected
+		if waited { // much is being rejected: do not ask all the time
 			select {
 			case <-time.After(50 * time.Millisecond):
 			case <-f.end:
 			}
 		}
+
 		waited = true
 		select {
 		case f.came = <-f.left:

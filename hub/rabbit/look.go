@@ -9,17 +9,17 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Condition of a broker, as somebody finds it who only looks.
+// Condition is the state of a broker, as one can see it without changing anything.
 type Condition struct {
 	Version   string // of RabbitMQ
-	Waiting   int    // messages of the ingest queue that nobody took yet; -1: there is no queue yet
+	Waiting   int    // messages in the ingest queue that no process has taken; -1: there is no queue yet
 	Consumers int    // of the ingest queue: processes that take from it, or stand by
-	Rejected  int    // messages of the rejected queue; -1: there is none yet
+	Rejected  int    // messages in the rejected queue; -1: there is no queue yet
 }
 
 const lookWait = 15 * time.Second
 
-// Look at the broker of a URL. It declares nothing.
+// Look returns the condition of the broker with a URL. It declares nothing.
 func Look(ctx context.Context, url string) (c Condition, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookWait)
 	defer cancel()
@@ -42,7 +42,7 @@ func Look(ctx context.Context, url string) (c Condition, err error) {
 	return c, err
 }
 
-// passive is a queue as it is there; -1 messages: it is not.
+// passive returns a queue as the broker has it, with -1 messages if there is no such queue.
 func passive(conn *amqp.Connection, name string) (amqp.Queue, error) {
 	ch, err := conn.Channel()
 	if err != nil {

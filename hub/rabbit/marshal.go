@@ -14,15 +14,15 @@ import (
 	"github.com/hookline/hookline/hub/ingest"
 )
 
-// marshaler makes Watermill's messages of deliveries. It takes everything:
-// watermill-amqp's own refuses headers that are no texts, which brokers add
-// themselves (x-delivery-count, x-death), and the message comes back for ever.
+// marshaler makes Watermill's messages of deliveries. It accepts everything. That of
+// watermill-amqp refuses headers that are no texts, which brokers add themselves
+// (x-delivery-count, x-death), and then the message comes back for ever.
 type marshaler struct{}
 
 var _ wamqp.Marshaler = marshaler{}
 
-// Unmarshal never fails. Properties are under the names that package ingest
-// gives them, whatever headers there are.
+// Unmarshal never fails. Properties have the names that package ingest gives them, whatever
+// headers there are.
 func (marshaler) Unmarshal(d amqp.Delivery) (*message.Message, error) {
 	m := message.NewMessage(d.MessageId, d.Body)
 	m.Metadata = make(message.Metadata, len(d.Headers)+4)
@@ -41,7 +41,7 @@ func (marshaler) Marshal(m *message.Message) (amqp.Publishing, error) {
 	return amqp.Publishing{MessageId: m.UUID, DeliveryMode: amqp.Transient, Body: m.Payload}, nil
 }
 
-// text of a header's value.
+// text returns the value of a header as a text.
 func text(v any) string {
 	switch v := v.(type) {
 	case nil:

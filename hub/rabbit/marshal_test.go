@@ -17,9 +17,11 @@ import (
 
 func TestHeadersOfAnyType(t *testing.T) {
 	for want, v := range map[string]any{
-		"": nil, "x": "x", "yes": []byte("yes"), "/w==": []byte{0xff}, "true": true, "-7": int8(-7), "200": uint8(200), "-300": int16(-300),
-		"70000": int32(70000), "-5000000000": int64(-5e9), "1.5": float32(1.5), "2.25": 2.25, "1970-01-01T00:00:07Z": time.Unix(7, 0),
-		"{2 100}": amqp.Decimal{Scale: 2, Value: 100}, "map[a:1]": amqp.Table{"a": int32(1)}, "[a 1]": []any{"a", int32(1)},
+		"": nil, "x": "x", "yes": []byte("yes"), "/w==": []byte{0xff}, "true": true, "-7": int8(-7), "200": uint8(200),
+		"-300":  int16(-300),
+		"70000": int32(70000), "-5000000000": int64(-5e9), "1.5": float32(1.5), "2.25": 2.25,
+		"1970-01-01T00:00:07Z": time.Unix(7, 0),
+		"{2 100}":              amqp.Decimal{Scale: 2, Value: 100}, "map[a:1]": amqp.Table{"a": int32(1)}, "[a 1]": []any{"a", int32(1)},
 	} {
 		m, err := marshaler{}.Unmarshal(amqp.Delivery{Headers: amqp.Table{"h": v}})
 		require.NoError(t, err)
@@ -31,7 +33,10 @@ func TestHeadersOfAnyType(t *testing.T) {
 func TestPropertiesAreNotHeaders(t *testing.T) {
 	m, err := marshaler{}.Unmarshal(amqp.Delivery{
 		RoutingKey: "acme.call.held",
-		Headers:    amqp.Table{ingest.MetaUser: "acme", ingest.MetaRoutingKey: "other.call.held", ingest.MetaEncoding: "gzip", ingest.MetaContentType: "text/xml"},
+		Headers: amqp.Table{
+			ingest.MetaUser: "acme", ingest.MetaRoutingKey: "other.call.held", ingest.MetaEncoding: "gzip",
+			ingest.MetaContentType: "text/xml",
+		},
 	})
 	require.NoError(t, err)
 	require.Equal(t, "acme.call.held", m.Metadata[ingest.MetaRoutingKey])

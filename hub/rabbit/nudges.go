@@ -19,24 +19,23 @@ var (
 	_ message.Subscriber = (*Nudges)(nil)
 )
 
-// ErrAway is returned by Publish while there is no connection, or the broker
-// takes nothing.
+// ErrAway is returned by Publish while there is no connection, or the broker takes no
+// messages.
 var ErrAway = errors.New("RabbitMQ is away")
 
-// Nudges carries small messages between processes. A message reaches every
-// process that subscribes to its topic, the sender too, at most once: it is lost
-// to those that are not connected, or too slow. A subscriber that may have missed some gets
-// one without a payload. Metadata is not carried, and what is not acknowledged
-// does not come again.
+// Nudges carries small messages between processes. A message reaches every process that
+// subscribes to its topic, the sender included, at most once: a process that is not connected,
+// or too slow, loses it. A subscriber that may have lost some gets a message without a payload.
+// Metadata is not carried, and a message that is not acknowledged does not come again.
 type Nudges struct {
-	broker *Broker
-	stop   context.CancelFunc
-	ended  sync.WaitGroup
+	broker     *Broker
+	stop       context.CancelFunc
+	goroutines sync.WaitGroup
 
 	mu      sync.Mutex
 	closed  bool
 	conn    *amqp.Connection
-	out     *amqp.Channel // to publish; nil: there is no connection
+	out     *amqp.Channel // publishes; nil: there is no connection
 	blocked bool          // the broker is short of memory or disk
 	subs    map[*subscriber]struct{}
 }
@@ -47,8 +46,8 @@ type subscriber struct {
 	end    context.CancelFunc
 	topic  string
 	out    chan *message.Message
-	in     chan stream   // of one: of the present connection
-	missed chan struct{} // of one
+	in     chan stream   // has room for one, which is that of the present connection
+	missed chan struct{} // has room for one
 }
 
 // stream is what a subscriber gets by one connection.
@@ -61,22 +60,24 @@ type stream struct {
 func NewNudges(b *Broker) *Nudges {
 	ctx, stop := context.WithCancel(context.Background())
 	n := &Nudges{broker: b, stop: stop, subs: map[*subscriber]struct{}{}}
-	n.ended.Go(func() { b.keep(ctx, "nudges", n.use) })
+	n.goroutines.Go(func() { b.keep(ctx, "nudges", n.use) })
 	return n
 }
 
-// use a connection until it ends.
+// use uses a connection until it ends.
 func (n *Nudges) use(ctx context.Context, conn *amqp.Connection) error {
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 16))
 	out, err := conn.Channel()
 	if err != nil {
 		return err
 	}
+
 	closed := out.NotifyClose(make(chan *amqp.Error, 1))
 	if err := n.connect(conn, out); err != nil {
 		return err
 	}
 	defer n.disconnect()
+
 	for {
 		select {
 		case <-ctx.Done():
@@ -88,6 +89,7 @@ func (n *Nudges) use(ctx context.Context, conn *amqp.Connection) error {
 				blocked = nil
 				continue
 			}
+
 			n.mu.Lock()
 			n.blocked = b.Active
 			n.mu.Unlock()
@@ -98,15 +100,18 @@ func (n *Nudges) use(ctx context.Context, conn *amqp.Connection) error {
 	}
 }
 
-// connect publisher and subscribers. These may have missed something by now.
+// connect makes the publisher and the subscribers use a connection. The subscribers may have
+// missed something before.
 func (n *Nudges) connect(conn *amqp.Connection, out *amqp.Channel) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	// Also a process that only publishes needs the exchange.
+
+	// A process that only publishes needs the exchange, too.
 	c := nudgesTopology("")
 	if err := c.TopologyBuilder.ExchangeDeclare(out, NudgesExchange, c); err != nil {
 		return err
 	}
+
 	for s := range n.subs {
 		if err := s.listen(conn); err != nil {
 			return err
@@ -114,6 +119,7 @@ func (n *Nudges) connect(conn *amqp.Connection, out *amqp.Channel) error {
 		s.miss()
 	}
 	n.conn, n.out, n.blocked = conn, out, false
+
 	return nil
 }
 
@@ -123,7 +129,7 @@ func (n *Nudges) disconnect() {
 	n.conn, n.out = nil, nil
 }
 
-// missed tells all subscribers that they may have missed something.
+// missed makes all subscribers check what they may have missed.
 func (n *Nudges) missed() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -132,7 +138,7 @@ func (n *Nudges) missed() {
 	}
 }
 
-// Connected says whether messages go out and come in now.
+// Connected reports whether messages go out and come in now.
 func (n *Nudges) Connected() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -147,6 +153,7 @@ func (n *Nudges) Publish(topic string, messages ...*message.Message) error {
 	if closed {
 		return errors.New("publish nudges: closed")
 	}
+
 	for _, m := range messages {
 		if out == nil || blocked {
 			n.broker.Metrics.nudges.WithLabelValues("refused").Inc()
@@ -165,24 +172,28 @@ func (n *Nudges) Publish(topic string, messages ...*message.Message) error {
 	return nil
 }
 
-// Subscribe implements message.Subscriber. The channel is closed when ctx ends,
-// or Nudges is closed. While there is no connection it subscribes to what is
-// published later.
+// Subscribe implements message.Subscriber. The channel is closed when ctx ends or Nudges is
+// closed. While there is no connection, it gets nothing, and what is published later when
+// there is one again.
 func (n *Nudges) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
 		return nil, errors.New("subscribe to nudges: closed")
 	}
-	s := &subscriber{topic: topic, out: make(chan *message.Message), in: make(chan stream, 1), missed: make(chan struct{}, 1)}
+	s := &subscriber{
+		topic: topic, out: make(chan *message.Message), in: make(chan stream, 1), missed: make(chan struct{}, 1),
+	}
+
 	s.ctx, s.end = context.WithCancel(ctx)
 	if n.conn != nil {
 		if err := s.listen(n.conn); err != nil { // it is tried again with the next connection
 			n.broker.Log.Warn("subscribe to nudges", "topic", topic, "err", err)
 		}
 	}
+
 	n.subs[s] = struct{}{}
-	n.ended.Go(func() {
+	n.goroutines.Go(func() {
 		s.run(n.broker.Metrics)
 		n.mu.Lock()
 		delete(n.subs, s)
@@ -191,14 +202,15 @@ func (n *Nudges) Subscribe(ctx context.Context, topic string) (<-chan *message.M
 	return s.out, nil
 }
 
-// listen by a connection. Callers hold the lock of Nudges.
+// listen takes messages from a connection. The caller holds the lock of Nudges.
 func (s *subscriber) listen(conn *amqp.Connection) error {
 	ch, in, err := consume(conn, nudgesTopology(nudgesQueues+uuid.NewString()), s.topic)
 	if err != nil {
 		return fmt.Errorf("subscribe to %s: %w", s.topic, err)
 	}
+
 	select {
-	case <-s.in: // of a connection that ended before it was looked at
+	case <-s.in: // of a connection that ended before run used it
 	default:
 	}
 	s.in <- stream{ch, in}
@@ -207,7 +219,7 @@ func (s *subscriber) listen(conn *amqp.Connection) error {
 
 func (s *subscriber) miss() { wake.Up(s.missed) }
 
-// run hands out one message after the other, each once the one before was acknowledged.
+// run hands out one message after the other, each when the one before was acknowledged.
 func (s *subscriber) run(m *Metrics) {
 	defer close(s.out)
 	var now stream
@@ -215,36 +227,39 @@ func (s *subscriber) run(m *Metrics) {
 		select {
 		case <-s.ctx.Done():
 			if now.in != nil {
-				_ = now.ch.Cancel(s.topic, true) // its queue goes with it; no connection: gone already
+				_ = now.ch.Cancel(s.topic, true) // deletes its queue; an error means that it is gone already
 			}
 			return
 		case now = <-s.in:
 		case <-s.missed:
-			s.tell(nil)
+			s.send(nil)
 		case d, open := <-now.in:
 			if !open {
 				now.in = nil
 				continue
 			}
-			if len(d.Body) > 0 { // else not one of ours
+			if len(d.Body) > 0 { // an empty one is not ours
 				m.nudges.WithLabelValues("received").Inc()
-				s.tell(d.Body)
+				s.send(d.Body)
 			}
-			_ = d.Ack(false) // no connection: it does not come again, its queue is gone
+			_ = d.Ack(false) // an error means that the connection, and with it the queue, is gone
 		}
 	}
 }
 
-func (s *subscriber) tell(payload []byte) {
+// send hands out a message and waits until it is acknowledged.
+func (s *subscriber) send(payload []byte) {
 	msg := message.NewMessage(watermill.NewShortUUID(), payload)
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	msg.SetContext(ctx)
+
 	select {
 	case s.out <- msg:
 	case <-s.ctx.Done():
 		return
 	}
+
 	select {
 	case <-msg.Acked():
 	case <-msg.Nacked():
@@ -260,7 +275,8 @@ func (n *Nudges) Close() error {
 		s.end()
 	}
 	n.mu.Unlock()
+
 	n.stop()
-	n.ended.Wait()
+	n.goroutines.Wait()
 	return nil
 }

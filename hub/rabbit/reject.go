@@ -14,12 +14,14 @@ import (
 	"github.com/hookline/hookline/hub/ingest"
 )
 
-// Headers of a message in the rejected queue, beside its own.
+// Headers that a message in the rejected queue has beside its own.
 const (
-	HeaderReason  = "x-hookline-reason"   // code of the problem, of the first when there are several
-	HeaderMessage = "x-hookline-message"  // the same for people
-	HeaderField   = "x-hookline-field"    // JSON pointer into the item; absent: none
-	HeaderItems   = "x-hookline-items"    // JSON: [{"index", "id", "code", "message", "field"}] of the events that are refused; absent: all of the message is
+	HeaderReason  = "x-hookline-reason"  // code of the first problem
+	HeaderMessage = "x-hookline-message" // the same for people
+	HeaderField   = "x-hookline-field"   // JSON pointer into the item; absent: the problem is not one of a field
+	// JSON: [{"index", "id", "code", "message", "field"}] of the events that are refused; absent:
+	// the message is refused as a whole
+	HeaderItems   = "x-hookline-items"
 	HeaderTaken   = "x-hookline-taken"    // how many of its events were accepted all the same
 	HeaderUser    = "x-hookline-user"     // who published it, checked by the broker
 	HeaderCame    = "x-hookline-exchange" // where it was published
@@ -32,8 +34,8 @@ const (
 	maxItems   = 16 << 10 // bytes of HeaderItems
 )
 
-// reject puts what is refused into the rejected queue, and acknowledges it once
-// that is confirmed. waiting is what the connections before this one did not get done.
+// reject puts refused messages into the rejected queue, and acknowledges them when the broker
+// has confirmed that. waiting are the refusals that the connections before this one left.
 func (f *Feed) reject(ctx context.Context, conn *amqp.Connection, waiting *[]refusal) error {
 	var p publisher
 	if err := p.open(conn); err != nil {
@@ -46,19 +48,21 @@ func (f *Feed) reject(ctx context.Context, conn *amqp.Connection, waiting *[]ref
 		if err := p.publish(ctx, *waiting); err != nil {
 			return err
 		}
+
 		for _, r := range *waiting {
-			_ = r.Ack(false) // its connection is gone: it comes again, and is refused again
+			_ = r.Ack(false) // an error means that its connection ended: it comes again, and is refused again
 			r.life.bytes.Add(-int64(len(r.Body)))
 			r.life.rejecting.Add(-1)
 			f.Broker.Metrics.messages.WithLabelValues("rejected").Inc()
 			f.Broker.Metrics.rejected.WithLabelValues(r.why.Code).Inc()
 		}
+
 		*waiting = nil
 	}
 }
 
-// gather what is refused, at least one message; not those that come again
-// because their connection is gone.
+// gather waits for refused messages, at least one. It leaves out those that come again because
+// their connection ended.
 func (f *Feed) gather(ctx context.Context, p *publisher, waiting *[]refusal) error {
 	var still []refusal
 	for _, r := range *waiting {
@@ -66,7 +70,9 @@ func (f *Feed) gather(ctx context.Context, p *publisher, waiting *[]refusal) err
 			still = append(still, r)
 		}
 	}
-	for *waiting = still; len(*waiting) < rejectBatch; {
+	*waiting = still
+
+	for len(*waiting) < rejectBatch {
 		if len(*waiting) > 0 {
 			select {
 			case r := <-f.refused:
@@ -76,6 +82,7 @@ func (f *Feed) gather(ctx context.Context, p *publisher, waiting *[]refusal) err
 				return nil
 			}
 		}
+
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -90,6 +97,7 @@ func (f *Feed) gather(ctx context.Context, p *publisher, waiting *[]refusal) err
 	return nil
 }
 
+// over reports whether a connection has ended.
 func over(l *life) bool {
 	select {
 	case <-l.ended:
@@ -99,11 +107,11 @@ func over(l *life) bool {
 	}
 }
 
-// publisher with confirmations.
+// publisher publishes with confirmations.
 type publisher struct {
 	ch       *amqp.Channel
 	returned chan amqp.Return
-	notes    chan amqp.Blocking // always read soon: the connection waits for that
+	notes    chan amqp.Blocking // must always be read soon, as the connection waits for that
 	blocked  bool               // the broker is short of memory or disk, and takes nothing
 }
 
@@ -120,27 +128,31 @@ func (p *publisher) open(conn *amqp.Connection) (err error) {
 }
 
 func (p *publisher) note(b amqp.Blocking, open bool) {
-	if p.blocked = b.Active; !open {
+	p.blocked = b.Active
+	if !open {
 		p.notes = nil // the connection has ended
 	}
 }
 
-// publish all, then wait for all confirmations.
+// publish publishes all refused messages, then waits for all confirmations.
 func (p *publisher) publish(ctx context.Context, rs []refusal) error {
 	confirms := make([]*amqp.DeferredConfirmation, len(rs))
 	for i, r := range rs {
 		var err error
-		confirms[i], err = p.ch.PublishWithDeferredConfirm(RejectedExchange, r.RoutingKey, true, false, r.publishing(time.Now()))
+		confirms[i], err = p.ch.PublishWithDeferredConfirm(RejectedExchange, r.RoutingKey, true, false,
+			r.publishing(time.Now()))
 		if err != nil {
 			return fmt.Errorf("reject a message: %w", err)
 		}
 	}
+
 	for _, c := range confirms {
 		if err := p.confirmed(ctx, c); err != nil {
 			return err
 		}
 	}
-	// The broker confirms also what it found no queue for, and says that before.
+
+	// The broker also confirms a message for which it found no queue, and says so before.
 	select {
 	case r := <-p.returned:
 		return fmt.Errorf("reject a message: the broker found no queue for it: %s", r.ReplyText)
@@ -149,8 +161,8 @@ func (p *publisher) publish(ctx context.Context, rs []refusal) error {
 	}
 }
 
-// confirmed by the broker, which may take its time while it is short of memory
-// or disk: to publish again then would only double the message.
+// confirmed waits until the broker has confirmed a message. The broker may take its time while
+// it is short of memory or disk: to publish again would only double the message.
 func (p *publisher) confirmed(ctx context.Context, c *amqp.DeferredConfirmation) error {
 	for {
 		timeout := time.NewTimer(confirmWait)
@@ -175,8 +187,8 @@ func (p *publisher) confirmed(ctx context.Context, c *amqp.DeferredConfirmation)
 	}
 }
 
-// publishing is the message as it goes to the rejected queue: as it came, and why.
-// Published to EventsExchange again, it is as it was.
+// publishing returns the message as it goes to the rejected queue: as it came, and why it was
+// refused. Published to EventsExchange again, it is as it was before.
 func (r refusal) publishing(now time.Time) amqp.Publishing {
 	h := amqp.Table{}
 	if size(r.Headers) <= maxHeaders {
@@ -184,17 +196,20 @@ func (r refusal) publishing(now time.Time) amqp.Publishing {
 	} else {
 		h[HeaderDropped] = "dropped"
 	}
-	// What the broker itself reads of a message that is published.
+
+	// These headers would tell the broker what to do with the message.
 	for _, name := range []string{"CC", "BCC", "x-delivery-count"} {
 		delete(h, name)
 	}
-	if h.Validate() != nil { // a type that can be read and not written
+
+	if h.Validate() != nil { // a header has a type that the library reads but cannot write
 		for name, v := range h {
 			h[name] = text(v)
 		}
 	}
 	h[HeaderReason], h[HeaderMessage], h[HeaderTaken] = r.why.Code, r.why.Message, int64(r.why.Taken)
 	h[HeaderCame], h[HeaderAt] = cmp.Or(r.Exchange, "(default)"), now.UTC().Format(time.RFC3339Nano)
+
 	if r.why.Field != "" {
 		h[HeaderField] = r.why.Field
 	}
@@ -204,15 +219,16 @@ func (r refusal) publishing(now time.Time) amqp.Publishing {
 	if len(r.why.Items) > 0 {
 		h[HeaderItems] = list(r.why.Items)
 	}
+
 	return amqp.Publishing{
 		Headers: h, ContentType: r.ContentType, ContentEncoding: r.ContentEncoding, DeliveryMode: amqp.Persistent,
 		Priority: r.Priority, CorrelationId: r.CorrelationId, ReplyTo: r.ReplyTo, MessageId: r.MessageId,
 		Timestamp: r.Timestamp, Type: r.Type, AppId: r.AppId, Body: r.Body,
-		// Neither Expiration, for it must stay, nor UserId, which would have to be ours.
+		// Without Expiration, as it must stay, and without UserId, which must be the hub's own.
 	}
 }
 
-// list items as JSON, as many as there is room for.
+// list returns items as JSON, as many as there is room for.
 func list(items []ingest.RefusedItem) string {
 	b := []byte("[")
 	for i, it := range items {
@@ -228,7 +244,7 @@ func list(items []ingest.RefusedItem) string {
 	return string(append(b, ']'))
 }
 
-// size of a header's value on the wire, or a little more.
+// size returns how many bytes a header's value takes on the wire, or a little more.
 func size(v any) int {
 	n := 16
 	switch v := v.(type) {

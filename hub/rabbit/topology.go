@@ -8,7 +8,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Names at the broker. All begin with "hookline.", so that permissions can.
+// Names at the broker. All begin with "hookline.", so that permissions can name the prefix.
 const (
 	EventsExchange   = "hookline.events"   // topic: platforms publish here, with routing key <companyId>.<type>
 	IngestQueue      = "hookline.ingest"   // quorum: what waits to be stored
@@ -19,14 +19,14 @@ const (
 )
 
 const (
-	nudgeTTL   = 10 * time.Second // later each lane has looked for itself
-	nudgesKept = 1000             // of a process that is busy; past them the oldest go
+	nudgeTTL   = 10 * time.Second // after that each lane has looked for itself
+	nudgesKept = 1000             // messages for a process that is busy; with more the oldest are dropped
 )
 
-// ingestTopology: one process consumes at a time, else messages of a key could
-// overtake each other; the next takes over when its connection ends. The limit of
-// deliveries is out of reach: RabbitMQ 4 would drop what came 20 times, and without
-// any what comes back would go to the end of the queue.
+// ingestTopology describes the ingest queue. One process consumes at a time, or messages of a
+// key could overtake each other; the next one takes over when its connection ends. The limit
+// of deliveries is never reached: with its default RabbitMQ 4 drops what came 20 times, and
+// without a limit what comes back goes to the end of the queue.
 func ingestTopology() wamqp.Config {
 	return wamqp.Config{
 		Exchange: wamqp.ExchangeConfig{
@@ -58,8 +58,8 @@ func rejectedTopology() wamqp.Config {
 	}
 }
 
-// nudgesTopology of one subscriber: its queue is short, in memory, and goes with
-// its connection.
+// nudgesTopology describes the queue of one subscriber: it is short, in memory, and deleted with
+// the connection.
 func nudgesTopology(queue string) wamqp.Config {
 	return wamqp.Config{
 		Exchange: wamqp.ExchangeConfig{
@@ -68,7 +68,8 @@ func nudgesTopology(queue string) wamqp.Config {
 		Queue: wamqp.QueueConfig{
 			GenerateName: wamqp.GenerateQueueNameConstant(queue), Exclusive: true, AutoDelete: true,
 			Arguments: amqp.Table{
-				amqp.QueueTypeArg: amqp.QueueTypeClassic, amqp.QueueMaxLenArg: nudgesKept, amqp.QueueMessageTTLArg: int(nudgeTTL.Milliseconds()),
+				amqp.QueueTypeArg: amqp.QueueTypeClassic, amqp.QueueMaxLenArg: nudgesKept,
+				amqp.QueueMessageTTLArg: int(nudgeTTL.Milliseconds()),
 			},
 		},
 		QueueBind: wamqp.QueueBindConfig{GenerateRoutingKey: func(topic string) string { return topic }},
@@ -77,8 +78,8 @@ func nudgesTopology(queue string) wamqp.Config {
 	}
 }
 
-// declare what a topology has for a topic. It is there already, mostly; other
-// arguments than it was declared with are an error.
+// declare declares what a topology has for a topic. Mostly it exists already; the broker
+// answers with an error if it was declared with other arguments.
 func declare(ch *amqp.Channel, c wamqp.Config, topic string) error {
 	return c.TopologyBuilder.BuildTopology(ch, wamqp.BuildTopologyParams{
 		Topic: topic, QueueName: c.Queue.GenerateName(topic), ExchangeName: c.Exchange.GenerateName(topic),
@@ -86,8 +87,8 @@ func declare(ch *amqp.Channel, c wamqp.Config, topic string) error {
 	}, c, watermill.NopLogger{})
 }
 
-// consume what a topology has for a topic, on a channel of its own; the consumer
-// is called as the topic.
+// consume consumes what a topology has for a topic, on a channel of its own. The consumer has
+// the name of the topic.
 func consume(conn *amqp.Connection, c wamqp.Config, topic string) (*amqp.Channel, <-chan amqp.Delivery, error) {
 	ch, err := conn.Channel()
 	if err != nil {
