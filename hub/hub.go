@@ -227,7 +227,7 @@ func (h *Hub) routes() http.Handler {
 	r := &Routes{
 		Auth: auth, Admit: h.bounds.admit,
 		API: &api.API{
-			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Figures: h.db,
+			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Jobs: h.db, Figures: h.db,
 			Explain: h.db, RateHolds: h.lanes.RateHolds, Send: h.sender.Send, Probes: h.db,
 			Events: h.db, Audit: h.db, Usage: h.db, State: h.state, Apps: h.db, Directory: h.db, Recordings: h.records,
 			Kit: h.nativeKit(), Watches: &h.watches, Wait: h.folds.Wait,
@@ -430,6 +430,7 @@ func (h *Hub) Run(ctx context.Context) error {
 
 	// What goes on beside, and may end at once.
 	g.Go(func() error { return h.db.RunJobs(gctx) })
+	g.Go(func() error { return h.db.RunReplays(gctx) })
 	g.Go(func() error { return h.db.RunRetention(gctx) })
 	g.Go(func() error { return h.db.RunUpkeep(gctx) })
 	g.Go(func() error { return h.folds.Run(gctx) })

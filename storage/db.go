@@ -118,7 +118,8 @@ type DB struct {
 	dir    directories
 	log    *slog.Logger
 
-	jobs chan struct{} // of capacity 1: a job waits for RunJobs
+	jobs    chan struct{} // of capacity 1: a job waits for RunJobs
+	replays chan struct{} // of capacity 1: a job waits for RunReplays
 }
 
 const lockName = "hookline.lock"
@@ -145,7 +146,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 
 	db := &DB{
 		cfg: cfg, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes),
-		jobs: make(chan struct{}, 1), notes: notes{turn: make(chan struct{}, 1)},
+		jobs: make(chan struct{}, 1), replays: make(chan struct{}, 1), notes: notes{turn: make(chan struct{}, 1)},
 	}
 	connect, where := db.openSQLite, cfg.Dir
 	if cfg.URL != "" {

@@ -45,7 +45,9 @@ func (h *history) subscribeOne() {
 }
 
 func (h *history) step() {
-	switch h.r.IntN(12) {
+	switch h.r.IntN(14) {
+	case 12, 13:
+		h.replaySome()
 	case 0, 1, 2:
 		h.acceptSome()
 	case 3, 4, 5, 6:
@@ -122,7 +124,9 @@ func (h *history) outcome(it *delivery.Item) *delivery.Outcome {
 func (h *history) endSome() {
 	items, err := h.Pending(h.t.Context(), h.subs[h.r.IntN(len(h.subs))], delivery.ID{}, 1+h.r.IntN(5))
 	require.NoError(h.t, err)
-	items, h.stale = append(items, h.stale...), nil
+	replays, err := h.Replays(h.t.Context(), h.subs[h.r.IntN(len(h.subs))], 1+h.r.IntN(5))
+	require.NoError(h.t, err)
+	items, h.stale = slices.Concat(items, replays, h.stale), nil
 	done := make(chan error, len(items))
 	for _, it := range items {
 		o := h.outcome(it)
@@ -131,6 +135,36 @@ func (h *history) endSome() {
 	}
 	for range items {
 		require.NoError(h.t, <-done)
+	}
+}
+
+// replaySome asks for a replay of any kind, or a cancellation, or stops one, and lets
+// the jobs work.
+func (h *history) replaySome() {
+	kind, spec := search.Replays, &search.JobSpec{Tenant: 1, Deliveries: &search.DeliveryFilter{Tenant: 1}}
+	spec.Only = []search.ReplayOnly{search.OnlyFailed, search.OnlyAll}[h.r.IntN(2)]
+	switch h.r.IntN(6) {
+	case 0, 1:
+		spec.Target = h.subs[h.r.IntN(len(h.subs))]
+		spec.Only = search.OnlyNeverSent
+	case 2:
+		spec.Target = h.subs[h.r.IntN(len(h.subs))]
+		spec.Deliveries, spec.Events = nil, &search.EventFilter{Tenant: 1, From: 1}
+	case 3:
+		kind, spec.Only = search.Cancellations, ""
+		spec.Deliveries.Types = event.Of(event.CDRCall)
+	case 4:
+		jobs, err := h.FindJobs(h.t.Context(), 1, kind, 0, 1)
+		require.NoError(h.t, err)
+		for _, j := range jobs {
+			_, _ = h.StopJob(h.t.Context(), 1, kind, j.ID, bob) // refused when it is done
+		}
+	}
+	_, err := h.CreateJob(h.t.Context(), kind, spec, bob)
+	require.NoError(h.t, err)
+	for range 3 {
+		_, err := h.workOnJobs(h.t.Context())
+		require.NoError(h.t, err)
 	}
 }
 

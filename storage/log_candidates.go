@@ -114,7 +114,7 @@ func (snap snapshot) newMerge(ctx context.Context, f *search.DeliveryFilter, low
 		}
 		m.streams = append(m.streams, &stream{sub: sub, walk: w})
 		if onlyPending(f) && f.Replay == 0 {
-			m.streams = append(m.streams, &stream{sub: sub, walk: w.ofReplays(f)})
+			m.streams = append(m.streams, &stream{sub: sub, walk: w.ofReplays()})
 		}
 	}
 	m.look = max(min(minLook, snap.rows), snap.rows/max(1, len(m.streams)))
@@ -222,16 +222,12 @@ func deliveryWalk(sub int64, f *search.DeliveryFilter) walk {
 	return w
 }
 
-// ofReplays returns a walk over the pending deliveries that replays have made. They are
-// in no index of what is pending live.
-func (w walk) ofReplays(f *search.DeliveryFilter) walk {
+// ofReplays returns a walk over the pending deliveries that replays have made, of a walk
+// over those that are pending live. They are in no index of these.
+func (w walk) ofReplays() walk {
 	w.table = "deliveries INDEXED BY deliveries_replaying"
 	w.where = "sub = ? AND state = 7"
-	w.filter = "run = 0"
-	w.picks = nil
-	if f.Types != 0 {
-		w.narrow("(CAST(? AS BIGINT) >> type) & 1 = 1", int64(f.Types))
-	}
+	w.narrow("run = 0")
 	return w
 }
 

@@ -41,6 +41,7 @@ type API struct {
 	Facets        func(*event.Event) *event.Facets // what the filters of subscriptions look at
 	Retries       RetryStore
 	Explain       ExplainStore
+	Jobs          JobStore
 	Figures       search.Figures
 	Audit         AuditStore
 	Usage         UsageStore

@@ -61,7 +61,8 @@ type deliveryView struct {
 	LastStatus     int       `json:"lastStatus,omitempty"`
 	LastError      string    `json:"lastError,omitempty"`
 	Late           bool      `json:"late,omitempty"`
-	Version        int64     `json:"version"` // of the subscription it was matched with
+	Version        int64     `json:"version"`          // of the subscription it was matched with
+	Replay         string    `json:"replay,omitempty"` // id of the replay that made it
 	Runs           []runView `json:"runs,omitempty"`
 }
 
@@ -69,6 +70,7 @@ type runView struct {
 	Run    int    `json:"run"`
 	By     string `json:"by"`
 	Reason string `json:"reason"`
+	Replay string `json:"replay,omitempty"` // id of the replay that made it
 	State  string `json:"state"`
 	Tries  int    `json:"tries"`
 	DueAt  *Time  `json:"dueAt,omitempty"`
@@ -81,7 +83,7 @@ func (v viewer) delivery(d *search.Delivery) deliveryView {
 		ID: d.PublicID(), Subscription: d.Subscription, Type: d.Type.String(), Sequence: d.Seq, State: d.State.String(),
 		Tries: d.Tries, AcceptedAt: timeOf(d.AcceptedAt), FirstTryAt: timeOrNone(d.FirstTryAt),
 		DoneAt: timeOrNone(d.DoneAt), LastStatus: d.LastStatus, LastError: d.LastError.String(), Late: d.Late,
-		Version: d.Version,
+		Version: d.Version, Replay: d.Replay,
 	}
 
 	view.Event, view.EventHandle = v.eventID(d.EventID)
@@ -93,9 +95,9 @@ func (v viewer) delivery(d *search.Delivery) deliveryView {
 	for _, r := range d.Runs {
 		run := runView{
 			Run: r.Run, By: r.By, Reason: v.text(r.Reason, about{typ: d.Type}), State: r.State.String(), Tries: r.Tries,
-			DoneAt: timeOrNone(r.DoneAt),
+			Replay: r.Replay, DoneAt: timeOrNone(r.DoneAt),
 		}
-		if r.State == delivery.Pending {
+		if r.State == delivery.Pending || r.State == delivery.Replaying {
 			run.DueAt = timeOrNone(r.DueAt)
 		}
 		view.Runs = append(view.Runs, run)
@@ -124,7 +126,9 @@ func (a *API) ListDeliveries(r *http.Request, c access.Caller, _ httprouter.Para
 }
 
 // deliveryFilters are the parameters that pick deliveries.
-var deliveryFilters = []string{"subscription", "type", "orderKey", "state", "httpStatus", "error", "from", "to"}
+var deliveryFilters = []string{
+	"subscription", "type", "orderKey", "state", "httpStatus", "error", "replay", "from", "to",
+}
 
 // listFilters are those of lists, which may be sorted.
 var listFilters = slices.Clip(slices.Concat(deliveryFilters, []string{"sort"}))
@@ -198,6 +202,17 @@ func (a *API) deliveryPicks(r *http.Request, c access.Caller, q url.Values) (f s
 	default:
 		return f, problem.Field(http.StatusBadRequest, "sort", "must be asc; without it the newest come first, or the order of an orderKey")
 	}
+
+	if id := q.Get("replay"); id != "" {
+		f.Replay, err = a.Jobs.ReplayNo(r.Context(), c.Tenant, id)
+		if errors.Is(err, ErrNotFound) {
+			err = problem.Field(http.StatusBadRequest, "replay", "is not the id of a replay of this tenant")
+		}
+		if err != nil {
+			return f, err
+		}
+	}
+
 	f.Subs, err = a.subscriptionsOf(r, c, q)
 	return f, err
 }
