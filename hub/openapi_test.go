@@ -415,6 +415,34 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		r.ask(404, "GET", "/v1/deliveries/{id}", owner, nil, "dlv_0")
 	})
 
+	t.Run("replays", func(t *testing.T) {
+		r.t = t
+		filter := `{"filter":{"from":"2026-01-01T00:00:00Z","subscription":"` + sub + `"},"only":"all"`
+		dry := r.ask(200, "POST", "/v1/replays", owner, filter+`,"dryRun":true}`).JSON(t)
+		require.NotZero(t, dry["matching"])
+		job := id(t, r.ask(201, "POST", "/v1/replays", owner, filter+`,"ratePerSecond":5,"reason":"why not"}`))
+		r.ask(201, "POST", "/v1/retries", owner, `{"filter":{"state":"exhausted"}}`)
+		r.ask(422, "POST", "/v1/replays", owner, `{"filter":{},"only":"all"}`)
+		r.ask(400, "POST", "/v1/replays", owner, `{`)
+		r.ask(200, "GET", "/v1/replays?limit=1", owner, nil)
+		r.ask(400, "GET", "/v1/replays?cursor=x", owner, nil)
+		r.ask(200, "GET", "/v1/replays/{id}", owner, nil, job)
+		r.ask(404, "GET", "/v1/replays/{id}", owner, nil, "nobody")
+		r.ask(200, "GET", "/v1/deliveries?replay="+job, owner, nil)
+		r.ask(200, "POST", "/v1/replays/{id}/pause", owner, nil, job)
+		r.ask(200, "POST", "/v1/replays/{id}/resume", owner, nil, job)
+		r.ask(200, "DELETE", "/v1/replays/{id}", owner, nil, job)
+		r.ask(409, "POST", "/v1/replays/{id}/pause", owner, nil, job)
+		r.ask(404, "DELETE", "/v1/replays/{id}", owner, nil, "nobody")
+
+		r.ask(200, "POST", "/v1/cancellations", owner, `{"filter":{"error":"dns"},"dryRun":true}`)
+		gone := r.ask(201, "POST", "/v1/cancellations", owner, `{"filter":{"error":"dns"},"reason":"stale"}`)
+		r.ask(422, "POST", "/v1/cancellations", owner, `{"filter":{"state":"delivered"}}`)
+		r.ask(200, "GET", "/v1/cancellations", owner, nil)
+		r.ask(200, "GET", "/v1/cancellations/{id}", owner, nil, id(t, gone))
+		r.ask(404, "GET", "/v1/cancellations/{id}", owner, nil, job)
+	})
+
 	t.Run("figures, tests, audit", func(t *testing.T) {
 		r.t = t
 		tried := r.ask(200, "GET", "/v1/subscriptions/{id}/health", auditor, nil, sub).JSON(t)

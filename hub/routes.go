@@ -118,6 +118,17 @@ func (h *Routes) table() []route {
 		{"GET", "/v1/deliveries/:id/attempts", only(owner, auditor), v1(h.API.ListAttempts)},
 		{"POST", "/v1/deliveries/:id/retry", only(owner), v1(h.API.RetryDelivery)},
 
+		{"POST", "/v1/replays", only(owner), v1(h.API.CreateReplay)},
+		{"GET", "/v1/replays", only(owner), v1(h.API.ListReplays)},
+		{"GET", "/v1/replays/:id", only(owner), v1(h.API.GetReplay)},
+		{"DELETE", "/v1/replays/:id", only(owner), v1(h.API.StopReplay)},
+		{"POST", "/v1/replays/:id/pause", only(owner), v1(h.API.PauseReplay)},
+		{"POST", "/v1/replays/:id/resume", only(owner), v1(h.API.ResumeReplay)},
+		{"POST", "/v1/retries", only(owner), v1(h.API.CreateRetries)},
+		{"POST", "/v1/cancellations", only(owner), v1(h.API.CreateCancellation)},
+		{"GET", "/v1/cancellations", only(owner), v1(h.API.ListCancellations)},
+		{"GET", "/v1/cancellations/:id", only(owner), v1(h.API.GetCancellation)},
+
 		{"GET", "/v1/types", only(owner, access.Ingest, access.Query, auditor), v1(h.API.ListTypes)},
 		{"GET", "/v1/boards/agents", only(owner, access.Query), h.API.BoardAgents},
 		{"GET", "/v1/calls", only(owner, access.Query), v1(h.API.ListCalls)},

@@ -60,6 +60,8 @@ func newTown(t *testing.T) *town {
 		"/v1/events/":        event,
 		"/v1/deliveries/":    push.Header.Get("webhook-id"),
 
+		"/v1/replays/":          "",
+		"/v1/cancellations/":    "",
 		"/v1/apps/":             "",
 		"/v1/directory/agents/": "agent-of-demo",
 		"/v1/recordings/":       "recording-of-demo",
@@ -67,6 +69,14 @@ func newTown(t *testing.T) *town {
 	made := h.Do("POST", "/v1/apps", h.Owner, `{"kind":"sobot"}`)
 	require.Equal(t, 201, made.Status, "%s", made.Body)
 	w.ids["/v1/apps/"] = made.JSON(t)["id"].(string)
+	for path, body := range map[string]string{
+		"/v1/replays":       `{"filter":{"state":"exhausted"},"only":"all"}`,
+		"/v1/cancellations": `{"filter":{"state":"pending"}}`,
+	} {
+		made := h.Do("POST", path, h.Owner, body)
+		require.Equal(t, 201, made.Status, "%s", made.Body)
+		w.ids[path+"/"] = made.JSON(t)["id"].(string)
+	}
 	require.Equal(t, 200, h.Do("PUT", "/v1/directory/agents/agent-of-demo", h.Owner, `{}`).Status)
 	put := h.Do("PUT", "/v1/recordings/recording-of-demo", h.Owner, "mp3", "Content-Type", "audio/mpeg")
 	require.Equal(t, 200, put.Status)
