@@ -224,7 +224,7 @@ func testReplayOfWhatWasNeverSent(t *testing.T) {
 	require.Equal(t, search.JobCounts{Written: 2, PastRetention: 1, Unwanted: 3}, j.Counts)
 	require.Zero(t, db.PendingOf(1))
 	ds, _, err := db.FindDeliveries(t.Context(), search.DeliveryFilter{
-		Tenant: 1, Sub: target.No, State: new(delivery.Pending), Limit: 10,
+		Tenant: 1, Subs: []int64{target.No}, States: search.States(delivery.Pending), Limit: 10,
 	})
 	require.NoError(t, err)
 	require.Len(t, ds, 2)
@@ -246,7 +246,7 @@ func testReplayOfWhatWasNeverSent(t *testing.T) {
 	// All of a filter of deliveries goes again, as a run of the target's own.
 	again := failed()
 	again.Only, again.Target = search.OnlyAll, target.No
-	again.Deliveries.Sub = source.No
+	again.Deliveries.Subs = []int64{source.No}
 	j = db.replay(t, again, 2)
 	require.Equal(t, 3, j.Counts.Unwanted)
 	require.Equal(t, []int64{seqs[2], seqs[4]}, db.endReplays(t, target.No, delivery.Exhausted))

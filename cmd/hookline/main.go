@@ -27,6 +27,7 @@ type CLI struct {
 	Key          KeyCmd          `cmd:"" help:"API keys: create, list, revoke."`
 	Subscription SubscriptionCmd `cmd:"" help:"Subscriptions: create, list, get, update, delete, pause, resume."`
 	Send         SendCmd         `cmd:"" help:"Post a file of events."`
+	Replay       ReplayCmd       `cmd:"" help:"Send deliveries again."`
 	Tail         TailCmd         `cmd:"" help:"Print attempts as they happen."`
 	Verify       VerifyCmd       `cmd:"" help:"Check a captured push, or the audit log."`
 	Sink         SinkCmd         `cmd:"" help:"Receive pushes: verify, print, count, check the order, misbehave on request."`
