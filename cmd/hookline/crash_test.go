@@ -26,6 +26,7 @@ func TestBinary(t *testing.T) {
 		"graceful stop":         testGracefulStop,
 		"same id, while killed": testSameIDWhileKilled,
 		"kill -9":               testKillNine,
+		"replay, while killed":  testReplayWhileKilled,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, binary) })
 	}
