@@ -215,6 +215,7 @@ func TestDirectoryDepartmentsInFilters(t *testing.T) {
 
 // A change on one process applies on another.
 func TestDirectoryOfTwoProcesses(t *testing.T) {
+	t.Parallel()
 	database := hubtest.Postgres(t)
 	on := func(c *config.Config) {
 		c.DatabaseURL = database

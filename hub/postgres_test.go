@@ -96,6 +96,7 @@ func TestPostgresAway(t *testing.T) {
 
 // Hubs that start at the same time on an empty database make one tenant and its key.
 func TestFirstStartTogether(t *testing.T) {
+	t.Parallel()
 	in := hubtest.InDatabase(hubtest.EmptyPostgres(t))
 	hubs := make([]*hub.Hub, 3)
 	errs := make([]error, len(hubs))

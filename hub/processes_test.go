@@ -125,6 +125,7 @@ func TestProcessesAreOneHub(t *testing.T) {
 // A change on one process applies on the others: that of a subscription to the very next
 // event, the revocation of a key soon.
 func TestChangesReachOtherProcesses(t *testing.T) {
+	t.Parallel()
 	hubs := several(t, 3)
 	old, next := hubtest.NewReceiver(t), hubtest.NewReceiver(t)
 	id := hubs[0].Subscribe(old.URL)["id"].(string)
@@ -160,6 +161,7 @@ func TestChangesReachOtherProcesses(t *testing.T) {
 // event is delivered all the same, and without waiting for the reconcile. The two
 // transactions may be of one process or of two.
 func TestLowerNumberCommitsLast(t *testing.T) {
+	t.Parallel()
 	database, hubs := pair(t)
 	r := hubtest.NewReceiver(t)
 	hubs[0].Subscribe(r.URL, "events", calls)
@@ -292,6 +294,7 @@ func TestLimitsWhileProcessesJoinAndLeave(t *testing.T) {
 
 // A listener on one process gets the attempts of all processes, each once and in order.
 func TestTailOfAllProcesses(t *testing.T) {
+	t.Parallel()
 	hubs := several(t, 2)
 	hubs[0].Subscribe(hubtest.NewReceiver(t).URL) // one of the two owns it
 	hubtest.Eventually(t, "the key is known", func() bool {

@@ -44,6 +44,7 @@ func do(t *testing.T, h *hubtest.Hub, method, path string, body any, want int) h
 // A retry that was asked of any process is sent at once by the delivery's owner, which
 // does not wait until its lane looks by itself, every 10 s.
 func TestRetryAskedElsewhere(t *testing.T) {
+	t.Parallel()
 	_, hubs := pair(t)
 	r := hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Hookline-Replay") == "" {
@@ -76,6 +77,7 @@ func TestRetryAskedElsewhere(t *testing.T) {
 // A subscription that is paused on one process gets no event that another accepts from
 // then on, until it is resumed on any process.
 func TestPauseElsewhere(t *testing.T) {
+	t.Parallel()
 	_, hubs := pair(t)
 	r, other := hubtest.NewReceiver(t), hubtest.NewReceiver(t)
 	id := hubs[0].Subscribe(r.URL, "events", calls)["id"].(string)
@@ -102,6 +104,7 @@ func TestPauseElsewhere(t *testing.T) {
 
 // A hold ends at once whichever process is asked to end it.
 func TestResumeAskedElsewhere(t *testing.T) {
+	t.Parallel()
 	_, hubs := pair(t)
 	var better atomic.Bool
 	r := hubtest.NewReceiverFunc(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -137,6 +140,7 @@ func TestResumeAskedElsewhere(t *testing.T) {
 
 // Rows of the audit log that processes write at the same time are one chain.
 func TestAuditOfSeveralProcesses(t *testing.T) {
+	t.Parallel()
 	database, hubs := pair(t)
 	r := hubtest.NewReceiver(t)
 	const each = 15
@@ -183,6 +187,7 @@ func TestAuditOfSeveralProcesses(t *testing.T) {
 // The pending deliveries of a deleted subscription are cancelled once, although several
 // processes see that there is something to do.
 func TestDeleteOfSeveralProcesses(t *testing.T) {
+	t.Parallel()
 	database, hubs := pair(t)
 	r := hubtest.NewReceiver(t)
 	const batch, batches = 900, 3
@@ -212,6 +217,7 @@ func TestDeleteOfSeveralProcesses(t *testing.T) {
 // An event of the hub about itself comes from one process. That a subject has one a
 // minute is for TestNewsOfSeveralProcesses, which has a clock of its own.
 func TestOperationalEventsOfSeveralProcesses(t *testing.T) {
+	t.Parallel()
 	_, hubs := pair(t)
 	news := hubtest.NewReceiver(t)
 	hubs[0].Subscribe(news.URL, "events", []string{"subscription.*", "delivery.exhausted"})
