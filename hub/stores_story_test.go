@@ -209,9 +209,11 @@ func day(at time.Time) string { return at.UTC().Truncate(24 * time.Hour).Format(
 // story.
 func (s *story) askDialects() {
 	from, to := storyBegins.UnixMilli(), storyBegins.Add(2*time.Hour).UnixMilli()
-	now := []string{"X-Hookline-Now", strconv.FormatInt(storyBegins.Add(6*time.Minute).UnixMilli(),
-		10), "timezoneid", "Asia/Singapore",
-		"Idempotency-Key", "6f1c1c1e-7a0c-4a6e-9f5e-111111111111"}
+	now := []string{
+		"X-Hookline-Now", strconv.FormatInt(storyBegins.Add(6*time.Minute).UnixMilli(),
+			10), "timezoneid", "Asia/Singapore",
+		"Idempotency-Key", "6f1c1c1e-7a0c-4a6e-9f5e-111111111111",
+	}
 	post := func(path, body string) {
 		s.ask(keptAnswer{Method: "POST", Path: path, Key: "owner", Body: body, Headers: now})
 	}

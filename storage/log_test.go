@@ -303,7 +303,11 @@ var someTypes = rapid.SampledFrom([]event.Mask{
 
 // someStatuses are some filters by the status of the last attempt.
 var someStatuses = [][]search.StatusRange{
-	nil, nil, {{From: 200, To: 200}}, {{From: 404, To: 404}}, {{From: 500, To: 599}}, {
+	nil, nil,
+	{{From: 200, To: 200}},
+	{{From: 404, To: 404}},
+	{{From: 500, To: 599}},
+	{
 		{From: 200, To: 299}, {From: 503, To: 503},
 	},
 	{{From: 404, To: 404}, {From: 503, To: 503}},

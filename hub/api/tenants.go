@@ -225,7 +225,6 @@ func (a *API) PatchTenant(r *http.Request, c access.Caller, ps httprouter.Params
 	t, err := a.Tenants.UpdateTenant(ctx, c, id, version, func(t *access.Tenant) error {
 		return applyPatch(t, patch, a.now())
 	})
-
 	if err != nil {
 		return 0, nil, err
 	}

@@ -218,10 +218,12 @@ func TestEmptyBook(t *testing.T) {
 func BenchmarkDepartments(b *testing.B) {
 	var book directory.Book
 	for i := range 10_000 {
-		book.Apply([]directory.Change{{Tenant: 1, Version: int64(i), Kind: directory.Agents, Key: fmt.Sprint("u", i),
+		book.Apply([]directory.Change{{
+			Tenant: 1, Version: int64(i), Kind: directory.Agents, Key: fmt.Sprint("u", i),
 			Object: &directory.Agent{
 				AgentUUID: fmt.Sprint("u", i), AgentID: fmt.Sprint(i), DepartmentIDs: []string{"d"},
-			}}})
+			},
+		}})
 	}
 	b.ReportAllocs()
 	for b.Loop() {

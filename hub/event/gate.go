@@ -697,7 +697,6 @@ var escapeSlash = strings.NewReplacer("%", "%25", "/", "%2F")
 // plainBody returns the bytes of the plain body: those of the sender, with messageID and
 // companyId where the sender left them out.
 func (g Gate) plainBody(p *pass) []byte {
-
 	// Members that the sender left out come first.
 	src := p.b[p.from:p.to]
 	out := make([]byte, 1, len(src)+len(`"messageID":"","companyId":"",`)+len(names[p.typ].messageID)+len(g.CompanyID))

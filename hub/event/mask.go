@@ -342,7 +342,6 @@ func (m *masker) remember(u []unit, st []int) {
 
 // rewrite returns the masked body.
 func (m *masker) rewrite() []byte {
-
 	// Look for the customers' numbers in all other members.
 	if len(m.numbers) > 0 {
 		for _, mb := range m.members {

@@ -235,7 +235,6 @@ func (p *pass) field(f *field, tok []byte) {
 
 // text reads a text field, and keeps the value if the gate needs it.
 func (p *pass) text(f *field, tok []byte) reading {
-
 	// Nothing depends on this text: only its kind is checked.
 	if f.slot == none && f.words == nil {
 		if tok[0] == '"' {

@@ -146,7 +146,8 @@ func TestAnswers(t *testing.T) {
 		"one without id":  {sent{body: `{"messageID":"EventHeld","callID":"1"}`}, 202, []string{"made-1 accepted"}},
 		"one of an array": {sent{body: "[" + held("a", "1") + "]"}, 202, []string{"a accepted"}},
 		"odd": {
-			sent{body: `{"id":"a","type":"cdr.call","data":{"callID":"1","callResult":99}}`}, 202,
+			sent{body: `{"id":"a","type":"cdr.call","data":{"callID":"1","callResult":99}}`},
+			202,
 			[]string{"a accepted unknown_code/data/callResult"},
 		},
 		"bare": {sent{typ: "call.held", body: `{"callID":"1"}`}, 202, []string{"made-1 accepted"}},
@@ -157,24 +158,28 @@ func TestAnswers(t *testing.T) {
 			sent{body: zip(t, held("a", "1")), header: []string{"Content-Encoding", "gzip"}}, 202, []string{"a accepted"},
 		},
 		"gzip members": {
-			sent{body: zip(t, "["+held("a", "1")) + zip(t, "]"), header: []string{"Content-Encoding", "GZIP"}}, 202,
+			sent{body: zip(t, "["+held("a", "1")) + zip(t, "]"), header: []string{"Content-Encoding", "GZIP"}},
+			202,
 			[]string{"a accepted"},
 		},
 		"lines": {
 			sent{body: held("a", "1") + "\r\n\n  \n" + held("b", "1"), header: lines}, 202, []string{"a accepted", "b accepted"},
 		},
 		"bare lines": {
-			sent{typ: "call.held", body: "{\"callID\":1}\n{\"callID\":2}\n", header: lines}, 202,
+			sent{typ: "call.held", body: "{\"callID\":1}\n{\"callID\":2}\n", header: lines},
+			202,
 			[]string{"made-1 accepted", "made-2 accepted"},
 		},
 		"a mark": {sent{body: "\xef\xbb\xbf" + held("a", "1")}, 202, []string{"a accepted"}},
 		"a mark before lines": {
-			sent{body: "\xef\xbb\xbf" + held("a", "1") + "\n" + held("b", "1"), header: lines}, 202,
+			sent{body: "\xef\xbb\xbf" + held("a", "1") + "\n" + held("b", "1"), header: lines},
+			202,
 			[]string{"a accepted", "b accepted"},
 		},
 		"a mark, zipped": {
 			sent{typ: "call.held", body: zip(t, "\xef\xbb\xbf"+`{"callID":"1"}`), header: []string{"Content-Encoding", "gzip"}},
-			202, []string{"made-1 accepted"},
+			202,
+			[]string{"made-1 accepted"},
 		},
 		"a charset as coding": {
 			sent{body: held("a", "1"), header: []string{"Content-Encoding", "UTF-8"}}, 202, []string{"a accepted"},
@@ -184,7 +189,8 @@ func TestAnswers(t *testing.T) {
 				typ:  "cdr.call",
 				body: `{"callID":1001.0,"startTime":1637068256419.0,"endTime":1.637068256419e12,"callResult":8.0,"duration":0.0}`,
 			},
-			202, []string{"made-1 accepted"},
+			202,
+			[]string{"made-1 accepted"},
 		},
 		"a fraction": {
 			sent{typ: "cdr.call", body: `{"callID":"1","duration":1.5}`}, 422, []string{"wrong_type /duration"},
@@ -204,15 +210,18 @@ func TestAnswers(t *testing.T) {
 			sent{body: `{"type":"call.flown","data":{"callID":"1"}}`}, 422, []string{"unknown_type /type"},
 		},
 		"foreign company": {
-			sent{body: `{"type":"call.held","data":{"callID":"1","companyId":"other"}}`}, 422,
+			sent{body: `{"type":"call.held","data":{"callID":"1","companyId":"other"}}`},
+			422,
 			[]string{"foreign_company /data/companyId"},
 		},
 		"huge number": {
-			sent{typ: "cdr.call", body: `{"callID":"1","duration":1` + strings.Repeat("0", 4000) + `}`}, 422,
+			sent{typ: "cdr.call", body: `{"callID":"1","duration":1` + strings.Repeat("0", 4000) + `}`},
+			422,
 			[]string{"out_of_range /duration"},
 		},
 		"huge unknown": {
-			sent{typ: "cdr.call", body: `{"callID":"1","x":1e` + strings.Repeat("9", 4000) + `}`}, 202,
+			sent{typ: "cdr.call", body: `{"callID":"1","x":1e` + strings.Repeat("9", 4000) + `}`},
+			202,
 			[]string{"made-1 accepted"},
 		},
 		"too large": {sent{body: big}, 413, []string{"big too_large"}},
@@ -222,14 +231,17 @@ func TestAnswers(t *testing.T) {
 				typ: "cdr.call", body: `{"callID":"1","callResult":99}`,
 				caller: access.Caller{Tenant: 7, CompanyID: "acme-1", Strict: true},
 			},
-			422, []string{"unknown_code /callResult"},
+			422,
+			[]string{"unknown_code /callResult"},
 		},
 		"some bad": {
-			sent{body: "[7," + held("a", "1") + "," + big + "," + deep + `,{"id":"c","type":"x","data":{}}]`}, 207,
+			sent{body: "[7," + held("a", "1") + "," + big + "," + deep + `,{"id":"c","type":"x","data":{}}]`},
+			207,
 			[]string{"wrong_type", "a accepted", "big too_large", "deep too_deep", "c unknown_type /type"},
 		},
 		"some bad lines": {
-			sent{body: "{\"id\n" + held("a", "1") + "\nnull\n[" + held("b", "2") + "]", header: lines}, 207,
+			sent{body: "{\"id\n" + held("a", "1") + "\nnull\n[" + held("b", "2") + "]", header: lines},
+			207,
 			[]string{"malformed_json", "a accepted", "wrong_type", "wrong_type"},
 		},
 		"all bad":             {sent{body: "[7,8]"}, 400, []string{"wrong_type", "wrong_type"}},
@@ -443,7 +455,8 @@ func TestBodiesThatComeInPieces(t *testing.T) {
 	h := &Handler{Store: &shelf{}}
 	gate := fair.Gate{Body: fair.Pace{Stall: 50 * time.Millisecond}}
 	srv := httptest.NewServer(gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter,
-		r *http.Request) {
+		r *http.Request,
+	) {
 		h.Serve(w, r, caller, "")
 	})))
 	t.Cleanup(srv.Close)

@@ -166,14 +166,16 @@ func TestTenantIsTheUser(t *testing.T) {
 func TestTenantOfAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all, asked := known(), 0
-		m := &Messages{Store: &shelf{}, Tenants: all, Log: slog.New(slog.DiscardHandler),
+		m := &Messages{
+			Store: &shelf{}, Tenants: all, Log: slog.New(slog.DiscardHandler),
 			Refresh: func(context.Context) error {
 				if asked++; asked == 1 {
 					return errors.New("the store is away")
 				}
 				all["new"] = &access.Tenant{No: 11, CompanyID: "new"}
 				return nil
-			}}
+			},
+		}
 		refused, err := m.Take(t.Context(), []*message.Message{
 			msg("a", "new.call.held", ring), msg("b", "nobody.call.held", ring), msg("c", "noone.call.held", ring),
 		})

@@ -160,8 +160,14 @@ func render(s *spec) (page, error) {
 		for _, m := range []struct {
 			name string
 			op   *operation
-		}{{"GET", p.Value.Get}, {"POST", p.Value.Post}, {"PUT", p.Value.Put}, {"PATCH", p.Value.Patch},
-			{"DELETE", p.Value.Delete}, {"HEAD", p.Value.Head}} {
+		}{
+			{"GET", p.Value.Get},
+			{"POST", p.Value.Post},
+			{"PUT", p.Value.Put},
+			{"PATCH", p.Value.Patch},
+			{"DELETE", p.Value.Delete},
+			{"HEAD", p.Value.Head},
+		} {
 			if m.op == nil {
 				continue
 			}

@@ -17,7 +17,8 @@ import (
 func TestFollow(t *testing.T) {
 	plain := func(s string) ([]byte, error) { return []byte(s), nil }
 	follow := func(t *testing.T, ctx context.Context, holds func() bool, from chan string,
-		encode func(string) ([]byte, error)) (string, error) {
+		encode func(string) ([]byte, error),
+	) (string, error) {
 		t.Helper()
 		rec := httptest.NewRecorder()
 		e := stream.NewEvents(rec, "text/event-stream")

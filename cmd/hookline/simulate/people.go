@@ -27,14 +27,20 @@ var (
 	}
 
 	areas = []struct{ code, province, city string }{
-		{"010", "Beijing", "Beijing"}, {"021", "Shanghai", "Shanghai"}, {"020", "Guangdong", "Guangzhou"},
-		{"0755", "Guangdong", "Shenzhen"}, {"028", "Sichuan", "Chengdu"},
+		{"010", "Beijing", "Beijing"},
+		{"021", "Shanghai", "Shanghai"},
+		{"020", "Guangdong", "Guangzhou"},
+		{"0755", "Guangdong", "Shenzhen"},
+		{"028", "Sichuan", "Chengdu"},
 	}
 
 	// failures says why a call does not ring at the other end.
 	failures = []struct{ cause, reason string }{
-		{"UNALLOCATED_NUMBER", "DOES_NOT_EXIST"}, {"USER_BUSY", "BUSY_NOW"}, {"SUBSCRIBER_ABSENT", "POWER_OFF"},
-		{"NETWORK_OUT_OF_ORDER", "OUT_OF_SERVICE"}, {"NO_ROUTE_DESTINATION", "NO_ROUTE_MATCH"},
+		{"UNALLOCATED_NUMBER", "DOES_NOT_EXIST"},
+		{"USER_BUSY", "BUSY_NOW"},
+		{"SUBSCRIBER_ABSENT", "POWER_OFF"},
+		{"NETWORK_OUT_OF_ORDER", "OUT_OF_SERVICE"},
+		{"NO_ROUTE_DESTINATION", "NO_ROUTE_MATCH"},
 	}
 )
 
