@@ -19,10 +19,11 @@ import (
 
 // acceptOp is the events of one request, which wait for their commit.
 type acceptOp struct {
+	tenant   int64 // whose turn they take; 0: they are of several
 	events   []*event.Event
 	named    []bool // the sender gave the id
 	verdicts []ingest.Verdict
-	bytes    int
+	bytes    int64 // of the budget of what waits
 	done     chan error
 }
 
@@ -34,24 +35,17 @@ func (db *DB) Accept(ctx context.Context, events []*event.Event) ([]ingest.Verdi
 	}
 	for i, e := range events {
 		op.named[i] = e.ID != ""
-		op.bytes += len(e.Body)
+		op.bytes += int64(len(e.Body)) + eventOverhead
+		switch {
+		case i == 0:
+			op.tenant = e.Tenant
+		case e.Tenant != op.tenant: // a broker's messages
+			op.tenant = 0
+		}
 	}
-
-	// One request is always admitted when nothing else waits, whatever its size.
-	w := db.writer
-	w.mu.Lock()
-	if w.closing {
-		w.mu.Unlock()
-		return nil, ErrClosed
+	if err := db.writer.queue(op); err != nil {
+		return nil, err
 	}
-	if w.bytes+op.bytes > db.cfg.QueueBytes && w.bytes > 0 {
-		w.mu.Unlock()
-		return nil, ingest.ErrBusy
-	}
-	w.bytes += op.bytes
-	w.accepts = append(w.accepts, op)
-	w.signal(ofAccepts)
-	w.mu.Unlock()
 
 	// Once queued, the events will be committed, so whoever sent them must be
 	// answered accordingly, however long that takes. The writer always answers.

@@ -137,8 +137,10 @@ func (db *DB) LoadApps(ctx context.Context) ([]access.App, error) {
 }
 
 // UseSign implements access.SignStore.
-func (db *DB) UseSign(ctx context.Context, app string, sign [md5.Size]byte, until time.Time, limit int) error {
-	return db.admin(ctx, "use sign", func(tx *sqlx.Tx) error {
+func (db *DB) UseSign(
+	ctx context.Context, tenant int64, app string, sign [md5.Size]byte, until time.Time, limit int,
+) error {
+	return db.adminFor(ctx, tenant, "use sign", func(tx *sqlx.Tx) error {
 		// Signs that can no longer be used count against nobody.
 		if _, err := tx.ExecContext(ctx, `DELETE FROM used_signs WHERE until_at < ?`, time.Now().UnixMilli()); err != nil {
 			return fmt.Errorf("forget old signs: %w", err)

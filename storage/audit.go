@@ -32,7 +32,7 @@ var itself = access.Caller{KeyID: "hub"}
 func (db *DB) act(
 	ctx context.Context, by access.Caller, what string, fn func(tx *sqlx.Tx) (*audit.Deed, error), then ...func(),
 ) error {
-	return db.admin(ctx, what, func(tx *sqlx.Tx) error {
+	return db.adminFor(ctx, by.Tenant, what, func(tx *sqlx.Tx) error {
 		deed, err := fn(tx)
 		if err != nil || deed == nil {
 			return err

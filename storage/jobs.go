@@ -120,7 +120,7 @@ func (db *DB) runDelete(ctx context.Context, j job) error {
 	db.index.Remove(sub)
 	for {
 		ended, more := 0, false
-		if err := db.admin(ctx, "cancel deliveries", func(tx *sqlx.Tx) (err error) {
+		if err := db.adminFor(ctx, j.Tenant, "cancel deliveries", func(tx *sqlx.Tx) (err error) {
 			ended, more = 0, false
 			if mine, err := db.lockJob(ctx, tx, j.ID); err != nil || !mine {
 				return err

@@ -22,7 +22,7 @@ func (db *DB) Record(o *delivery.Outcome) {
 		o.Done(ErrClosed)
 		return
 	}
-	w.outcomes = append(w.outcomes, o)
+	w.outcomes.Push(w.tenantOf(o), 1, o)
 	w.signal(ofOutcomes)
 	w.mu.Unlock()
 }

@@ -193,7 +193,7 @@ func (db *DB) PutRecording(ctx context.Context, by access.Caller, r *recording.R
 // FetchedRecording implements recording.Store.
 func (db *DB) FetchedRecording(ctx context.Context, r *recording.Recording) (kept bool, err error) {
 	ctx = context.WithoutCancel(ctx)
-	err = db.admin(ctx, "fetched recording", func(tx *sqlx.Tx) error {
+	err = db.adminFor(ctx, r.Tenant, "fetched recording", func(tx *sqlx.Tx) error {
 		// Unless somebody has put another recording in its place since.
 		res, err := tx.ExecContext(ctx, `UPDATE recordings SET blob = ?, size = ?, hash = ?
 			WHERE tenant = ? AND id = ? AND blob = '' AND updated_at = ?`,

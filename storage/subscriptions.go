@@ -690,7 +690,11 @@ func (db *DB) FindHold(ctx context.Context, sub int64) (delivery.Hold, error) {
 // SetHold implements delivery.Store.
 func (db *DB) SetHold(ctx context.Context, sub, epoch, releases int64, h delivery.Hold) error {
 	var held *subscriptions.Subscription // if its clock stands still
-	return db.admin(ctx, "hold subscription", func(tx *sqlx.Tx) error {
+	tenant := int64(0)
+	if s := db.index.Get(sub); s != nil {
+		tenant = s.Tenant
+	}
+	return db.adminFor(ctx, tenant, "hold subscription", func(tx *sqlx.Tx) error {
 		held = nil // this may be another try
 
 		// Only the owner of its shard may hold a subscription.

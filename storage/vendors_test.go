@@ -70,7 +70,7 @@ func TestSigns(t *testing.T) {
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				switch err := db.UseSign(context.Background(), "a-1", sign(0), soon, 100); err {
+				switch err := db.UseSign(context.Background(), 1, "a-1", sign(0), soon, 100); err {
 				case nil:
 					taken.Add(1)
 				case access.ErrSignUsed: //nolint:errorlint // exactly this one is promised
@@ -83,16 +83,16 @@ func TestSigns(t *testing.T) {
 		all.Wait()
 		require.EqualValues(t, 1, taken.Load())
 		require.EqualValues(t, 19, used.Load())
-		require.NoError(t, db.UseSign(t.Context(), "a-2", sign(0), soon, 100), "another app's")
+		require.NoError(t, db.UseSign(t.Context(), 1, "a-2", sign(0), soon, 100), "another app's")
 
 		for n := 1; n < 5; n++ {
-			require.NoError(t, db.UseSign(t.Context(), "a-1", sign(n), soon, 5))
+			require.NoError(t, db.UseSign(t.Context(), 1, "a-1", sign(n), soon, 5))
 		}
-		require.ErrorIs(t, db.UseSign(t.Context(), "a-1", sign(5), soon, 5), access.ErrSignLimit)
-		require.NoError(t, db.UseSign(t.Context(), "a-2", sign(5), soon, 5), "another app's limit")
+		require.ErrorIs(t, db.UseSign(t.Context(), 1, "a-1", sign(5), soon, 5), access.ErrSignLimit)
+		require.NoError(t, db.UseSign(t.Context(), 1, "a-2", sign(5), soon, 5), "another app's limit")
 		_, err := db.raw.ExecContext(t.Context(), `UPDATE used_signs SET until_at = 1`)
 		require.NoError(t, err)
-		require.NoError(t, db.UseSign(t.Context(), "a-1", sign(5), soon, 5), "old ones are forgotten")
+		require.NoError(t, db.UseSign(t.Context(), 1, "a-1", sign(5), soon, 5), "old ones are forgotten")
 		var left int
 		require.NoError(t, db.raw.Get(&left, `SELECT count(*) FROM used_signs`))
 		require.Equal(t, 1, left)

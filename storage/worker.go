@@ -126,16 +126,18 @@ func (w *worker) disconnect() error {
 
 // run works until the writer is stopped, and then until nothing is left.
 func (w *worker) run() {
+	changed := false // by the last transaction
 	for open := true; open; {
 		_, open = <-w.calls
 		for {
 			// Those whom the last commit woke have more to write. Let them come first,
 			// for a commit of its own costs as much as twenty rows.
 			runtime.Gosched()
-			b := w.writer.take(w.takes)
+			b := w.writer.take(w.takes, changed)
 			if b.empty() {
 				break
 			}
+			changed = b.admin != nil
 			w.commit(b)
 		}
 	}
@@ -150,12 +152,14 @@ var errNotBegun = errors.New("begin")
 
 // commit makes the batch durable or, if that fails, finds out which part of it can be.
 func (w *worker) commit(b batch) {
+	began := time.Now()
 	if b.admin != nil {
-		b.admin.done <- w.commitAdmin(b.admin)
+		err := w.commitAdmin(b.admin)
+		w.writer.charge(b.admin.tenant, time.Since(began))
+		b.admin.done <- err
 		return
 	}
 
-	began := time.Now()
 	w.until = time.Time{}
 	if w.db.in == sqldb.Postgres && len(b.accepts) > 0 {
 		w.until = began.Add(acceptWait)

@@ -101,7 +101,9 @@ func benchRecord(b *testing.B) {
 				}
 				items = items[n:]
 				db.writer.mu.Lock() // all of them in one transaction
-				db.writer.outcomes = append(db.writer.outcomes, outcomes...)
+				for _, o := range outcomes {
+					db.writer.outcomes.Push(1, 1, o)
+				}
 				db.writer.signal(ofOutcomes)
 				db.writer.mu.Unlock()
 				for range n {

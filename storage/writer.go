@@ -8,10 +8,12 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hookline/hookline/delivery"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/wake"
 	"github.com/hookline/hookline/storage/internal/sqldb"
@@ -24,11 +26,17 @@ const (
 	maxOutcomes     = 1024
 )
 
-// maxAdmins is how many changes may wait; further ones are refused.
-const maxAdmins = 1000
+// Bounds of what waits. Of each a tenant gets as much as the others leave free then,
+// and half of it at most (fair.Budget).
+const (
+	maxAdmins     = 1000 // changes
+	eventOverhead = 256  // bytes that an event counts beside its body
+)
 
 // writer is group commit without a timer: its workers take whatever waits, commit
-// it as one transaction, and then take what has gathered since. SQLite has one
+// it as one transaction, and then take what has gathered since. What enters the next
+// transaction is chosen in turns of the tenants (fair.Queue), so the flood of one
+// delays the others by one transaction at most. SQLite has one
 // worker for everything. PostgreSQL has one for outcomes, which never wait behind a
 // flood of accepts, one or more for accepts, and one for changes by admins, which
 // wait for other processes now and then.
@@ -40,12 +48,14 @@ type writer struct {
 	away    atomic.Int64 // when the database last refused a commit, e.g. because it is full, Unix ms; 0: it did not
 
 	mu       sync.Mutex
-	accepts  []*acceptOp
-	outcomes []*delivery.Outcome
-	admins   []*adminOp
-	bytes    int // of the accepts that wait or are being committed
+	accepts  fair.Queue[int64, *acceptOp]         // by tenant; cost: events
+	outcomes fair.Queue[int64, *delivery.Outcome] // by tenant; cost: 1
+	admins   fair.Queue[int64, *adminOp]          // by tenant, 0 is the hub itself; cost: µs of the writer
 	closing  bool
 	running  sync.WaitGroup
+
+	acceptBytes fair.Budget[int64] // of the events that wait or are being committed
+	adminPlaces fair.Budget[int64] // of the changes that wait
 
 	pending pendingCounts
 
@@ -67,6 +77,8 @@ type Stats struct {
 
 // adminOp is a change that waits for a transaction of its own.
 type adminOp struct {
+	tenant int64 // whose turn it takes; 0: the hub's own
+
 	what string
 	fn   func(*sqlx.Tx) error
 	then []func() // called after the commit, before the next batch is matched
@@ -88,6 +100,8 @@ func (k kinds) batches() bool { return k&(ofAccepts|ofOutcomes) != 0 }
 
 func newWriter(ctx context.Context, db *DB) (*writer, error) {
 	w := &writer{db: db, pending: newPendingCounts()}
+	w.acceptBytes.Total = int64(db.cfg.QueueBytes)
+	w.adminPlaces.Total = maxAdmins
 	if db.in == sqldb.SQLite {
 		w.employ(1, ofAccepts|ofOutcomes|ofAdmins)
 	} else {
@@ -178,39 +192,80 @@ func (b batch) events() (n int) {
 	return n
 }
 
-// take removes from the queues what the next transaction holds.
-func (w *writer) take(of kinds) (b batch) {
+// take removes from the queues what the next transaction holds. changed says that the
+// transaction before it was a change: then events and outcomes come first, so that
+// many changes do not keep the others from the writer.
+func (w *writer) take(of kinds, changed bool) (b batch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if of&ofAdmins != 0 && len(w.admins) > 0 {
-		b.admin = w.admins[0]
-		w.admins = w.admins[1:]
+	others := of&ofAccepts != 0 && w.accepts.Len() > 0 || of&ofOutcomes != 0 && w.outcomes.Len() > 0
+	if of&ofAdmins != 0 && w.admins.Len() > 0 && !(changed && others) {
+		b.admin = w.admins.Take()
+		w.adminPlaces.Give(b.admin.tenant, 1)
 		return b
 	}
 
 	// Requests stay whole, so one with more events than fit is taken alone.
-	if of&ofAccepts != 0 {
-		n, events := 0, 0
-		for n < len(w.accepts) && (n == 0 || events+len(w.accepts[n].events) <= maxAcceptEvents) {
-			events += len(w.accepts[n].events)
-			n++
+	for events := int64(0); of&ofAccepts != 0; {
+		more, waits := w.accepts.Next()
+		if !waits || events > 0 && events+more > maxAcceptEvents {
+			break
 		}
-		b.accepts, w.accepts = w.accepts[:n:n], w.accepts[n:]
+		events += more
+		b.accepts = append(b.accepts, w.accepts.Take())
 	}
-	if of&ofOutcomes != 0 {
-		n := min(len(w.outcomes), maxOutcomes)
-		b.outcomes, w.outcomes = w.outcomes[:n:n], w.outcomes[n:]
+	for of&ofOutcomes != 0 && len(b.outcomes) < maxOutcomes && w.outcomes.Len() > 0 {
+		b.outcomes = append(b.outcomes, w.outcomes.Take())
 	}
 	return b
 }
 
 // takeAccepts removes all events that wait from their queue.
-func (w *writer) takeAccepts() []*acceptOp {
+func (w *writer) takeAccepts() (ops []*acceptOp) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	ops := w.accepts
-	w.accepts = nil
+	for w.accepts.Len() > 0 {
+		ops = append(ops, w.accepts.Take())
+	}
 	return ops
+}
+
+// queue adds events to those that wait. The error is that the writer is closing, or
+// that no more may wait.
+func (w *writer) queue(op *acceptOp) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closing {
+		return ErrClosed
+	}
+
+	// One request is always admitted when nothing else waits, whatever its size.
+	if !w.acceptBytes.Take(op.tenant, op.bytes) {
+		if w.acceptBytes.Held() > 0 {
+			return busy(&w.acceptBytes, op.tenant, "events that wait to be stored")
+		}
+		op.bytes = 0
+	}
+	w.accepts.Push(op.tenant, int64(len(op.events)), op)
+	w.signal(ofAccepts)
+	return nil
+}
+
+// busy returns the error of a tenant for whom a budget has no room. It is
+// ingest.ErrBusy, and says by a *fair.Full whether that is the tenant's own doing.
+func busy(b *fair.Budget[int64], tenant int64, what string) error {
+	return fmt.Errorf("%w: %w", ingest.ErrBusy, b.Full(tenant, what))
+}
+
+// tenantOf returns the tenant whose turn an outcome takes; 0 if nobody knows.
+func (w *writer) tenantOf(o *delivery.Outcome) int64 {
+	if o.Item.Event != nil {
+		return o.Item.Event.Tenant
+	}
+	if sub := w.db.index.Get(o.Item.Sub); sub != nil {
+		return sub.Tenant
+	}
+	return 0
 }
 
 // putBack lets outcomes wait at the head of the queue again. It returns false when
@@ -221,40 +276,49 @@ func (w *writer) putBack(outcomes []*delivery.Outcome) bool {
 	if w.closing {
 		return false
 	}
-	w.outcomes = append(outcomes, w.outcomes...)
+	for _, o := range slices.Backward(outcomes) {
+		w.outcomes.Return(w.tenantOf(o), 1, o)
+	}
 	w.signal(ofOutcomes)
 	return true
 }
 
 // finish answers those who wait for the commit of their events.
 func (w *writer) finish(ops []*acceptOp, err error) {
-	bytes := 0
 	for _, op := range ops {
-		bytes += op.bytes
+		w.acceptBytes.Give(op.tenant, op.bytes)
 		op.done <- err
 	}
-	w.mu.Lock()
-	w.bytes -= bytes
-	w.mu.Unlock()
 }
 
-// admin runs fn in a write transaction of its own. Events accepted after it returns
+// admin makes a change of the hub's own.
+func (db *DB) admin(ctx context.Context, what string, fn func(tx *sqlx.Tx) error, then ...func()) error {
+	return db.adminFor(ctx, 0, what, fn, then...)
+}
+
+// changeCost is what a change costs its tenant until it is known, in µs.
+const changeCost = 1000
+
+// adminFor makes a change for a tenant: it runs fn in a write transaction of its own,
+// when it is the tenant's turn. Events accepted after it returns
 // are matched with what fn changed. fn is run again when another process got in its
 // way. Each of then is called after the commit, before the next change and, on
 // SQLite, before the next event is matched.
-func (db *DB) admin(ctx context.Context, what string, fn func(tx *sqlx.Tx) error, then ...func()) error {
-	op := &adminOp{what: what, fn: fn, then: then, done: make(chan error, 1)}
+func (db *DB) adminFor(
+	ctx context.Context, tenant int64, what string, fn func(tx *sqlx.Tx) error, then ...func(),
+) error {
+	op := &adminOp{tenant: tenant, what: what, fn: fn, then: then, done: make(chan error, 1)}
 	w := db.writer
 	w.mu.Lock()
 	if w.closing {
 		w.mu.Unlock()
 		return ErrClosed
 	}
-	if len(w.admins) >= maxAdmins {
+	if !w.adminPlaces.Take(tenant, 1) {
 		w.mu.Unlock()
-		return fmt.Errorf("%s: %w", what, ingest.ErrBusy)
+		return fmt.Errorf("%s: %w", what, busy(&w.adminPlaces, tenant, "changes"))
 	}
-	w.admins = append(w.admins, op)
+	w.admins.Push(tenant, changeCost, op)
 	w.signal(ofAdmins)
 	w.mu.Unlock()
 
@@ -265,6 +329,13 @@ func (db *DB) admin(ctx context.Context, what string, fn func(tx *sqlx.Tx) error
 		// The change will be committed all the same, but its caller does not wait for it.
 		return ctx.Err()
 	}
+}
+
+// charge makes a tenant pay for a change by the time that it took.
+func (w *writer) charge(tenant int64, took time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.admins.Charge(tenant, took.Microseconds()-changeCost)
 }
 
 // Stats returns what the writer did since the store was opened.

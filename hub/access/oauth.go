@@ -83,7 +83,7 @@ func (o *OAuth1) Verify(ctx context.Context, r *http.Request) (Caller, error) {
 	// clocks of processes differ.
 	used := sha256.Sum256([]byte("oauth1\n" + params["oauth_timestamp"] + "\n" + params["oauth_nonce"]))
 	until := at.Add(SignWindow + time.Minute)
-	if err := o.Signs.UseSign(ctx, app.ID, [16]byte(used[:16]), until, MaxSigns); err != nil {
+	if err := o.Signs.UseSign(ctx, app.Tenant, app.ID, [16]byte(used[:16]), until, MaxSigns); err != nil {
 		return Caller{}, err
 	}
 	return caller, nil

@@ -55,7 +55,7 @@ type SignStore interface {
 	// UseSign commits that a sign of an app was used, and remembers it until a time.
 	// The error is ErrSignUsed when the sign is remembered already, and ErrSignLimit
 	// when limit signs of the app are.
-	UseSign(ctx context.Context, app string, sign [md5.Size]byte, until time.Time, limit int) error
+	UseSign(ctx context.Context, tenant int64, app string, sign [md5.Size]byte, until time.Time, limit int) error
 }
 
 // Tokens gives out tokens for signed requests and finds out whose a token is. A token
@@ -104,7 +104,7 @@ func (t *Tokens) Redeem(ctx context.Context, appID, before string, at time.Time,
 	}
 	// It is remembered for a minute more than it could be taken: clocks of processes
 	// differ.
-	if err := t.Signs.UseSign(ctx, app.ID, want, at.Add(SignWindow+time.Minute), MaxSigns); err != nil {
+	if err := t.Signs.UseSign(ctx, app.Tenant, app.ID, want, at.Add(SignWindow+time.Minute), MaxSigns); err != nil {
 		return App{}, err
 	}
 	return app, nil

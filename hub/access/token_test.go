@@ -24,7 +24,7 @@ import (
 // signs remembers in memory.
 type signs map[string]time.Time
 
-func (s signs) UseSign(_ context.Context, app string, sign [md5.Size]byte, until time.Time, limit int) error {
+func (s signs) UseSign(_ context.Context, _ int64, app string, sign [md5.Size]byte, until time.Time, limit int) error {
 	key := app + string(sign[:])
 	if _, used := s[key]; used {
 		return access.ErrSignUsed

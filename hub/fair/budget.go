@@ -55,6 +55,15 @@ func (b *Budget[K]) Give(holder K, n int64) {
 	}
 }
 
+// Full returns the error of a holder that Take gave nothing. It is the holder's own
+// doing if it has as much as all others together.
+func (b *Budget[K]) Full(holder K, what string) *Full {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	mine := b.of[holder]
+	return &Full{Own: mine > 0 && mine >= b.taken-mine, What: what, After: retryAfter}
+}
+
 // Held returns the bytes that all holders have.
 func (b *Budget[K]) Held() int64 {
 	b.mu.Lock()

@@ -201,7 +201,10 @@ func idConflict() *event.Problem {
 
 // failed answers an error of the store, which stored nothing.
 func (h *Handler) failed(r *http.Request, err error) *problem.Details {
+	var full *fair.Full
 	switch {
+	case errors.As(err, &full):
+		return &problem.Details{Status: full.Status(), Detail: full.Error() + "; nothing was taken", RetryAfter: full.After}
 	case errors.Is(err, ErrBusy):
 		return busy()
 	case r.Context().Err() != nil:

@@ -357,13 +357,14 @@ func TestEventsCarryWhereTheyCameFrom(t *testing.T) {
 
 func TestStoreErrors(t *testing.T) {
 	var log bytes.Buffer
+	own := fmt.Errorf("%w: %w", ErrBusy, &fair.Full{Own: true, What: "events that wait", After: time.Second})
 	for err, want := range map[error]int{
-		ErrBusy: 503, fmt.Errorf("queue: %w", ErrBusy): 503, errors.New("secret disk"): 500,
+		ErrBusy: 503, fmt.Errorf("queue: %w", ErrBusy): 503, own: 429, errors.New("secret disk"): 500,
 	} {
 		h := &Handler{Store: &shelf{err: err}, Log: slog.New(slog.NewTextHandler(&log, nil))}
 		w := h.post(sent{body: held("a", "1")})
 		require.Equal(t, want, w.Code)
-		require.Equal(t, want == 503, w.Header().Get("Retry-After") == "1")
+		require.Equal(t, want != 500, w.Header().Get("Retry-After") == "1")
 		require.NotContains(t, w.Body.String(), "secret")
 	}
 	require.Equal(t, 1, strings.Count(log.String(), "secret disk"))
