@@ -193,7 +193,7 @@ func (h *Hub) wire() {
 // feed returns what takes events from the broker.
 func (h *Hub) feed() *rabbit.Feed {
 	m := &ingest.Messages{
-		Store: h.db, Tenants: h.book, FromUser: h.cfg.AMQPTenant == "user-id", Full: h.ingest.Full,
+		Store: h.db, Tenants: h.book, FromUser: h.cfg.AMQPTenant == "user-id", Full: h.ingest.Full, Rate: h.ingest.Rate,
 		Metrics: h.ingest.Metrics, Log: h.log,
 	}
 	if h.db.Shared() {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/fair"
@@ -59,6 +61,11 @@ func (h *Handler) perSecond(tenant int64) int {
 	return n
 }
 
+// Rate returns what bounds the events a second of a tenant, however they come in.
+func (h *Handler) Rate(tenant int64) *rate.Limiter {
+	return h.buckets.find(tenant, h.perSecond(tenant), h.now())
+}
+
 // Serve takes the events of one request of caller c. typ is the type that the path names,
 // or "" when each event says its own. The answer is a result for each item, or a problem
 // when the request as a whole is refused.
@@ -105,7 +112,7 @@ func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string)
 
 	// A request of a tenant past its limit is not worth reading. Every request counts as one
 	// event at least, also an empty one: reading and refusing it is work, too.
-	limiter := h.buckets.find(c.Tenant, h.perSecond(c.Tenant), h.now())
+	limiter := h.Rate(c.Tenant)
 	if now := h.now(); !limiter.AllowN(now, 1) {
 		return tooMany(wait(limiter, 1, now))
 	}

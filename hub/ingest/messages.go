@@ -15,6 +15,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
+	"golang.org/x/time/rate"
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/event"
@@ -42,6 +43,7 @@ type Messages struct {
 	Refresh  func(context.Context) error // reads the tenants that other processes made; nil: there are no others
 	FromUser bool                        // the broker's user is the tenant, and the routing key must agree
 	Full     func(tenant int64) bool     // reports whether a tenant has too many pending deliveries; nil: never
+	Rate     func(int64) *rate.Limiter   // of a tenant's events; nil: no bound
 	Now      func() time.Time            // default time.Now
 	Metrics  *Metrics                    // nil: nothing is counted
 	Log      *slog.Logger                // default slog.Default()
@@ -54,7 +56,13 @@ type Refusal struct {
 	event.Problem               // the first one
 	Items         []RefusedItem // events that are refused; empty: the message as a whole
 	Taken         int           // events that were stored now or before
+	// Again is not 0 if only the tenant's rate is against the message: it may be taken after
+	// this time. Until then it must not be overtaken by the tenant's later messages.
+	Again time.Duration
 }
+
+// CodeRate is the code of a message whose tenant sends more events a second than it may.
+const CodeRate = "rate"
 
 // RefusedItem is an event of a message that is refused.
 type RefusedItem struct {
@@ -84,8 +92,9 @@ func (m *Messages) Take(ctx context.Context, messages []*message.Message) ([]*Re
 	decided := make([]*Refusal, 0, len(messages))
 	var parts []*part
 	events, size, fresh := 0, 0, false
+	past := map[int64]time.Duration{}
 	for i, msg := range messages {
-		p, err := m.read(ctx, msg, &fresh)
+		p, err := m.read(ctx, msg, &fresh, past)
 		if err != nil {
 			return decided, err
 		}
@@ -119,10 +128,15 @@ type part struct {
 	events   []*event.Event // of the items that passed
 	verdicts []Verdict      // of the events
 	tries    int
+	again    time.Duration // after which the message may come again, because its tenant is past its rate
 }
 
-// read reads a message. fresh says whether the tenants were read again for this Take.
-func (m *Messages) read(ctx context.Context, msg *message.Message, fresh *bool) (*part, error) {
+// read reads a message. fresh says whether the tenants were read again for this Take, and
+// past for how long which tenants are past their rate: their messages must not overtake
+// each other.
+func (m *Messages) read(
+	ctx context.Context, msg *message.Message, fresh *bool, past map[int64]time.Duration,
+) (*part, error) {
 	company, typ, no := m.address(msg.Metadata)
 	if no != nil {
 		return no, nil
@@ -143,12 +157,28 @@ func (m *Messages) read(ctx context.Context, msg *message.Message, fresh *bool) 
 			"the tenant has as many pending deliveries as it may; its receivers are too slow or paused"), nil
 	}
 
+	// Whoever is past its rate already is not worth reading.
+	again, isPast := past[tenant.No]
+	if !isPast {
+		again = m.spend(tenant.No, 1)
+	}
+	if again > 0 {
+		past[tenant.No] = again
+		return &part{again: again}, nil
+	}
+
 	hops, no := hopsOfMessage(msg)
 	if no != nil {
 		return no, nil
 	}
 
 	p := m.items(msg, event.Gate{CompanyID: tenant.CompanyID, Strict: tenant.Strict(), Type: typ, Now: m.Now})
+
+	// A message costs as much as its events, one at least.
+	if again := m.spend(tenant.No, len(p.items)-1); again > 0 {
+		past[tenant.No] = again
+		return &part{again: again}, nil
+	}
 
 	trace := readTrace(header(msg, headerTrace))
 	for i := range p.items {
@@ -164,6 +194,28 @@ func (m *Messages) read(ctx context.Context, msg *message.Message, fresh *bool) 
 		p.events = append(p.events, e)
 	}
 	return p, nil
+}
+
+// pastLeast is the shortest time for which a message is told to wait, so that several
+// then have their turn together.
+const pastLeast = 20 * time.Millisecond
+
+// spend takes n events from the tenant's rate. If there are not so many it takes none, and
+// returns after how long there are.
+func (m *Messages) spend(tenant int64, n int) time.Duration {
+	if m.Rate == nil || n <= 0 {
+		return 0
+	}
+	now := time.Now()
+	if m.Now != nil {
+		now = m.Now()
+	}
+	limiter := m.Rate(tenant)
+	if limiter.AllowN(now, n) {
+		return 0
+	}
+	missing := float64(n) - limiter.TokensAt(now)
+	return max(pastLeast, time.Duration(missing/float64(limiter.Limit())*float64(time.Second)))
 }
 
 // refused is the part of a message that is refused as a whole.
@@ -406,6 +458,15 @@ func (m *Messages) conclude(p *part) *Refusal {
 	if p.whole != nil {
 		m.Metrics.result(Rejected, nil)
 		return &Refusal{Problem: *p.whole}
+	}
+
+	if p.again > 0 {
+		return &Refusal{
+			Problem: event.Problem{
+				Code: CodeRate, Message: "more events a second than this tenant may send", Status: http.StatusTooManyRequests,
+			},
+			Again: p.again,
+		}
 	}
 
 	var r Refusal

@@ -277,3 +277,37 @@ func FuzzMessages(f *testing.F) {
 		}
 	})
 }
+
+// Messages of a tenant past its rate wait, in their order, and nobody else's do. What is
+// no event costs one, too.
+func TestMessagesPastTheRate(t *testing.T) {
+	now := time.UnixMilli(1637068256419)
+	s := &shelf{}
+	h := &Handler{Limit: func(int64) int { return 1000 }, Now: func() time.Time { return now }}
+	k := taker(s)
+	k.Rate = h.Rate
+	k.Now = h.Now
+	many := "[" + strings.Repeat(anon("c")+",", 997) + anon("c") + "]"
+	three := "[" + strings.Repeat(anon("c")+",", 2) + anon("c") + "]"
+	take := func(messages ...*message.Message) []*Refusal {
+		decided, err := k.Take(t.Context(), messages)
+		require.NoError(t, err)
+		require.Len(t, decided, len(messages))
+		return decided
+	}
+
+	// 1,000 at once: 998, one that is refused, and one more.
+	decided := take(msg("a", "acme-1", many), msg("b", "acme-1", "{"), msg("c", "acme-1", anon("c")),
+		msg("d", "acme-1", three), msg("e", "acme-1", anon("c")), msg("f", "strict", anon("c")))
+	require.Equal(t, []string{"", "malformed_json", "", CodeRate, CodeRate, ""}, codes(decided))
+	require.Positive(t, decided[3].Again)
+	require.Equal(t, decided[3].Again, decided[4].Again, "it waits behind the one before")
+	require.Zero(t, decided[1].Again)
+
+	// Requests by HTTP take of the same rate.
+	require.False(t, h.Rate(7).AllowN(now, 1))
+
+	now = now.Add(decided[3].Again)
+	require.Equal(t, []string{"", ""}, codes(take(msg("d", "acme-1", three), msg("e", "acme-1", anon("c")))))
+	require.Equal(t, "e", s.events[len(s.events)-1].ID)
+}

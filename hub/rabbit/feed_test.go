@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/hubtest"
 	"github.com/hookline/hookline/hub/hubtest/rabbittest"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/rabbit"
@@ -130,4 +133,77 @@ func TestTheNextConsumerGoesOn(t *testing.T) {
 	}
 	require.NotZero(t, first.count())
 	require.NotZero(t, second.count())
+}
+
+// pacer is a Taker whose company "past" may send nothing until open.
+type pacer struct {
+	taken
+	open atomic.Bool
+}
+
+func (p *pacer) Take(ctx context.Context, messages []*message.Message) ([]*ingest.Refusal, error) {
+	var pass []*message.Message
+	again := make([]bool, len(messages))
+	for i, m := range messages {
+		again[i] = strings.HasPrefix(m.Metadata[ingest.MetaRoutingKey], "past.") && !p.open.Load()
+		if !again[i] {
+			pass = append(pass, m)
+		}
+	}
+	some, err := p.taken.Take(ctx, pass)
+	if err != nil {
+		return nil, err
+	}
+
+	decided := make([]*ingest.Refusal, len(messages))
+	for i := range messages {
+		if again[i] {
+			decided[i] = &ingest.Refusal{Problem: event.Problem{Code: ingest.CodeRate}, Again: time.Millisecond}
+			continue
+		}
+		decided[i] = some[0]
+		some = some[1:]
+	}
+	return decided, nil
+}
+
+// Messages of a company past its rate wait while others go on, past the bound they are
+// rejected, and a consumer that ends loses none of them.
+func TestOverflow(t *testing.T) {
+	url := rabbittest.VHost(t)
+	first := &pacer{}
+	stop := feed(t, url, &rabbit.Feed{Taker: first, MaxHeld: 400_000}) // 100,000 for one that waits
+	p := newPlatform(t, url)
+	const large, room = 10_000, 10
+	body := bytes.Repeat([]byte("x"), large)
+	for i := range room + 3 {
+		p.publish("past.call", amqp.Publishing{MessageId: fmt.Sprint("p", i), Body: body})
+	}
+	for i := range 500 {
+		p.publishLater("calm.call", amqp.Publishing{MessageId: fmt.Sprint("c", i), Body: []byte("x")})
+	}
+	p.confirm()
+	hubtest.Eventually(t, "the others' are taken", func() bool { return first.count() == 500 })
+
+	rejected := p.rejected(3)
+	for i, d := range rejected {
+		require.Equal(t, fmt.Sprint("p", room+i), d.MessageId, "the last ones")
+		require.Equal(t, ingest.CodeRate, d.Headers[rabbit.HeaderReason])
+	}
+
+	// They wait for the next consumer as well, which takes them in order.
+	stop()
+	second := &pacer{}
+	second.open.Store(true)
+	stop = feed(t, url, &rabbit.Feed{Taker: second})
+	hubtest.Eventually(t, "those that waited are taken", func() bool { return second.count() == room })
+	for i, id := range second.ids {
+		require.Equal(t, fmt.Sprint("p", i), id)
+	}
+	stop()
+	ch, err := p.conn.Channel()
+	require.NoError(t, err)
+	q, err := ch.QueueDeclarePassive(rabbit.IngestQueue, true, false, false, false, nil)
+	require.NoError(t, err)
+	require.Zero(t, q.Messages, "all are acknowledged")
 }

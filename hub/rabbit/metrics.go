@@ -10,6 +10,7 @@ type Metrics struct {
 	rejected  *prometheus.CounterVec
 	batch     prometheus.Histogram
 	nudges    *prometheus.CounterVec
+	waiting   prometheus.Gauge
 }
 
 // NewMetrics registers the metrics. It panics if reg has them already.
@@ -35,6 +36,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "hookline_amqp_batch_messages",
 			Help: "Messages stored together.", Buckets: prometheus.ExponentialBuckets(1, 2, 9), // to 256
 		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "hookline_amqp_waiting_messages",
+			Help: "Messages that wait because their tenant sends more events a second than it may.",
+		}),
 		nudges: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hookline_amqp_nudges_total",
 			Help: "Nudges between processes: sent, received, refused while the broker was away.",
@@ -48,12 +53,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, result := range []string{"acknowledged", "rejected", "redelivered"} {
 		m.messages.WithLabelValues(result)
 	}
-	for _, reason := range []string{"unknown_tenant", "malformed_json"} {
+	for _, reason := range []string{"unknown_tenant", "malformed_json", "rate"} {
 		m.rejected.WithLabelValues(reason)
 	}
 	for _, result := range []string{"sent", "received", "refused"} {
 		m.nudges.WithLabelValues(result)
 	}
-	reg.MustRegister(m.connected, m.lost, m.messages, m.rejected, m.batch, m.nudges)
+	reg.MustRegister(m.connected, m.lost, m.messages, m.rejected, m.batch, m.nudges, m.waiting)
 	return m
 }
