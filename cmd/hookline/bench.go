@@ -17,9 +17,11 @@ import (
 
 // BenchCmd holds the commands that measure hubs.
 type BenchCmd struct {
-	Measure BenchMeasureCmd `cmd:"" default:"withargs" help:"Measure hubs of its own on this machine, beside a plain loop of posts."`
-	Backlog BenchBacklogCmd `cmd:"" help:"Measure what many deliveries pending for a dead receiver cost the others, and how they drain."`
-	Sink    BenchSinkCmd    `cmd:"" hidden:"" help:"The receiver of a measurement: counts."`
+	Measure  BenchMeasureCmd  `cmd:"" default:"withargs" help:"Measure hubs of its own on this machine, beside a plain loop of posts."`
+	Backlog  BenchBacklogCmd  `cmd:"" help:"Measure what many deliveries pending for a dead receiver cost the others, and how they drain."`
+	Fairness BenchFairnessCmd `cmd:"" help:"Measure what one tenant that asks for ten times what it may costs another one."`
+	Flood    BenchFloodCmd    `cmd:"" hidden:"" help:"The flood of a measurement of fairness."`
+	Sink     BenchSinkCmd     `cmd:"" hidden:"" help:"The receiver of a measurement: counts."`
 }
 
 // benchFlags are the flags of all measurements.
@@ -106,6 +108,49 @@ func (c *BenchBacklogCmd) Run(ctx context.Context, s streams) error {
 		cfg.Limit = c.Limit
 		return cfg.RunBacklog(ctx, c.Pending, stores[0])
 	})
+}
+
+// BenchFairnessCmd measures fairness.
+type BenchFairnessCmd struct {
+	benchFlags `embed:""`
+	Rounds     int           `default:"3" help:"Rounds with the flood, and as many of the control."`
+	Store      string        `enum:"embedded,postgres" default:"embedded" help:"embedded; postgres, a private server, from the programs found here."`
+	Limit      time.Duration `default:"15m" help:"Bound of the whole measurement."`
+}
+
+// Help is shown by --help.
+func (*BenchFairnessCmd) Help() string {
+	return `One tenant sends ten times what its limits allow, on all routes at once: events, directory, statistics, the log, exports,
+tail, recordings, and bodies that stall. Another sends events and reads at an even rate. In turns the flood goes to the hub,
+and, as control, to a listener that answers 429 at once; its process runs on one core. The report says whether the other
+tenant's p99 stays within 1.5 times the control's, or 5 ms, and how much memory the hub had at most.`
+}
+
+// Run measures.
+func (c *BenchFairnessCmd) Run(ctx context.Context, s streams) error {
+	stores, err := storesOf([]string{c.Store}, []int{1})
+	if err = errors.Join(err, checkRange("rounds", c.Rounds, 100), c.check(c.Limit)); err != nil {
+		return err
+	}
+	return c.run(s, func(cfg bench.Config) (benchReport, error) {
+		cfg.Limit = c.Limit
+		return cfg.RunFairness(ctx, c.Rounds, stores[0])
+	})
+}
+
+// BenchFloodCmd floods.
+type BenchFloodCmd struct {
+	URL string `name:"url" required:"" help:"Of the hub."`
+	Key string `required:"" help:"Of an owner."`
+}
+
+// Run floods until ctx ends. Its first line of output says that it has begun, its last one
+// on standard error which answers came.
+func (c *BenchFloodCmd) Run(ctx context.Context, s streams) error {
+	if _, err := fmt.Fprintln(s.out, "flooding"); err != nil {
+		return err
+	}
+	return json.NewEncoder(s.err).Encode(bench.Flood{URL: c.URL, Key: c.Key}.Run(ctx))
 }
 
 // checkRange returns an error unless the value of a flag is from 1 to most.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -62,6 +63,28 @@ func TestBench(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "hookline-bench-*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// The measurement of fairness, small: the flood is refused in part, and the other
+// tenant's events all arrive.
+func TestBenchFairness(t *testing.T) {
+	t.Setenv(asHookline, "1")
+	code, out, stderr := do(t, "", "bench", "fairness", "--rounds", "1", "--paced", "1s", "--rate", "20", "--json", "-", "--dir", t.TempDir())
+	require.Zero(t, code, stderr)
+	var r bench.Fairness
+	require.NoError(t, json.NewDecoder(strings.NewReader(out)).Decode(&r))
+	require.Len(t, r.Flooded, 1)
+	require.Len(t, r.Control, 1)
+	require.Len(t, r.Compared, 3)
+	for _, c := range r.Compared {
+		require.Positive(t, c.Flooded, c.What)
+		require.Positive(t, c.Control, c.What)
+	}
+	require.NotEmpty(t, r.Flooded[0].Answers["ingest"])
+	for status := range r.Control[0].Answers["ingest"] {
+		require.Contains(t, []int{0, 429}, status)
+	}
+	require.Less(t, r.PeakBytes, int64(512<<20))
 }
 
 // The same with two hubs on a PostgreSQL of its own.

@@ -27,6 +27,7 @@ const (
 // measurements would measure the receiver.
 //
 //	POST /expect?run=1&events=100&subs=5   begin a new count
+//	any  /refuse/...                       answers 429 at once
 //	POST /<subscription>                   a push, or a post of the raw loop
 //	GET  /wait?deliveries=500              answers once so many came
 //	GET  /tally                            the count
@@ -67,6 +68,11 @@ func (t *Tally) check(events int) error {
 
 func (c *Counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := time.Now().UnixNano()
+	if strings.HasPrefix(r.URL.Path, refuse+"/") {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	}
 	switch r.URL.Path {
 	case "/expect":
 		c.expect(w, r)
@@ -95,6 +101,9 @@ func (c *Counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
+
+// refuse begins the paths that are answered 429 at once.
+const refuse = "/refuse"
 
 // twoParts after the path of a push asks for an answer with head and body apart.
 const twoParts = "?two-parts"
