@@ -72,13 +72,6 @@ type Hub struct {
 	first   *FirstKeys
 }
 
-// FirstKeys are the credentials that the first start makes. They are shown once.
-type FirstKeys struct {
-	Platform  string // empty if the operator set it
-	CompanyID string
-	Owner     string
-}
-
 // New opens the store and the listeners. Nothing is served before Run.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger) (*Hub, error) {
 	s, err := cfg.Read()
@@ -386,9 +379,6 @@ func isLoopback(a net.Addr) bool {
 
 // Addr returns the address where the hub listens.
 func (h *Hub) Addr() string { return h.listen.Addr().String() }
-
-// First returns the keys that this start made; nil if it was not the first start.
-func (h *Hub) First() *FirstKeys { return h.first }
 
 // Run serves until ctx ends, then stops in order: intake, attempts in flight,
 // their outcomes, the nudges. It returns nil after a clean stop.

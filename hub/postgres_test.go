@@ -94,16 +94,17 @@ func TestPostgresAway(t *testing.T) {
 	r.Wait(t, 6)
 }
 
-// Hubs that start at the same time on an empty database make one tenant and its key.
+// Hubs that start at the same time on an empty database make the first keys once.
 func TestFirstStartTogether(t *testing.T) {
 	t.Parallel()
 	in := hubtest.InDatabase(hubtest.EmptyPostgres(t))
 	hubs := make([]*hub.Hub, 3)
 	errs := make([]error, len(hubs))
+	folders := []string{t.TempDir(), t.TempDir(), t.TempDir()}
 	var wg sync.WaitGroup
 	for i := range hubs {
 		wg.Go(func() {
-			cfg := config.Config{Addr: "127.0.0.1:0", ShutdownTimeout: time.Second, PlatformKey: hubtest.PlatformKey}
+			cfg := config.Config{Addr: "127.0.0.1:0", ShutdownTimeout: time.Second, Data: folders[i]}
 			in(&cfg)
 			hubs[i], errs[i] = hub.New(t.Context(), cfg, slog.New(slog.DiscardHandler))
 		})
@@ -114,6 +115,7 @@ func TestFirstStartTogether(t *testing.T) {
 		require.NoError(t, errs[i])
 		if h.First() != nil {
 			first++
+			require.FileExists(t, h.FirstFile())
 		}
 		require.NoError(t, h.Close())
 	}

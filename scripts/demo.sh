@@ -31,12 +31,12 @@ await() {
 for name in $(env | sed -n 's/^\(HOOKLINE_[A-Z0-9_]*\)=.*/\1/p'); do unset "$name"; done
 key=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
 
-bin/hookline serve --addr 127.0.0.1:0 --data "$dir/data" --allow-networks loopback --log json --json >"$dir/keys.json" 2>"$dir/hub.log" &
+bin/hookline serve --addr 127.0.0.1:0 --data "$dir/data" --allow-networks loopback --log json 2>"$dir/hub.log" &
 hub=$!
 bin/hookline sink --addr 127.0.0.1:0 --app-key "$key" 2>"$dir/sink.log" &
 sink=$!
 HOOKLINE_URL=http://$(await "$dir/hub.log" 's/.*"msg":"serving","addr":"\([^"]*\)".*/\1/p')
-HOOKLINE_KEY=$(await "$dir/keys.json" 's/.*"ownerKey":"\([^"]*\)".*/\1/p')
+HOOKLINE_KEY=$(await "$dir/data/first-keys" 's/.*"ownerKey": "\([^"]*\)".*/\1/p')
 export HOOKLINE_URL HOOKLINE_KEY
 receiver=$(await "$dir/sink.log" 's/^sink: listening on //p')
 

@@ -63,15 +63,23 @@ func (db *DB) CreateKey(ctx context.Context, by access.Caller, k access.Key, lim
 			return nil, fmt.Errorf("%w: %d keys", api.ErrLimit, limit)
 		}
 
-		if _, err := tx.ExecContext(ctx, `INSERT INTO keys
-			(id, tenant, role, pii, name, hash, created_by, created_at, expires_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			k.ID, k.Tenant, string(k.Role), k.PII, k.Name, k.Hash[:], k.CreatedBy, k.CreatedAt.UnixMilli(),
-			nullMS(k.ExpiresAt)); err != nil {
-			return nil, fmt.Errorf("create key %s: %w", k.ID, err)
+		if err := insertKey(ctx, tx, k); err != nil {
+			return nil, err
 		}
 		return keyDeed(audit.KeyCreate, nil, &k), nil
 	})
+}
+
+// insertKey writes the row of a new key.
+func insertKey(ctx context.Context, tx *sqlx.Tx, k access.Key) error {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO keys
+		(id, tenant, role, pii, name, hash, created_by, created_at, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		k.ID, k.Tenant, string(k.Role), k.PII, k.Name, k.Hash[:], k.CreatedBy, k.CreatedAt.UnixMilli(),
+		nullMS(k.ExpiresAt)); err != nil {
+		return fmt.Errorf("create key %s: %w", k.ID, err)
+	}
+	return nil
 }
 
 // keyDeed returns what was done to a key, for the audit log.

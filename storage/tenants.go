@@ -72,27 +72,10 @@ func rowOfTenant(t *access.Tenant) (tenantRow, error) {
 // CreateTenant commits a tenant and sets its number, version and times. The companyId of
 // a deleted tenant stays taken, because its log can still be read.
 func (db *DB) CreateTenant(ctx context.Context, by access.Caller, t *access.Tenant) error {
-	now := time.UnixMilli(time.Now().UnixMilli()).UTC()
 	made := *t
-	made.Version = 1
-	made.CreatedAt = now
-	made.UpdatedAt = now
-	row, err := rowOfTenant(&made)
-	if err != nil {
-		return err
-	}
-
-	err = db.act(ctx, by, "create tenant "+t.CompanyID, func(tx *sqlx.Tx) (*audit.Deed, error) {
-		err := tx.Get(&made.No, `INSERT INTO tenants
-			(company_id, name, timezone, settings, limits, allow_networks, suspended_at, version, created_at, updated_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (company_id) DO NOTHING RETURNING no`,
-			row.CompanyID, row.Name, row.Timezone, row.Settings, row.Limits, row.AllowNetworks, row.SuspendedAt,
-			row.Version, row.CreatedAt, row.UpdatedAt)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil, fmt.Errorf("tenant %s %w", t.CompanyID, api.ErrExists)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("create tenant %s: %w", t.CompanyID, err)
+	err := db.act(ctx, by, "create tenant "+t.CompanyID, func(tx *sqlx.Tx) (*audit.Deed, error) {
+		if err := insertTenant(ctx, tx, &made); err != nil {
+			return nil, err
 		}
 		return tenantDeed(audit.TenantCreate, nil, &made), nil
 	})
@@ -100,6 +83,53 @@ func (db *DB) CreateTenant(ctx context.Context, by access.Caller, t *access.Tena
 		*t = made
 	}
 	return err
+}
+
+// insertTenant writes the row of a new tenant, and sets its number, version and times.
+func insertTenant(ctx context.Context, tx *sqlx.Tx, t *access.Tenant) error {
+	t.Version = 1
+	t.CreatedAt = time.UnixMilli(time.Now().UnixMilli()).UTC()
+	t.UpdatedAt = t.CreatedAt
+	row, err := rowOfTenant(t)
+	if err != nil {
+		return err
+	}
+
+	err = tx.GetContext(ctx, &t.No, `INSERT INTO tenants
+		(company_id, name, timezone, settings, limits, allow_networks, suspended_at, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (company_id) DO NOTHING RETURNING no`,
+		row.CompanyID, row.Name, row.Timezone, row.Settings, row.Limits, row.AllowNetworks, row.SuspendedAt,
+		row.Version, row.CreatedAt, row.UpdatedAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("tenant %s %w", t.CompanyID, api.ErrExists)
+	}
+	if err != nil {
+		return fmt.Errorf("create tenant %s: %w", t.CompanyID, err)
+	}
+	return nil
+}
+
+// CreateFirst commits the first credentials of a store, all of them or none: a key of the
+// platform, a tenant, and a key of that tenant. It sets what CreateTenant sets.
+func (db *DB) CreateFirst(
+	ctx context.Context, by access.Caller, platform access.Key, t *access.Tenant, owner *access.Key,
+) error {
+	return db.admin(ctx, "make the first keys", func(tx *sqlx.Tx) error {
+		if err := insertTenant(ctx, tx, t); err != nil {
+			return err
+		}
+		owner.Tenant = t.No
+		owner.CompanyID = t.CompanyID
+		if err := errors.Join(insertKey(ctx, tx, platform), insertKey(ctx, tx, *owner)); err != nil {
+			return err
+		}
+
+		now := time.Now()
+		return db.writeAudit(context.WithoutCancel(ctx), tx,
+			entry{by, *keyDeed(audit.KeyCreate, nil, &platform), now},
+			entry{by, *tenantDeed(audit.TenantCreate, nil, t), now},
+			entry{by, *keyDeed(audit.KeyCreate, nil, owner), now})
+	}, db.acted)
 }
 
 // tenantDeed returns what was done to a tenant, for the audit log.

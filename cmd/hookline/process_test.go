@@ -85,12 +85,13 @@ func prepare(t *testing.T, binary string, env ...string) *process {
 	return p
 }
 
-// open the demo tenant's limits, and get a key of its own.
+// open makes the demo tenant, with high limits, and an owner key.
 func (p *process) open() {
 	t := p.t
 	t.Helper()
-	a := p.ask("PATCH", "/v1/tenants/demo", platformKey, `{"limits":{"eventsPerSecond":1000000,"subscriptions":1000}}`)
-	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	a := p.ask("POST", "/v1/tenants", platformKey,
+		`{"companyId":"demo","limits":{"eventsPerSecond":1000000,"subscriptions":1000}}`)
+	require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
 	a = p.ask("POST", "/v1/tenants/demo/keys", platformKey, `{"role":"owner","name":"test"}`)
 	require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
 	var key struct{ Key string }

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/term"
+
 	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/operate"
@@ -23,16 +25,17 @@ import (
 // ServeCmd runs the hub.
 type ServeCmd struct {
 	config.Config `embed:""`
-	JSON          bool   `name:"json" help:"Print the keys of the first start as JSON."`
+	JSON          bool   `name:"json" help:"Print the keys of the first start, on a terminal, as JSON."`
 	CPUProfile    string `name:"cpuprofile" hidden:"" placeholder:"FILE" help:"Write a CPU profile of the whole run."`
 }
 
 // Help is shown by --help.
 func (*ServeCmd) Help() string {
 	return `Every flag is an environment variable too; a variable HOOKLINE_… that is not listed here stops the start.
-The first start on an empty folder makes a platform key and the tenant "demo" with an owner key, and
-prints both keys, this once, on standard output. The log goes to standard error. SIGTERM or Ctrl-C stops
-in order: no new requests, pushes in flight end and are recorded.`
+The first start without a platform key makes one, and the tenant "demo" with an owner key. It prints both
+keys, this once, if standard output is a terminal. Otherwise they are in the file first-keys in the data
+folder, as JSON, for its owner only; the log names the file. The log goes to standard error. SIGTERM or
+Ctrl-C stops in order: no new requests, pushes in flight end and are recorded.`
 }
 
 // Run serves until ctx ends.
@@ -56,10 +59,8 @@ func (c *ServeCmd) Run(ctx context.Context, s streams) (err error) {
 	if os.Getenv("GOGC") == "" { // or the operator has decided
 		collectLess()
 	}
-	if first := h.First(); first != nil {
-		if err := printFirst(s.out, first, c.JSON); err != nil {
-			return errors.Join(err, h.Close())
-		}
+	if err := c.showFirst(h, s.out, log); err != nil {
+		return errors.Join(err, h.Close())
 	}
 	return errors.Join(h.Run(ctx), h.Close())
 }
@@ -105,20 +106,30 @@ func (c *MigrateCmd) Run(ctx context.Context, s streams) error {
 	return operate.Migrate(ctx, c.Config, newLogger(c.Config, s.err))
 }
 
-// printFirst shows the keys of the first start.
+// showFirst prints the keys of the first start on a terminal. Elsewhere standard output may
+// be a log that others read, so it only says in which file the keys are.
+func (c *ServeCmd) showFirst(h *hub.Hub, w io.Writer, log *slog.Logger) error {
+	first := h.First()
+	switch {
+	case first == nil:
+		return nil
+	case !isTerminal(w):
+		log.Warn("the keys of the first start are in a file: read it, then delete it", "file", h.FirstFile())
+		return nil
+	}
+	if err := printFirst(w, first, c.JSON); err != nil {
+		return err
+	}
+	return h.Shown()
+}
+
+// printFirst prints the keys of the first start.
 func printFirst(w io.Writer, k *hub.FirstKeys, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(map[string]string{
-			"platformKey": k.Platform, "companyId": k.CompanyID, "ownerKey": k.Owner,
-		})
+		return json.NewEncoder(w).Encode(k)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "\nFirst start. These keys are shown this once:\n\n")
-	if k.Platform != "" {
-		fmt.Fprintf(&b, "  platform key            %s\n", k.Platform)
-	}
-	fmt.Fprintf(&b, "  owner key of %-10s %s\n\n", k.CompanyID, k.Owner)
-	_, err := io.WriteString(w, b.String())
+	_, err := fmt.Fprintf(w, "\nFirst start. These keys are shown this once:\n\n"+
+		"  platform key            %s\n  owner key of %-10s %s\n\n", k.Platform, k.CompanyID, k.Owner)
 	return err
 }
 
@@ -133,13 +144,10 @@ func newLogger(c config.Config, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
+// isTerminal reports whether w is a terminal, which /dev/null is not.
 func isTerminal(w io.Writer) bool {
 	f, isFile := w.(*os.File)
-	if !isFile {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return isFile && term.IsTerminal(int(f.Fd()))
 }
 
 // clientVariables are the variables of the commands that talk to a hub.

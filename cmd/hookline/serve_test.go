@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hookline/hookline/hub"
 	"github.com/hookline/hookline/hub/config"
 )
 
@@ -24,12 +25,25 @@ type served struct {
 	url      string
 }
 
+// serve runs a hub on a data folder until the test ends it.
 func serve(t *testing.T, dir string, args ...string) *served {
+	t.Helper()
+	return serveOn(t, nil, dir, args...)
+}
+
+// serveOn is serve with a standard output of the test's choice, unless it is nil.
+func serveOn(t *testing.T, out *os.File, dir string, args ...string) *served {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	s := &served{stop: stop, ended: make(chan int, 1)}
 	args = append([]string{"serve", "--addr", "127.0.0.1:0", "--data", dir, "--log", "json"}, args...)
-	go func() { s.ended <- run(ctx, args, streams{strings.NewReader(""), &s.out, &s.err}) }()
+	go func() {
+		at := streams{strings.NewReader(""), &s.out, &s.err}
+		if out != nil {
+			at.out = out
+		}
+		s.ended <- run(ctx, args, at)
+	}()
 	addr := regexp.MustCompile(`"msg":"serving","addr":"([^"]+)"`)
 	require.Eventually(t, func() bool {
 		m := addr.FindStringSubmatch(s.err.String())
@@ -48,38 +62,74 @@ func (s *served) end(t *testing.T) {
 	require.Zero(t, <-s.ended, s.err.String())
 }
 
-// The keys of the first start are printed once, work, and are in no log.
-func TestServePrintsKeysOnce(t *testing.T) {
+// Where standard output is no terminal, the keys of the first start are in a file for its
+// owner only, whose path is logged. They work, and are neither printed nor in a log.
+func TestServeKeepsKeysInAFile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "when", "absent")
+	file := filepath.Join(dir, "first-keys")
 	s := serve(t, dir, "--json")
-	var keys struct{ PlatformKey, CompanyID, OwnerKey string }
-	require.NoError(t, json.Unmarshal([]byte(s.out.String()), &keys), s.out.String())
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var keys hub.FirstKeys
+	require.NoError(t, json.Unmarshal(text, &keys), "%s", text)
 	require.Equal(t, "demo", keys.CompanyID)
-	code, out, err := do(t, "", "tenant", "list", "--url", s.url, "--key", keys.PlatformKey)
-	require.Zero(t, code, err)
-	require.Contains(t, out, "demo")
-	code, _, err = do(t, "", "subscription", "list", "--url", s.url, "--key", keys.OwnerKey)
-	require.Zero(t, code, err)
-	s.end(t)
-	require.NotContains(t, s.err.String(), keys.PlatformKey)
-	require.NotContains(t, s.err.String(), keys.OwnerKey)
 
+	code, out, errs := do(t, "", "tenant", "list", "--url", s.url, "--key", keys.Platform)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "demo")
+	code, _, errs = do(t, "", "subscription", "list", "--url", s.url, "--key", keys.Owner)
+	require.Zero(t, code, errs)
+	s.end(t)
+	require.Contains(t, s.err.String(), file)
+	require.NotContains(t, s.out.String()+s.err.String(), keys.Platform)
+	require.NotContains(t, s.out.String()+s.err.String(), keys.Owner)
+
+	// As long as the file is there, every start says so.
 	again := serve(t, dir)
-	require.Empty(t, again.out.String())
-	code, _, err = do(t, "", "subscription", "list", "--url", again.url, "--key", keys.OwnerKey)
-	require.Zero(t, code, err)
 	again.end(t)
+	require.Contains(t, again.err.String(), file)
+	require.NoError(t, os.Remove(file))
+	last := serve(t, dir)
+	last.end(t)
+	require.NotContains(t, last.err.String(), file)
 }
 
-func TestServePrintsKeysForPeople(t *testing.T) {
-	s := serve(t, t.TempDir())
-	require.Regexp(t, `(?s)shown this once.*platform key +hk_platform_[0-9a-f]{64}\n.*owner key of demo +hk_demo_[0-9a-f]{64}\n`, s.out.String())
-	s.end(t)
+// A terminal gets the keys of the first start once, also those that an earlier start made
+// and could not show. The file is deleted then.
+func TestServePrintsKeysOnATerminal(t *testing.T) {
+	dir := t.TempDir()
+	serve(t, dir).end(t) // not on a terminal
+	show := func(args ...string) string {
+		screen := newTerminal(t)
+		s := serveOn(t, screen.screen, dir, args...)
+		s.end(t)
+		return strings.ReplaceAll(screen.text(), "\r\n", "\n")
+	}
+	require.Regexp(t, `(?s)shown this once.*platform key +hk_platform_[0-9a-f]{64}\n.*owner key of demo +hk_demo_[0-9a-f]{64}\n`, show())
+	require.NoFileExists(t, filepath.Join(dir, "first-keys"))
+	require.Empty(t, show())
 
-	set := serve(t, t.TempDir(), "--platform-key", "hk_platform_0123456789abcdef")
-	require.NotContains(t, set.out.String(), "platform", "who set it knows it")
-	require.Contains(t, set.out.String(), "owner key of demo")
-	set.end(t)
+	dir = t.TempDir()
+	var keys hub.FirstKeys
+	require.NoError(t, json.Unmarshal([]byte(show("--json")), &keys))
+	require.NotEmpty(t, keys.Owner)
+
+	dir = t.TempDir()
+	require.Empty(t, show("--platform-key", "hk_platform_0123456789abcdef"), "whoever set it knows it")
+	require.NoFileExists(t, filepath.Join(dir, "first-keys"))
+}
+
+// /dev/null is no terminal: nobody would see the keys.
+func TestServeIntoNothing(t *testing.T) {
+	dir := t.TempDir()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer null.Close()
+	serveOn(t, null, dir).end(t)
+	require.FileExists(t, filepath.Join(dir, "first-keys"))
 }
 
 // What cannot be right stops the start, and says which setting it is.
@@ -159,7 +209,7 @@ func TestMigrate(t *testing.T) {
 	key, err := os.ReadFile(filepath.Join(dir, "master.key"))
 	require.NoError(t, err)
 	s := serve(t, dir)
-	require.Contains(t, s.out.String(), "owner key", "migrate makes no keys")
+	require.FileExists(t, filepath.Join(dir, "first-keys"), "migrate makes no keys")
 	code, _, errs := do(t, "", "migrate", "--data", dir)
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "another hookline process")

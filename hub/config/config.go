@@ -34,7 +34,7 @@ type Config struct {
 	AMQPURL               string        `name:"amqp-url" env:"HOOKLINE_AMQP_URL" help:"amqp://user:password@host:5672/vhost, or amqps://: events also come through RabbitMQ, and processes nudge each other by it. Better as a variable: others can read a flag."`
 	AMQPTenant            string        `name:"amqp-tenant" env:"HOOKLINE_AMQP_TENANT" enum:"routing-key,user-id" default:"routing-key" help:"Whose a message is: routing-key, what is before the first dot; user-id, the broker's user who published it, and the routing key must agree."`
 	MasterKey             string        `env:"HOOKLINE_MASTER_KEY" help:"32 bytes, base64 or hex, that seal secrets at rest; default: a file in the data folder, made at first start."`
-	PlatformKey           string        `env:"HOOKLINE_PLATFORM_KEY" help:"The platform key, hk_platform_ and 16 to 128 letters, digits and hyphens; default: made and printed once at first start."`
+	PlatformKey           string        `env:"HOOKLINE_PLATFORM_KEY" help:"The platform key, hk_platform_ and 16 to 128 letters, digits and hyphens; default: made at first start, with the tenant demo, and shown once on a terminal, else kept in the file first-keys in the data folder."`
 	AllowNetworks         []string      `env:"HOOKLINE_ALLOW_NETWORKS" help:"CIDRs that pushes may reach although private; 'loopback' for 127.0.0.0/8 and ::1."`
 	RequireHTTPS          bool          `env:"HOOKLINE_REQUIRE_HTTPS" name:"require-https" help:"Refuse callback URLs with http."`
 	PublicURL             string        `name:"public-url" env:"HOOKLINE_PUBLIC_URL" help:"Where others reach the hub, as behind a proxy: https://host[:port][/path]. Callback URLs there are refused."`

@@ -82,6 +82,24 @@ func (h *Hub) start() {
 	h.URL = "http://" + h.hub.Addr()
 	h.stop, h.served = cancel, make(chan error, 1)
 	go func() { h.served <- h.hub.Run(ctx) }()
+	if h.Owner == "" && h.cfg.PlatformKey != "" && h.cfg.TLSCert == "" {
+		h.makeDemo()
+	}
+}
+
+// makeDemo makes the tenant "demo" and its owner key, as an operator does who set a
+// platform key. It does nothing if another hub of the same store has made them.
+func (h *Hub) makeDemo() {
+	h.t.Helper()
+	a := h.Do("POST", "/v1/tenants", h.cfg.PlatformKey, map[string]any{"companyId": "demo", "name": "Demo"})
+	if a.Status == http.StatusConflict {
+		return
+	}
+	require.Equal(h.t, http.StatusCreated, a.Status, "%s", a.Body)
+
+	a = h.Do("POST", "/v1/tenants/demo/keys", h.cfg.PlatformKey, map[string]any{"role": "owner", "name": "demo"})
+	require.Equal(h.t, http.StatusCreated, a.Status, "%s", a.Body)
+	h.Owner = a.JSON(h.t)["key"].(string)
 }
 
 // Stop stops the hub gracefully. Stopping it twice does nothing.

@@ -103,46 +103,51 @@ func (c *Config) startFleet(ctx context.Context, name string, s Store) (_ *fleet
 		if n > 0 {
 			as += fmt.Sprintf("-%d", n)
 		}
-		h, key, err := c.startHub(ctx, f.dir, as, env, n == 0)
+		h, err := c.startHub(ctx, f.dir, as, env)
 		if err != nil {
 			return nil, err
 		}
 		f.hubs = append(f.hubs, h)
-		if n == 0 {
-			f.key = key
-		}
 	}
-	return f, nil
+	return f, f.makeTenant(ctx)
 }
 
-// startHub starts a hub. The first one of a store prints the owner's key, which is
-// returned.
-func (c *Config) startHub(ctx context.Context, dir, name string, env []string, first bool) (_ *hubProcess, key string, err error) {
+// makeTenant makes the tenant of the measurement, and its key.
+func (f *fleet) makeTenant(ctx context.Context) error {
+	url := f.hubs[0].url + "/v1/tenants"
+	if _, err := call(ctx, http.MethodPost, url, platformKey, map[string]any{"companyId": "demo"}); err != nil {
+		return fmt.Errorf("make the tenant: %w", err)
+	}
+	raw, err := call(ctx, http.MethodPost, url+"/demo/keys", platformKey, map[string]any{"role": "owner", "name": "bench"})
+	if err != nil {
+		return fmt.Errorf("make the tenant's key: %w", err)
+	}
+	var made struct {
+		Key string `json:"key"`
+	}
+	err = json.Unmarshal(raw, &made)
+	f.key = made.Key
+	return err
+}
+
+// startHub starts a hub.
+func (c *Config) startHub(ctx context.Context, dir, name string, env []string) (_ *hubProcess, err error) {
 	h := &hubProcess{}
-	args := []string{"serve", "--json"}
+	args := []string{"serve"}
 	if c.Profiles != "" {
 		args = append(args, "--cpuprofile", filepath.Join(c.Profiles, name+".pprof"))
 	}
 	env = environment(append(env, "HOOKLINE_ADDR=127.0.0.1:0", "HOOKLINE_PLATFORM_KEY="+platformKey,
 		"HOOKLINE_ALLOW_NETWORKS=loopback", "HOOKLINE_LOG=json")...)
 
-	h.process, err = start(dir, name, c.Program, args, env, func(r io.Reader) error {
-		if !first {
-			return nil
-		}
-		var keys struct {
-			OwnerKey string `json:"ownerKey"`
-		}
-		defer func() { key = keys.OwnerKey }()
-		return json.NewDecoder(r).Decode(&keys)
-	})
+	h.process, err = start(dir, name, c.Program, args, env, func(io.Reader) error { return nil })
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if h.url, err = h.address(ctx); err != nil {
-		return nil, "", errors.Join(err, h.stop())
+		return nil, errors.Join(err, h.stop())
 	}
-	return h, key, nil
+	return h, nil
 }
 
 // address waits until the hub's log says where it serves.
