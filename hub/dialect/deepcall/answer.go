@@ -131,9 +131,9 @@ func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int, text st
 	write(w, r, status, failure{"error", p.Error(), p.Code})
 }
 
-// fail answers an error. The tenant whose key is in p may want errors to be HTTP statuses
-// as well.
-func (a *API) fail(w http.ResponseWriter, r *http.Request, p *params, err error) {
+// fail answers an error. company is the caller's tenant, which may want errors to be HTTP
+// statuses as well; it is "" unless the key was right.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, company string, err error) {
 	why := a.problemOf(w, r, err)
 	if why == nil {
 		return // the caller went away
@@ -142,7 +142,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, p *params, err error)
 	status := why.Status
 	if status == 0 {
 		status = http.StatusOK
-		if a.statusErrors(p) {
+		if a.setting(company, "deepcall.httpStatusErrors") == true {
 			status = statusOf(why.Code)
 		}
 	}
@@ -151,10 +151,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, p *params, err error)
 }
 
 func statusOf(code int) int {
-	switch code {
-	case wrongToken, noToken:
-		return http.StatusUnauthorized
-	case forbidden:
+	if code == forbidden {
 		return http.StatusForbidden
 	}
 	return http.StatusBadRequest

@@ -1,6 +1,7 @@
 package deepcall
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/hookline/hookline/hub/access"
@@ -10,6 +11,9 @@ import (
 // caller returns who makes a request, if that caller may query. The credential is in the
 // body: ssid, or userId and token ("When userId and token are used, ssid should not be
 // present"). The session and the token are both keys here, and userId may be anything.
+//
+// With an error, the caller has a tenant only if the key was right: nothing in the answer
+// to a wrong key may depend on the tenant that the key names.
 func (a *API) caller(r *http.Request, p *params) (access.Caller, error) {
 	ssid, userID, token := p.text("ssid"), p.text("userId"), p.text("token")
 	switch {
@@ -24,22 +28,11 @@ func (a *API) caller(r *http.Request, p *params) (access.Caller, error) {
 	}
 
 	c, err := a.Caller(r, ssid+token)
+	if errors.Is(err, access.ErrSuspended) { // the key is right
+		c.CompanyID, _ = access.ParseKey(ssid + token)
+	}
 	if err != nil {
 		return c, err
 	}
 	return c, dialect.MayQuery(c)
-}
-
-// statusErrors reports whether the tenant of the key in p, be the key valid or not, wants
-// errors to be HTTP statuses as well.
-func (a *API) statusErrors(p *params) bool {
-	if p == nil {
-		return false
-	}
-	for _, name := range []string{"ssid", "token"} {
-		if company, ok := access.ParseKey(textOf(p.values[name])); ok {
-			return a.setting(company, "deepcall.httpStatusErrors") == true
-		}
-	}
-	return false
 }

@@ -235,11 +235,18 @@ func TestStatusErrors(t *testing.T) {
 	}
 	set(`{"deepcall.httpStatusErrors": true}`)
 	try := func(body string) hubtest.Answer { return h.Do("POST", agentsPath, "", body) }
-	refused(t, try(`{"ssid": "hk_demo_wrongwrongwrongwrong"}`), 401, 1014, "Invalid token")
 	refused(t, try(`{"ssid": "`+newKey(t, h, "demo", "ingest")+`"}`), 403, 1015, "Permission denied")
 	refused(t, try(body(h.Owner, `"groupid": "7"`)), 400, 1006, "GroupId does not exist")
 	refused(t, try(body(h.Owner, `"status": "x"`)), 400, 1508, "Invalid status value: status must be all or login")
-	refused(t, try(`{}`), 200, 1020, "Token not found") // whose setting would it be?
+
+	// Without a right key nothing tells whether a tenant exists, and what it has set.
+	refused(t, try(`{}`), 200, 1020, "Token not found")
+	for _, company := range []string{"demo", "nobody"} {
+		wrong := "hk_" + company + "_wrongwrongwrongwrong"
+		refused(t, try(`{"ssid": "`+wrong+`"}`), 200, 1014, "Invalid token")
+		refused(t, try(`{"ssid": "`+wrong+`", "token": "x"}`), 200, 1000,
+			"Invalid parameter(s): ssid must not be there with userId and token")
+	}
 	set(`{"deepcall.httpStatusErrors": false}`)
 	refused(t, try(body(h.Owner, `"groupid": "7"`)), 200, 1006, "GroupId does not exist")
 	for _, bad := range []string{

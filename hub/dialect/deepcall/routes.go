@@ -53,7 +53,7 @@ func (a *API) guard(h handler) httprouter.Handle {
 			out, err = h(r, c, p)
 		}
 		if err != nil {
-			a.fail(w, r, p, err)
+			a.fail(w, r, c.CompanyID, err)
 			return
 		}
 		write(w, r, http.StatusOK, out)
