@@ -142,7 +142,8 @@ type Attempt struct {
 	RemoteIP   string
 	StatusCode int // 0 if there was no answer
 	Class      ErrorClass
-	Err        string // what went wrong, for people; no URL, no secret
+	Err        string // what went wrong, for the tenant: see Reason
+	Cause      string // what went wrong, for the log of this process; no URL, no secret. Not stored
 	Header     string // response headers as "Name: value\n" lines, at most 8 KiB
 	Body       []byte // first 4 KiB of the response
 	RetryAfter time.Duration

@@ -102,7 +102,11 @@ func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
 	if g.Self.listens(ap) {
 		return fmt.Errorf("%w: it is the hub's own", ErrBlocked)
 	}
-	return g.checkAddr(ap.Addr())
+	if g.checkAddr(ap.Addr()) != nil {
+		// Without the address: whoever gave the name must not learn what it means here.
+		return fmt.Errorf("%w: the host leads to one that is not public", ErrBlocked)
+	}
+	return nil
 }
 
 // CheckURL judges what can be judged of a URL without resolving its name:

@@ -94,7 +94,9 @@ func (s *Sender) Send(ctx context.Context, p *Push, target *url.URL) (*Attempt, 
 			return nil, false
 		}
 		err = t.conn.Load().cause(err)
-		a.Class, a.Err = classify(err, t), scrub(err, target)
+		a.Class = classify(err, t)
+		a.Err = Reason(err, target)
+		a.Cause = cause(err, target)
 	}
 	return a, true
 }
@@ -241,15 +243,11 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// scrub returns what went wrong, without the URL, whose query may hold a secret.
-func scrub(err error, target *url.URL) string {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	msg := strings.TrimPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: ")
-	msg = subscriptions.SecretsOf(target.String()).Hide(msg)
-	// What is malformed may be quoted in it.
-	return strings.ToValidUTF8(msg[:min(len(msg), 500)], string(utf8.RuneError))
+// cause returns the whole of an error for the log, without the URL, whose query may hold a
+// secret.
+func cause(err error, target *url.URL) string {
+	msg := subscriptions.SecretsOf(target.String()).Hide(err.Error())
+	return strings.ToValidUTF8(msg[:min(len(msg), reasonMax)], string(utf8.RuneError))
 }
 
 // transport returns that of a tenant: the common one, or, if the tenant has networks

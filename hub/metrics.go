@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -214,7 +215,7 @@ func (m *metrics) observe(r delivery.Report) {
 		slog.Float64("ms", float64(a.Total.Microseconds())/1000),
 		slog.String("ip", a.RemoteIP))
 	if a.Err != "" {
-		attrs = append(attrs, slog.String("error", a.Err))
+		attrs = append(attrs, slog.String("error", cmp.Or(a.Cause, a.Err)))
 	}
 	if r.Verdict.State == delivery.Pending {
 		attrs = append(attrs, slog.Time("due", time.UnixMilli(r.Verdict.DueAt)))

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"net/url"
-	"strings"
 
+	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/subscriptions"
 )
 
@@ -76,7 +75,7 @@ func (l *Library) fetch(ctx context.Context, r Recording) (*Recording, error) {
 	// RoundTrip, not Do: a redirect is an answer like any other, and not followed.
 	resp, err := l.Fetch(r.Tenant).RoundTrip(req)
 	if err != nil {
-		return nil, fmt.Errorf("%w does not answer: %s", ErrSource, reason(err, req.URL))
+		return nil, fmt.Errorf("%w does not answer: %s", ErrSource, delivery.Reason(err, req.URL))
 	}
 	defer resp.Body.Close()
 
@@ -93,7 +92,7 @@ func (l *Library) fetch(ctx context.Context, r Recording) (*Recording, error) {
 	case errors.Is(err, ErrTooLarge), errors.Is(err, ErrEmpty):
 		return nil, fmt.Errorf("%w: %w", ErrSource, err)
 	case errors.Is(err, ErrRead):
-		return nil, fmt.Errorf("%w breaks off: %s", ErrSource, reason(err, req.URL))
+		return nil, fmt.Errorf("%w breaks off: %s", ErrSource, delivery.Reason(err, req.URL))
 	case err != nil:
 		return nil, err
 	}
@@ -113,13 +112,4 @@ func (l *Library) fetch(ctx context.Context, r Recording) (*Recording, error) {
 		return nil, ErrBusy // it was registered once more: the caller should ask again
 	}
 	return now, err
-}
-
-// reason returns what went wrong, without the source's query, which may hold a secret.
-func reason(err error, source *url.URL) string {
-	msg := err.Error()
-	if source.RawQuery != "" {
-		msg = strings.ReplaceAll(msg, source.RawQuery, "…")
-	}
-	return msg[:min(len(msg), 300)]
 }
