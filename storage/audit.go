@@ -342,13 +342,72 @@ func VerifyAudit(ctx context.Context, dir string, box *signing.Box) (rows int64,
 	}
 
 	chain := audit.Chain{Key: key}
-	if err := eachAudit(ctx, read, last, chain.Check); err != nil {
+	owners := auditOwners{tenants: map[int64]int64{}}
+	if err := eachAudit(ctx, read, last, func(r *audit.Row) error {
+		owners.count(r)
+		return chain.Check(r)
+	}); err != nil {
 		return 0, err
 	}
 	if headErr != nil {
 		return 0, headErr
 	}
-	return head.Seq, chain.End(head)
+	if err := chain.End(head); err != nil {
+		return 0, err
+	}
+	return head.Seq, owners.check(ctx, read, sqldb.DialectOf(dir), last)
+}
+
+// auditOwners counts the rows of an audit log by who may read them.
+type auditOwners struct {
+	tenants  map[int64]int64 // rows of each tenant; 0: nobody's
+	platform int64
+}
+
+func (o *auditOwners) count(r *audit.Row) {
+	o.tenants[r.Tenant]++
+	if r.Platform {
+		o.platform++
+	}
+}
+
+// check compares the rows up to one with those that readers find by the indexes that they
+// use. A row that none of them finds is hidden, although the chain is whole.
+func (o *auditOwners) check(ctx context.Context, read *sqlx.DB, in sqldb.Dialect, last int64) error {
+	// SQLite has a type for each value. A condition of another type does not find it, while
+	// reading it converts it.
+	if in == sqldb.SQLite {
+		var seq int64
+		err := read.GetContext(ctx, &seq, `SELECT seq FROM audit WHERE seq <= ? AND (typeof(at) <> 'integer'
+			OR typeof(tenant) <> 'integer' OR platform NOT IN (0, 1) OR typeof(platform) <> 'integer'
+			OR typeof(who) <> 'text' OR typeof(action) <> 'text' OR typeof(object) <> 'text') ORDER BY seq LIMIT 1`, last)
+		if err == nil {
+			return &audit.Broken{Seq: seq, Reason: "is stored in another form, in which readers do not find it"}
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("read audit log: %w", err)
+		}
+	}
+
+	for tenant, rows := range o.tenants {
+		var found int64
+		if err := read.GetContext(ctx, &found,
+			"SELECT count(*) FROM audit INDEXED BY audit_tenant WHERE tenant = ? AND seq <= ?", tenant, last); err != nil {
+			return fmt.Errorf("read audit log: %w", err)
+		}
+		if found != rows {
+			return fmt.Errorf("the audit log is broken: of %d rows of tenant %d readers find %d", rows, tenant, found)
+		}
+	}
+	var found int64
+	if err := read.GetContext(ctx, &found,
+		"SELECT count(*) FROM audit INDEXED BY audit_platform WHERE platform AND seq <= ?", last); err != nil {
+		return fmt.Errorf("read audit log: %w", err)
+	}
+	if found != o.platform {
+		return fmt.Errorf("the audit log is broken: of %d rows of the platform readers find %d", o.platform, found)
+	}
+	return nil
 }
 
 // eachAudit reads the rows up to one in their order, some at a time, so that no long

@@ -24,6 +24,7 @@ import (
 	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/hubtest/pgtest"
+	"github.com/hookline/hookline/migrations"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 	"github.com/hookline/hookline/subscriptions"
@@ -130,6 +131,39 @@ func testVerifyAudit(t *testing.T) {
 		db.exec(t, "DELETE FROM meta")
 		db.exec(t, "INSERT INTO meta SELECT * FROM meta_was")
 	}
+}
+
+// A row that readers do not find, because its tenant is stored as another type, is noticed
+// although the chain is whole. The migration gives it its type back.
+func TestVerifyAuditFindsWhatReadersDoNot(t *testing.T) {
+	db := openPastIn(t, t.TempDir())
+	db.view(t, 4)
+	const hide = "UPDATE audit SET tenant = CAST('1' AS BLOB) WHERE seq = 2"
+	_, err := db.raw.ExecContext(t.Context(), hide)
+	require.ErrorContains(t, err, "cannot store BLOB value in INTEGER column")
+
+	// As a store of an earlier version had it.
+	db.exec(t, "CREATE TABLE was AS SELECT * FROM audit")
+	db.exec(t, "DROP TABLE audit")
+	db.exec(t, `CREATE TABLE audit (seq INTEGER PRIMARY KEY, at INTEGER, tenant INTEGER, platform INTEGER, who TEXT,
+		name TEXT, ip TEXT, action TEXT, object TEXT, before TEXT, after TEXT, prev_hash BLOB, hash BLOB)`)
+	db.exec(t, "INSERT INTO audit SELECT * FROM was")
+	db.exec(t, "DROP TABLE was")
+	db.exec(t, "CREATE INDEX audit_tenant ON audit (tenant, seq)")
+	db.exec(t, "CREATE INDEX audit_platform ON audit (seq) WHERE platform")
+	_, err = db.verify(t)
+	require.NoError(t, err)
+	db.exec(t, hide)
+	require.EqualValues(t, 2, db.broken(t))
+
+	migration, err := migrations.SQLite.ReadFile("sqlite/00018_audit_strict.sql")
+	require.NoError(t, err)
+	db.exec(t, string(migration))
+	_, err = db.verify(t)
+	require.NoError(t, err)
+	page, _, err := db.FindAudit(t.Context(), audit.Filter{Tenant: 1, Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, page, 4)
 }
 
 // The head remembers what was cut off, also when the log has gone on since.
