@@ -101,6 +101,7 @@ func testKeptStore(t *testing.T, name string) {
 		var want, got any
 		require.NoError(t, json.Unmarshal([]byte(changedOnPurpose.Replace(string(asked.Answer))), &want))
 		require.NoError(t, json.Unmarshal(a.Body, &got))
+		forgetNumbers(asked, want)
 		require.Empty(t, missing(want, got, ""), "%s %s", asked.Method, asked.Path)
 	}
 
@@ -131,6 +132,20 @@ func testKeptStore(t *testing.T, name string) {
 	rows, err := operate.VerifyAudit(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Positive(t, rows)
+}
+
+// forgetNumbers takes the numbers of rows of the audit log out of a kept answer, if it was
+// for a tenant: only the platform sees them now.
+func forgetNumbers(asked keptAnswer, answer any) {
+	if !strings.HasPrefix(asked.Path, "/v1/audit") || asked.Key == "platform" {
+		return
+	}
+	if page, ok := answer.(map[string]any); ok {
+		rows, _ := page["data"].([]any)
+		for _, row := range rows {
+			delete(row.(map[string]any), "seq")
+		}
+	}
 }
 
 // openKept puts the store of a name where a hub can open it.

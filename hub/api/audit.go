@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -32,7 +33,8 @@ func (a *API) viewed(r *http.Request, c access.Caller, kind, id string) error {
 }
 
 type auditView struct {
-	Seq    int64           `json:"seq"`
+	ID     string          `json:"id"`
+	Seq    int64           `json:"seq,omitempty"` // for the platform only
 	At     Time            `json:"at"`
 	Who    string          `json:"who"` // id of a key, or the hub itself: "hub", "hookline serve"
 	Name   string          `json:"name,omitempty"`
@@ -46,10 +48,21 @@ type auditView struct {
 // auditRow returns a row of the audit log as the caller may see it.
 func (v viewer) auditRow(r *audit.Row) auditView {
 	object, _ := v.identifier("", r.Object)
-	return auditView{
-		Seq: r.Seq, At: timeOf(r.At), Who: r.Who, Name: r.Name, IP: r.IP, Action: r.Action, Object: object,
+	row := auditView{
+		ID: v.rowHandle(r.Seq), At: timeOf(r.At), Who: r.Who, Name: r.Name, IP: r.IP, Action: r.Action, Object: object,
 		Before: v.note(r.Before), After: v.note(r.After),
 	}
+
+	// Numbers grow over all tenants: one tenant's rows would tell how much others do.
+	if v.tenant == 0 {
+		row.Seq = r.Seq
+	}
+	return row
+}
+
+// rowHandle returns the id of a row of the audit log, which does not show its number.
+func (v viewer) rowHandle(seq int64) string {
+	return v.handles.Make(auditHandle, v.tenant, strconv.FormatInt(seq, 10))
 }
 
 // ListAudit is GET /v1/audit: who changed or saw what, newest first. Owners and

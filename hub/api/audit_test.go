@@ -122,6 +122,31 @@ func TestAuditOfPlatformAndTenants(t *testing.T) {
 	require.Equal(t, []string{"tenant.create tenant/other", "key.create"}, actions(other["key"].(string)))
 }
 
+// Numbers of rows grow over all tenants, so only the platform sees them. A tenant's rows
+// have ids that stay the same, and that nobody else has.
+func TestAuditNumbersAreThePlatforms(t *testing.T) {
+	h := hubtest.Start(t)
+	seen := map[string]bool{}
+	ids := func(key string, numbered bool) (all []string) {
+		for _, row := range list(t, h, key, "/v1/audit", 1) {
+			id := row["id"].(string)
+			require.Regexp(t, "^au_[0-9A-Za-z_-]{40,}$", id)
+			require.Equal(t, numbered, row["seq"] != nil)
+			all = append(all, id)
+		}
+		return all
+	}
+	for key, numbered := range map[string]bool{h.Owner: false, hubtest.PlatformKey: true} {
+		first := ids(key, numbered)
+		require.NotEmpty(t, first)
+		require.Equal(t, first, ids(key, numbered))
+		for _, id := range first {
+			require.False(t, seen[id], "twice: %s", id)
+			seen[id] = true
+		}
+	}
+}
+
 func TestAuditBadInput(t *testing.T) {
 	h := hubtest.Start(t)
 	for query, field := range map[string]string{

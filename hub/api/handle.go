@@ -16,6 +16,7 @@ const (
 	orderKeyHandle  = "ok_"
 	recordingHandle = "rc_"
 	eventHandle     = "ev_"
+	auditHandle     = "au_"
 )
 
 // Handles makes and reads handles, which stand for identifiers that a caller may

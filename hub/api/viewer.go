@@ -15,7 +15,7 @@ import (
 // numbers in bodies, texts and identifiers.
 type viewer struct {
 	handles     Handles
-	tenant      int64
+	tenant      int64 // 0: the platform
 	hideNumbers bool
 	hideQueries bool
 }
