@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -29,7 +30,10 @@ type composition struct {
 	Services map[string]composeService `yaml:"services"`
 	Networks map[string]struct {
 		IPAM struct {
-			Config []struct{ Subnet string }
+			Config []struct {
+				Subnet string
+				Range  string `yaml:"ip_range"`
+			}
 		}
 	}
 	Volumes map[string]struct{}
@@ -47,7 +51,7 @@ type composeService struct {
 	ShmSize         string        `yaml:"shm_size"`
 	Command         []string
 	Environment     map[string]string
-	Networks        []string
+	Networks        composeNetworks
 	DependsOn       map[string]struct{ Condition string } `yaml:"depends_on"`
 	Ports           []string
 	Volumes         []string
@@ -57,6 +61,37 @@ type composeService struct {
 		Retries           int
 	}
 }
+
+// composeNetworks are the networks of a service, with its address in each; "" if it has any.
+type composeNetworks map[string]string
+
+// UnmarshalYAML reads both forms: a list of names, and an object.
+func (n *composeNetworks) UnmarshalYAML(node *yaml.Node) error {
+	*n = composeNetworks{}
+	if node.Kind == yaml.SequenceNode {
+		var names []string
+		if err := node.Decode(&names); err != nil {
+			return err
+		}
+		for _, name := range names {
+			(*n)[name] = ""
+		}
+		return nil
+	}
+	var given map[string]struct {
+		Address string `yaml:"ipv4_address"`
+	}
+	if err := node.Decode(&given); err != nil {
+		return err
+	}
+	for name, in := range given {
+		(*n)[name] = in.Address
+	}
+	return nil
+}
+
+// names lists the networks.
+func (n composeNetworks) names() []string { return slices.Sorted(maps.Keys(n)) }
 
 // compose reads docker-compose.yml with these variables, as Docker Compose does.
 func compose(t *testing.T, variables map[string]string) composition {
@@ -119,7 +154,7 @@ func TestComposeFile(t *testing.T) {
 	require.Len(t, c.Services, 5)
 	published := map[string]bool{}
 	for name, s := range c.Services {
-		for _, n := range s.Networks {
+		for n := range s.Networks {
 			require.Contains(t, c.Networks, n, name)
 		}
 		for _, v := range s.Volumes {
@@ -158,14 +193,14 @@ func TestComposeFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, c.Services, at.Hostname())
 	require.Contains(t, first.DependsOn, at.Hostname())
-	require.Subset(t, first.Networks, db.Networks)
+	require.Subset(t, first.Networks.names(), db.Networks.names())
 	password, _ := at.User.Password()
 	require.Equal(t, []string{db.Environment["POSTGRES_USER"], db.Environment["POSTGRES_PASSWORD"], "/" + db.Environment["POSTGRES_DB"]},
 		[]string{at.User.Username(), password, at.Path})
 	at, err = url.Parse(cfg.AMQPURL)
 	require.NoError(t, err)
 	broker := c.Services[at.Hostname()]
-	require.Subset(t, first.Networks, broker.Networks)
+	require.Subset(t, first.Networks.names(), broker.Networks.names())
 	password, _ = at.User.Password()
 	require.Equal(t, []string{broker.Environment["RABBITMQ_DEFAULT_USER"], broker.Environment["RABBITMQ_DEFAULT_PASS"], "/" + broker.Environment["RABBITMQ_DEFAULT_VHOST"]},
 		[]string{at.User.Username(), password, at.Path})
@@ -184,15 +219,21 @@ func TestComposeFile(t *testing.T) {
 		return strings.HasPrefix(folder, to+"/")
 	}), "recordings are kept, and both hubs see them")
 
-	// Pushes may reach the network of the sink, and the database is not in it.
+	// Pushes may reach the sink and nothing else: its address is its own, and no container
+	// without one can get it.
 	sink := c.Services["sink"]
 	require.Len(t, cfg.AllowNetworks, 1)
 	open := netip.MustParsePrefix(cfg.AllowNetworks[0])
+	require.True(t, open.IsSingleIP())
 	require.Len(t, sink.Networks, 1)
-	require.Equal(t, open.String(), c.Networks[sink.Networks[0]].IPAM.Config[0].Subnet)
-	require.Subset(t, first.Networks, sink.Networks)
-	require.NotContains(t, db.Networks, sink.Networks[0])
-	require.NotContains(t, broker.Networks, sink.Networks[0])
+	shared := sink.Networks.names()[0]
+	require.Equal(t, open.Addr().String(), sink.Networks[shared])
+	addresses := c.Networks[shared].IPAM.Config[0]
+	require.True(t, netip.MustParsePrefix(addresses.Subnet).Contains(open.Addr()))
+	require.False(t, netip.MustParsePrefix(addresses.Range).Contains(open.Addr()))
+	require.Contains(t, first.Networks, shared)
+	require.NotContains(t, db.Networks, shared)
+	require.NotContains(t, broker.Networks, shared)
 	listens := understood(t, nil, sink.Command...).Sink.Addr
 	_, port, err = net.SplitHostPort(listens)
 	require.NoError(t, err)
