@@ -70,6 +70,7 @@ type Hub struct {
 	tls     *tls.Config  // of listen; nil for plain http
 	self    *delivery.Self
 	first   *FirstKeys
+	views   *api.Views
 }
 
 // New opens the store and the listeners. Nothing is served before Run.
@@ -150,6 +151,7 @@ func (h *Hub) joinOthers() (err error) {
 // wire is the one list of what is plugged into what.
 func (h *Hub) wire() {
 	h.ops.store = h.db
+	h.views = &api.Views{Store: h.db, Log: h.log}
 	h.folds = storage.NewFolds(h.db)
 	h.boards = &live.Boards{Facts: h.folds, Directory: h.db.Directory().Of, Settings: h.boardSettings}
 
@@ -222,7 +224,8 @@ func (h *Hub) routes() http.Handler {
 		API: &api.API{
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Jobs: h.db, Figures: h.db,
 			Explain: h.db, RateHolds: h.lanes.RateHolds, Send: h.sender.Send, Probes: h.db,
-			Events: h.db, Audit: h.db, Usage: h.db, State: h.state, Apps: h.db, Directory: h.db, Recordings: h.records,
+			Events: h.db, Audit: h.db, Views: h.views, Usage: h.db, State: h.state,
+			Apps: h.db, Directory: h.db, Recordings: h.records,
 			Kit: h.nativeKit(), Watches: &h.watches, Wait: h.folds.Wait,
 			Records: h.folds.AsIs(), DepartmentAgents: h.departmentAgents,
 			Reports: h.folds.AsIs(), ReportSettings: h.reportSettings,
@@ -401,6 +404,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.pipe.Run(pipeCtx) })
 	g.Go(func() error { return h.ops.Run(pipeCtx) })
+	g.Go(func() error { return h.views.Run(pipeCtx) })
 	if h.db.Shared() {
 		g.Go(func() error { return peers.NewOwnership(h.db, h.lanes, h.log).Run(pipeCtx) })
 		g.Go(func() error { return h.refresh.Run(gctx) })

@@ -44,6 +44,7 @@ type API struct {
 	Jobs          JobStore
 	Figures       search.Figures
 	Audit         AuditStore
+	Views         *Views
 	Usage         UsageStore
 	State         func(ctx context.Context) (*HubState, error)
 	Tail          *tail.Feed

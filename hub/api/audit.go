@@ -29,7 +29,7 @@ func (a *API) viewed(r *http.Request, c access.Caller, kind, id string) error {
 	if c.Role == access.Auditor && !c.PII {
 		return nil
 	}
-	return a.Audit.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: kind + ".view", Object: kind + "/" + id})
+	return a.Views.Note(r.Context(), c, audit.Deed{Tenant: c.Tenant, Action: kind + ".view", Object: kind + "/" + id})
 }
 
 type auditView struct {

@@ -132,7 +132,7 @@ func (a *API) Listen(w http.ResponseWriter, r *http.Request, c access.Caller, id
 		return err
 	}
 	if r.Method != http.MethodHead {
-		if err := a.Audit.Note(r.Context(), c,
+		if err := a.Views.Note(r.Context(), c,
 			audit.Deed{Tenant: c.Tenant, Action: audit.RecordingView, Object: "recording/" + rec.ID}); err != nil {
 			return err
 		}

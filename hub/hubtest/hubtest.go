@@ -97,7 +97,7 @@ func (h *Hub) makeDemo() {
 	}
 	require.Equal(h.t, http.StatusCreated, a.Status, "%s", a.Body)
 
-	a = h.Do("POST", "/v1/tenants/demo/keys", h.cfg.PlatformKey, map[string]any{"role": "owner", "name": "demo"})
+	a = h.Do("POST", "/v1/tenants/demo/keys", h.cfg.PlatformKey, map[string]any{"role": "owner", "name": "first start"})
 	require.Equal(h.t, http.StatusCreated, a.Status, "%s", a.Body)
 	h.Owner = a.JSON(h.t)["key"].(string)
 }
