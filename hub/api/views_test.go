@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,14 +18,18 @@ import (
 
 // notebook keeps the rows of views.
 type notebook struct {
+	mu   sync.Mutex
 	rows []string
 	err  error
 }
 
 func (n *notebook) Note(_ context.Context, by access.Caller, d audit.Deed) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.err != nil {
 		return n.err
 	}
+
 	after, err := json.Marshal(d.After)
 	n.rows = append(n.rows, by.KeyID+by.IP+" "+d.Object+" "+string(after))
 	return err
@@ -44,6 +49,8 @@ func TestViews(t *testing.T) {
 		}
 		wrote := func(rows ...string) {
 			t.Helper()
+			book.mu.Lock()
+			defer book.mu.Unlock()
 			require.ElementsMatch(t, rows, book.rows)
 			book.rows = nil
 		}
@@ -67,10 +74,15 @@ func TestViews(t *testing.T) {
 		wrote("a event/1 null")
 
 		// Nothing is shown that has no row.
-		book.err = errors.New("the store is away")
+		away := func(err error) {
+			book.mu.Lock()
+			defer book.mu.Unlock()
+			book.err = err
+		}
+		away(errors.New("the store is away"))
 		require.Error(t, see("c", "", "event/1"))
 		require.Error(t, see("c", "", "event/1"))
-		book.err = nil
+		away(nil)
 		require.NoError(t, see("c", "", "event/1"))
 		wrote("c event/1 null")
 

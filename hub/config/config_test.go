@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -27,7 +28,11 @@ func open(c config.Config) (*hub.FirstKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.First(), h.Close()
+	first := h.First()
+	if first != nil {
+		err = h.Shown()
+	}
+	return first, errors.Join(err, h.Close())
 }
 
 func TestConfigRefused(t *testing.T) {
