@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
@@ -39,13 +40,14 @@ func decoder(codings []string, body io.Reader) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("%d content codings on top of each other", len(codings))
 	}
 	var open layers
-	for i := len(codings) - 1; i >= 0; i-- {
-		layer, err := decodeOne(codings[i], body)
+	for _, coding := range slices.Backward(codings) {
+		layer, err := decodeOne(coding, body)
 		if err != nil {
 			_ = open.Close() // of a reader, which has nothing to lose
 			return nil, err
 		}
-		open.closers, body = append(open.closers, layer), layer
+		open.closers = append(open.closers, layer)
+		body = layer
 	}
 	open.Reader = body
 	return &open, nil
@@ -59,8 +61,8 @@ type layers struct {
 
 func (l *layers) Close() error {
 	var failed error
-	for i := len(l.closers) - 1; i >= 0; i-- {
-		if err := l.closers[i].Close(); failed == nil {
+	for _, closer := range slices.Backward(l.closers) {
+		if err := closer.Close(); failed == nil {
 			failed = err
 		}
 	}

@@ -102,7 +102,8 @@ func TestSendCutInTheMiddle(t *testing.T) {
 func TestSendOverAClosedConnection(t *testing.T) {
 	var conns atomic.Int32
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter,
-		r *http.Request) {
+		r *http.Request,
+	) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	}))
 	srv.Config.ConnState = func(c net.Conn, state http.ConnState) {
@@ -232,7 +233,8 @@ func TestInterleave(t *testing.T) {
 func TestSendSlowHandshake(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter,
-		r *http.Request) {
+		r *http.Request,
+	) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	}))
 	defer srv.Close()

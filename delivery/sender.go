@@ -79,7 +79,8 @@ func (s *Sender) Send(ctx context.Context, p *Push, target *url.URL) (*Attempt, 
 			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 			Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
 		}).WithContext(httptrace.WithClientTrace(limited, t.hooks(began)))
-		if resp, err = transport.RoundTrip(req); err == nil || !t.stale() {
+		resp, err = transport.RoundTrip(req) //nolint:bodyclose // read closes it
+		if err == nil || !t.stale() {
 			break
 		}
 	}
@@ -337,10 +338,13 @@ type trace struct {
 }
 
 func (t *trace) hooks(began time.Time) *httptrace.ClientTrace {
+	// The first time counts: of several addresses, and of a request that the transport repeats.
 	mark := func(m *atomic.Int64) { m.CompareAndSwap(0, max(int64(time.Since(began)), 1)) }
+
 	return &httptrace.ClientTrace{
-		DNSStart:     func(httptrace.DNSStartInfo) { mark(&t.dnsStart) },
-		DNSDone:      func(httptrace.DNSDoneInfo) { mark(&t.dnsDone) },
+		DNSStart: func(httptrace.DNSStartInfo) { mark(&t.dnsStart) },
+		DNSDone:  func(httptrace.DNSDoneInfo) { mark(&t.dnsDone) },
+
 		ConnectStart: func(string, string) { mark(&t.connStart) },
 		ConnectDone: func(_, _ string, err error) {
 			if err == nil { // of several addresses the first that answers counts
@@ -349,12 +353,14 @@ func (t *trace) hooks(began time.Time) *httptrace.ClientTrace {
 				t.connFailed.Store(int64(time.Since(began)))
 			}
 		},
+
 		TLSHandshakeStart: func() { mark(&t.tlsStart) },
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
 			if err == nil {
 				mark(&t.tlsDone)
 			}
 		},
+
 		GotConn: func(i httptrace.GotConnInfo) {
 			t.reused.Store(i.Reused)
 			t.conn.Store(begin(i.Conn))

@@ -26,8 +26,10 @@ func testSub() *subscriptions.Subscription {
 		No: 1, ID: "sub", Tenant: 1, CompanyID: "demo", Encryption: "none", Timeout: time.Second, MaxInFlight: 8,
 		State:   "active",
 		Headers: map[string]string{"x-own": "mine"},
-		Retry: map[event.Class]subscriptions.Retry{event.Live: {Schedule: []time.Duration{time.Second,
-			5 * time.Second}}},
+		Retry: map[event.Class]subscriptions.Retry{event.Live: {Schedule: []time.Duration{
+			time.Second,
+			5 * time.Second,
+		}}},
 		GiveUpAfter: map[event.Class]time.Duration{event.Live: time.Hour},
 		Keys:        []subscriptions.Key{{N: 1, AppKey: "0123456789abcdef0123456789abcdef", Encryption: make([]byte, 32)}},
 	}

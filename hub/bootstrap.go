@@ -96,7 +96,7 @@ func (h *Hub) findFirst() error {
 
 	// The file may be of another store, or of keys that were revoked long ago.
 	if _, err := h.book.Lookup(first.Platform, time.Now()); err != nil {
-		h.log.Warn("a file has first keys that are not valid here; delete it", "file", h.FirstFile())
+		h.log.Warn("a file has first keys that are not valid here; delete it", "file", h.FirstFile(), "err", err)
 		return nil
 	}
 	h.first = first

@@ -135,7 +135,8 @@ func testOtherURLEndsHold(t *testing.T) {
 	}
 	patch := func(document string) *api.Subscription {
 		patched, err := db.UpdateSubscription(ctx, 1, s.ID, 0, someone, func(s *subscriptions.Subscription) (*subscriptions.Subscription,
-			error) {
+			error,
+		) {
 			next, problems := subscriptions.Patch(s, []byte(document), subscriptions.Rules{})
 			require.Empty(t, problems)
 			return next, nil

@@ -370,6 +370,7 @@ func (db *DB) CountJob(ctx context.Context, kind search.JobKind, spec *search.Jo
 	if err != nil {
 		return nil, err
 	}
+
 	until := time.Now().Add(dryRunTime)
 	dry := &search.DryRun{Complete: true}
 	for _, t := range p.Tracks {
@@ -381,11 +382,14 @@ func (db *DB) CountJob(ctx context.Context, kind search.JobKind, spec *search.Jo
 		if err != nil {
 			return nil, err
 		}
+
+		// Part by part, as the job itself would go, until the time of a dry run is over.
 		for !t.Done {
 			if time.Now().After(until) {
 				dry.Complete = false
 				return dry, nil
 			}
+
 			next, err := db.partOf(ctx, kind, spec, p, t, sub, dryRunChunk)
 			if err != nil {
 				return nil, err

@@ -36,9 +36,10 @@ const (
 // writer is group commit without a timer: its workers take whatever waits, commit
 // it as one transaction, and then take what has gathered since. What enters the next
 // transaction is chosen in turns of the tenants (fair.Queue), so the flood of one
-// delays the others by one transaction at most. SQLite has one
-// worker for everything. PostgreSQL has one for outcomes, which never wait behind a
-// flood of accepts, one or more for accepts, and one for changes by admins, which
+// delays the others by one transaction at most.
+//
+// SQLite has one worker for everything. PostgreSQL has one for outcomes, which never wait
+// behind a flood of accepts, one or more for accepts, and one for changes by admins, which
 // wait for other processes now and then.
 type writer struct {
 	db      *DB
@@ -299,11 +300,10 @@ func (db *DB) admin(ctx context.Context, what string, fn func(tx *sqlx.Tx) error
 // changeCost is what a change costs its tenant until it is known, in µs.
 const changeCost = 1000
 
-// adminFor makes a change for a tenant: it runs fn in a write transaction of its own,
-// when it is the tenant's turn. Events accepted after it returns
-// are matched with what fn changed. fn is run again when another process got in its
-// way. Each of then is called after the commit, before the next change and, on
-// SQLite, before the next event is matched.
+// adminFor makes a change for a tenant: it runs fn in a write transaction of its own, when
+// it is the tenant's turn. Events accepted after it returns are matched with what fn
+// changed. fn is run again when another process got in its way. Each of then is called
+// after the commit, before the next change and, on SQLite, before the next event is matched.
 func (db *DB) adminFor(
 	ctx context.Context, tenant int64, what string, fn func(tx *sqlx.Tx) error, then ...func(),
 ) error {

@@ -161,18 +161,21 @@ func stopsIt(s streams) bool {
 // ended prints what became of the job.
 func (c *ReplayCmd) ended(s streams, raw []byte) error {
 	p := gjson.GetBytes(raw, "progress")
-	line := fmt.Sprintf("%s: %d sent, %d delivered, %d exhausted, %d cancelled",
+	var line strings.Builder
+	fmt.Fprintf(&line, "%s: %d sent, %d delivered, %d exhausted, %d cancelled",
 		clean(gjson.GetBytes(raw, "state").String()), p.Get("written").Int()-p.Get("pending").Int()-p.Get("cancelled").Int(),
 		p.Get("delivered").Int(), p.Get("exhausted").Int(), p.Get("cancelled").Int())
 	for _, left := range []struct{ field, words string }{
-		{"alreadyPending", "were pending already"}, {"pastRetention", "are past retention"},
-		{"erased", "were erased"}, {"unwanted", "are not wanted by the target"},
+		{"alreadyPending", "were pending already"},
+		{"pastRetention", "are past retention"},
+		{"erased", "were erased"},
+		{"unwanted", "are not wanted by the target"},
 	} {
 		if n := p.Get(left.field).Int(); n > 0 {
-			line += fmt.Sprintf("; %d %s", n, left.words)
+			fmt.Fprintf(&line, "; %d %s", n, left.words)
 		}
 	}
-	return c.done(s.out, raw, line)
+	return c.done(s.out, raw, line.String())
 }
 
 // replayBar shows the progress of a replay on a terminal, and nothing elsewhere.

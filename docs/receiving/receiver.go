@@ -58,6 +58,8 @@ func open(h http.Header, body []byte) ([]byte, error) {
 	if kind == "" {
 		return body, nil
 	}
+
+	// What is sealed, and the key for it.
 	var sealed struct{ Content []byte } // base64
 	if err := json.Unmarshal(body, &sealed); err != nil {
 		return nil, err
@@ -73,6 +75,7 @@ func open(h http.Header, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	raw := sealed.Content
 	switch kind {
 	case "aes-256-gcm": // nonce, text, tag; bound to the headers of this push
@@ -98,6 +101,8 @@ func open(h http.Header, body []byte) ([]byte, error) {
 	default:
 		return nil, errors.New("unknown encryption")
 	}
+
+	// The last byte of the text says how many were added to fill a block (PKCS #7).
 	pad := int(raw[len(raw)-1])
 	if pad < 1 || pad > 16 || !bytes.HasSuffix(raw, bytes.Repeat([]byte{byte(pad)}, pad)) {
 		return nil, errors.New("another key sealed this")
@@ -134,11 +139,13 @@ func receive(h http.Header, body []byte) int {
 	if !signed(h, body) {
 		return http.StatusUnauthorized
 	}
+
 	// 2. The time: a push recorded long ago is not played back to us.
 	at, err := strconv.ParseInt(h.Get("webhook-timestamp"), 10, 64)
 	if err != nil || time.Since(time.Unix(at, 0)).Abs() > 5*time.Minute {
 		return http.StatusUnauthorized
 	}
+
 	plain, err := open(h, body)
 	if err != nil {
 		log.Print(err)
@@ -149,10 +156,12 @@ func receive(h http.Header, body []byte) int {
 	key := orderKey(event, plain)
 	mu.Lock()
 	defer mu.Unlock()
+
 	// 3. The id: at least once means that some come twice.
 	if seen[id] {
 		return http.StatusOK
 	}
+
 	// 4. The order: what is older than what we know must not overwrite it.
 	word := "applied"
 	if sequence <= highest[key] {
@@ -160,6 +169,7 @@ func receive(h http.Header, body []byte) int {
 	} else {
 		highest[key] = sequence
 	}
+
 	fmt.Println(word, event, id, sequence, string(plain))
 	seen[id] = true
 	return http.StatusOK // 5. Only now that it is stored; whatever takes long comes later.

@@ -235,7 +235,8 @@ func FuzzOAuth(f *testing.F) {
 	for _, h := range []string{
 		signedBy(f, "http://a.b"+queueState+"?v=1",
 			func(c *oauth1.Config,
-				_ *oauth1.Token) {
+				_ *oauth1.Token,
+			) {
 				c.ConsumerSecret = "another"
 			}), `OAuth `, `OAuth a="b`, `OAuth =,`, `OAuth a="%zz"`,
 		`oauth oauth_version="2.0"`,

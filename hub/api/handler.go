@@ -84,12 +84,16 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var full *fair.Full
 	var taken *NameTaken
 	switch {
+
+	// Errors that bring their own answer.
 	case errors.As(err, &d):
 		problem.Write(w, *d)
 	case errors.As(err, &full):
 		problem.Write(w, problem.Details{Status: full.Status(), Detail: full.Error(), RetryAfter: full.After})
 	case errors.As(err, &taken):
 		problem.Write(w, taken.problem())
+
+	// What the caller can change.
 	case errors.Is(err, ErrNotFound):
 		problem.Write(w, problem.Details{Status: http.StatusNotFound, Detail: "no such object in this tenant"})
 	case errors.Is(err, ErrExists), errors.Is(err, ErrLastKey):
@@ -99,13 +103,15 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 			Status: http.StatusPreconditionFailed,
 			Detail: "it has another version than If-Match says: read it again",
 		})
+	case errors.Is(err, ErrLimit):
+		problem.Write(w, problem.Details{Status: http.StatusTooManyRequests, Detail: err.Error()})
+
+	// What passes.
 	case errors.Is(err, ingest.ErrBusy):
 		problem.Write(w, problem.Details{
 			Status: http.StatusServiceUnavailable, RetryAfter: time.Second,
 			Detail: "the hub is full, or its store is away: come again, and see first whether this was done",
 		})
-	case errors.Is(err, ErrLimit):
-		problem.Write(w, problem.Details{Status: http.StatusTooManyRequests, Detail: err.Error()})
 	case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil:
 		a.log().ErrorContext(r.Context(), "query took too long", "path", r.URL.Path, "err", err)
 		problem.Write(w, problem.Details{
@@ -113,6 +119,8 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		})
 	case r.Context().Err() != nil: // the caller went away, and nobody reads the answer
 		problem.Write(w, problem.Details{Status: http.StatusServiceUnavailable, Detail: "the request was given up"})
+
+	// Our own fault: the caller gets no detail of it.
 	default:
 		a.log().ErrorContext(r.Context(), "request failed",
 			"method", r.Method, "path", r.URL.Path, "request", w.Header().Get("X-Request-Id"), "err", err)

@@ -82,6 +82,7 @@ func TestPreview(t *testing.T) {
 		for body, field := range map[string]string{
 			`{}`:                                 "subscription",
 			`{"subscription":"x"}`:               "subscription",
+			`{"what":1}`:                         "what",
 			`{"subscription":7}`:                 "/subscription",
 			`{"subscription":{"url":"ftp://x"}}`: "/subscription/url",
 			`{"subscription":{"url":"https://a.example/","colour":1}}`:                    "/subscription/colour",
@@ -90,7 +91,6 @@ func TestPreview(t *testing.T) {
 			`{"subscription":{"url":"https://a.example/"},"event":"a","type":"cdr.call"}`: "type",
 			`{"delivery":"dlv_x"}`:                    "delivery",
 			`{"delivery":"dlv_x","subscription":"y"}`: "subscription",
-			`{"what":1}`: "what",
 		} {
 			got := preview(422, body)
 			if field != "/subscription" {

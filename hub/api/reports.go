@@ -452,6 +452,8 @@ func (a *API) runPage(ctx context.Context, q *reportQuery) (*report.Table, error
 // csvHeader returns the first line: what rows are of, then the indicators.
 func (q *reportQuery) csvHeader() []byte {
 	var l csvLine
+
+	// What a row is about.
 	if q.ByTime {
 		l.text("date")
 	}
@@ -468,6 +470,8 @@ func (q *reportQuery) csvHeader() []byte {
 			l.text("name")
 		}
 	}
+
+	// Its figures.
 	for _, i := range q.Indicators {
 		if q.body.Labels {
 			l.text(i.Label)

@@ -56,7 +56,7 @@ func FaultOf(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error
 		RetryAfter(w, time.Second)
 		return &Fault{Status: http.StatusServiceUnavailable, Text: "the hub cannot answer this now"}
 	case r.Context().Err() != nil:
-		return nil
+		return nil //nolint:nilerr // the caller went away
 	}
 
 	log.Error("query", "path", r.URL.Path, "err", err)

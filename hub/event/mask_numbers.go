@@ -206,13 +206,17 @@ func exemptUnits(u []unit) map[int]bool {
 // these are the letters of an extension.
 func amongLetters(u []unit, st []int) bool {
 	beyond := func(from, step int) bool {
-		letters := ""
+		var word strings.Builder // the first letters: more of them are no extension's
+		letters := 0
 		for i := from; 0 <= i && i < len(u); i += step {
 			switch r := u[i].r; {
 			case unicode.IsLetter(r):
-				letters += string(unicode.ToLower(r))
+				letters++
+				if letters <= extensionLetters+1 {
+					word.WriteRune(unicode.ToLower(r))
+				}
 			case digitOf(r) >= 0:
-				return letters != "" && (step < 0 || !slices.Contains(extensionWords, letters))
+				return letters > 0 && (step < 0 || !slices.Contains(extensionWords, word.String()))
 			default:
 				return false
 			}
@@ -224,3 +228,6 @@ func amongLetters(u []unit, st []int) bool {
 
 // extensionWords stand between a number and its extension.
 var extensionWords = []string{"x", "ext", "extn", "p", "w"}
+
+// extensionLetters is how many letters the longest of extensionWords has.
+const extensionLetters = 4

@@ -419,6 +419,7 @@ func TestMaskingOfHostileBodies(t *testing.T) {
 		"nested":         `{"customerNumber":"` + n + `","x":` + nested + `}`,
 		"often escaped":  `{"customerNumber":"` + n + `","x":"%` + strings.Repeat("25", 100_000) + `31"}`,
 		"many members":   `{"customerNumber":"` + n + `"` + strings.Repeat(`,"x":12345`, 20_000) + `}`,
+		"many letters":   `{"customerNumber":"` + n + strings.Repeat("a", 200_000) + `1","x":"13911110002` + strings.Repeat("b", 200_000) + `"}`,
 		"many backslash": `{"customerNumber":"` + n + `","x":"` + strings.Repeat(`\\`, 100_000) + `"}`,
 	} {
 		began := cpuTime(t)

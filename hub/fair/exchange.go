@@ -217,7 +217,7 @@ func (b *body) read(p []byte) (int, error) {
 	n, err := b.from.Read(p)
 	x.in.moved += int64(n)
 	switch {
-	case err == io.EOF: //nolint:errorlint // io.Reader returns it bare
+	case err == io.EOF: // io.Reader returns it bare
 		b.atEnd = true
 		if !x.ownRead && x.conn != nil {
 			// Else the deadline would end the request's context during long work.
@@ -244,14 +244,16 @@ func (b *body) fetch(most int64) error {
 		return nil
 	}
 	raw, err := io.ReadAll(io.LimitReader(readerFunc(b.read), most+1))
-	var full *Full
-	if errors.As(err, &full) {
+	if full, is := errors.AsType[*Full](err); is {
 		return full
 	}
+
 	if err == nil {
 		err = io.EOF
 	}
-	b.fetched, b.rest, b.restErr = true, bytes.NewReader(raw), err
+	b.fetched = true
+	b.rest = bytes.NewReader(raw)
+	b.restErr = err
 	return nil
 }
 

@@ -255,7 +255,8 @@ func TestAdmit(t *testing.T) {
 		x := fair.Of(r.Context())
 		require.NoError(t, x.Know(7))
 		if err := x.Admit(r.Context(), places, 1000); err != nil {
-			w.WriteHeader(err.(*fair.Full).Status())
+			full, _ := errors.AsType[*fair.Full](err)
+			w.WriteHeader(full.Status())
 			return
 		}
 		require.Equal(t, 1, places.Taken(7))

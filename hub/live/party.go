@@ -54,8 +54,13 @@ type CDR struct {
 var partyStates = [...]struct {
 	event event.Type
 	work  int64
-}{{event.CallDialing, 5}, {event.CallRinging, 6}, {event.CallEstablished, 7}, {event.CallHeld, 8},
-	{event.CallRetrieved, 7}}
+}{
+	{event.CallDialing, 5},
+	{event.CallRinging, 6},
+	{event.CallEstablished, 7},
+	{event.CallHeld, 8},
+	{event.CallRetrieved, 7},
+}
 
 const ringing = 1 // index in partyStates
 

@@ -109,6 +109,7 @@ func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 	switch n.Kind {
 	case yaml.AliasNode:
 		return writeJSON(b, n.Alias)
+
 	case yaml.SequenceNode:
 		b.WriteByte('[')
 		for i, item := range n.Content {
@@ -120,7 +121,8 @@ func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 			}
 		}
 		b.WriteByte(']')
-	case yaml.MappingNode:
+
+	case yaml.MappingNode: // JSON keeps the members in the order of the file
 		b.WriteByte('{')
 		for i, m := range members(n) {
 			if i > 0 {
@@ -136,7 +138,8 @@ func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 			}
 		}
 		b.WriteByte('}')
-	default:
+
+	default: // a scalar
 		var v any
 		if err := n.Decode(&v); err != nil {
 			return err

@@ -84,6 +84,7 @@ func (f *Feed) Run(ctx context.Context) error {
 // consume until the connection ends.
 func (f *Feed) consume(ctx context.Context, conn *amqp.Connection, held *flow) error {
 	defer close(held.end)
+
 	// The rejected queue first: nothing is refused before it has a place.
 	ch, err := conn.Channel()
 	if err != nil {
@@ -95,18 +96,22 @@ func (f *Feed) consume(ctx context.Context, conn *amqp.Connection, held *flow) e
 	if err := ch.Close(); err != nil {
 		return err
 	}
+
 	ch, in, err := consume(conn, ingestTopology(), IngestQueue)
 	if err != nil {
 		return err
 	}
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
 	l := &life{ended: ctx.Done(), overflow: newOverflow(held.most / 2)}
+
+	// Messages are carried over while a batch is committed, so that what came during the
+	// commit is the next batch.
 	came := make(chan amqp.Delivery, prefetch) // never more: the broker waits for acknowledgements
 	var carry sync.WaitGroup
 	defer carry.Wait()
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	carry.Go(func() { // so that what came during a commit is the next batch
+	carry.Go(func() {
 		defer close(came)
 		for {
 			select {
@@ -120,6 +125,7 @@ func (f *Feed) consume(ctx context.Context, conn *amqp.Connection, held *flow) e
 			}
 		}
 	})
+
 	for {
 		b, err := collect(ctx, came, held, l)
 		if err == nil {
@@ -128,6 +134,8 @@ func (f *Feed) consume(ctx context.Context, conn *amqp.Connection, held *flow) e
 		if err == nil {
 			continue
 		}
+
+		// Why the broker closed the channel says more than what followed from it.
 		select {
 		case why := <-closed:
 			if why != nil {

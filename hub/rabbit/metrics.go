@@ -45,6 +45,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Nudges between processes: sent, received, refused while the broker was away.",
 		}, []string{"result"}),
 	}
+
 	// There from the start, so that the first one is an increase.
 	for _, name := range []string{"ingest", "rejected", "nudges"} {
 		m.connected.WithLabelValues(name)
@@ -59,6 +60,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, result := range []string{"sent", "received", "refused"} {
 		m.nudges.WithLabelValues(result)
 	}
+
 	reg.MustRegister(m.connected, m.lost, m.messages, m.rejected, m.batch, m.nudges, m.waiting)
 	return m
 }

@@ -224,7 +224,9 @@ func (r *reportReader) calls(ctx context.Context, k report.Kind, in report.Span)
 	if k == report.BotCalls {
 		scope = record.Bot
 	}
-	rows, err := r.Q.QueryxContext(ctx, `SELECT start_at, own, legs, talk, total, agent_talk, gateway, route, customer FROM report_calls
+
+	rows, err := r.Q.QueryxContext(ctx, `
+		SELECT start_at, own, legs, talk, total, agent_talk, gateway, route, customer FROM report_calls
 		WHERE tenant = ? AND scope = ? AND start_at >= ? AND start_at < ?`, r.tenant, int64(scope), in.From, in.To)
 	if err != nil {
 		return nil, err
@@ -236,9 +238,12 @@ func (r *reportReader) calls(ctx context.Context, k report.Kind, in report.Span)
 			own, legs int64
 			customer  sql.RawBytes
 		)
-		if err := rows.Scan(&f.Start, &own, &legs, &f.Talk, &f.Total, &f.AgentTalk, &f.Key.Name, &f.Class.Route, &customer); err != nil {
+		err := rows.Scan(&f.Start, &own, &legs, &f.Talk, &f.Total, &f.AgentTalk, &f.Key.Name, &f.Class.Route, &customer)
+		if err != nil {
 			return nil, err
 		}
+
+		// A call that is neither inbound nor outbound is in no report.
 		f.Class.Flags = report.Flags(own | legs)
 		copy(f.Customer[:], customer)
 		if f.Class.Flags&(report.In|report.Out) != 0 {

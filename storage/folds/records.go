@@ -139,8 +139,11 @@ func (recordFold) reset(ctx context.Context, tx Tx, tenant int64) (more bool, er
 // trim deletes some of the records whose version is below a number.
 func (recordFold) trim(ctx context.Context, tx Tx, tenant, below int64) (more bool, err error) {
 	for _, table := range []string{"call_records", "party_records", "call_attached"} {
+		// The end of the chunk: at most so many rows before it go at a time.
 		var to int64
-		err := tx.GetContext(ctx, &to, "SELECT seq + 1 FROM "+table+" WHERE tenant = ? AND seq < ? ORDER BY seq LIMIT 1 OFFSET ?", tenant, below, chunk-1)
+		err := tx.GetContext(ctx, &to,
+			"SELECT seq + 1 FROM "+table+" WHERE tenant = ? AND seq < ? ORDER BY seq LIMIT 1 OFFSET ?",
+			tenant, below, chunk-1)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			to = below
@@ -149,16 +152,21 @@ func (recordFold) trim(ctx context.Context, tx Tx, tenant, below int64) (more bo
 		default:
 			more = true
 		}
-		var of []struct {
+
+		var removed []struct {
 			Scope  record.Scope `db:"scope"`
 			CallID string       `db:"call_id"`
 		}
-		if err := tx.SelectContext(ctx, &of, "DELETE FROM "+table+" WHERE tenant = ? AND seq < ? RETURNING scope, call_id", tenant, to); err != nil {
+		err = tx.SelectContext(ctx, &removed,
+			"DELETE FROM "+table+" WHERE tenant = ? AND seq < ? RETURNING scope, call_id", tenant, to)
+		if err != nil {
 			return false, fmt.Errorf("%s: %w", table, err)
 		}
+
+		// A call's sums are over the parties that are left.
 		if table == "party_records" {
 			touched := touchedCalls{}
-			for _, p := range of {
+			for _, p := range removed {
 				touched.add(p.Scope, p.CallID)
 			}
 			if err := touched.sum(ctx, tx, tenant); err != nil {

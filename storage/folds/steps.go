@@ -214,6 +214,7 @@ func (f *Folds) fold(ctx context.Context, b *batch) (came int64, err error) {
 			done.Store(int64(n))
 			return err
 		})
+
 		bad, is := errors.AsType[unfit](err)
 		switch {
 		case err == nil:
@@ -226,6 +227,9 @@ func (f *Folds) fold(ctx context.Context, b *batch) (came int64, err error) {
 			return came, nil
 		case !is:
 			return 0, err
+
+		// One of the events is the cause: they are tried one by one, and that one without the
+		// fold that cannot hold it.
 		case len(bad.piece.records) > 1:
 			f.split(b, bad.piece)
 		default:

@@ -99,8 +99,11 @@ func foldLines(t *testing.T, lines []string) (rows []logRow) {
 			for _, f := range []struct {
 				code  *int64
 				names []string
-			}{{&is.LoginStatus, []string{"loginStatus"}}, {&is.NoReadyStatus, []string{"notReadyStatus", "noReadyStatus"}},
-				{&is.WorkStatus, []string{"workStatus"}}} {
+			}{
+				{&is.LoginStatus, []string{"loginStatus"}},
+				{&is.NoReadyStatus, []string{"notReadyStatus", "noReadyStatus"}},
+				{&is.WorkStatus, []string{"workStatus"}},
+			} {
 				for _, name := range f.names {
 					if e.Data[name] != nil {
 						*f.code = e.Data.num(name)

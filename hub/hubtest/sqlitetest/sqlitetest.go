@@ -70,7 +70,7 @@ func prepared(prepare func(dir string) error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a folder of temporary files
+	defer os.RemoveAll(dir)
 	if err := prepare(dir); err != nil {
 		return nil, err
 	}

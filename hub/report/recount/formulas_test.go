@@ -312,11 +312,13 @@ func partyFormulas() map[string]func(*cell) string {
 		},
 		{
 			"inbound_agent_transferBy_partits", "inbound_agent_transferByAnswer_partits",
-			"inbound_agent_transferByUnAnswer_partits", []int64{2},
+			"inbound_agent_transferByUnAnswer_partits",
+			[]int64{2},
 		},
 		{
 			"inbound_agent_consultBy_partits", "inbound_agent_consultByAnswer_partits",
-			"inbound_agent_consultByUnAnswer_partits", []int64{3},
+			"inbound_agent_consultByUnAnswer_partits",
+			[]int64{3},
 		},
 	} {
 		all[of.how] = func(c *cell) string { return count(len(c.partyIn(of.dialTypes...))) }

@@ -69,7 +69,13 @@ func newRandom(seed uint64) *random {
 	// Sorted by bytes, not as people sort; a UUID that looks like a number; blanks
 	// that are no blanks to the contract.
 	g.agents = []agent{
-		{"u1", "1001"}, {"u2", "1002"}, {"U3", "1001"}, {"é4", "1004"}, {"1005", "9"}, {"", "1005"}, {"", "1002"},
+		{"u1", "1001"},
+		{"u2", "1002"},
+		{"U3", "1001"},
+		{"é4", "1004"},
+		{"1005", "9"},
+		{"", "1005"},
+		{"", "1002"},
 		{"u-8", ""},
 	}
 	if g.chance(15) { // of whom more is known

@@ -45,7 +45,7 @@ func (p *Prepared) statement(ctx context.Context, query string) (*sqlx.Stmt, err
 			}
 		}
 		var err error
-		if s, err = p.on.PreparexContext(ctx, query); err != nil { //nolint:sqlclosecheck // it is kept
+		if s, err = p.on.PreparexContext(ctx, query); err != nil {
 			return nil, fmt.Errorf("prepare %.40s: %w", query, err)
 		}
 		p.kept[query] = s
@@ -59,7 +59,7 @@ func (p *Prepared) statement(ctx context.Context, query string) (*sqlx.Stmt, err
 
 // ExecContext runs a statement without rows.
 func (p *Prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	s, err := p.statement(ctx, query) //nolint:sqlclosecheck // it is kept
+	s, err := p.statement(ctx, query) //nolint:sqlclosecheck // it is kept until Close
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (p *Prepared) ExecContext(ctx context.Context, query string, args ...any) (
 
 // GetContext reads one row into dest; sql.ErrNoRows if there is no row.
 func (p *Prepared) GetContext(ctx context.Context, dest any, query string, args ...any) error {
-	s, err := p.statement(ctx, query) //nolint:sqlclosecheck // it is kept
+	s, err := p.statement(ctx, query) //nolint:sqlclosecheck // it is kept until Close
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (p *Prepared) GetContext(ctx context.Context, dest any, query string, args 
 
 // SelectContext reads all rows into dest, which points to a slice.
 func (p *Prepared) SelectContext(ctx context.Context, dest any, query string, args ...any) error {
-	s, err := p.statement(ctx, query) //nolint:sqlclosecheck // it is kept
+	s, err := p.statement(ctx, query) //nolint:sqlclosecheck // it is kept until Close
 	if err != nil {
 		return err
 	}
