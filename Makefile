@@ -20,10 +20,10 @@ run: build ## a working hub with nothing configured, on 127.0.0.1:8080, data in 
 demo: build ## a hub, a receiver and a simulated contact centre for a minute
 	@sh scripts/demo.sh
 
-test: ## everything, with the race detector, under 10 minutes
+test: ## everything, with the race detector, about 16 minutes on two cores
 	@sh scripts/test.sh
 
-quick: ## what needs no server, without the race detector, in a minute
+quick: ## what needs no server, without the race detector, about three minutes
 	$(GO) test -short ./...
 
 chaos: ## processes on PostgreSQL, and then RabbitMQ, while things break around them, fifteen minutes
