@@ -21,24 +21,7 @@ func (db *DB) FindVersionsAt(
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	var rows []subscriptionRow
-	if err := db.read.SelectContext(ctx, &rows, "SELECT "+subscriptionColumns+` FROM subscriptions s
-		CROSS JOIN subscription_versions v ON v.version = COALESCE(
-			(SELECT max(version) FROM subscription_versions WHERE sub = s.no AND at <= ?),
-			(SELECT min(version) FROM subscription_versions WHERE sub = s.no))
-		CROSS JOIN tenants t ON t.no = s.tenant
-		WHERE s.tenant = ? AND s.no < ? ORDER BY s.no DESC LIMIT ?`, at, tenant, before, limit); err != nil {
-		return nil, fmt.Errorf("subscriptions at %d: %w", at, err)
-	}
-	subs := make([]*subscriptions.Subscription, len(rows))
-	for i := range rows {
-		s, err := db.subscription(&rows[i])
-		if err != nil {
-			return nil, err
-		}
-		subs[i] = s
-	}
-	return subs, nil
+	return db.versionsAt(ctx, at, "s.tenant = ? AND s.no < ? ORDER BY s.no DESC LIMIT ?", tenant, before, limit)
 }
 
 // KeyHolder implements api.ExplainStore.

@@ -307,16 +307,25 @@ func (db *DB) FindVersions(
 
 // VersionsAt implements api.SubscriptionStore.
 func (db *DB) VersionsAt(ctx context.Context, tenant, at int64) ([]*subscriptions.Subscription, error) {
+	return db.versionsAt(ctx, at, "s.tenant = ? AND (s.deleted_at IS NULL OR s.deleted_at > ?) ORDER BY s.no", tenant, at)
+}
+
+// versionsAt returns the subscriptions of a condition, as they were at a time. One that was
+// made later has its first version.
+func (db *DB) versionsAt(
+	ctx context.Context, at int64, where string, args ...any,
+) ([]*subscriptions.Subscription, error) {
 	var rows []subscriptionRow
-	// A subscription that was made later has its first version.
-	if err := db.read.SelectContext(ctx, &rows, "SELECT "+subscriptionColumns+` FROM subscriptions s
+	err := db.read.SelectContext(ctx, &rows, "SELECT "+subscriptionColumns+` FROM subscriptions s
 		CROSS JOIN subscription_versions v ON v.version = COALESCE(
 			(SELECT max(version) FROM subscription_versions WHERE sub = s.no AND at <= ?),
 			(SELECT min(version) FROM subscription_versions WHERE sub = s.no))
 		CROSS JOIN tenants t ON t.no = s.tenant
-		WHERE s.tenant = ? AND (s.deleted_at IS NULL OR s.deleted_at > ?) ORDER BY s.no`, at, tenant, at); err != nil {
+		WHERE `+where, append([]any{at}, args...)...)
+	if err != nil {
 		return nil, fmt.Errorf("subscriptions at %d: %w", at, err)
 	}
+
 	subs := make([]*subscriptions.Subscription, len(rows))
 	for i := range rows {
 		s, err := db.subscription(&rows[i])
