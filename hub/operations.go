@@ -57,6 +57,7 @@ func (s subject) String() string { return fmt.Sprintf("%s/%d", s.typ, s.sub) }
 const (
 	operationsQueue = 256
 	operationsEvery = time.Minute
+	operationsWait  = 5 * time.Second // for the store, with one event
 )
 
 func newOperations(log *slog.Logger) *operations {
@@ -82,8 +83,11 @@ func (o *operations) Run(ctx context.Context) error {
 }
 
 // say stores an event unless some process had one of its subject within a minute: a
-// subscription can change its owner between two deliveries.
+// subscription can change its owner between two deliveries. It is finished even if ctx ends:
+// what is noted as said must be said.
 func (o *operations) say(ctx context.Context, n news) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), operationsWait)
+	defer cancel()
 	first, err := o.store.Once(ctx, n.about.String(), n.at, n.at.Add(operationsEvery))
 	if err != nil || !first {
 		return err

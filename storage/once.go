@@ -14,8 +14,9 @@ const announcements = "hub"
 
 // Once reports whether nobody said what since now, in any process and whatever was
 // restarted: after true it is false until the time until.
-func (db *DB) Once(ctx context.Context, what string, now, until time.Time) (first bool, err error) {
-	err = db.admin(ctx, "say once", func(tx *sqlx.Tx) error {
+func (db *DB) Once(ctx context.Context, what string, now, until time.Time) (bool, error) {
+	first := false // not a result: the transaction may set it after ctx has ended this call
+	err := db.admin(ctx, "say once", func(tx *sqlx.Tx) error {
 		res, err := tx.ExecContext(ctx, `INSERT INTO used_signs (app, sign, until_at) VALUES (?, ?, ?)
 			ON CONFLICT (app, sign) DO UPDATE SET until_at = excluded.until_at WHERE used_signs.until_at <= ?`,
 			announcements, []byte(what), until.UnixMilli(), now.UnixMilli())
@@ -34,5 +35,8 @@ func (db *DB) Once(ctx context.Context, what string, now, until time.Time) (firs
 		}
 		return nil
 	})
-	return first, err
+	if err != nil {
+		return false, err
+	}
+	return first, nil
 }

@@ -304,6 +304,9 @@ const changeCost = 1000
 // it is the tenant's turn. Events accepted after it returns are matched with what fn
 // changed. fn is run again when another process got in its way. Each of then is called
 // after the commit, before the next change and, on SQLite, before the next event is matched.
+//
+// When ctx ends adminFor returns, though fn may still run: what fn sets may be read only
+// after nil.
 func (db *DB) adminFor(
 	ctx context.Context, tenant int64, what string, fn func(tx *sqlx.Tx) error, then ...func(),
 ) error {
