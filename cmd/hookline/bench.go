@@ -29,7 +29,7 @@ type benchFlags struct {
 	Warmup      int           `default:"3000" help:"Events before each measurement."`
 	Connections int           `default:"64" help:"Connections of the load."`
 	Rate        int           `default:"100" help:"Events a second of the paced measurement."`
-	Paced       time.Duration `default:"20s" help:"Length of the paced measurement."`
+	Paced       time.Duration `default:"60s" help:"Length of the paced measurement."`
 	JSON        string        `name:"json" placeholder:"FILE" help:"Write the report as JSON, too; - for standard output instead of the table."`
 	Profiles    string        `placeholder:"DIR" help:"Keep CPU profiles of the hubs in this folder."`
 	Dir         string        `placeholder:"DIR" help:"Where the hubs store; default: a new folder for temporary files. What is made in it is removed."`

@@ -200,7 +200,7 @@ func (c *Config) raw(ctx context.Context) (_ Raw, err error) {
 }
 
 // measure runs one case against hubs and a sink that only it uses.
-func (c *Config) measure(ctx context.Context, k Case, s Store) (_ *Measurement, err error) {
+func (c *Config) measure(ctx context.Context, k Case, s Store) (m *Measurement, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
 	sink, err := c.startSink("sink", "127.0.0.1:0")
@@ -214,7 +214,12 @@ func (c *Config) measure(ctx context.Context, k Case, s Store) (_ *Measurement, 
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, f.stop()) }()
+	defer func() {
+		err = errors.Join(err, f.stop())
+		if m != nil {
+			m.FoldShare = f.folds
+		}
+	}()
 	if err := f.liftLimits(ctx); err != nil {
 		return nil, err
 	}
@@ -242,8 +247,13 @@ func (c *Config) measure(ctx context.Context, k Case, s Store) (_ *Measurement, 
 	return c.phase(ctx, k, f, sink, 1, events)
 }
 
-// phase sends events, waits until each was delivered and the hubs are done with it,
-// and returns what that cost.
+// foldsKeepUp is the share of the events of a measurement that folds may lack at the last
+// push. With more, its rates count until the folds have all: what a hub puts off is not
+// saved.
+const foldsKeepUp = 0.05
+
+// phase sends events, waits until each was delivered and folded and the hubs are done
+// with it, and returns what that cost.
 func (c *Config) phase(
 	ctx context.Context, k Case, f *fleet, sink *sinkProcess, run, events int,
 ) (*Measurement, error) {
@@ -281,6 +291,14 @@ func (c *Config) phase(
 	if err := sink.wait(ctx, deliveries); err != nil {
 		return nil, fmt.Errorf("wait for the deliveries: %w", err)
 	}
+	behind, err := f.foldsBehind(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.awaitFolds(ctx); err != nil {
+		return nil, err
+	}
+	folded := time.Since(began)
 	after, err := f.settle(ctx)
 	if err != nil {
 		return nil, err
@@ -294,13 +312,19 @@ func (c *Config) phase(
 		return nil, err
 	}
 
+	took := time.Unix(0, t.LastNs).Sub(began)
+	if float64(behind) > foldsKeepUp*float64(events) {
+		took = folded
+		sent = max(sent, folded)
+	}
 	m := &Measurement{
 		Case:               k,
 		Store:              f.store,
 		Events:             events,
 		Deliveries:         deliveries,
 		AcceptedPerSecond:  perSecond(events, sent),
-		DeliveredPerSecond: perSecond(deliveries, time.Unix(0, t.LastNs).Sub(began)),
+		DeliveredPerSecond: perSecond(deliveries, took),
+		FoldsBehind:        behind,
 		Latency:            t.Latency,
 		PushedBack:         l.pushedBack.Load(),
 		PeakBytes:          after.peak,

@@ -170,6 +170,12 @@ func TestMetric(t *testing.T) {
 	require.InDelta(t, 1500, v, 0)
 	_, err = metric(scrape, "b_total")
 	require.ErrorContains(t, err, "b_total")
+
+	all, err := metrics([]byte("lag_events{fold=\"a b\"} 3\nlag_events_more 9\nlag_events{fold=\"c\"} 5\n"), "lag_events")
+	require.NoError(t, err)
+	require.Equal(t, []float64{3, 5}, all)
+	_, err = metrics([]byte("lag_events x\n"), "lag_events")
+	require.ErrorContains(t, err, "lag_events")
 }
 
 func TestReport(t *testing.T) {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,12 +56,14 @@ type fleet struct {
 	server   *pgserver.Server     // nil on the embedded store
 	broker   *rabbitserver.Server // nil if the hubs use no broker
 	database string
-	settles  string // id of the subscription that settle waits for; all if it is empty
+	settles  string  // id of the subscription that settle waits for; all if it is empty
+	folds    float64 // once it is stopped: the share of the folds in the CPU time of the hubs, 0 to 1
 }
 
 type hubProcess struct {
 	*process
-	url string
+	url     string
+	profile string // file of its CPU profile, written when it stops
 }
 
 // startFleet starts hubs on an empty store. Their files have names that begin with
@@ -132,11 +135,8 @@ func (f *fleet) makeTenant(ctx context.Context) error {
 
 // startHub starts a hub.
 func (c *Config) startHub(ctx context.Context, dir, name string, env []string) (_ *hubProcess, err error) {
-	h := &hubProcess{}
-	args := []string{"serve"}
-	if c.Profiles != "" {
-		args = append(args, "--cpuprofile", filepath.Join(c.Profiles, name+".pprof"))
-	}
+	h := &hubProcess{profile: filepath.Join(cmp.Or(c.Profiles, dir), name+".pprof")}
+	args := []string{"serve", "--cpuprofile", h.profile}
 	env = environment(append(env, "HOOKLINE_ADDR=127.0.0.1:0", "HOOKLINE_PLATFORM_KEY="+platformKey,
 		"HOOKLINE_ALLOW_NETWORKS=loopback", "HOOKLINE_LOG=json")...)
 
@@ -176,7 +176,8 @@ func (h *hubProcess) address(ctx context.Context) (string, error) {
 }
 
 // stop stops the hubs, all at the same time: one after the other, the last would
-// first take over the shards of those before it.
+// first take over the shards of those before it. Then it reads their profiles, and
+// removes what they stored.
 func (f *fleet) stop() error {
 	errs := make(chan error, len(f.hubs))
 	for _, h := range f.hubs {
@@ -185,6 +186,14 @@ func (f *fleet) stop() error {
 	var all error
 	for range f.hubs {
 		all = errors.Join(all, <-errs)
+	}
+
+	var profiles []string
+	for _, h := range f.hubs {
+		profiles = append(profiles, h.profile)
+	}
+	if all == nil {
+		f.folds, all = shareOfFolds(profiles)
 	}
 	return errors.Join(all, os.RemoveAll(f.dir))
 }

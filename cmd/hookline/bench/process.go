@@ -146,14 +146,33 @@ func (c *Config) startSink(name, addr string) (*sinkProcess, error) {
 	return s, err
 }
 
-// metric reads a metric that has no labels out of a scrape.
+// metric reads a metric that has one series out of a scrape.
 func metric(scrape []byte, name string) (float64, error) {
-	for line := range bytes.Lines(scrape) {
-		if value, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
-			return strconv.ParseFloat(string(bytes.TrimSpace(value)), 64)
-		}
+	all, err := metrics(scrape, name)
+	if err != nil {
+		return 0, err
 	}
-	return 0, fmt.Errorf("/metrics has no %s", name)
+	return all[0], nil
+}
+
+// metrics reads all series of a metric out of a scrape, whatever their labels are. There is
+// at least one.
+func metrics(scrape []byte, name string) (values []float64, err error) {
+	for line := range bytes.Lines(scrape) {
+		rest, ok := bytes.CutPrefix(line, []byte(name))
+		if !ok || rest[0] != ' ' && rest[0] != '{' {
+			continue
+		}
+		value, err := strconv.ParseFloat(string(bytes.TrimSpace(rest[bytes.LastIndexByte(rest, ' '):])), 64)
+		if err != nil {
+			return nil, fmt.Errorf("/metrics: %s: %w", name, err)
+		}
+		values = append(values, value)
+	}
+	if len(values) == 0 {
+		return nil, fmt.Errorf("/metrics has no %s", name)
+	}
+	return values, nil
 }
 
 // tick is the unit of CPU time in /proc, the same on every Linux that Go runs on.

@@ -44,7 +44,9 @@ type Measurement struct {
 	Events             int     `json:"events"`
 	Deliveries         int     `json:"deliveries"`
 	AcceptedPerSecond  float64 `json:"acceptedPerSecond"`
-	DeliveredPerSecond float64 `json:"deliveredPerSecond"` // until the last one came
+	DeliveredPerSecond float64 `json:"deliveredPerSecond"` // until the last one came, or the folds had all
+	FoldsBehind        int     `json:"foldsBehind"`        // events that the folds lacked at the last push
+	FoldShare          float64 `json:"foldShare"`          // of the hubs' CPU time, by profile, 0 to 1
 	OfRaw              float64 `json:"ofRaw"`              // delivered a second, as a share of the raw ceiling
 	OfRawCPU           float64 `json:"ofRawCPU"`           // CPU time of a raw post, as a share of that of a delivery
 	AllCPU             float64 `json:"allCPUPerThousand"`  // seconds of all processes, with load and sink, per 1,000 deliveries
@@ -86,10 +88,10 @@ func (r *Report) Print(w io.Writer) error {
 
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "store\tsubs\tevents a request\taccepted/s\tdelivered/s\tof raw\tby CPU\t"+
-		"p50 ms\tp95 ms\tp99 ms\tmax ms\tCPU s/1000\tservers'\tstatements\tallocs\trows/commit\tpeak MiB\tpushed back\t")
+		"p50 ms\tp95 ms\tp99 ms\tmax ms\tCPU s/1000\tfolds\tbehind\tservers'\tstatements\tallocs\trows/commit\tpeak MiB\tpushed back\t")
 	for i, raw := range r.Raw {
 		l := raw.Latency
-		fmt.Fprintf(tw, "raw\t-\t-\t-\t%.0f\t\t\t%.2f\t%.2f\t%.2f\t%.1f\t-\t-\t-\t-\t-\t-\t-\t\n",
+		fmt.Fprintf(tw, "raw\t-\t-\t-\t%.0f\t\t\t%.2f\t%.2f\t%.2f\t%.1f\t-\t-\t-\t-\t-\t-\t-\t-\t-\t\n",
 			raw.PerSecond, l.P50, l.P95, l.P99, l.Max)
 		if i < len(r.Hub) {
 			r.Hub[i].print(tw)
@@ -106,6 +108,8 @@ const legend = `
 Every event came exactly once to each subscription. Latency: from sending the event until the sink had the head of its push;
 but for the paced line it holds the wait behind all that was sent faster than delivered. By CPU: the share of raw in
 CPU time of all processes, which other work on the machine changes less. CPU is of all hubs, and of PostgreSQL and RabbitMQ; statements and allocations are per delivery.
+CPU is read once the folds have all events. Folds: their share in it, by a profile of the whole process. Behind: events that they
+lacked at the last push; where that is over 5 % of the events, the rates count until they had all.
 `
 
 func (m *Measurement) print(w io.Writer) {
@@ -119,9 +123,9 @@ func (m *Measurement) print(w io.Writer) {
 		statements = fmt.Sprintf("%.2f", m.Statements)
 	}
 	l := m.Latency
-	fmt.Fprintf(w, "%s\t%d\t%s\t%.0f\t%.0f\t%.1f %%\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.1f\t%.3f\t%s\t%s\t%.0f\t%.0f\t%d\t%d\t\n",
+	fmt.Fprintf(w, "%s\t%d\t%s\t%.0f\t%.0f\t%.1f %%\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.1f\t%.3f\t%.0f %%\t%d\t%s\t%s\t%.0f\t%.0f\t%d\t%d\t\n",
 		m.Store, m.Case.Subs, batch, m.AcceptedPerSecond, m.DeliveredPerSecond, m.OfRaw*100, m.OfRawCPU*100,
-		l.P50, l.P95, l.P99, l.Max, m.CPUPerThousand, server, statements,
+		l.P50, l.P95, l.P99, l.Max, m.CPUPerThousand, m.FoldShare*100, m.FoldsBehind, server, statements,
 		m.AllocsPerDelivery, m.RowsPerCommit, m.PeakBytes>>20, m.PushedBack)
 }
 
