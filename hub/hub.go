@@ -31,6 +31,7 @@ import (
 	"github.com/hookline/hookline/hub/peers"
 	"github.com/hookline/hookline/hub/rabbit"
 	"github.com/hookline/hookline/hub/recording"
+	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage"
@@ -226,12 +227,13 @@ func (h *Hub) routes() http.Handler {
 			Explain: h.db, RateHolds: h.lanes.RateHolds, Send: h.sender.Send, Probes: h.db,
 			Events: h.db, Audit: h.db, Views: h.views, Usage: h.db, State: h.state,
 			Apps: h.db, Directory: h.db, Recordings: h.records,
-			Kit: h.nativeKit(), Watches: &h.watches, Wait: h.folds.Wait,
+			Kit: h.nativeKit(), Watches: &h.watches, Wait: h.folds.Wait, WaitIndexed: h.folds.WaitIndexed,
 			Records: h.folds.AsIs(), DepartmentAgents: h.departmentAgents,
 			Reports: h.folds.AsIs(), ReportSettings: h.reportSettings,
 			Book: h.book, Tail: &h.tail, Streams: &h.bounds.streams, Pages: &h.bounds.reports,
 			Exports: fair.Slots[int64]{What: "exports", Total: exportsTotal}, Rules: h.rules, Facets: h.db.Index().Facets,
 			Cursors:   api.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},
+			Subjects:  search.Subjects{Key: h.cfg.Box.Subkey(signing.LabelSubject)},
 			Handles:   api.Handles{Key: h.cfg.Box.Subkey(signing.LabelHandle)},
 			PublicURL: h.cfg.PublicBase(), Log: h.log,
 		},

@@ -16,13 +16,14 @@ import (
 
 // Labels of the subkeys that are made of the master key.
 const (
-	LabelToken  = "token"  // agent tokens
-	LabelCursor = "cursor" // cursors of lists
-	LabelAudit  = "audit"  // the chain of the audit log
-	LabelReport = "report" // codes of customers' numbers in the facts of reports
-	LabelHandle = "handle" // handles of identifiers with customers' numbers
-	labelSeal   = "seal"   // secrets at rest
-	labelCheck  = "check"  // tells one master key from another
+	LabelToken   = "token"   // agent tokens
+	LabelCursor  = "cursor"  // cursors of lists
+	LabelAudit   = "audit"   // the chain of the audit log
+	LabelReport  = "report"  // codes of customers' numbers in the facts of reports
+	LabelHandle  = "handle"  // handles of identifiers with customers' numbers
+	LabelSubject = "subject" // codes of customers' numbers in the index of events
+	labelSeal    = "seal"    // secrets at rest
+	labelCheck   = "check"   // tells one master key from another
 )
 
 const (

@@ -31,6 +31,7 @@ import (
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/audit"
 	"github.com/hookline/hookline/hub/ingest"
+	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/migrations"
 	"github.com/hookline/hookline/signing"
 	"github.com/hookline/hookline/storage/internal/sqldb"
@@ -111,12 +112,13 @@ type DB struct {
 
 	firstSeq atomic.Int64 // number from which on there are partitions for days
 
-	box    *signing.Box
-	cache  *cache
-	writer *writer
-	notes  notes
-	dir    directories
-	log    *slog.Logger
+	box      *signing.Box
+	subjects search.Subjects
+	cache    *cache
+	writer   *writer
+	notes    notes
+	dir      directories
+	log      *slog.Logger
 
 	jobs    chan struct{} // of capacity 1: a job waits for RunJobs
 	replays chan struct{} // of capacity 1: a job waits for RunReplays
@@ -145,7 +147,8 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 
 	db := &DB{
-		cfg: cfg, box: cfg.Box, log: cfg.Log, index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes),
+		cfg: cfg, box: cfg.Box, subjects: search.Subjects{Key: cfg.Box.Subkey(signing.LabelSubject)}, log: cfg.Log,
+		index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes),
 		jobs: make(chan struct{}, 1), replays: make(chan struct{}, 1), notes: notes{turn: make(chan struct{}, 1)},
 	}
 	connect, where := db.openSQLite, cfg.Dir

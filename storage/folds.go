@@ -13,7 +13,8 @@ import (
 // NewFolds returns the folds of a store that is open.
 func NewFolds(db *DB) *folds.Folds {
 	return folds.New(folds.Config{
-		Store: foldStore{db}, In: db.in, Read: db.read, Write: db.pool, Key: db.box.Subkey(signing.LabelReport), Log: db.log,
+		Store: foldStore{db}, In: db.in, Read: db.read, Write: db.pool, Key: db.box.Subkey(signing.LabelReport),
+		Subjects: db.subjects, Log: db.log,
 	})
 }
 

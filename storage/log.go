@@ -59,6 +59,10 @@ func (snap snapshot) events(ctx context.Context, f search.EventFilter) (page []s
 		return nil, 0, err
 	}
 
+	if f.Subject != nil {
+		return snap.eventsOfSubject(ctx, f, w.low, w.below)
+	}
+
 	// One more than asked for shows whether another page follows.
 	seqs, err := w.step(ctx, snap.Q, snap.rows, f.Limit+1)
 	if err != nil {
@@ -403,7 +407,7 @@ func (snap snapshot) deliveries(
 		return nil, nil, err
 	}
 	var source candidates
-	if f.OrderKey != "" {
+	if f.OrderKey != "" || f.Subject != nil {
 		source, err = snap.newStory(ctx, &f, low, below)
 	} else {
 		source, err = snap.newMerge(ctx, &f, low, below)

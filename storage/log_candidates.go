@@ -4,15 +4,11 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"math"
 	"slices"
 	"strings"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/hookline/hookline/delivery"
 	"github.com/hookline/hookline/hub/search"
-	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
 // candidates are deliveries that a page of the log may show, in the order of the page.
@@ -287,93 +283,3 @@ func (m *merge) take(ctx context.Context, n int) (some []search.DeliveryCursor, 
 }
 
 func (m *merge) stoppedAt() *search.DeliveryCursor { return m.stopped }
-
-// story reads all deliveries of one order key in order, oldest first.
-type story struct {
-	snapshot
-	f       *search.DeliveryFilter
-	subs    int // of the tenant
-	low     int64
-	below   int64
-	ready   []search.DeliveryCursor
-	done    bool
-	stopped *search.DeliveryCursor
-}
-
-func (snap snapshot) newStory(ctx context.Context, f *search.DeliveryFilter, low, below int64) (*story, error) {
-	s := &story{snapshot: snap, f: f, low: low, below: below, subs: 1}
-	if f.After != nil {
-		s.low = max(low, f.After.Seq)
-	}
-	s.subs = max(1, len(f.Subs))
-	if len(f.Subs) == 0 {
-		if err := sqlx.GetContext(ctx, snap.Q, &s.subs,
-			"SELECT COUNT(*) FROM subscriptions WHERE tenant = ?", f.Tenant); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
-}
-
-func (s *story) take(ctx context.Context, n int) ([]search.DeliveryCursor, bool, error) {
-	for len(s.ready) < n && !s.done {
-		if s.rows <= 0 {
-			s.stopped = &search.DeliveryCursor{Seq: s.low - 1, Sub: math.MaxInt64}
-			break
-		}
-		if err := s.step(ctx, min(n, max(1, DefaultPageRows/max(1, s.subs)))); err != nil {
-			return nil, false, err
-		}
-	}
-	some := s.ready[:min(n, len(s.ready))]
-	s.ready = s.ready[len(some):]
-	return some, len(some) == n, nil
-}
-
-// step reads the deliveries of the next events of the key, at most n events.
-func (s *story) step(ctx context.Context, n int) error {
-	var seqs []int64
-	if err := sqlx.SelectContext(ctx, s.Q, &seqs, `SELECT seq FROM events INDEXED BY events_order_key
-		WHERE tenant = ? AND order_key = ? AND order_key <> '' AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?`,
-		s.f.Tenant, s.f.OrderKey, s.low, s.below, n); err != nil {
-		return err
-	}
-	s.done = len(seqs) < n
-	if len(seqs) == 0 {
-		return nil
-	}
-	s.low = seqs[len(seqs)-1] + 1
-	s.rows -= len(seqs) * s.subs
-
-	// Their deliveries, which are of any subscription of the tenant.
-	args := make([]any, 0, len(seqs)+2)
-	for _, seq := range seqs {
-		args = append(args, seq)
-	}
-	where := "s.tenant = ?"
-	args = append(args, s.f.Tenant)
-	where, args = ofSubs(where, args, s.f.Subs)
-	times, picks := s.accepted(s.f.From, s.f.To)
-	if times != "" { // here the columns need a table
-		times = " AND d." + strings.ReplaceAll(times, "AND ", "AND d.")
-	}
-	var found []search.DeliveryCursor
-	if err := sqlx.SelectContext(ctx, s.Q, &found, "WITH k(seq) AS (VALUES "+sqldb.BigInts(1, len(seqs))+`)
-		SELECT d.seq, d.sub FROM k CROSS JOIN subscriptions s ON true
-			CROSS JOIN deliveries d ON d.sub = s.no AND d.seq = k.seq AND d.run = 0
-		WHERE `+where+times, append(args, picks...)...); err != nil {
-		return err
-	}
-	slices.SortFunc(found, func(a, b search.DeliveryCursor) int {
-		return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Sub, b.Sub))
-	})
-	after := s.f.After
-	for _, d := range found {
-		if after == nil || d.Seq > after.Seq || d.Seq == after.Seq && d.Sub > after.Sub {
-			s.ready = append(s.ready, d)
-		}
-	}
-	return nil
-}
-
-func (s *story) stoppedAt() *search.DeliveryCursor { return s.stopped }

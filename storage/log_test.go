@@ -31,6 +31,7 @@ type past struct {
 	events     []search.Event    // by seq
 	deliveries []search.Delivery // by seq and sub; each shows all its runs
 	tenantOf   map[int64]int64   // by subscription
+	numberOf   map[int64]string  // digits of the customer's number, by seq
 }
 
 // pastStart is when the history begins, Unix ms.
@@ -168,12 +169,12 @@ func (db pastDB) seed(t testing.TB, fn func(tx *sqlx.Tx)) {
 // with gaps, runs beyond the first.
 func makePast(rt require.TestingT, db *sqlx.DB, seed uint64, subs, events int) *past {
 	r := rand.New(rand.NewPCG(seed, 1))
-	p := &past{tenantOf: map[int64]int64{}}
+	p := &past{tenantOf: map[int64]int64{}, numberOf: map[int64]string{}}
 	ctx := context.Background()
 	tx, err := db.BeginTxx(ctx, nil)
 	require.NoError(rt, err)
 	defer func() { require.NoError(rt, tx.Commit()) }()
-	for _, t := range []string{"tenants", "subscriptions", "events", "bodies", "event_ids", "deliveries"} {
+	for _, t := range []string{"tenants", "subscriptions", "events", "bodies", "event_ids", "deliveries", "subjects"} {
 		_, err := tx.ExecContext(ctx, "DELETE FROM "+t)
 		require.NoError(rt, err)
 	}
@@ -202,6 +203,11 @@ func makePast(rt require.TestingT, db *sqlx.DB, seed uint64, subs, events int) *
 		}
 		if r.IntN(5) == 0 {
 			e.Warnings = []event.Problem{{Code: "odd", Message: "odd", Field: "/data/x"}}
+		}
+		if r.IntN(3) > 0 {
+			p.numberOf[seq] = pastNumbers[r.IntN(len(pastNumbers))]
+			written := []string{"+%s", "00%s", "tel:%s;ext=12345", "%s x77"}[r.IntN(4)]
+			e.Body = fmt.Appendf(nil, `{"customerNumber":%q}`, fmt.Sprintf(written, p.numberOf[seq]))
 		}
 		for sub := int64(1); sub <= int64(subs); sub++ {
 			if p.tenantOf[sub] != e.Tenant || r.IntN(3) == 0 {
@@ -236,6 +242,29 @@ func makePast(rt require.TestingT, db *sqlx.DB, seed uint64, subs, events int) *
 		p.events = append(p.events, e.Event)
 	}
 	return p
+}
+
+// pastNumbers are the customers' numbers of the history.
+var pastNumbers = []string{"6591234567", "91234567", "4930123456"}
+
+// drawSubject picks a number to look for, or none, and returns its digits and its code.
+func (p *past) drawSubject(rt *rapid.T, db pastDB, tenant int64) (digits string, code []byte) {
+	digits = rapid.SampledFrom(append([]string{"", ""}, pastNumbers...)).Draw(rt, "number")
+	if digits == "" {
+		return "", nil
+	}
+	return digits, db.subjects.Of(tenant, digits)
+}
+
+// indexNumbers writes the index of numbers as the fold does.
+func (p *past) indexNumbers(rt require.TestingT, db pastDB) {
+	for _, e := range p.events {
+		for _, number := range event.CustomerNumbers(e.Type, e.Body) {
+			_, err := db.raw.Exec(db.raw.Rebind("INSERT INTO subjects (tenant, subject, seq) VALUES (?, ?, ?)"),
+				e.Tenant, db.subjects.Of(e.Tenant, number), e.Seq)
+			require.NoError(rt, err)
+		}
+	}
 }
 
 func drawPast(rt *rapid.T, db *sqlx.DB) *past {
@@ -321,6 +350,7 @@ func testFindDeliveries(t *testing.T) {
 	db := openPast(t)
 	checkRapidly(t, func(rt *rapid.T) {
 		p := drawPast(rt, db.raw)
+		p.indexNumbers(rt, db)
 		for range 6 {
 			f := search.DeliveryFilter{
 				Tenant:   rapid.Int64Range(1, 2).Draw(rt, "tenant"),
@@ -342,8 +372,10 @@ func testFindDeliveries(t *testing.T) {
 				}
 			}
 			f.From, f.To = drawRange(rt)
+			var number string
+			number, f.Subject = p.drawSubject(rt, db, f.Tenant)
 			want := filtered(p.deliveries, func(d search.Delivery) bool {
-				return p.tenantOf[d.Sub] == f.Tenant && within(d.AcceptedAt, f.From, f.To) &&
+				return (number == "" || p.numberOf[d.Seq] == number) && p.tenantOf[d.Sub] == f.Tenant && within(d.AcceptedAt, f.From, f.To) &&
 					(f.OrderKey == "" || d.OrderKey == f.OrderKey) && f.Matches(&d)
 			})
 			slices.SortFunc(want, func(a, b search.Delivery) int {
@@ -391,6 +423,7 @@ func testFindEvents(t *testing.T) {
 	db := openPast(t)
 	checkRapidly(t, func(rt *rapid.T) {
 		p := drawPast(rt, db.raw)
+		p.indexNumbers(rt, db)
 		choice := rapid.SampledFrom([]*bool{nil, new(true), new(false)})
 		for range 6 {
 			f := search.EventFilter{
@@ -402,8 +435,10 @@ func testFindEvents(t *testing.T) {
 				Limit:    rapid.IntRange(1, 9).Draw(rt, "limit"),
 			}
 			f.From, f.To = drawRange(rt)
+			var number string
+			number, f.Subject = p.drawSubject(rt, db, f.Tenant)
 			want := filtered(p.events, func(e search.Event) bool {
-				return e.Tenant == f.Tenant && (f.Types == 0 || f.Types.Has(e.Type)) && (f.OrderKey == "" ||
+				return (number == "" || p.numberOf[e.Seq] == number) && e.Tenant == f.Tenant && (f.Types == 0 || f.Types.Has(e.Type)) && (f.OrderKey == "" ||
 					e.OrderKey == f.OrderKey) &&
 					(f.Matched == nil || *f.Matched == (e.Matched > 0)) && (f.Warnings == nil ||
 					*f.Warnings == (len(e.Warnings) > 0)) &&

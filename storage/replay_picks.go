@@ -48,6 +48,11 @@ func (db *DB) plan(ctx context.Context, kind search.JobKind, spec *search.JobSpe
 			return fmt.Errorf("last event: %w", err)
 		}
 		p.Below = min(p.Below, newest+1)
+		if spec.Subject() != nil {
+			if err := snap.planBySubject(ctx, spec.Tenant, p); err != nil {
+				return err
+			}
+		}
 
 		if spec.Deliveries != nil {
 			if p.Sources, err = snap.sources(ctx, spec, p.Low, p.Below); err != nil {
@@ -120,6 +125,9 @@ func (w *walk) upwards(
 // jobWalk returns the walk that finds what a job may pick: of the deliveries of a
 // subscription, or of events.
 func jobWalk(spec *search.JobSpec, sub int64) walk {
+	if subject := spec.Subject(); subject != nil { // all events that name the number, which are few
+		return walk{table: "subjects", where: "tenant = ? AND subject = ?", args: []any{spec.Tenant, subject}}
+	}
 	if spec.Events != nil {
 		return eventWalk(*spec.Events)
 	}
@@ -218,6 +226,7 @@ func (db *DB) nextPart(
 		e := facts[seq]
 		switch {
 		case e != nil && (e.AcceptedAt < from || to > 0 && e.AcceptedAt >= to):
+		case e != nil && spec.Events != nil && !e.isOf(spec.Events): // the walk went by the number alone
 		case e == nil || !e.Kept:
 			next.counts.PastRetention++
 		default:
@@ -311,6 +320,11 @@ type storedEvent struct {
 	AcceptedAt int64      `db:"accepted_at"`
 	Size       int64      `db:"size"`
 	Kept       bool       `db:"kept"` // its body is there
+}
+
+// isOf reports whether the filter of a job picks the event by its type and order key.
+func (e *storedEvent) isOf(f *search.EventFilter) bool {
+	return (f.Types == 0 || f.Types.Has(e.Type)) && (f.OrderKey == "" || f.OrderKey == e.OrderKey)
 }
 
 // eventFacts reads what a job has to know of some events.

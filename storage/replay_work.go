@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -181,6 +182,11 @@ func (db *DB) workOnTrack(
 	sub := db.index.Get(t.Sub)
 	next := part{done: true, upTo: t.At} // of a deleted subscription nothing is left to do
 	if sub != nil {
+		if err := db.checkIndexed(ctx, &j.Spec, &j.plan); errors.Is(err, errUnindexed) {
+			return 0, true, nil // the track goes on when the index is there
+		} else if err != nil {
+			return 0, false, err
+		}
 		if next, err = db.partOf(ctx, j.Kind, &j.Spec, &j.plan, *t, sub, n); err != nil {
 			return 0, false, err
 		}
@@ -380,6 +386,10 @@ func (db *DB) pendingPart(
 		}
 		if f.OrderKey != "" {
 			w.narrow("order_key = ?", event.Key(f.OrderKey))
+		}
+		if f.Subject != nil {
+			w.narrow("EXISTS (SELECT 1 FROM subjects x WHERE x.tenant = ? AND x.subject = ? AND x.seq = deliveries.seq)",
+				spec.Tenant, f.Subject)
 		}
 		seqs, upTo, done, err := w.upwards(ctx, snap.Q, t.At, p.Below, max(minLook, snap.rows), n)
 		if err != nil {

@@ -23,12 +23,13 @@ type ReplayCmd struct {
 	Subscription *string  `help:"Only deliveries of the subscription with this id."`
 	Type         *string  `help:"Only events of these types, with wildcards, e.g. 'call.*,cdr.*'."`
 	OrderKey     *string  `help:"Only events of this order key."`
+	Number       *string  `help:"Only events that name this phone number of a customer."`
 	State        *string  `help:"Only deliveries in this state."`
 	HTTPStatus   *string  `name:"http-status" help:"Only deliveries whose last answer had this status."`
 	Error        *string  `help:"Only deliveries whose last attempt failed with this class."`
 	From         *string  `help:"Accepted at or after: RFC 3339 or Unix ms. Required unless --state is given."`
 	To           *string  `help:"Accepted before: RFC 3339 or Unix ms."`
-	Events       bool     `help:"Pick events by --type, --order-key, --from and --to, instead of deliveries."`
+	Events       bool     `help:"Pick events by --type, --order-key, --number, --from and --to, instead of deliveries."`
 	Only         string   `enum:"failed,all,never-sent" default:"failed" help:"What to send of these: failed, all, never-sent."`
 	Target       string   `help:"Id of the subscription to send to; else each delivery goes to its own."`
 	Rate         *float64 `help:"Deliveries a second at most."`
@@ -67,6 +68,7 @@ func (c *ReplayCmd) body() fields {
 	filter := fields{}
 	set(filter, "type", c.Type)
 	set(filter, "orderKey", c.OrderKey)
+	set(filter, "number", c.Number)
 	set(filter, "from", c.From)
 	set(filter, "to", c.To)
 	if c.Events {

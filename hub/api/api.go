@@ -38,6 +38,7 @@ type API struct {
 	Recordings    *recording.Library
 	Subscriptions SubscriptionStore
 	Search        search.Store
+	Subjects      search.Subjects                  // codes of customers' numbers
 	Facets        func(*event.Event) *event.Facets // what the filters of subscriptions look at
 	Retries       RetryStore
 	Explain       ExplainStore
@@ -75,7 +76,9 @@ type API struct {
 	DepartmentAgents func(tenant int64, department string) []string
 	// ReportSettings returns the settings of a tenant that reports go by.
 	ReportSettings func(tenant int64) (report.Settings, error)
-	Wait           func(ctx context.Context, tenant int64, atMost time.Duration) (record.AsOf, error)
+	// WaitIndexed waits likewise until the index of numbers has what was accepted before.
+	WaitIndexed func(ctx context.Context, tenant int64, atMost time.Duration) (search.Indexed, error)
+	Wait        func(ctx context.Context, tenant int64, atMost time.Duration) (record.AsOf, error)
 
 	Streams *fair.Slots[int64] // places of server-sent events; required
 	Exports fair.Slots[int64]  // places of exports

@@ -113,6 +113,10 @@ func (a *API) ListDeliveries(r *http.Request, c access.Caller, _ httprouter.Para
 		return 0, nil, err
 	}
 
+	indexed, err := a.searchNumber(r, c, f.Subject)
+	if err != nil {
+		return 0, nil, err
+	}
 	ds, next, err := a.Search.FindDeliveries(r.Context(), f)
 	if err != nil {
 		return 0, nil, err
@@ -122,12 +126,12 @@ func (a *API) ListDeliveries(r *http.Request, c access.Caller, _ httprouter.Para
 	if next != nil {
 		cursor = a.Cursors.Make(deliveryList(r.URL.Query()), next)
 	}
-	return http.StatusOK, pageOf(viewsOf(ds, a.viewer(c).delivery), cursor), nil
+	return http.StatusOK, pageOf(viewsOf(ds, a.viewer(c).delivery), cursor).about(indexed), nil
 }
 
 // deliveryFilters are the parameters that pick deliveries.
 var deliveryFilters = []string{
-	"subscription", "type", "orderKey", "state", "httpStatus", "error", "replay", "from", "to",
+	"subscription", "type", "orderKey", "number", "state", "httpStatus", "error", "replay", "from", "to",
 }
 
 // listFilters are those of lists, which may be sorted.
@@ -158,6 +162,9 @@ func (a *API) deliveryFilter(r *http.Request, c access.Caller) (f search.Deliver
 func (a *API) deliveryPicks(r *http.Request, c access.Caller, q url.Values) (f search.DeliveryFilter, err error) {
 	f.Tenant = c.Tenant
 	if f.OrderKey, err = a.orderKeyOf(c, q); err != nil {
+		return f, err
+	}
+	if f.Subject, err = a.subjectOf(c, q); err != nil {
 		return f, err
 	}
 	if f.Types, err = typesOf(q); err != nil {

@@ -67,6 +67,10 @@ func (a *API) ListEvents(r *http.Request, c access.Caller, _ httprouter.Params) 
 		return 0, nil, err
 	}
 
+	indexed, err := a.searchNumber(r, c, f.Subject)
+	if err != nil {
+		return 0, nil, err
+	}
 	events, next, err := a.Search.FindEvents(r.Context(), f)
 	if err != nil {
 		return 0, nil, err
@@ -76,13 +80,13 @@ func (a *API) ListEvents(r *http.Request, c access.Caller, _ httprouter.Params) 
 	if next != 0 {
 		cursor = a.Cursors.Make("events", next)
 	}
-	return http.StatusOK, pageOf(viewsOf(events, a.viewer(c).event), cursor), nil
+	return http.StatusOK, pageOf(viewsOf(events, a.viewer(c).event), cursor).about(indexed), nil
 }
 
 // eventFilter reads the parameters of a page of events.
 func (a *API) eventFilter(r *http.Request, c access.Caller) (f search.EventFilter, err error) {
 	f.Tenant = c.Tenant
-	if f.Limit, err = a.readPage(r, "events", &f.Before, "type", "orderKey", "from", "to", "matched",
+	if f.Limit, err = a.readPage(r, "events", &f.Before, "type", "orderKey", "number", "from", "to", "matched",
 		"warnings"); err != nil {
 		return f, err
 	}
@@ -90,6 +94,9 @@ func (a *API) eventFilter(r *http.Request, c access.Caller) (f search.EventFilte
 	q := r.URL.Query()
 
 	if f.OrderKey, err = a.orderKeyOf(c, q); err != nil {
+		return f, err
+	}
+	if f.Subject, err = a.subjectOf(c, q); err != nil {
 		return f, err
 	}
 	if f.Types, err = typesOf(q); err != nil {

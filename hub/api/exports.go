@@ -41,6 +41,9 @@ func (a *API) ExportDeliveries(w http.ResponseWriter, r *http.Request, c access.
 	w.Header().Set("Content-Type", e.rows.contentType())
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	w.Header().Set("Cache-Control", "no-store")
+	if e.index.IndexedFrom != nil {
+		w.Header().Set(headerIndexedFrom, e.index.IndexedFrom.String())
+	}
 	out := stream.NewWriter(w, exportWrite)
 	defer out.Release()
 
@@ -56,6 +59,7 @@ func (a *API) ExportDeliveries(w http.ResponseWriter, r *http.Request, c access.
 type export struct {
 	filter search.DeliveryFilter
 	viewer viewer
+	index  indexedView // of a search for a number
 	rows   exporter
 	page   []search.Delivery
 	next   *search.DeliveryCursor // nil: page is the last one
@@ -87,12 +91,20 @@ func (a *API) openExport(r *http.Request, c access.Caller) (e *export, err error
 		}
 	}()
 
+	if e.index, err = a.searchNumber(r, c, e.filter.Subject); err != nil {
+		return nil, err
+	}
+
 	// A mistake in the parameters is answered as such only until the first row is sent.
 	e.filter.Limit = exportRows
 	if err := a.readPageOf(r.Context(), e); err != nil {
 		return nil, err
 	}
-	deed := audit.Deed{Tenant: c.Tenant, Action: audit.DeliveryExport, Object: "deliveries", After: parametersOf(q)}
+	noted := parametersOf(q)
+	if e.filter.Subject != nil {
+		noted["number"] = search.SubjectName(e.filter.Subject)
+	}
+	deed := audit.Deed{Tenant: c.Tenant, Action: audit.DeliveryExport, Object: "deliveries", After: noted}
 	if err := a.Audit.Note(r.Context(), c, deed); err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ type facetsView struct {
 	HTTPStatus   []facetView `json:"httpStatus"` // of the last attempt, if it was answered
 	Type         []facetView `json:"type"`
 	Subscription []facetView `json:"subscription"`
+	indexedView
 }
 
 // facetView is how many deliveries have a value.
@@ -51,6 +52,10 @@ func (a *API) DeliveryFacets(r *http.Request, c access.Caller, _ httprouter.Para
 	if err != nil {
 		return 0, nil, err
 	}
+	indexed, err := a.searchNumber(r, c, f.Subject)
+	if err != nil {
+		return 0, nil, err
+	}
 	counts, err := a.Search.CountFacets(r.Context(), f, facetMost, time.Now().Add(facetTime))
 	if err != nil {
 		return 0, nil, err
@@ -60,6 +65,7 @@ func (a *API) DeliveryFacets(r *http.Request, c access.Caller, _ httprouter.Para
 		State: facetsOf(counts.States, delivery.State.String), Error: facetsOf(counts.Errors, delivery.ErrorClass.String),
 		HTTPStatus: facetsOf(counts.HTTP, strconv.Itoa), Type: facetsOf(counts.Types, event.Type.String),
 		Subscription: facetsOf(counts.Subs, func(id string) string { return id }),
+		indexedView:  indexed,
 	}, nil
 }
 

@@ -123,19 +123,35 @@ func readBody(r *http.Request, in any) error {
 func (a *API) createJob(
 	r *http.Request, c access.Caller, kind search.JobKind, spec *search.JobSpec, dryRun bool,
 ) (int, any, error) {
+	indexed, err := a.searchNumber(r, c, spec.Subject())
+	if err != nil {
+		return 0, nil, err
+	}
+	if indexed.Behind > 0 {
+		return 0, nil, problem.New(http.StatusConflict, "the numbers in the newest events are not indexed yet: ask again in a moment")
+	}
+
 	if dryRun {
 		dry, err := a.Jobs.CountJob(r.Context(), kind, spec)
 		if err != nil {
-			return 0, nil, err
+			return 0, nil, refusedJob(err)
 		}
 		return http.StatusOK, dryRunViewOf(kind, dry), nil
 	}
 	job, err := a.Jobs.CreateJob(r.Context(), kind, spec, c)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, refusedJob(err)
 	}
 	at := "/v1/" + string(kind) + "s/" + job.ID
 	return http.StatusCreated, viewWithHeader{jobViewOf(job), http.Header{"Location": {at}}}, nil
+}
+
+// refusedJob answers the refusal of a job.
+func refusedJob(err error) error {
+	if conflict, is := errors.AsType[*Conflict](err); is {
+		return problem.New(http.StatusConflict, conflict.Reason)
+	}
+	return err
 }
 
 // replaySpec checks what a replay is asked for.
@@ -170,7 +186,11 @@ func (a *API) replaySpec(r *http.Request, c access.Caller, in *replayInput) (*se
 	if !slices.Contains(only, in.Only) {
 		return nil, unprocessable("only", "must be one of "+strings.Join(only, ", ")+" with this filter")
 	}
+	if err := checkNumberless(in.Reason, in.Filter); err != nil {
+		return nil, err
+	}
 	spec.Only = search.ReplayOnly(in.Only)
+	spec.Filter = withoutNumber(in.Filter, spec.Subject())
 	return spec, a.replayTarget(r, c, spec)
 }
 
@@ -239,7 +259,11 @@ func (a *API) cancellationSpec(r *http.Request, c access.Caller, in *cancellatio
 	if f.States != 0 && f.States != search.States(delivery.Pending) {
 		return nil, unprocessable("filter.state", "must be pending, or absent: what has ended cannot be cancelled")
 	}
-	return &search.JobSpec{Tenant: c.Tenant, Deliveries: f, Reason: in.Reason, Filter: in.Filter}, nil
+	if err := checkNumberless(in.Reason, in.Filter); err != nil {
+		return nil, err
+	}
+	shown := withoutNumber(in.Filter, f.Subject)
+	return &search.JobSpec{Tenant: c.Tenant, Deliveries: f, Reason: in.Reason, Filter: shown}, nil
 }
 
 // eventPicks reads the filter of a replay that picks events.
@@ -248,13 +272,16 @@ func (a *API) eventPicks(r *http.Request, c access.Caller, events any) (*search.
 	if !is {
 		return nil, unprocessable("filter.events", "must be an object")
 	}
-	q, err := filterValues("filter.events.", members, []string{"type", "orderKey", "from", "to"})
+	q, err := filterValues("filter.events.", members, []string{"type", "orderKey", "from", "to", "number"})
 	if err != nil {
 		return nil, err
 	}
 	f := &search.EventFilter{Tenant: c.Tenant}
 	if f.OrderKey, err = a.orderKeyOf(c, q); err == nil {
 		f.Types, err = typesOf(q)
+	}
+	if err == nil {
+		f.Subject, err = a.subjectOf(c, q)
 	}
 	if err == nil {
 		f.From, f.To, err = timesOf(q)
@@ -481,11 +508,8 @@ func (a *API) turnJob(
 		return 0, nil, err
 	}
 	job, err := turn(r.Context(), c.Tenant, search.Replays, ps.ByName("id"), c)
-	if conflict, is := errors.AsType[*Conflict](err); is {
-		err = problem.New(http.StatusConflict, conflict.Reason)
-	}
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, refusedJob(err)
 	}
 	return http.StatusOK, jobViewOf(job), nil
 }

@@ -28,6 +28,7 @@ const (
 type page[T any] struct {
 	Data       []T    `json:"data"`
 	NextCursor string `json:"nextCursor,omitempty"`
+	indexedView
 }
 
 // pageOf returns one page of views; next is "" on the last.
@@ -35,7 +36,13 @@ func pageOf[T any](views []T, next string) page[T] {
 	if views == nil {
 		views = []T{} // a list is never null
 	}
-	return page[T]{views, next}
+	return page[T]{Data: views, NextCursor: next}
+}
+
+// about returns the page of a search for a number, with what the index of numbers lacks.
+func (p page[T]) about(indexed indexedView) page[T] {
+	p.indexedView = indexed
+	return p
 }
 
 // viewsOf makes a view of each row.

@@ -35,6 +35,7 @@ const (
 	DeliveryView       = "delivery.view"
 	DeliveryExport     = "delivery.export"
 	EventView          = "event.view"
+	NumberSearch       = "number.search" // of a code: who looked for a customer's number
 	AppCreate          = "app.create"
 	AppDelete          = "app.delete"
 	DirectoryPut       = "directory.put" // of many: how many

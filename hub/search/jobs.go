@@ -70,6 +70,14 @@ func (s *JobSpec) Times() (from, to int64) {
 	return s.Deliveries.From, s.Deliveries.To
 }
 
+// Subject returns the code of the customer's number that the events must name; nil: any.
+func (s *JobSpec) Subject() []byte {
+	if s.Events != nil {
+		return s.Events.Subject
+	}
+	return s.Deliveries.Subject
+}
+
 // JobCounts says what a job did, or why it did not.
 type JobCounts struct {
 	Written        int `json:"written"`        // runs made, or deliveries cancelled

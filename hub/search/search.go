@@ -19,11 +19,22 @@ type EventFilter struct {
 	Tenant   int64
 	Types    event.Mask // 0: all
 	OrderKey string     // "": all
+	Subject  []byte     // code of a customer's number that the event names (Subjects); nil: all
 	From, To int64      // Unix ms of acceptance: From <= t < To; 0: open
 	Matched  *bool      // whether a subscription wanted it; nil: either
 	Warnings *bool      // whether it had odd values; nil: either
 	Before   int64      // seq of the last one of the page before; 0: from the newest
 	Limit    int        // 1 or more
+}
+
+// Matches reports whether the filter picks an event, as far as its tenant and subject do not
+// matter.
+func (f *EventFilter) Matches(e *Event) bool {
+	return (f.Types == 0 || f.Types.Has(e.Type)) &&
+		(f.OrderKey == "" || f.OrderKey == e.OrderKey) &&
+		e.AcceptedAt >= f.From && (f.To == 0 || e.AcceptedAt < f.To) &&
+		(f.Matched == nil || *f.Matched == (e.Matched > 0)) &&
+		(f.Warnings == nil || *f.Warnings == (len(e.Warnings) > 0))
 }
 
 // Event is an event with what became of it.
@@ -40,6 +51,7 @@ type DeliveryFilter struct {
 	Subs     []int64    // empty: all of the tenant
 	Types    event.Mask // 0: all
 	OrderKey string
+	Subject  []byte          // code of a customer's number that the event names (Subjects); nil: all
 	States   StateSet        // empty: all
 	HTTP     []StatusRange   // of the last attempt; empty: any
 	Errors   ErrorSet        // of the last attempt; empty: any
@@ -103,8 +115,8 @@ func takes(ranges []StatusRange, status int) bool {
 // DeliveryCursor is a place in the delivery log.
 type DeliveryCursor struct{ Seq, Sub int64 }
 
-// Matches reports whether the filter picks a delivery, as far as its tenant, order key and
-// time do not matter.
+// Matches reports whether the filter picks a delivery, as far as its tenant, order key,
+// subject and time do not matter.
 func (f *DeliveryFilter) Matches(d *Delivery) bool {
 	return (len(f.Subs) == 0 || slices.Contains(f.Subs, d.Sub)) &&
 		(f.Types == 0 || f.Types.Has(d.Type)) &&

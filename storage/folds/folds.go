@@ -16,6 +16,7 @@ import (
 
 	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/record"
+	"github.com/hookline/hookline/hub/search"
 	"github.com/hookline/hookline/storage/internal/sqldb"
 )
 
@@ -83,12 +84,13 @@ type Store interface {
 
 // Config of the folds of a store.
 type Config struct {
-	Store Store
-	In    sqldb.Dialect
-	Read  *sqlx.DB // connections that only read
-	Write *sqlx.DB // connections that write beside the store's writer, on PostgreSQL
-	Key   []byte   // makes the codes that stand for customers' numbers in reports
-	Log   *slog.Logger
+	Store    Store
+	In       sqldb.Dialect
+	Read     *sqlx.DB        // connections that only read
+	Write    *sqlx.DB        // connections that write beside the store's writer, on PostgreSQL
+	Key      []byte          // makes the codes that stand for customers' numbers in reports
+	Subjects search.Subjects // makes those of the index of numbers
+	Log      *slog.Logger
 }
 
 // Folds keeps the folds of a store, each with a position of its own for each
@@ -126,7 +128,7 @@ type shared struct {
 // New returns the folds of a store that is open.
 func New(cfg Config) *Folds {
 	f := &Folds{shared: &shared{
-		cfg: cfg, all: allFolds(cfg.Key), stepTime: stepSQLite, leastPiece: leastSQLite, eventTime: newEventTime,
+		cfg: cfg, all: allFolds(cfg.Key, cfg.Subjects), stepTime: stepSQLite, leastPiece: leastSQLite, eventTime: newEventTime,
 		turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, rest: map[int64]*batch{},
 		facts: map[int64]*factCache{},
 	}}
@@ -138,13 +140,15 @@ func New(cfg Config) *Folds {
 	return f
 }
 
-func allFolds(reportKey []byte) []fold {
-	return []fold{recordFold{}, agentFold{}, callFold{}, chatFold{}, visitorFold{}, queueFold{}, reportFold{reportKey}}
+func allFolds(reportKey []byte, subjects search.Subjects) []fold {
+	return []fold{
+		recordFold{}, agentFold{}, callFold{}, chatFold{}, visitorFold{}, queueFold{}, reportFold{reportKey}, subjectFold{subjects},
+	}
 }
 
 // Names returns what the folds are called.
 func Names() (names []string) {
-	for _, f := range allFolds(nil) {
+	for _, f := range allFolds(nil, search.Subjects{}) {
 		names = append(names, f.name())
 	}
 	return names
@@ -390,7 +394,7 @@ type positionRow struct {
 // positionsOf returns the question for the positions and marks of a tenant. It names them,
 // as rows are found by their name first.
 func (f *Folds) positionsOf(tenant int64) (query string, args []any) {
-	args = []any{tenant, rebuilt, trimmed}
+	args = []any{tenant, rebuilt, trimmed, indexed}
 	for _, g := range f.all {
 		args = append(args, g.name())
 	}

@@ -16,9 +16,17 @@ const (
 	foldSweep = time.Minute            // between two looks at all tenants, also those that others serve
 )
 
-// Run folds what is new until ctx ends, and deletes what retention says. Tenants take
-// turns: one that is far behind delays no other.
+// Run folds what is new until ctx ends, deletes what retention says, and indexes what is
+// older than the index of numbers. Tenants take turns: one that is far behind delays no
+// other.
 func (f *Folds) Run(ctx context.Context) error {
+	indexing := make(chan struct{})
+	go func() {
+		defer close(indexing)
+		f.runIndex(ctx)
+	}()
+	defer func() { <-indexing }()
+
 	tick := time.NewTicker(foldEvery)
 	defer tick.Stop()
 	behind := map[int64]int64{} // by tenant: up to which number it is folded

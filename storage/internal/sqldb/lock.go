@@ -39,6 +39,7 @@ const (
 	TurnRetention                            // delete what is old
 	TurnAlone                                // make the first credentials
 	TurnDays                                 // make and drop partitions, move on to a new day
+	TurnIndexing                             // index the numbers of old events
 )
 
 // Halves returns the turn as pg_locks shows it: columns classid and objid.
