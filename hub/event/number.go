@@ -113,7 +113,7 @@ func writtenNumbers(u []unit) iter.Seq[string] {
 
 			// Too many digits for one number are several, which something separates.
 			several := false
-			if len(st) > mostCalled {
+			if isTooLong(u, st) {
 				for run := range runs(st) {
 					several = true
 					if number := digitsAt(u, run); number != "" {
@@ -132,6 +132,16 @@ func writtenNumbers(u []unit) iter.Seq[string] {
 			}
 		}
 	}
+}
+
+// isTooLong reports whether a stretch has more digits than a phone number; a leading 00 is
+// none of them.
+func isTooLong(u []unit, st []int) bool {
+	n := len(st)
+	if n > 2 && digitOf(u[st[0]].r) == 0 && digitOf(u[st[1]].r) == 0 {
+		n -= 2
+	}
+	return n > mostCalled
 }
 
 // digitsAt returns the digits of a number that stands at the places st; "" if it is too short
