@@ -55,8 +55,10 @@ func idsOf(a hubtest.Answer) (ids []string) {
 // looked for it, by a code; no log knows the number.
 func TestNumberSearch(t *testing.T) {
 	for store, change := range map[string]func(t *testing.T, log *slog.Logger) *hubtest.Hub{
-		"sqlite":   func(t *testing.T, log *slog.Logger) *hubtest.Hub { return hubtest.StartLogging(t, log) },
-		"postgres": func(t *testing.T, log *slog.Logger) *hubtest.Hub { return hubtest.StartLogging(t, log, hubtest.OnPostgres(t)) },
+		"sqlite": func(t *testing.T, log *slog.Logger) *hubtest.Hub { return hubtest.StartLogging(t, log) },
+		"postgres": func(t *testing.T, log *slog.Logger) *hubtest.Hub {
+			return hubtest.StartLogging(t, log, hubtest.OnPostgres(t))
+		},
 	} {
 		t.Run(store, func(t *testing.T) {
 			log := new(lockedBuffer)
