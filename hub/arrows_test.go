@@ -21,7 +21,7 @@ const module = "github.com/hookline/hookline"
 
 // layers of the tree, lowest first. A package imports from lower layers only.
 var layers = [][]string{
-	{"hub/fair"}, // it imports no package of this module, as nearly all of the next layer
+	{"hub/fair", "hub/console/build"}, // they import no package of this module, as nearly all of the next layer
 	{
 		"hub/event", "hub/access", "hub/audit", "hub/problem", "hub/openapi", "hub/stream", "hub/wake", "signing",
 		"migrations",
@@ -41,6 +41,7 @@ var layers = [][]string{
 	{"hub"},
 	{"cmd/*", "cmd/*/*"},
 	{"hub/hubtest", "hub/hubtest/*/*"}, // for tests
+	{"hub/hubtest/consoletest"},
 }
 
 // reserved packages, and the packages that alone may import them, apart from tests
@@ -55,6 +56,8 @@ var reserved = map[string][]string{
 	"github.com/jmoiron/sqlx": inStorage,
 	"modernc.org/sqlite":      inStorage,
 	"github.com/lib/pq":       inStorage,
+	// The bundler of the console is no part of the hub.
+	"github.com/evanw/esbuild/pkg/api": {"hub/console/build"},
 	// Only one package speaks with the broker.
 	"github.com/rabbitmq/amqp091-go": {"hub/rabbit"},
 }

@@ -18,7 +18,7 @@ type Line struct {
 func Table() []Line {
 	nothing := http.NotFoundHandler()
 	var lines []Line
-	for _, r := range (&Routes{API: &api.API{}, Healthz: nothing, Readyz: nothing, Metrics: nothing}).table() {
+	for _, r := range (&Routes{API: &api.API{}, Healthz: nothing, Readyz: nothing, Metrics: nothing, Console: nothing}).table() {
 		lines = append(lines, Line{r.method, r.path, r.who.public, r.who.inURL, r.who.roles})
 	}
 	return lines

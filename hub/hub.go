@@ -24,10 +24,12 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/api"
 	"github.com/hookline/hookline/hub/config"
+	"github.com/hookline/hookline/hub/console"
 	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/ingest"
 	"github.com/hookline/hookline/hub/live"
 	"github.com/hookline/hookline/hub/openapi"
+	"github.com/hookline/hookline/hub/operate"
 	"github.com/hookline/hookline/hub/peers"
 	"github.com/hookline/hookline/hub/rabbit"
 	"github.com/hookline/hookline/hub/recording"
@@ -216,8 +218,9 @@ func (h *Hub) observe(r delivery.Report) {
 func (h *Hub) routes() http.Handler {
 	auth := &access.Authenticator{
 		Book: h.book, Trusted: h.cfg.Trusted,
-		Tokens: &access.Tokens{Key: h.cfg.Box.Subkey(signing.LabelToken), Book: h.book, Signs: h.db},
-		OAuth:  &access.OAuth1{Book: h.book, Signs: h.db, PublicURL: h.cfg.PublicBase()},
+		Tokens:   &access.Tokens{Key: h.cfg.Box.Subkey(signing.LabelToken), Book: h.book, Signs: h.db},
+		OAuth:    &access.OAuth1{Book: h.book, Signs: h.db, PublicURL: h.cfg.PublicBase()},
+		Sessions: h.sessions(),
 	}
 
 	r := &Routes{
@@ -230,7 +233,7 @@ func (h *Hub) routes() http.Handler {
 			Kit: h.nativeKit(), Watches: &h.watches, Wait: h.folds.Wait, WaitIndexed: h.folds.WaitIndexed,
 			Records: h.folds.AsIs(), DepartmentAgents: h.departmentAgents,
 			Reports: h.folds.AsIs(), ReportSettings: h.reportSettings,
-			Book: h.book, Tail: &h.tail, Streams: &h.bounds.streams, Pages: &h.bounds.reports,
+			Auth: auth, Build: operate.Version().Commit, Book: h.book, Tail: &h.tail, Streams: &h.bounds.streams, Pages: &h.bounds.reports,
 			Exports: fair.Slots[int64]{What: "exports", Total: exportsTotal}, Rules: h.rules, Facets: h.db.Index().Facets,
 			Cursors:   api.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},
 			Subjects:  search.Subjects{Key: h.cfg.Box.Subkey(signing.LabelSubject)},
@@ -240,6 +243,7 @@ func (h *Hub) routes() http.Handler {
 		Ingest:  h.ingest.Serve,
 		Healthz: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }),
 		Readyz:  http.HandlerFunc(h.ready),
+		Console: console.Handler(),
 		OpenAPI: http.HandlerFunc(h.api.ServeJSON),
 		Docs:    http.HandlerFunc(h.api.ServePage),
 		Vendors: h.vendors,
@@ -251,6 +255,30 @@ func (h *Hub) routes() http.Handler {
 		r.Metrics = h.scrapeHandler()
 	}
 	return r.Handler()
+}
+
+// sessions returns those of the console.
+func (h *Hub) sessions() *access.Sessions {
+	return &access.Sessions{Store: h.db, Book: h.book, Trusted: h.cfg.Trusted}
+}
+
+// SignInLink returns a link that signs whoever opens it in to the console once, as the owner
+// of the demo tenant, within ten minutes. It is "" unless the hub listens on loopback and has
+// that tenant.
+func (h *Hub) SignInLink(ctx context.Context) (string, error) {
+	key := h.book.FirstOwner(DemoCompany)
+	if key == "" || !isLoopback(h.listen.Addr()) {
+		return "", nil
+	}
+	code, err := h.sessions().NewCode(ctx, key)
+	if err != nil {
+		return "", fmt.Errorf("sign-in link: %w", err)
+	}
+	scheme := "http"
+	if h.tls != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + h.Addr() + "/console/#" + code, nil
 }
 
 func (h *Hub) scrapeHandler() http.Handler {

@@ -118,8 +118,8 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 func template(path string) string {
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
-		if name, ok := strings.CutPrefix(p, ":"); ok {
-			parts[i] = "{" + name + "}"
+		if strings.HasPrefix(p, ":") || strings.HasPrefix(p, "*") {
+			parts[i] = "{" + p[1:] + "}"
 		}
 	}
 	return strings.Join(parts, "/")

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -33,6 +33,7 @@ type Routes struct {
 	Ingest  func(w http.ResponseWriter, r *http.Request, c access.Caller, typ string)
 	Healthz http.Handler
 	Readyz  http.Handler
+	Console http.Handler                 // the pages for people, below /console/
 	OpenAPI http.Handler                 // the document of this API
 	Docs    http.Handler                 // the same as a page
 	Vendors map[string]*openapi.Document // those of the vendors' APIs, by name
@@ -54,10 +55,15 @@ type route struct {
 type audience struct {
 	public bool          // anyone, without a credential
 	roles  []access.Role // callers with a key of one of these roles
-	inURL  bool          // the key may come as ?key=
+	inURL  bool          // the key may come as ?key=, and no cookie counts
+	fresh  bool          // a session must have shown its key a short time ago
 }
 
 func only(roles ...access.Role) audience { return audience{roles: roles} }
+
+// fresh is only, for what a stolen cookie must not do: keys, secrets and deletions. A
+// session has to show its key again for it.
+func fresh(roles ...access.Role) audience { return audience{roles: roles, fresh: true} }
 
 // table returns all routes. httprouter wants one parameter name per position, and no
 // static sibling of a parameter.
@@ -79,6 +85,12 @@ func (h *Routes) table() []route {
 		{"HEAD", "/readyz", anyone, plain(h.Readyz)},
 		{"GET", "/openapi.json", anyone, plain(h.OpenAPI)},
 		{"GET", "/docs", anyone, plain(h.Docs)},
+		{"GET", "/", anyone, h.root},
+		{"HEAD", "/", anyone, h.root},
+		{"GET", "/console", anyone, plain(http.RedirectHandler("/console/", http.StatusPermanentRedirect))},
+		{"GET", "/console/*filepath", anyone, plain(h.Console)},
+		{"HEAD", "/console/*filepath", anyone, plain(h.Console)},
+
 		{"GET", "/openapi/:id", anyone, h.vendorDocument},
 		{"GET", "/docs/:id", anyone, h.vendorPage},
 
@@ -89,25 +101,29 @@ func (h *Routes) table() []route {
 		{"GET", "/v1/events/:id/explain", only(owner, auditor), v1(h.API.ExplainEvent)},
 		{"GET", "/v1/events/:id/body", only(owner, auditor), h.API.GetBody},
 
+		{"POST", "/v1/session", anyone, h.API.CreateSession},
+		{"GET", "/v1/session", only(platform, owner, access.Query, auditor), v1(h.API.GetSession)},
+		{"DELETE", "/v1/session", only(platform, owner, access.Query, auditor), h.API.EndSession},
+
 		{"POST", "/v1/tenants", only(platform), v1(h.API.CreateTenant)},
 		{"GET", "/v1/tenants", only(platform), v1(h.API.ListTenants)},
 		{"GET", "/v1/tenants/:id", only(platform, owner), v1(h.API.GetTenant)},
 		{"PATCH", "/v1/tenants/:id", only(platform, owner), v1(h.API.PatchTenant)},
 		{"GET", "/v1/tenants/:id/usage", only(platform, owner), v1(h.API.GetUsage)},
 		{"GET", "/v1/hub", only(platform), v1(h.API.GetHub)},
-		{"POST", "/v1/tenants/:id/keys", only(platform, owner), v1(h.API.CreateKey)},
+		{"POST", "/v1/tenants/:id/keys", fresh(platform, owner), v1(h.API.CreateKey)},
 		{"GET", "/v1/tenants/:id/keys", only(platform, owner), v1(h.API.ListKeys)},
-		{"DELETE", "/v1/tenants/:id/keys/:keyId", only(platform, owner), v1(h.API.RevokeKey)},
+		{"DELETE", "/v1/tenants/:id/keys/:keyId", fresh(platform, owner), v1(h.API.RevokeKey)},
 
 		{"POST", "/v1/subscriptions", only(owner), v1(h.API.CreateSubscription)},
 		{"GET", "/v1/subscriptions", only(owner, auditor), v1(h.API.ListSubscriptions)},
 		{"GET", "/v1/subscriptions/:id", only(owner, auditor), v1(h.API.GetSubscription)},
 		{"PATCH", "/v1/subscriptions/:id", only(owner), v1(h.API.PatchSubscription)},
-		{"DELETE", "/v1/subscriptions/:id", only(owner), v1(h.API.DeleteSubscription)},
+		{"DELETE", "/v1/subscriptions/:id", fresh(owner), v1(h.API.DeleteSubscription)},
 		{"GET", "/v1/subscriptions/:id/versions", only(owner, auditor), v1(h.API.ListVersions)},
 		{"POST", "/v1/subscriptions/:id/pause", only(owner), v1(h.API.PauseSubscription)},
 		{"POST", "/v1/subscriptions/:id/resume", only(owner), v1(h.API.ResumeSubscription)},
-		{"POST", "/v1/subscriptions/:id/rotate-key", only(owner), v1(h.API.RotateKey)},
+		{"POST", "/v1/subscriptions/:id/rotate-key", fresh(owner), v1(h.API.RotateKey)},
 		{"POST", "/v1/subscriptions/:id/test", only(owner), v1(h.API.TestSubscription)},
 
 		{"POST", "/v1/previews", only(owner), v1(h.API.Preview)},
@@ -145,25 +161,35 @@ func (h *Routes) table() []route {
 		{"GET", "/v1/tail", only(owner, auditor), h.API.TailAttempts},
 		{"GET", "/v1/audit", only(platform, owner, auditor), v1(h.API.ListAudit)},
 
-		{"POST", "/v1/apps", only(owner), v1(h.API.CreateApp)},
+		{"POST", "/v1/apps", fresh(owner), v1(h.API.CreateApp)},
 		{"GET", "/v1/apps", only(owner), v1(h.API.ListApps)},
-		{"DELETE", "/v1/apps/:id", only(owner), v1(h.API.DeleteApp)},
+		{"DELETE", "/v1/apps/:id", fresh(owner), v1(h.API.DeleteApp)},
 
 		{"PUT", "/v1/directory", only(owner), v1(h.API.PutDirectory)},
 		{"GET", "/v1/directory/:kind", only(owner), v1(h.API.ListObjects)},
 		{"PUT", "/v1/directory/:kind/:id", only(owner), v1(h.API.PutObject)},
 		{"GET", "/v1/directory/:kind/:id", only(owner), v1(h.API.GetObject)},
-		{"DELETE", "/v1/directory/:kind/:id", only(owner), v1(h.API.DeleteObject)},
+		{"DELETE", "/v1/directory/:kind/:id", fresh(owner), v1(h.API.DeleteObject)},
 
 		{"PUT", "/v1/recordings/:id", only(owner), v1(h.API.PutRecording)},
 		{"GET", "/v1/recordings/:id", only(owner, access.Query), h.API.GetRecording},
 		{"HEAD", "/v1/recordings/:id", only(owner, access.Query), h.API.GetRecording},
-		{"DELETE", "/v1/recordings/:id", only(owner), v1(h.API.DeleteRecording)},
+		{"DELETE", "/v1/recordings/:id", fresh(owner), v1(h.API.DeleteRecording)},
 	}
 	if h.Metrics != nil {
 		t = append(t, route{"GET", "/metrics", anyone, plain(h.Metrics)})
 	}
 	return t
+}
+
+// root leads a browser to the console. Programs are told that nothing is there.
+func (h *Routes) root(w http.ResponseWriter, r *http.Request, _ access.Caller, _ httprouter.Params) {
+	w.Header().Set("Vary", "Accept")
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		h.refuse(w, r, http.StatusNotFound, "there is nothing at this path")
+		return
+	}
+	http.Redirect(w, r, "/console/", http.StatusSeeOther)
 }
 
 func (h *Routes) ingest(w http.ResponseWriter, r *http.Request, c access.Caller, ps httprouter.Params) {
@@ -247,13 +273,15 @@ func (h *Routes) guard(rt route) httprouter.Handle {
 		}
 	}
 	return func(w http.ResponseWriter, r *http.Request, ps httprouter.Params) {
-		c, err := h.Auth.Authenticate(r, rt.who.inURL)
+		c, err := h.caller(r, rt.who)
 		switch {
 		case err != nil:
 			deny(w, err)
 		case !slices.Contains(rt.who.roles, c.Role):
 			detail := "a key of role " + string(c.Role) + " may not do this"
 			problem.Write(w, problem.Details{Status: http.StatusForbidden, Detail: detail})
+		case rt.who.fresh && !c.Fresh(time.Now()):
+			problem.Write(w, *api.NeedsKey())
 		default:
 			if err := h.Admit(r, c); err != nil {
 				deny(w, err)
@@ -264,25 +292,24 @@ func (h *Routes) guard(rt route) httprouter.Handle {
 	}
 }
 
+// caller returns who makes a request: by a key, or else by the cookie of the console. No
+// cookie counts where events come in.
+func (h *Routes) caller(r *http.Request, who audience) (access.Caller, error) {
+	c, err := h.Auth.Authenticate(r, who.inURL)
+	if who.inURL || !errors.Is(err, access.ErrNoCredential) {
+		return c, err
+	}
+	return h.Auth.AuthenticateSession(r)
+}
+
 // deny answers an error of Authenticate or Admit.
 func deny(w http.ResponseWriter, err error) {
-	d := problem.Details{Status: http.StatusUnauthorized, Detail: err.Error()}
-	var slow *access.SlowDown
-	var full *fair.Full
-	switch {
-	case errors.As(err, &slow):
-		d.Status = http.StatusTooManyRequests
-		d.RetryAfter = slow.After
-	case errors.As(err, &full):
-		d.Status = full.Status()
-		d.RetryAfter = full.After
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		d.Status = http.StatusServiceUnavailable
-		d.Detail = "the request was given up"
-	case errors.Is(err, access.ErrSuspended), errors.Is(err, access.ErrQueryRole):
-		d.Status = http.StatusForbidden
-	default:
-		w.Header().Set("WWW-Authenticate", "Bearer")
+	if api.Deny(w, err) {
+		return
+	}
+	d := problem.Details{Status: http.StatusServiceUnavailable, Detail: "the request was given up"}
+	if full, is := errors.AsType[*fair.Full](err); is {
+		d = problem.Details{Status: full.Status(), Detail: full.Error(), RetryAfter: full.After}
 	}
 	problem.Write(w, d)
 }

@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -102,6 +103,7 @@ func (w *town) call(l hub.Line, key string) hubtest.Answer {
 		}
 	}
 	path = strings.ReplaceAll(path, ":keyId", w.keyID)
+	path = strings.ReplaceAll(path, "*filepath", "deliveries")
 	if l.Path == "/v1/events/:id" && l.Method == "POST" {
 		path = "/v1/events/call.ringing"
 	}
@@ -125,6 +127,13 @@ func (w *town) call(l hub.Line, key string) hubtest.Answer {
 	return w.Do(l.Method, path, key, body, "X-Forwarded-For", from)
 }
 
+// publicStatus is what public routes answer that are not for programs without a credential.
+var publicStatus = map[string]int{
+	"POST /v1/session": 403, // not by https, and from another machine
+	"GET /":            404, // leads browsers only
+	"HEAD /":           404,
+}
+
 // Every route asks for the credential and role that the table says, and shows nothing
 // of another tenant. The test walks the table, so it tests a new route too.
 func TestEveryRouteRoleAndForeignTenant(t *testing.T) {
@@ -139,7 +148,7 @@ func TestEveryRouteRoleAndForeignTenant(t *testing.T) {
 
 			keyless := w.call(l, "")
 			if l.Public {
-				require.Equal(t, 200, keyless.Status)
+				require.Equal(t, cmp.Or(publicStatus[l.Method+" "+l.Path], 200), keyless.Status)
 				return
 			}
 			refused(t, 401, keyless)

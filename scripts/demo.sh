@@ -31,7 +31,7 @@ await() {
 for name in $(env | sed -n 's/^\(HOOKLINE_[A-Z0-9_]*\)=.*/\1/p'); do unset "$name"; done
 key=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
 
-bin/hookline serve --addr 127.0.0.1:0 --data "$dir/data" --allow-networks loopback --log json 2>"$dir/hub.log" &
+bin/hookline serve --addr 127.0.0.1:0 --data "$dir/data" --allow-networks loopback --log json --sign-in-link >"$dir/hub.out" 2>"$dir/hub.log" &
 hub=$!
 bin/hookline sink --addr 127.0.0.1:0 --app-key "$key" 2>"$dir/sink.log" &
 sink=$!
@@ -46,6 +46,7 @@ retry='{"cdr": {"schedule": ["1s", "2s", "4s", "8s", "8s"]}}'
 bin/hookline subscription create "$receiver/" --name all --app-key "$key" --json >/dev/null
 bin/hookline subscription create "$receiver/?status=503&rate=0.2&seed=1" --name shaky --events 'cdr.*' --app-key "$key" --retry "$retry" --json >/dev/null
 
+sed -n 's/^  http/console, signed in for as long as this runs: http/p' "$dir/hub.out"
 echo "hub $HOOKLINE_URL, receiver $receiver, data in $dir; each line is a signed push"
 bin/hookline simulate --url "$HOOKLINE_URL" --agents 12 --duration 30m --speed 60 --batch 20 2>"$dir/simulate.log"
 

@@ -26,6 +26,7 @@ import (
 type ServeCmd struct {
 	config.Config `embed:""`
 	JSON          bool   `name:"json" help:"Print the keys of the first start, on a terminal, as JSON."`
+	SignInLink    bool   `name:"sign-in-link" help:"Print the one-time link that signs in to the console also if standard output is not a terminal. Only for output that nobody else reads."`
 	CPUProfile    string `name:"cpuprofile" hidden:"" placeholder:"FILE" help:"Write a CPU profile of the whole run."`
 }
 
@@ -60,6 +61,9 @@ func (c *ServeCmd) Run(ctx context.Context, s streams) (err error) {
 		collectLess()
 	}
 	if err := c.showFirst(h, s.out, log); err != nil {
+		return errors.Join(err, h.Close())
+	}
+	if err := c.showLink(ctx, h, s.out); err != nil {
 		return errors.Join(err, h.Close())
 	}
 	return errors.Join(h.Run(ctx), h.Close())
@@ -121,6 +125,20 @@ func (c *ServeCmd) showFirst(h *hub.Hub, w io.Writer, log *slog.Logger) error {
 		return err
 	}
 	return h.Shown()
+}
+
+// showLink prints a link that signs in to the console, once and for ten minutes, on a
+// terminal. Only a hub on loopback with the demo tenant has one.
+func (c *ServeCmd) showLink(ctx context.Context, h *hub.Hub, w io.Writer) error {
+	if c.JSON || !c.SignInLink && !isTerminal(w) {
+		return nil
+	}
+	link, err := h.SignInLink(ctx)
+	if err != nil || link == "" {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "Open the console, signed in (this link works once, for ten minutes):\n\n  %s\n\n", link)
+	return err
 }
 
 // printFirst prints the keys of the first start.

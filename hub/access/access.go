@@ -103,9 +103,20 @@ type Caller struct {
 	Strict    bool // the tenant's setting validation: "strict"
 	IP        string
 
+	// These are of a caller with the cookie of the console.
+	Session     string    // id of the session; "" when the caller has a key or a token
+	SignedInAt  time.Time // when the key was given last
+	sessionHash [32]byte
+
 	// These are of a caller with a token; KeyID is then the id of its app.
 	Token     TokenKind // "" when the caller has a key
 	AgentUUID string    // the agent of an agent token; one of both may be ""
 	AgentID   string
-	Until     time.Time // when the token expires
+	Until     time.Time // when the token, or the session, expires
+}
+
+// Fresh reports whether a caller has shown its key within FreshFor. A key itself is always
+// fresh.
+func (c Caller) Fresh(now time.Time) bool {
+	return c.Session == "" || now.Before(c.SignedInAt.Add(FreshFor))
 }

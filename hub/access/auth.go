@@ -32,10 +32,12 @@ func (e *SlowDown) Error() string {
 // Authenticator finds out who makes a request.
 type Authenticator struct {
 	Book    *Book
-	Trusted []netip.Prefix   // proxies whose X-Forwarded-For is believed
-	Tokens  *Tokens          // for AuthenticateVendor; without it, that takes keys only
-	OAuth   *OAuth1          // for AuthenticateOAuth
-	Now     func() time.Time // default time.Now
+	Trusted []netip.Prefix // proxies whose X-Forwarded-For is believed
+	Tokens  *Tokens        // for AuthenticateVendor; without it, that takes keys only
+	OAuth   *OAuth1        // for AuthenticateOAuth
+	// Sessions are for AuthenticateSession; without them, there are none.
+	Sessions *Sessions
+	Now      func() time.Time // default time.Now
 
 	failed failures
 }

@@ -209,6 +209,28 @@ func (b *Book) Lookup(text string, now time.Time) (Caller, error) {
 		return Caller{}, ErrCredential
 	}
 
+	return b.callerOf(e, t, now)
+}
+
+// byID returns the caller who holds the key with an id, and notes that the key was used.
+// The errors are those of Lookup.
+func (b *Book) byID(id string, now time.Time) (Caller, error) {
+	b.mu.RLock()
+	e := b.keys[b.hashes[id]]
+	var t *Tenant
+	if e != nil {
+		t = b.tenants[e.key.Tenant]
+	}
+	b.mu.RUnlock()
+
+	if e == nil || e.key.ID != id || e.key.ExpiresAt != nil && !now.Before(*e.key.ExpiresAt) {
+		return Caller{}, ErrCredential
+	}
+	return b.callerOf(e, t, now)
+}
+
+// callerOf returns the caller who holds a live key of a tenant.
+func (b *Book) callerOf(e *entry, t *Tenant, now time.Time) (Caller, error) {
 	c := Caller{KeyID: e.key.ID, Name: e.key.Name, Role: e.key.Role, PII: e.key.PII}
 	if e.key.Role != Platform {
 		if t == nil {
@@ -223,6 +245,37 @@ func (b *Book) Lookup(text string, now time.Time) (Caller, error) {
 	}
 	b.use(e, now)
 	return c, nil
+}
+
+// expiry returns when the key with an id expires; nil if it never does.
+func (b *Book) expiry(id string) *time.Time {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if e := b.keys[b.hashes[id]]; e != nil && e.key.ID == id {
+		return e.key.ExpiresAt
+	}
+	return nil
+}
+
+// FirstOwner returns the id of the oldest live owner key of a tenant, named by its
+// companyId; "" if there is none.
+func (b *Book) FirstOwner(companyID string) string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	no, is := b.numbers[companyID]
+	if !is {
+		return ""
+	}
+	var first *entry
+	for _, e := range b.keys {
+		if e.key.Tenant == no && e.key.Role == Owner && (first == nil || e.key.ID < first.key.ID) {
+			first = e
+		}
+	}
+	if first == nil {
+		return ""
+	}
+	return first.key.ID
 }
 
 // Holds reports whether the key or token of a caller is still good: neither revoked

@@ -30,6 +30,8 @@ type API struct {
 	Tenants TenantStore
 	Keys    KeyStore
 	Apps    AppStore
+	Auth    *access.Authenticator
+	Build   string       // commit that the program was built from
 	Book    *access.Book // a change of a tenant or key is in it before it is answered
 	Cursors Cursors
 	Handles Handles

@@ -210,7 +210,7 @@ func (a *API) streamBoard(w http.ResponseWriter, r *http.Request, c access.Calle
 		}
 		out := stream.NewEvents(w, "text/event-stream")
 		defer out.Release()
-		out.Beat, out.Holds = a.Beat, func() bool { return a.Book.Holds(c, a.now()) }
+		out.Beat, out.Holds = a.Beat, func() bool { return a.holds(c) }
 		if out.Send(whole) != nil {
 			return nil
 		}

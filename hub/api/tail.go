@@ -96,7 +96,7 @@ func (a *API) TailAttempts(w http.ResponseWriter, r *http.Request, c access.Call
 	out := stream.NewEvents(w, "text/event-stream")
 	defer out.Release()
 	out.Beat = a.Beat
-	out.Holds = func() bool { return a.Book.Holds(c, a.now()) }
+	out.Holds = func() bool { return a.holds(c) }
 	if out.Send([]byte(": attempts from now on\n\n")) != nil {
 		return // the listener went away
 	}

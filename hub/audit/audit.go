@@ -43,6 +43,9 @@ const (
 	RecordingPut       = "recording.put"
 	RecordingDelete    = "recording.delete"
 	RecordingView      = "recording.view"
+	SessionCreate      = "session.create" // somebody signed in to the console
+	SessionRenew       = "session.renew"  // and gave the key again
+	SessionEnd         = "session.end"
 )
 
 // Row is a row of the log.

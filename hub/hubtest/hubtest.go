@@ -102,6 +102,19 @@ func (h *Hub) makeDemo() {
 	h.Owner = a.JSON(h.t)["key"].(string)
 }
 
+// ForTenant makes a tenant and its owner key, and returns the hub as that tenant sees it: for
+// tests that share one.
+func (h *Hub) ForTenant(t testing.TB, company string) *Hub {
+	t.Helper()
+	c := &Hub{t: t, log: h.log, cfg: h.cfg, URL: h.URL}
+	a := c.Do("POST", "/v1/tenants", h.cfg.PlatformKey, map[string]any{"companyId": company, "name": "Tenant " + company})
+	require.Equal(t, http.StatusCreated, a.Status, "%s", a.Body)
+	a = c.Do("POST", "/v1/tenants/"+company+"/keys", h.cfg.PlatformKey, map[string]any{"role": "owner", "name": "owner"})
+	require.Equal(t, http.StatusCreated, a.Status, "%s", a.Body)
+	c.Owner = a.JSON(t)["key"].(string)
+	return c
+}
+
 // Stop stops the hub gracefully. Stopping it twice does nothing.
 func (h *Hub) Stop() {
 	if h.stop == nil {

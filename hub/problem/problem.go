@@ -3,6 +3,7 @@
 package problem
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -16,6 +17,7 @@ const ContentType = "application/problem+json"
 // Details says why a request is refused. It is an error that a function can return up to
 // the handler, which writes it.
 type Details struct {
+	Type       string        // what kind of problem it is, as a URI; default about:blank
 	Status     int           // HTTP status, 400..599
 	Title      string        // default: the status's text
 	Detail     string        // what was wrong, for people
@@ -66,7 +68,7 @@ func Write(w http.ResponseWriter, d Details) {
 		Status int     `json:"status"`
 		Detail string  `json:"detail,omitempty"`
 		Errors []Error `json:"errors,omitempty"`
-	}{"about:blank", d.title(), d.Status, d.Detail, d.Errors})
+	}{cmp.Or(d.Type, "about:blank"), d.title(), d.Status, d.Detail, d.Errors})
 	if err != nil {
 		// Cannot happen: strings and an int always marshal. The status says enough.
 		body = []byte(`{"type":"about:blank"}`)

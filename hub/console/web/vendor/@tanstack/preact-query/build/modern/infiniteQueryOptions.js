@@ -1,0 +1,1 @@
+function infiniteQueryOptions(options){return options}export{infiniteQueryOptions};

@@ -1,0 +1,1 @@
+function mutationOptions(options){return options}export{mutationOptions};

@@ -1,0 +1,1 @@
+function queryOptions(options){return options}export{queryOptions};

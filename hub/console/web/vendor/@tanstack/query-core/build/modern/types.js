@@ -1,0 +1,2 @@
+const dataTagSymbol=Symbol();const dataTagErrorSymbol=Symbol();const unsetMarker=Symbol();export{dataTagErrorSymbol,dataTagSymbol,
+unsetMarker};
