@@ -34,8 +34,15 @@ func (s foldStore) LastEvent(tenant int64) int64 { return s.db.cache.last(tenant
 // LastEvents implements folds.Store.
 func (s foldStore) LastEvents() map[int64]int64 { return s.db.cache.lasts() }
 
+// Writes implements folds.Store.
+func (s foldStore) Writes() bool { return s.db.writer.hasWork() }
+
 // Step implements folds.Store. Its statements are prepared on the connection that the one
 // worker of SQLite keeps, on which the transaction is.
 func (s foldStore) Step(ctx context.Context, fn func(tx folds.Tx) error) error {
-	return s.db.admin(ctx, "fold", func(*sqlx.Tx) error { return fn(s.db.writer.workers[0].folds) })
+	w := s.db.writer
+	return s.db.admin(ctx, "fold", func(*sqlx.Tx) error {
+		w.busy.Store(false)
+		return fn(w.workers[0].folds)
+	})
 }

@@ -138,7 +138,9 @@ func (w *worker) run() {
 				break
 			}
 			changed = b.admin != nil
+			w.writer.busy.Store(true)
 			w.commit(b)
+			w.writer.busy.Store(false)
 		}
 	}
 }

@@ -46,6 +46,7 @@ type writer struct {
 	workers []*worker
 	wake    [3]chan struct{} // by kind: some of it waits; a worker of several kinds has one channel
 	stat    Stats
+	busy    atomic.Bool  // on SQLite: the worker is at a transaction, and not at a step of the folds
 	away    atomic.Int64 // when the database last refused a commit, e.g. because it is full, Unix ms; 0: it did not
 
 	mu       sync.Mutex
@@ -219,6 +220,17 @@ func (w *writer) take(of kinds, changed bool) (b batch) {
 		b.outcomes = append(b.outcomes, w.outcomes.Take())
 	}
 	return b
+}
+
+// hasWork reports whether SQLite's worker is at a transaction, or something waits for it. A
+// step of the folds does not count while it is made.
+func (w *writer) hasWork() bool {
+	if w.busy.Load() {
+		return true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.accepts.Len()+w.outcomes.Len()+w.admins.Len() > 0
 }
 
 // takeAccepts removes all events that wait from their queue.

@@ -139,6 +139,7 @@ func Positions(ctx context.Context, q sqlx.QueryerContext, tenant int64) (map[st
 // StepTime sets how long a step may have the writer. With 0 each step applies one event.
 func (f *Folds) StepTime(d time.Duration) {
 	f.stepTime = d
+	f.aloneTime = d
 	f.leastPiece = 1
 }
 

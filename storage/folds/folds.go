@@ -77,6 +77,9 @@ type Store interface {
 	LastEvent(tenant int64) int64
 	// LastEvents returns LastEvent of every tenant that has one.
 	LastEvents() map[int64]int64
+	// Writes reports whether SQLite's writer has anything else to do: now, if no step has it,
+	// or else after the step.
+	Writes() bool
 	// Step runs fn in a transaction of SQLite's writer. If ctx ends, fn may run after Step
 	// has returned.
 	Step(ctx context.Context, fn func(tx Tx) error) error
@@ -118,7 +121,8 @@ type shared struct {
 	facts map[int64]*factCache // by tenant
 
 	pace       pace
-	stepTime   time.Duration // that a step may have the writer
+	stepTime   time.Duration // that a step may have the writer while others wait for it
+	aloneTime  time.Duration // that it may have the writer while nobody does
 	leastPiece int           // events that a step applies whatever they take
 	eventTime  time.Duration // that one event takes of it, about; guarded by mu
 
@@ -128,12 +132,16 @@ type shared struct {
 // New returns the folds of a store that is open.
 func New(cfg Config) *Folds {
 	f := &Folds{shared: &shared{
-		cfg: cfg, all: allFolds(cfg.Key, cfg.Subjects), stepTime: stepSQLite, leastPiece: leastSQLite, eventTime: newEventTime,
+		cfg: cfg, all: allFolds(cfg.Key, cfg.Subjects),
+		stepTime: stepSQLite, aloneTime: aloneSQLite, leastPiece: leastSQLite, eventTime: newEventTime,
 		turns: map[int64]chan struct{}{}, done: map[int64]int64{}, cold: map[int64]int64{}, rest: map[int64]*batch{},
 		facts: map[int64]*factCache{},
 	}}
+	f.pace.writes = cfg.Store.Writes
 	if cfg.In == sqldb.Postgres {
+		f.pace.writes = nil // steps have connections of their own
 		f.stepTime = stepPostgres
+		f.aloneTime = stepPostgres
 		f.leastPiece = leastPostgres
 		f.prepared = sqldb.NewPrepared(cfg.Write)
 	}

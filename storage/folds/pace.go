@@ -11,14 +11,20 @@ import (
 // times that time in which no other step begins.
 const (
 	restAhead = 3 // folds ahead of queries take a quarter of the writer at most
+	restBusy  = 9 // and a tenth for as long as others keep the writer busy
 	restAsked = 1 // folds of a tenant that somebody waits for take half of it
 )
+
+// busyPause is the least time between two looks whether the writer is still busy.
+const busyPause = time.Millisecond
 
 // pace shares the writer's time between the folds of all tenants and everything else that
 // writes. One step has the writer at a time. Steps that somebody waits for come before the
 // others, and those of one kind in the order in which they came. There is no lag past which
 // this does not hold.
 type pace struct {
+	writes func() bool // reports whether the writer has anything else to do; nil: never
+
 	mu     sync.Mutex
 	queue  []*place
 	asked  map[int64]int // by tenant: how many wait for its folds
@@ -96,12 +102,9 @@ func (p *pace) next() {
 	}
 
 	first := slices.IndexFunc(p.queue, func(o *place) bool { return p.asked[o.tenant] > 0 })
-	rest := restAsked * p.held
-	if first < 0 {
-		first = 0
-		rest = restAhead * p.held
-	}
-	if wait := rest - time.Since(p.ended); wait > 0 {
+	asked := first >= 0
+	first = max(first, 0)
+	if wait := p.wait(asked); wait > 0 {
 		if p.wakeup == nil {
 			p.wakeup = time.AfterFunc(wait, p.wake)
 		} else {
@@ -113,6 +116,25 @@ func (p *pace) next() {
 	p.busy = true
 	close(p.queue[first].turn)
 	p.queue = slices.Delete(p.queue, first, first+1)
+}
+
+// wait returns for how long no step begins, unless somebody comes to ask. asked: somebody
+// waits for the first one already. The caller holds the lock.
+func (p *pace) wait(asked bool) time.Duration {
+	rested := time.Since(p.ended)
+	if asked {
+		return restAsked*p.held - rested
+	}
+	if wait := restAhead*p.held - rested; wait > 0 {
+		return wait
+	}
+
+	// The share is there. Folds have time, so while others write they leave more to them.
+	wait := restBusy*p.held - rested
+	if wait <= 0 || p.writes == nil || !p.writes() {
+		return 0
+	}
+	return min(wait, max(p.held, busyPause))
 }
 
 // wake is called by the timer.

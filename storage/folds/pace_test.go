@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hookline/hookline/hub/event"
 )
 
 // steps makes steps of a tenant one after the other, each of which has the writer for
@@ -49,6 +51,53 @@ func TestPace(t *testing.T) {
 		require.Empty(t, p.asked)
 	})
 }
+
+// While others keep the writer busy, folds take a tenth of it, unless somebody waits for
+// them. What the others leave is theirs, up to a quarter.
+func TestPaceBesideOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		busy := time.Second // from the beginning on
+		p := pace{writes: func() bool { return time.Since(began) < busy }}
+		share := func(within time.Duration) int64 {
+			ctx, stop := context.WithTimeout(t.Context(), within)
+			defer stop()
+			var took time.Duration
+			steps(ctx, &p, 1, 2*time.Millisecond, &took)
+			return took.Milliseconds()
+		}
+		require.InDelta(t, 100, share(time.Second), 5)
+		require.InDelta(t, 250, share(time.Second), 5, "the others have gone")
+
+		busy = time.Hour
+		done := p.ask(1)
+		require.InDelta(t, 500, share(time.Second), 10)
+		done()
+		require.InDelta(t, 100, share(time.Second), 5)
+	})
+}
+
+// A step goes on for as long as nobody else waits for the writer, up to a bound of its own.
+func TestStepsAlone(t *testing.T) {
+	writes := writing(false)
+	f := &Folds{shared: &shared{cfg: Config{Store: &writes}, stepTime: 2, aloneTime: 16}}
+	require.False(t, f.isOver(2))
+	require.False(t, f.isOver(16))
+	require.True(t, f.isOver(17))
+	writes = true
+	require.False(t, f.isOver(2))
+	require.True(t, f.isOver(3))
+}
+
+// writing is a Store of which only Writes may be asked.
+type writing bool
+
+func (w *writing) Writes() bool { return bool(*w) }
+
+func (*writing) EventsAfter(int64, int64, int) ([]*event.Event, bool) { panic("not asked") }
+func (*writing) LastEvent(int64) int64                                { panic("not asked") }
+func (*writing) LastEvents() map[int64]int64                          { panic("not asked") }
+func (*writing) Step(context.Context, func(Tx) error) error           { panic("not asked") }
 
 // A long step is paid for before the next one begins; who comes to ask shortens that.
 func TestPaceAfterALongStep(t *testing.T) {

@@ -18,9 +18,11 @@ import (
 
 // How long a step may have the writer, apart from its commit, and how many events it applies
 // whatever they take: on a machine that has too much to do the clock says little. On SQLite all
-// others wait during that time. On PostgreSQL nobody does, and each statement is a round trip.
+// others wait during that time; as long as there are no others, a step goes on for longer, for
+// each costs a commit. On PostgreSQL nobody waits, and each statement is a round trip.
 const (
 	stepSQLite    = 2 * time.Millisecond
+	aloneSQLite   = 16 * time.Millisecond
 	stepPostgres  = 50 * time.Millisecond
 	leastSQLite   = 4
 	leastPostgres = 64
@@ -266,7 +268,7 @@ func (f *Folds) advance(ctx context.Context, tx Tx, b *batch) (done int, err err
 	last := time.Duration(0) // what the last piece took
 	for _, p := range b.pieces {
 		start := time.Now()
-		if done > 0 && start.Sub(began)+last > f.stepTime {
+		if done > 0 && f.isOver(start.Sub(began)+last) {
 			break
 		}
 		for i, g := range f.all {
@@ -285,6 +287,12 @@ func (f *Folds) advance(ctx context.Context, tx Tx, b *batch) (done int, err err
 		f.noteTime(len(p.records), last)
 	}
 	return done, setPositions(ctx, tx, b.tenant, moved)
+}
+
+// isOver reports whether a step ends before another piece, with which it would have the
+// writer for some time.
+func (f *Folds) isOver(held time.Duration) bool {
+	return held > f.aloneTime || held > f.stepTime && f.cfg.Store.Writes()
 }
 
 // advanceReset deletes more rows of a fold that is made again, which begins once none is
