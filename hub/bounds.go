@@ -26,6 +26,7 @@ const (
 	queriesTotal = 16 // of all tenants; half of the connections that read from PostgreSQL
 	queriesWait  = 64 // of a tenant that wait for their turn
 	queryPatient = 10 * time.Second
+	pagesRest    = 3 // pages of exports, which nobody waits for, get a quarter beside others
 
 	answersEach  = 8 // answers of more than 64 KiB of a tenant that are being taken
 	answersTotal = 32
@@ -42,15 +43,18 @@ type bounds struct {
 	strangers fair.Budget[netip.Addr]
 	queries   fair.Slots[int64] // requests that are worked on
 	reports   fair.Slots[int64] // those that look at much
+	pages     fair.Slots[int64] // of exports
 	parsers   fair.Slots[int64] // large bodies of events that are taken apart
 	answers   fair.Slots[int64] // large answers on their way
 	streams   fair.Slots[int64] // server-sent events
+
+	lately fair.Lately[int64] // tenants that asked or sent something
 }
 
 func newBounds() *bounds {
 	// A question keeps a processor busy. One tenant's must leave some to others.
 	processors := runtime.GOMAXPROCS(0)
-	return &bounds{
+	b := &bounds{
 		bodies:    fair.Budget[int64]{Total: bodyBytes},
 		strangers: fair.Budget[netip.Addr]{Total: strangerBytes},
 		queries: fair.Slots[int64]{
@@ -68,6 +72,14 @@ func newBounds() *bounds {
 		streams: fair.Slots[int64]{What: "streams", Total: streamsTotal},
 		answers: fair.Slots[int64]{What: "large answers", Total: answersTotal, Each: answersEach},
 	}
+	b.pages = fair.Slots[int64]{
+		What: "pages of exports", Total: max(2, processors), Each: max(1, min(processors/2, queriesEach)),
+		Waiting: queriesWait, Patience: queryPatient,
+	}
+
+	// Events, pushes and folds have no such places, and need the processors, too.
+	b.pages.Rest = &fair.Rest[int64]{Times: pagesRest, Beside: &b.lately}
+	return b
 }
 
 // gate is the outermost handler of a listener.
@@ -108,6 +120,7 @@ func workOf(r *http.Request) work {
 // admit lets a request of c begin its work, for which it may wait. The error is a
 // *fair.Full, or that of the request's context.
 func (b *bounds) admit(r *http.Request, c access.Caller) error {
+	b.lately.Note(c.Tenant)
 	x := fair.Of(r.Context())
 	what := workOf(r)
 	if what == intake || what == sound {

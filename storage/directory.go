@@ -132,6 +132,15 @@ func (db *DB) changeDirectory(
 func (db *DB) PutObjects(
 	ctx context.Context, by access.Caller, tenant int64, objects []directory.Object, limit int,
 ) error {
+	bodies := make([]string, len(objects)) // made before others wait for the writer
+	for i, o := range objects {
+		body, err := json.Marshal(o)
+		if err != nil {
+			return fmt.Errorf("directory: %s: %w", o.Key(), err)
+		}
+		bodies[i] = string(body)
+	}
+
 	return db.changeDirectory(ctx, by, "change the directory", func(tx *sqlx.Tx, version *int64) (*audit.Deed, error) {
 		// The audit log shows a single object. Of several it shows how many there were of
 		// each kind, because the objects themselves would make a row of megabytes.
@@ -155,22 +164,21 @@ func (db *DB) PutObjects(
 			deed.After = count
 		}
 
+		// Who puts a whole directory changes little of it. What stays as it is costs no write,
+		// and nobody reads it again.
 		put, err := tx.PreparexContext(ctx, `INSERT INTO directory (tenant, kind, id, body, version, deleted_at)
 			VALUES (?, ?, ?, ?, ?, NULL)
-			ON CONFLICT (tenant, kind, id) DO UPDATE SET body = excluded.body, version = excluded.version, deleted_at = NULL`)
+			ON CONFLICT (tenant, kind, id) DO UPDATE SET body = excluded.body, version = excluded.version, deleted_at = NULL
+			WHERE directory.body <> excluded.body OR directory.deleted_at IS NOT NULL`)
 		if err != nil {
 			return nil, fmt.Errorf("change the directory: %w", err)
 		}
 		defer put.Close()
 		for i, o := range objects {
-			body, err := json.Marshal(o)
-			if err != nil {
-				return nil, fmt.Errorf("directory: %s: %w", o.Key(), err)
-			}
 			if i > 0 {
 				*version++
 			}
-			if _, err := put.ExecContext(ctx, tenant, string(o.Kind()), o.Key(), string(body), *version); err != nil {
+			if _, err := put.ExecContext(ctx, tenant, string(o.Kind()), o.Key(), bodies[i], *version); err != nil {
 				return nil, fmt.Errorf("put %s: %w", directoryObject(o.Kind(), o.Key()), err)
 			}
 		}

@@ -152,6 +152,37 @@ func TestDirectoryIsFollowed(t *testing.T) {
 	})
 }
 
+// Who puts the same objects again writes none of them, apart from those that changed or had
+// been deleted.
+func TestDirectoryPutAgain(t *testing.T) {
+	eachStore(t, func(t *testing.T) {
+		db := withTenants(t)
+		ctx := t.Context()
+		put := func(names ...string) {
+			var objects []directory.Object
+			for i, n := range names {
+				objects = append(objects, agentNamed(fmt.Sprint("u-", i), n))
+			}
+			require.NoError(t, db.PutObjects(ctx, bob, 1, objects, 100))
+		}
+		above := func(version int64) (ids []string) {
+			require.NoError(t, db.raw.Select(&ids, fmt.Sprintf(`SELECT id FROM directory WHERE version > %d ORDER BY id`, version)))
+			return ids
+		}
+		var version int64
+		put("a", "b", "c", "d")
+		require.Len(t, above(0), 4)
+		require.NoError(t, db.DeleteObject(ctx, bob, 1, directory.Agents, "u-3"))
+		require.NoError(t, db.raw.Get(&version, `SELECT version FROM directory_head`))
+
+		put("a", "new", "c", "d")
+		require.Equal(t, []string{"u-1", "u-3"}, above(version))
+		require.Equal(t, "new", db.Directory().Of(1).Agent("u-1").AgentName)
+		require.Equal(t, "d", db.Directory().Of(1).Agent("u-3").AgentName)
+		require.Len(t, db.Directory().Of(1).Agents(), 4)
+	})
+}
+
 // Changes made at the same time, on several processes, all come to be followed:
 // no version becomes visible behind one that was read.
 func TestDirectoryVersionsAreInOrder(t *testing.T) {

@@ -84,7 +84,7 @@ type API struct {
 
 	Streams *fair.Slots[int64] // places of server-sent events; required
 	Exports fair.Slots[int64]  // places of exports
-	Pages   *fair.Slots[int64] // each page of an export takes one, as other long reads do; nil: no bound
+	Pages   *fair.Slots[int64] // each page of an export takes one; nil: no bound
 
 	// changes is held from the commit of a tenant or key until the book has it,
 	// so that the book ends with what was committed last.

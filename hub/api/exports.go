@@ -61,8 +61,8 @@ type export struct {
 	viewer viewer
 	index  indexedView // of a search for a number
 	rows   exporter
-	page   []search.Delivery
-	next   *search.DeliveryCursor // nil: page is the last one
+	part   []byte                 // the page that was read last, as it is sent
+	next   *search.DeliveryCursor // nil: that page is the last one
 }
 
 // openExport reads the parameters and the first page, and notes the export in the
@@ -114,11 +114,7 @@ func (a *API) openExport(r *http.Request, c access.Caller) (e *export, err error
 // sendExport sends all pages, reading each when the one before it was taken.
 func (a *API) sendExport(ctx context.Context, out *stream.Writer, e *export) error {
 	for {
-		part, err := e.rows.encode(e.viewer, e.page)
-		if err != nil {
-			return err
-		}
-		if err := out.Send(part); err != nil {
+		if err := out.Send(e.part); err != nil {
 			return err
 		}
 		if e.next == nil {
@@ -132,8 +128,8 @@ func (a *API) sendExport(ctx context.Context, out *stream.Writer, e *export) err
 	}
 }
 
-// readPageOf reads the next page of an export. Exports read as much as reports do, so
-// they take turns with those of their tenant, page by page.
+// readPageOf reads the next page of an export and encodes it. Exports read as much as
+// reports do, so they take turns with those of their tenant, page by page.
 func (a *API) readPageOf(ctx context.Context, e *export) (err error) {
 	if a.Pages != nil {
 		place, err := a.turn(ctx, e.filter.Tenant)
@@ -142,7 +138,12 @@ func (a *API) readPageOf(ctx context.Context, e *export) (err error) {
 		}
 		defer place.Free()
 	}
-	e.page, e.next, err = a.Search.FindDeliveries(ctx, e.filter)
+	page, next, err := a.Search.FindDeliveries(ctx, e.filter)
+	if err != nil {
+		return err
+	}
+	e.next = next
+	e.part, err = e.rows.encode(e.viewer, page)
 	return err
 }
 

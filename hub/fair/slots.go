@@ -21,12 +21,24 @@ type Slots[K comparable] struct {
 	Each     int           // share of a holder that Take is not told another one of
 	Waiting  int           // requests of one holder that may wait; 0: nobody waits
 	Patience time.Duration // for which one waits at most
+	Rest     *Rest[K]      // that a holder takes after its work; nil: it never does
 
 	mu      sync.Mutex
 	taken   int
 	served  uint64 // places that were given so far
 	holders map[K]*holder
 }
+
+// Rest is for places whose work keeps a processor busy and that nobody waits for. If others
+// were served lately, the holder's place stays empty after its work for so many times as
+// long as that took. Other holders may have it.
+type Rest[K comparable] struct {
+	Times  int
+	Beside *Lately[K]
+}
+
+// restMost bounds a rest: work may also take long because it waits for something.
+const restMost = 100 * time.Millisecond
 
 // holder is one that has a place or waits for one.
 type holder struct {
@@ -114,7 +126,31 @@ func (s *Slots[K]) full(h *holder) error {
 
 // place makes the Place that gives back one of the holder's.
 func (s *Slots[K]) place(id K) *Place {
-	return &Place{free: func() { s.Give(id) }}
+	began := time.Now()
+	return &Place{free: func() { s.leave(id, time.Since(began)) }}
+}
+
+// leave gives back a place in which the holder's work took some time. After a rest the
+// holder may take it again. All others may at once.
+func (s *Slots[K]) leave(id K, took time.Duration) {
+	s.mu.Lock()
+	rest := time.Duration(0)
+	if r := s.Rest; r != nil && r.Beside.Others(id) {
+		rest = min(time.Duration(r.Times)*took, restMost)
+	}
+	if rest == 0 {
+		s.mu.Unlock()
+		s.Give(id)
+		return
+	}
+	defer s.mu.Unlock()
+	s.taken--
+	s.serve()
+	time.AfterFunc(rest, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.freeShare(id)
+	})
 }
 
 // Try takes a place for the holder, or none, without waiting: then the error is a
@@ -136,9 +172,14 @@ func (s *Slots[K]) Try(id K, share int) error {
 func (s *Slots[K]) Give(id K) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.taken--
+	s.freeShare(id)
+}
+
+// freeShare lets the holder take one place more again.
+func (s *Slots[K]) freeShare(id K) {
 	h := s.holders[id]
 	h.taken--
-	s.taken--
 	s.serve()
 	s.forget(id, h)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,4 +186,55 @@ func TestSlotsTry(t *testing.T) {
 	require.NoError(t, s.Try(3, 9))
 	require.ErrorAs(t, s.Try(4, 9), &full)
 	require.False(t, full.Own)
+}
+
+// A holder pauses after its work while others are served, and not when it is alone.
+func TestSlotsRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lately fair.Lately[string]
+		s := fair.Slots[string]{
+			What: "places", Total: 4, Each: 1, Waiting: 8, Patience: time.Hour,
+			Rest: &fair.Rest[string]{Times: 3, Beside: &lately},
+		}
+		ctx := t.Context()
+		var done atomic.Int64 // pieces of the flood's work, of 10 ms each
+		work := func(holder string) {
+			lately.Note(holder)
+			p, err := s.Take(ctx, holder, 0)
+			require.NoError(t, err)
+			time.Sleep(10 * time.Millisecond)
+			if holder == "flood" {
+				done.Add(1)
+			}
+			p.Free()
+		}
+		for range 6 {
+			go func() {
+				for ctx.Err() == nil && done.Load() < 1000 {
+					work("flood")
+				}
+			}()
+		}
+
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.InDelta(t, 100, done.Load(), 2, "alone")
+
+		done.Store(0)
+		began := time.Now()
+		for range 20 {
+			work("calm")
+			time.Sleep(40 * time.Millisecond)
+		}
+		require.Equal(t, time.Second, time.Since(began), "calm never waits")
+		require.InDelta(t, 25, done.Load(), 2, "beside another")
+
+		time.Sleep(2 * time.Second) // the other is forgotten
+		done.Store(0)
+		time.Sleep(time.Second)
+		require.InDelta(t, 100, done.Load(), 2, "alone again")
+		done.Store(1000)
+		time.Sleep(time.Second)
+		require.Zero(t, s.Taken("flood"))
+	})
 }

@@ -65,9 +65,17 @@ func NewEvents(w http.ResponseWriter, contentType string) *Events {
 	return &Events{Writer: NewWriter(w, eventWrite)}
 }
 
-// Follow sends what comes from a channel, as encode writes it. It returns nil when the
-// channel is closed. It returns ErrRevoked, the error of ctx, that of encode, or that of a
-// client that takes no more.
+// Much that comes at once is sent at once: each part costs a system call, and somebody who
+// wakes up, here and there.
+const (
+	gatherTime  = 10 * time.Millisecond // from one part to the next
+	gatherBytes = 64 << 10              // of a part, about
+)
+
+// Follow sends what comes from a channel, as encode writes it: at once after a quiet time,
+// and else what came within 10 ms together. It returns nil when the channel is closed. It
+// returns ErrRevoked, the error of ctx, that of encode, or that of a client that takes no
+// more.
 func Follow[T any](ctx context.Context, e *Events, from <-chan T, encode func(T) ([]byte, error)) error {
 	every := cmp.Or(e.Beat, beatEvery)
 	beats := time.NewTicker(every)
@@ -75,8 +83,11 @@ func Follow[T any](ctx context.Context, e *Events, from <-chan T, encode func(T)
 	checks := time.NewTicker(min(checkEvery, every))
 	defer checks.Stop()
 
+	var part []byte
 	for {
 		text := beat
+		ends := false // after text
+		var end error // why
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -90,14 +101,58 @@ func Follow[T any](ctx context.Context, e *Events, from <-chan T, encode func(T)
 			if !open {
 				return nil
 			}
-			var err error
-			if text, err = encode(v); err != nil {
+			part, ends, end = gather(part[:0], v, from, encode)
+			text = part
+		}
+
+		if len(text) > 0 {
+			if err := e.Send(text); err != nil {
 				return err
 			}
 		}
-
-		if err := e.Send(text); err != nil {
+		if ends || end != nil {
+			return end
+		}
+		if err := pause(ctx, gatherTime); err != nil { // nothing wakes it during that time, however much comes
 			return err
+		}
+	}
+}
+
+// pause returns after some time, or when ctx ends, with its error.
+func pause(ctx context.Context, d time.Duration) error {
+	over := time.NewTimer(d)
+	defer over.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-over.C:
+		return nil
+	}
+}
+
+// gather encodes v and what else waits in a channel into one part, of gatherBytes about.
+// closed: nothing will come after part. The error is that of encode; part has what came
+// before it.
+func gather[T any](part []byte, v T, from <-chan T, encode func(T) ([]byte, error)) (_ []byte, closed bool, err error) {
+	for {
+		text, err := encode(v)
+		if err != nil {
+			return part, false, err
+		}
+		part = append(part, text...)
+		if len(part) >= gatherBytes {
+			return part, false, nil
+		}
+
+		open := false
+		select {
+		case v, open = <-from:
+			if !open {
+				return part, true, nil
+			}
+		default:
+			return part, false, nil
 		}
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,4 +59,59 @@ func TestFollow(t *testing.T) {
 		_, err := follow(t, t.Context(), yes, from, func(string) ([]byte, error) { return nil, odd })
 		require.ErrorIs(t, err, odd)
 	})
+}
+
+// What comes while a stream pauses after a part goes into the next part.
+func TestFollowGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := &parts{ResponseRecorder: httptest.NewRecorder()}
+		e := stream.NewEvents(rec, "text/event-stream")
+		e.Holds = func() bool { return true }
+		from := make(chan string, 256)
+		done := make(chan error, 1)
+		go func() {
+			done <- stream.Follow(t.Context(), e, from, func(s string) ([]byte, error) { return []byte(s), nil })
+		}()
+
+		from <- "1"
+		synctest.Wait()
+		require.Equal(t, []string{"1"}, rec.all(), "at once")
+		for _, s := range []string{"2", "3", "4"} {
+			from <- s
+			synctest.Wait()
+		}
+		require.Equal(t, []string{"1"}, rec.all())
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, []string{"1", "234"}, rec.all())
+
+		from <- strings.Repeat("x", 64<<10)
+		from <- "5"
+		close(from)
+		require.NoError(t, <-done)
+		require.Len(t, rec.all(), 4)
+		require.Equal(t, "5", rec.all()[3])
+	})
+}
+
+// parts notes what is written at a time.
+type parts struct {
+	*httptest.ResponseRecorder
+
+	mu   sync.Mutex
+	sent []string
+}
+
+func (p *parts) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sent = append(p.sent, string(b))
+	return len(b), nil
+}
+
+// all returns what was written so far.
+func (p *parts) all() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.sent)
 }
