@@ -51,6 +51,8 @@ func (h *Hub) library() *recording.Library {
 	return recording.New(recording.Config{
 		Store: h.db, Bucket: h.blobs, Log: h.log,
 		Fetch:    h.sender.Transport,
+		Limit:    func(tenant int64) int64 { return int64(h.limits(tenant).RecordingBytes) },
+		Near:     func(tenant, bytes, limit int64) { h.near(tenant, "recordingBytes", bytes, limit) },
 		CheckURL: func(tenant int64, u *url.URL) error { return h.guard(tenant).CheckURL(u) },
 	})
 }

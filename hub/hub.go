@@ -154,6 +154,7 @@ func (h *Hub) joinOthers() (err error) {
 // wire is the one list of what is plugged into what.
 func (h *Hub) wire() {
 	h.ops.store = h.db
+	h.bounds.streams.Given = func(tenant int64, taken, share int) { h.near(tenant, "sseStreams", int64(taken), int64(share)) }
 	h.views = &api.Views{Store: h.db, Log: h.log}
 	h.folds = storage.NewFolds(h.db)
 	h.boards = &live.Boards{Facts: h.folds, Directory: h.db.Directory().Of, Settings: h.boardSettings}
@@ -170,8 +171,10 @@ func (h *Hub) wire() {
 	h.ingest = &ingest.Handler{
 		Store: h.db, Metrics: ingest.NewMetrics(h.metrics.registry), Bodies: &h.bounds.bodies, Parsers: &h.bounds.parsers,
 		Limit: func(tenant int64) int { return h.limits(tenant).EventsPerSecond },
-		Full: func(tenant int64) bool {
-			return h.db.PendingOf(tenant) >= h.limits(tenant).Effective().PendingDeliveries
+		Full:  h.backlogged,
+		Room:  h.roomForEvents,
+		Near: func(tenant int64, perSecond, used int) {
+			h.near(tenant, "eventsPerSecond", int64(used), int64(perSecond))
 		},
 	}
 	if h.cfg.AMQPURL != "" {
@@ -191,7 +194,8 @@ func (h *Hub) wire() {
 // feed returns what takes events from the broker.
 func (h *Hub) feed() *rabbit.Feed {
 	m := &ingest.Messages{
-		Store: h.db, Tenants: h.book, FromUser: h.cfg.AMQPTenant == "user-id", Full: h.ingest.Full, Rate: h.ingest.Rate,
+		Store: h.db, Tenants: h.book, FromUser: h.cfg.AMQPTenant == "user-id", Full: h.ingest.Full,
+		Room: h.ingest.Room, Rate: h.ingest.Rate,
 		Metrics: h.ingest.Metrics, Log: h.log,
 	}
 	if h.db.Shared() {
@@ -204,6 +208,7 @@ func (h *Hub) feed() *rabbit.Feed {
 func (h *Hub) stored(tenant int64) {
 	h.watches.Changed(tenant)
 	h.pipe.Stored(tenant)
+	h.roomForEvents(tenant, 0) // which warns the tenant if there is little
 }
 
 // observe is called for every outcome after its commit.
@@ -235,7 +240,7 @@ func (h *Hub) routes() http.Handler {
 			Reports: h.folds.AsIs(), ReportSettings: h.reportSettings,
 			Auth: auth, Build: operate.Version().Commit, Book: h.book, Tail: &h.tail, Streams: &h.bounds.streams,
 			Pages:   &h.bounds.pages,
-			Exports: fair.Slots[int64]{What: "exports", Total: exportsTotal}, Rules: h.rules, Facets: h.db.Index().Facets,
+			Exports: h.exports(), Near: h.near, Rules: h.rules, Facets: h.db.Index().Facets,
 			Cursors:   api.Cursors{Key: h.cfg.Box.Subkey(signing.LabelCursor)},
 			Subjects:  search.Subjects{Key: h.cfg.Box.Subkey(signing.LabelSubject)},
 			Handles:   api.Handles{Key: h.cfg.Box.Subkey(signing.LabelHandle)},
@@ -319,6 +324,40 @@ func (h *Hub) limits(tenant int64) access.Limits {
 		return t.Limits
 	}
 	return access.Limits{}
+}
+
+// near warns a tenant that uses most of a limit.
+func (h *Hub) near(tenant int64, limit string, used, most int64) {
+	if t := h.book.Tenant(tenant); t != nil {
+		h.ops.Near(tenant, t.CompanyID, limit, used, most)
+	}
+}
+
+// backlogged reports whether a tenant has as many pending deliveries as it may.
+func (h *Hub) backlogged(tenant int64) bool {
+	pending := h.db.PendingOf(tenant)
+	most := h.limits(tenant).Effective().PendingDeliveries
+	h.near(tenant, "pendingDeliveries", int64(pending), int64(most))
+	return pending >= most
+}
+
+// roomForEvents reports whether the stored events of a tenant may take n bytes more.
+func (h *Hub) roomForEvents(tenant, n int64) bool {
+	most := int64(h.limits(tenant).EventBytes)
+	if most == 0 {
+		return true
+	}
+	bytes := h.db.EventBytes(tenant)
+	h.near(tenant, "eventBytes", bytes, most)
+	return bytes+n <= most
+}
+
+// exports returns the places of exports.
+func (h *Hub) exports() fair.Slots[int64] {
+	return fair.Slots[int64]{
+		What: "exports", Total: exportsTotal,
+		Given: func(tenant int64, taken, share int) { h.near(tenant, "exports", int64(taken), int64(share)) },
+	}
 }
 
 // ready answers whether the hub can do its work: whether the store answers and takes

@@ -15,18 +15,18 @@ import (
 )
 
 // operations makes the events that the hub sends about itself: subscription.paused,
-// subscription.resumed, delivery.exhausted. Of all processes together it makes at most
-// one of a type per subscription and minute, and never one about the push of such an
-// event, so that they cannot cause each other. They are news, not records: if the hub
-// is too busy to take one, it is logged and dropped.
+// subscription.resumed, delivery.exhausted, limit.warning. Of all processes together it
+// makes at most one of a type per subscription and minute, or per limit and day, and never
+// one about the push of such an event, so that they cannot cause each other. They are news,
+// not records: if the hub is too busy to take one, it is logged and dropped.
 type operations struct {
 	store newsStore // set before Run
 	log   *slog.Logger
 	now   func() time.Time
 	queue chan news
 
-	mu   sync.Mutex
-	last map[subject]time.Time // when this process had one; forgotten after a minute
+	mu    sync.Mutex
+	until map[string]time.Time // by subject: when this process may make the next one
 }
 
 // newsStore takes the events, and says whether a process may make one.
@@ -41,27 +41,20 @@ type newsStore interface {
 // news is an event that waits to be stored.
 type news struct {
 	event *event.Event
-	about subject
+	about string // the subject, named alike in every process
 	at    time.Time
+	until time.Time // before which no other event may be about it
 }
-
-// subject is what at most one event a minute is about.
-type subject struct {
-	sub int64
-	typ event.Type
-}
-
-// String names the subject, alike in every process.
-func (s subject) String() string { return fmt.Sprintf("%s/%d", s.typ, s.sub) }
 
 const (
 	operationsQueue = 256
-	operationsEvery = time.Minute
+	operationsEvery = time.Minute     // of a subscription and type
+	warningsEvery   = 24 * time.Hour  // of a limit
 	operationsWait  = 5 * time.Second // for the store, with one event
 )
 
 func newOperations(log *slog.Logger) *operations {
-	return &operations{log: log, now: time.Now, queue: make(chan news, operationsQueue), last: map[subject]time.Time{}}
+	return &operations{log: log, now: time.Now, queue: make(chan news, operationsQueue), until: map[string]time.Time{}}
 }
 
 // Run stores the events until ctx ends.
@@ -82,13 +75,13 @@ func (o *operations) Run(ctx context.Context) error {
 	}
 }
 
-// say stores an event unless some process had one of its subject within a minute: a
+// say stores an event unless some process had one of its subject a moment ago: a
 // subscription can change its owner between two deliveries. It is finished even if ctx ends:
 // what is noted as said must be said.
 func (o *operations) say(ctx context.Context, n news) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), operationsWait)
 	defer cancel()
-	first, err := o.store.Once(ctx, n.about.String(), n.at, n.at.Add(operationsEvery))
+	first, err := o.store.Once(ctx, n.about, n.at, n.until)
 	if err != nil || !first {
 		return err
 	}
@@ -96,13 +89,13 @@ func (o *operations) say(ctx context.Context, n news) error {
 	return err
 }
 
-// forget drops what is older than a minute.
+// forget drops the subjects about which there may be an event again.
 func (o *operations) forget(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for a, at := range o.last {
-		if now.Sub(at) >= operationsEvery {
-			delete(o.last, a)
+	for about, until := range o.until {
+		if !now.Before(until) {
+			delete(o.until, about)
 		}
 	}
 }
@@ -139,35 +132,65 @@ func (o *operations) Changed(before, after *subscriptions.Subscription) {
 // ago.
 func (o *operations) add(t event.Type, s *subscriptions.Subscription, body map[string]any) {
 	now := o.now()
-	about := subject{s.No, t}
-	o.mu.Lock()
-	if at, found := o.last[about]; found && now.Sub(at) < operationsEvery {
-		o.mu.Unlock()
+	about := fmt.Sprintf("%s/%d", t, s.No)
+	until := now.Add(operationsEvery)
+	if !o.first(about, now, until) {
 		return
 	}
-	o.last[about] = now
-	o.mu.Unlock()
-
 	body["subscription"] = s.ID
 	body["subscriptionName"] = s.Name
-	body["creationTime"] = now.UnixMilli()
+	o.put(t, s.Tenant, s.CompanyID, body, news{about: about, at: now, until: until})
+}
+
+// Near makes an event if a tenant uses at least four fifths of one of its limits, at most
+// one a day for each limit. It may be called often, and at any place.
+func (o *operations) Near(tenant int64, companyID, limit string, used, most int64) {
+	if most <= 0 || used < most-most/5 {
+		return
+	}
+	now := o.now()
+	about := fmt.Sprintf("%s/%d/%s", event.LimitWarning, tenant, limit)
+	until := now.Add(warningsEvery)
+	if !o.first(about, now, until) {
+		return
+	}
+	body := map[string]any{"limit": limit, "used": used, "most": most}
+	o.put(event.LimitWarning, tenant, companyID, body, news{about: about, at: now, until: until})
+}
+
+// first reports whether this process has no event about a subject yet. If so, it has none
+// after this one before until.
+func (o *operations) first(about string, now, until time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if next, found := o.until[about]; found && now.Before(next) {
+		return false
+	}
+	o.until[about] = until
+	return true
+}
+
+// put queues an event of a tenant.
+func (o *operations) put(t event.Type, tenant int64, companyID string, body map[string]any, n news) {
+	body["creationTime"] = n.at.UnixMilli()
 	raw, err := json.Marshal(body)
 	if err != nil {
 		o.log.Error("operational event", "type", t.String(), "err", err)
 		return
 	}
-	e, bad := event.Gate{CompanyID: s.CompanyID, Internal: true}.Bare(t, raw)
+	e, bad := event.Gate{CompanyID: companyID, Internal: true}.Bare(t, raw)
 	if bad != nil {
 		o.log.Error("operational event", "type", t.String(), "err", bad)
 		return
 	}
-	e.Tenant = s.Tenant
-	e.CompanyID = s.CompanyID
+	e.Tenant = tenant
+	e.CompanyID = companyID
 	e.Source = "hub"
+	n.event = e
 
 	select {
-	case o.queue <- news{e, about, now}:
+	case o.queue <- n:
 	default:
-		o.log.Warn("operational event dropped: too many wait", "type", t.String(), "tenant", s.CompanyID)
+		o.log.Warn("operational event dropped: too many wait", "type", t.String(), "tenant", companyID)
 	}
 }

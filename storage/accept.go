@@ -186,6 +186,7 @@ func (w *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64
 				stored = sqldb.MarkCompleted(stored)
 			}
 			w.stmt.bodies.add(e.Seq, e.Tenant, stored)
+			w.bytes[tenantDay{e.Tenant, dayOfSeq(e.Seq)}] += int64(len(stored))
 
 			// A pending delivery for each subscription.
 			key := event.Key(e.OrderKey)

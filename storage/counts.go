@@ -132,6 +132,10 @@ func (s *statements) prepareCounts(conn *sqlx.Conn, in sqldb.Dialect) {
 	s.errors = newBulk(conn, sizes, "INSERT INTO last_errors (sub, at, seq, accepted_at, status, class, error) VALUES", 7,
 		"ON CONFLICT (sub) DO UPDATE SET "+each("at, seq, accepted_at, status, class, error", "% = excluded.%")+
 			" WHERE excluded.at >= last_errors.at")
+
+	// Only SQLite's: see worker.end.
+	s.bytes = newBulk(conn, sizes, "INSERT INTO body_bytes (tenant, day, bytes, part) VALUES", 4,
+		"ON CONFLICT (tenant, day, part) DO UPDATE SET bytes = body_bytes.bytes + excluded.bytes")
 }
 
 func (c *countDeltas) reset() {

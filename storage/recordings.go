@@ -150,8 +150,38 @@ func noteOf(row *recordingRow) any {
 	return recordingNote{"upload", row.Size}
 }
 
+// countRecording adds to the bytes of a tenant's recordings. It keeps the row of their count
+// until the transaction ends, so several processes together do not pass most, unless that is
+// 0 for no limit. ErrQuota.
+func countRecording(ctx context.Context, tx *sqlx.Tx, tenant, by, most int64) error {
+	if by == 0 {
+		return nil
+	}
+	var bytes int64
+	if err := tx.GetContext(ctx, &bytes, `INSERT INTO recording_bytes (tenant, bytes) VALUES (?, ?)
+		ON CONFLICT (tenant) DO UPDATE SET bytes = recording_bytes.bytes + excluded.bytes RETURNING bytes`,
+		tenant, by); err != nil {
+		return fmt.Errorf("count bytes of recordings: %w", err)
+	}
+	if by > 0 && most > 0 && bytes > most {
+		return recording.ErrQuota
+	}
+	return nil
+}
+
+// RecordingBytes implements recording.Store.
+func (db *DB) RecordingBytes(ctx context.Context, tenant int64) (bytes int64, err error) {
+	err = db.read.GetContext(ctx, &bytes, "SELECT bytes FROM recording_bytes WHERE tenant = ?", tenant)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("bytes of recordings: %w", err)
+	}
+	return bytes, nil
+}
+
 // PutRecording implements recording.Store.
-func (db *DB) PutRecording(ctx context.Context, by access.Caller, r *recording.Recording) (before string, err error) {
+func (db *DB) PutRecording(
+	ctx context.Context, by access.Caller, r *recording.Recording, most int64,
+) (before string, err error) {
 	ctx = context.WithoutCancel(ctx) // the bytes are there already
 	now := time.Now().UnixMilli()
 	row := recordingRow{
@@ -166,8 +196,10 @@ func (db *DB) PutRecording(ctx context.Context, by access.Caller, r *recording.R
 			return nil, err
 		}
 		before = ""
+		added := row.Size
 		if old != nil {
 			before = old.Blob
+			added -= old.Size
 			row.CreatedAt = old.CreatedAt
 			row.UpdatedAt = max(now, old.UpdatedAt+1) // so that FetchedRecording can tell one put from the next
 		}
@@ -181,6 +213,9 @@ func (db *DB) PutRecording(ctx context.Context, by access.Caller, r *recording.R
 			row.Tenant, row.ID, row.Source, row.Blob, row.Size, row.Hash, row.CreatedAt, row.UpdatedAt); err != nil {
 			return nil, fmt.Errorf("put recording %s: %w", r.ID, err)
 		}
+		if err := countRecording(ctx, tx, r.Tenant, added, most); err != nil {
+			return nil, err
+		}
 		return &audit.Deed{
 			Tenant: r.Tenant, Action: audit.RecordingPut, Object: "recording/" + r.ID, Before: noteOf(old), After: noteOf(&row),
 		}, nil
@@ -191,7 +226,7 @@ func (db *DB) PutRecording(ctx context.Context, by access.Caller, r *recording.R
 }
 
 // FetchedRecording implements recording.Store.
-func (db *DB) FetchedRecording(ctx context.Context, r *recording.Recording) (kept bool, err error) {
+func (db *DB) FetchedRecording(ctx context.Context, r *recording.Recording, most int64) (kept bool, err error) {
 	ctx = context.WithoutCancel(ctx)
 	err = db.adminFor(ctx, r.Tenant, "fetched recording", func(tx *sqlx.Tx) error {
 		// Unless somebody has put another recording in its place since.
@@ -208,6 +243,9 @@ func (db *DB) FetchedRecording(ctx context.Context, r *recording.Recording) (kep
 		kept = n > 0
 		if !kept {
 			return nil
+		}
+		if err := countRecording(ctx, tx, r.Tenant, r.Size, most); err != nil {
+			return err
 		}
 		return forget(ctx, tx, r.Blob)
 	})
@@ -228,6 +266,9 @@ func (db *DB) DeleteRecording(ctx context.Context, by access.Caller, tenant int6
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM recordings WHERE tenant = ? AND id = ?`, tenant, id); err != nil {
 			return nil, fmt.Errorf("delete recording %s: %w", id, err)
+		}
+		if err := countRecording(ctx, tx, tenant, -old.Size, 0); err != nil {
+			return nil, err
 		}
 		return &audit.Deed{
 			Tenant: tenant, Action: audit.RecordingDelete, Object: "recording/" + id, Before: noteOf(old),

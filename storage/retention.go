@@ -65,15 +65,19 @@ func (db *DB) Trim(ctx context.Context, now time.Time) error {
 	payload, metadata := now.UnixMilli(), now.UnixMilli()
 	for i, row := range tenants {
 		days := struct {
-			Payload  int64 `json:"payloadDays"`
-			Metadata int64 `json:"metadataDays"`
-		}{api.DefaultPayloadDays, api.DefaultMetadataDays}
+			Payload    int64 `json:"payloadDays"`
+			Metadata   int64 `json:"metadataDays"`
+			Recordings int64 `json:"recordingDays"` // 0: for ever
+		}{Payload: api.DefaultPayloadDays, Metadata: api.DefaultMetadataDays}
 		if err := json.Unmarshal(row.Settings, &days); err != nil {
 			return fmt.Errorf("retention: settings of tenant %d: %w", row.No, err)
 		}
 		passes[i] = trimPass{
 			db: db, tenant: row.No,
 			before: now.UnixMilli() - days.Payload*dayMS, beforeMeta: now.UnixMilli() - days.Metadata*dayMS,
+		}
+		if days.Recordings > 0 {
+			passes[i].beforeSound = now.UnixMilli() - days.Recordings*dayMS
 		}
 		payload = min(payload, passes[i].before)
 		metadata = min(metadata, passes[i].beforeMeta)
@@ -83,7 +87,17 @@ func (db *DB) Trim(ctx context.Context, now time.Time) error {
 	}
 
 	return db.in.Try(ctx, db.pool, sqldb.TurnRetention, func() error {
+		// Only what is counted may be deleted.
+		for i := range passes {
+			if err := passes[i].countOld(ctx); err != nil {
+				return fmt.Errorf("bytes of tenant %d: %w", passes[i].tenant, err)
+			}
+		}
+
 		if db.in == sqldb.Postgres {
+			if err := db.closeDays(ctx, now); err != nil {
+				return fmt.Errorf("retention: %w", err)
+			}
 			if err := db.dropDays(ctx, payload, min(payload, metadata)); err != nil {
 				return fmt.Errorf("retention: %w", err)
 			}
@@ -98,12 +112,14 @@ func (db *DB) Trim(ctx context.Context, now time.Time) error {
 }
 
 // trimPass is one pass over one tenant. It deletes payload accepted before one time, Unix
-// ms, and metadata accepted before another.
+// ms, metadata accepted before another, and recordings put before a third.
 type trimPass struct {
 	db                 *DB
 	tenant             int64
 	before, beforeMeta int64
-	subs               []int64 // all that the tenant ever had
+	beforeSound        int64      // of recordings; 0: none is too old
+	subs               []int64    // all that the tenant ever had
+	bytes              byteDeltas // what the chunk under way adds to the counts of bytes
 }
 
 func (t *trimPass) run(ctx context.Context) error {
@@ -135,7 +151,57 @@ func (t *trimPass) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return t.events(ctx, end)
+	if err := t.events(ctx, end); err != nil {
+		return err
+	}
+	return t.recordings(ctx)
+}
+
+// recordingChunk is how many recordings are deleted in one transaction.
+const recordingChunk = 250
+
+// recordings deletes recordings that were made, and last put, before a time. Their bytes are
+// swept when their notes are an hour old.
+func (t *trimPass) recordings(ctx context.Context) error {
+	const old = "tenant = ? AND created_at < ? AND updated_at < ?"
+	at, id := int64(0), ""
+	for t.beforeSound > 0 {
+		var rows []struct {
+			ID        string `db:"id"`
+			CreatedAt int64  `db:"created_at"`
+		}
+		if err := t.db.read.SelectContext(ctx, &rows, "SELECT id, created_at FROM recordings WHERE "+old+
+			" AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",
+			t.tenant, t.beforeSound, t.beforeSound, at, id, recordingChunk); err != nil || len(rows) == 0 {
+			return err
+		}
+
+		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
+			for _, r := range rows {
+				// Look again, because somebody may have put another one since.
+				var gone recordingRow
+				err := tx.GetContext(ctx, &gone, "DELETE FROM recordings WHERE "+old+" AND id = ? RETURNING "+recordingColumns,
+					t.tenant, t.beforeSound, t.beforeSound, r.ID)
+				if errors.Is(err, sql.ErrNoRows) {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				if err := loosen(ctx, tx, gone.Blob); err != nil {
+					return err
+				}
+				if err := countRecording(ctx, tx, t.tenant, -gone.Size, 0); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		at, id = rows[len(rows)-1].CreatedAt, rows[len(rows)-1].ID
+	}
+	return nil
 }
 
 // end returns the number below which the tenant's events were accepted before ms. On
@@ -151,7 +217,10 @@ func (t *trimPass) end(ctx context.Context, ms int64) (int64, error) {
 // retention has time, those who wait for the writer do not.
 func (t *trimPass) chunk(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
 	began := time.Now()
-	if err := t.db.admin(ctx, "retention", fn); err != nil {
+	if err := t.db.admin(ctx, "retention", func(tx *sqlx.Tx) error {
+		t.bytes = byteDeltas{}
+		return fn(tx)
+	}, func() { t.db.writer.bytes.add(t.bytes) }); err != nil {
 		return err
 	}
 	select {
@@ -243,7 +312,7 @@ func (t *trimPass) bodies(ctx context.Context, from, end int64) (err error) {
 			const old = ` WHERE seq >= ?2 AND seq < ?3 AND seq IN
 				(SELECT seq FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3
 				EXCEPT SELECT seq FROM kept_bodies WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3)`
-			if _, err := tx.ExecContext(ctx, "DELETE FROM bodies"+old, t.tenant, from, to); err != nil {
+			if err := t.deleteBodies(ctx, tx, "DELETE FROM bodies"+old, t.tenant, from, to); err != nil {
 				return err
 			}
 			if _, err := tx.ExecContext(ctx, "DELETE FROM masked_bodies"+old, t.tenant, from, to); err != nil {
@@ -356,8 +425,10 @@ func (t *trimPass) kept(ctx context.Context) error {
 
 // release deletes the payload of one event that was kept.
 func (t *trimPass) release(ctx context.Context, tx *sqlx.Tx, seq int64) error {
+	if err := t.deleteBodies(ctx, tx, "DELETE FROM bodies WHERE seq = ?2 AND tenant = ?1", t.tenant, seq); err != nil {
+		return err
+	}
 	for _, stmt := range []string{
-		"DELETE FROM bodies WHERE seq = ?2 AND tenant = ?1",
 		"DELETE FROM masked_bodies WHERE seq = ?2 AND tenant = ?1",
 		"DELETE FROM kept_bodies WHERE tenant = ?1 AND seq = ?2",
 	} {
@@ -471,9 +542,12 @@ func (t *trimPass) removeEvents(ctx context.Context, tx *sqlx.Tx, from, to int64
 	// The ranges between what is pending.
 	const these = " FROM events WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3"
 	for _, stop := range append(pending, to) {
+		if err := t.deleteBodies(ctx, tx, "DELETE FROM bodies WHERE seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq"+these+")",
+			t.tenant, from, stop); err != nil {
+			return err
+		}
 		for _, stmt := range []string{
 			"DELETE FROM event_ids WHERE tenant = ?1 AND id IN (SELECT id" + these + ")",
-			"DELETE FROM bodies WHERE seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq" + these + ")",
 			"DELETE FROM masked_bodies WHERE seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq" + these + ")",
 			"DELETE FROM kept_bodies WHERE tenant = ?1 AND seq >= ?2 AND seq < ?3",
 			"DELETE" + these,

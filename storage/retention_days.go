@@ -41,6 +41,9 @@ func (db *DB) dropDays(ctx context.Context, payload, metadata int64) error {
 			}
 		}
 	}
+	if err := db.writer.bytes.load(ctx, db.read); err != nil {
+		return err
+	}
 	return db.noteDays(ctx)
 }
 
@@ -89,6 +92,9 @@ func (db *DB) dropDay(ctx context.Context, table string, day int64) error {
 		case "events":
 			return db.writer.noteLast(ctx, tx)
 		case "bodies":
+			if err := dropBytes(ctx, tx, day, left.Seqs); err != nil {
+				return err
+			}
 		default:
 			return nil
 		}
@@ -96,6 +102,21 @@ func (db *DB) dropDay(ctx context.Context, table string, day int64) error {
 			ON CONFLICT (tenant, seq) DO NOTHING`, pq.Array(left.Tenants), seqs)
 		return err
 	})
+}
+
+// dropBytes counts the bytes of a day whose partition of bodies was dropped: only those of
+// events that are still to be pushed are left. It adds up rows that are in no partition.
+func dropBytes(ctx context.Context, tx *sqlx.Tx, day int64, kept []int64) error {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM body_bytes WHERE day = ?", day); err != nil {
+		return fmt.Errorf("count bytes: %w", err)
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO body_bytes (tenant, day, part, bytes)
+		SELECT tenant, CAST(? AS bigint), CAST(? AS bigint), sum(length(bytes)) FROM bodies WHERE seq = ANY(?)
+		GROUP BY tenant`, day, int64(partOfAdmins), pq.Array(kept))
+	if err != nil {
+		return fmt.Errorf("count bytes: %w", err)
+	}
+	return nil
 }
 
 // leftover holds the events of a day that are still to be pushed to somebody.

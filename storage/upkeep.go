@@ -34,6 +34,9 @@ func (db *DB) RunUpkeep(ctx context.Context) error {
 		if err := db.writer.pending.recount(round, db.read, db.in); err != nil && ctx.Err() == nil {
 			db.log.Warn("upkeep", "err", err)
 		}
+		if err := db.writer.bytes.load(round, db.read); err != nil && ctx.Err() == nil {
+			db.log.Warn("upkeep", "err", err)
+		}
 		if time.Since(days) >= dayEvery {
 			days = time.Now()
 			if err := db.prepareDays(round); err != nil && ctx.Err() == nil {

@@ -20,12 +20,15 @@ const usageEvents = 20_000
 // FindUsage implements api.UsageStore.
 func (db *DB) FindUsage(ctx context.Context, tenant int64, now time.Time) (u api.TenantUsage, err error) {
 	u.Pending = db.PendingOf(tenant)
+	if u.Subscriptions, u.Keys, err = db.CountObjects(ctx, tenant, now); err != nil {
+		return u, err
+	}
 	err = db.read.QueryRowxContext(ctx, `SELECT
-			(SELECT count(*) FROM subscriptions WHERE tenant = ?1 AND deleted_at IS NULL),
-			(SELECT count(*) FROM keys WHERE tenant = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)),
 			(SELECT count(*) FROM recordings WHERE tenant = ?1),
-			(SELECT CAST(coalesce(sum(size), 0) AS bigint) FROM recordings WHERE tenant = ?1)`, tenant, now.UnixMilli()).
-		Scan(&u.Subscriptions, &u.Keys, &u.Recordings, &u.RecordingBytes)
+			coalesce((SELECT bytes FROM recording_bytes WHERE tenant = ?1), 0),
+			(SELECT CAST(coalesce(sum(bytes), 0) AS bigint) FROM body_bytes WHERE tenant = ?1),
+			EXISTS (SELECT 1 FROM uncounted_bodies WHERE tenant = ?1)`, tenant).
+		Scan(&u.Recordings, &u.RecordingBytes, &u.EventBytes, &u.Counting)
 	if err != nil {
 		return u, fmt.Errorf("usage of tenant %d: %w", tenant, err)
 	}
@@ -49,6 +52,18 @@ func (db *DB) FindUsage(ctx context.Context, tenant int64, now time.Time) (u api
 		}
 	}
 	return u, nil
+}
+
+// CountObjects implements api.UsageStore.
+func (db *DB) CountObjects(ctx context.Context, tenant int64, now time.Time) (subscriptions, keys int, err error) {
+	err = db.read.QueryRowxContext(ctx, `SELECT
+			(SELECT count(*) FROM subscriptions WHERE tenant = ?1 AND deleted_at IS NULL),
+			(SELECT count(*) FROM keys WHERE tenant = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2))`,
+		tenant, now.UnixMilli()).Scan(&subscriptions, &keys)
+	if err != nil {
+		return 0, 0, fmt.Errorf("objects of tenant %d: %w", tenant, err)
+	}
+	return subscriptions, keys, nil
 }
 
 // Size returns how many bytes the store takes, with the write-ahead log of an embedded one.

@@ -240,7 +240,7 @@ func TestRecordingRows(t *testing.T) {
 		require.NoError(t, db.NoteBlob(ctx, "b-1"))
 		require.Equal(t, []string{"b-1"}, loose())
 		first := &recording.Recording{Tenant: 1, ID: "r", Blob: "b-1", Size: 5, Hash: sha256.Sum256([]byte("sound"))}
-		before, err := db.PutRecording(ctx, bob, first)
+		before, err := db.PutRecording(ctx, bob, first, 0)
 		require.NoError(t, err)
 		require.Empty(t, before)
 		require.Empty(t, loose())
@@ -251,7 +251,7 @@ func TestRecordingRows(t *testing.T) {
 		require.ErrorIs(t, err, recording.ErrNotFound)
 
 		source := &recording.Recording{Tenant: 1, ID: "r", Source: "https://x.example/r.mp3?secret=geheim"}
-		before, err = db.PutRecording(ctx, bob, source)
+		before, err = db.PutRecording(ctx, bob, source, 0)
 		require.NoError(t, err)
 		require.Equal(t, "b-1", before)
 		require.Equal(t, []string{"b-1"}, loose())
@@ -270,14 +270,14 @@ func TestRecordingRows(t *testing.T) {
 		stale := fetched
 		stale.UpdatedAt = first.UpdatedAt
 		require.NoError(t, db.NoteBlob(ctx, "b-2"))
-		kept, err := db.FetchedRecording(ctx, &stale)
+		kept, err := db.FetchedRecording(ctx, &stale, 0)
 		require.NoError(t, err)
 		require.False(t, kept)
-		kept, err = db.FetchedRecording(ctx, &fetched)
+		kept, err = db.FetchedRecording(ctx, &fetched, 0)
 		require.NoError(t, err)
 		require.True(t, kept)
 		require.Equal(t, []string{"b-1"}, loose())
-		kept, err = db.FetchedRecording(ctx, &fetched)
+		kept, err = db.FetchedRecording(ctx, &fetched, 0)
 		require.NoError(t, err)
 		require.False(t, kept)
 

@@ -37,6 +37,7 @@ type worker struct {
 	now    int64 // Unix ms
 	delta  pendingDelta
 	counts countDeltas
+	bytes  byteDeltas
 	heads  heads         // of the subscriptions, as the transaction sees them
 	epochs map[int]int64 // of the shards that this process owns, as the transaction sees them
 }
@@ -58,7 +59,7 @@ func (w *worker) tooLate() bool { return !w.until.IsZero() && time.Now().After(w
 func newWorker(writer *writer, calls <-chan struct{}, takes kinds) *worker {
 	w := &worker{
 		db: writer.db, writer: writer, calls: calls, takes: takes,
-		delta: newPendingDelta(), epochs: map[int]int64{},
+		delta: newPendingDelta(), epochs: map[int]int64{}, bytes: byteDeltas{},
 	}
 	w.counts.reset()
 	return w
@@ -245,6 +246,7 @@ func (w *worker) try(b *batch) error {
 	if err != nil {
 		w.counts.reset()
 		w.delta.drop()
+		clear(w.bytes)
 		w.stmt.drop()
 	}
 	return err
@@ -267,7 +269,7 @@ func (w *worker) transact(ctx context.Context, b *batch) error {
 		err = sqldb.ErrSlow
 	}
 	if err == nil {
-		if _, err = w.conn.ExecContext(ctx, "COMMIT"); err == nil {
+		if err = w.end(ctx); err == nil {
 			return nil
 		}
 	}
@@ -275,6 +277,28 @@ func (w *worker) transact(ctx context.Context, b *batch) error {
 	// After some errors the database has rolled back by itself, or is away. Then the
 	// ROLLBACK fails too, and the first error is the one that matters.
 	_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
+	return err
+}
+
+// end commits the transaction, with what it adds to the counts of bytes. On PostgreSQL both
+// go in one round trip, so that others wait for a count no longer than for the commit.
+func (w *worker) end(ctx context.Context) error {
+	if w.db.in == sqldb.Postgres {
+		commit := "COMMIT"
+		if counts := w.bytes.upsert(w.part); counts != "" {
+			commit = counts + "; COMMIT"
+		}
+		_, err := w.conn.ExecContext(ctx, commit)
+		return err
+	}
+
+	for _, k := range sortedKeys(w.bytes, tenantDay.compare) {
+		w.stmt.bytes.add(k.tenant, k.day, w.bytes[k], int64(partOfAdmins))
+	}
+	if _, err := w.stmt.bytes.flush(ctx); err != nil {
+		return fmt.Errorf("count bytes: %w", err)
+	}
+	_, err := w.conn.ExecContext(ctx, "COMMIT")
 	return err
 }
 
@@ -297,6 +321,8 @@ func (w *worker) committed(b batch, took time.Duration) {
 	w.db.cache.put(stored)
 	nudges := writer.pending.apply(&w.delta, w.db.in == sqldb.Postgres)
 	w.counts.reset()
+	writer.bytes.add(w.bytes)
+	clear(w.bytes)
 	writer.stat.Commits.Add(1)
 	writer.stat.Events.Add(int64(len(stored)))
 

@@ -60,6 +60,7 @@ type writer struct {
 	adminPlaces fair.Budget[int64] // of the changes that wait
 
 	pending pendingCounts
+	bytes   byteCounts
 
 	last struct { // what numbers and times go on from
 		sync.Mutex
@@ -140,6 +141,9 @@ func (w *writer) employ(n int, takes kinds) {
 // load reads what the writer keeps in memory.
 func (w *writer) load(ctx context.Context) (err error) {
 	if w.last.highMark, err = lastEvent(ctx, w.workers[0].conn); err != nil {
+		return err
+	}
+	if err := w.bytes.load(ctx, w.workers[0].conn); err != nil {
 		return err
 	}
 	return w.pending.recount(ctx, w.workers[0].conn, w.db.in)

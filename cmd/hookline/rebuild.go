@@ -22,6 +22,7 @@ type RebuildCmd struct {
 func (*RebuildCmd) Help() string {
 	return `What the query APIs answer from is folded from the events. A rebuild makes it again from those whose bodies
 are still kept: ` + strings.Join(operate.FoldNames(), ", ") + `.
+Without --fold the bytes of events and recordings, by which limits go, are counted again too.
 With HOOKLINE_DATABASE_URL hubs may go on serving: queries of a tenant wait until its rebuild is done. The hub of a
 data folder must be stopped.`
 }

@@ -28,6 +28,23 @@ import (
 type VerifyCmd struct {
 	Push  VerifyPushCmd  `cmd:"" help:"Check the signatures of a captured push, and open it."`
 	Audit VerifyAuditCmd `cmd:"" help:"Check the audit log of a store, also while hubs serve it."`
+	Bytes VerifyBytesCmd `cmd:"" help:"Check the counted bytes of each tenant, also while hubs serve the store."`
+}
+
+// VerifyBytesCmd checks the counts that limits in bytes go by.
+type VerifyBytesCmd struct {
+	Data        string `env:"HOOKLINE_DATA" default:"./data" help:"Folder of the store."`
+	DatabaseURL string `name:"database-url" env:"HOOKLINE_DATABASE_URL" help:"The store is on PostgreSQL, there."`
+}
+
+// Run compares the counts with what they count. Its error names the first tenants that differ.
+func (c *VerifyBytesCmd) Run(ctx context.Context, s streams) error {
+	tenants, err := operate.VerifyBytes(ctx, config.Config{Data: c.Data, DatabaseURL: c.DatabaseURL})
+	if err != nil {
+		return fmt.Errorf("%w\n'hookline rebuild' counts them again", err)
+	}
+	_, err = fmt.Fprintf(s.out, "the counted bytes are those of the rows: %d tenants\n", tenants)
+	return err
 }
 
 // VerifyAuditCmd checks the chain of the audit log.

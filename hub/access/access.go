@@ -67,7 +67,15 @@ type Limits struct {
 	PendingDeliveries int `json:"pendingDeliveries"` // default 5,000,000
 	SSEStreams        int `json:"sseStreams"`        // default 200
 	Exports           int `json:"exports"`           // default 2 at a time, replays too
+
+	// Bytes that the store keeps of the tenant; 0: as many as there are.
+	EventBytes     int `json:"eventBytes,omitempty"`     // bodies of events, as they are stored
+	RecordingBytes int `json:"recordingBytes,omitempty"` // recordings
 }
+
+// QuotaRetry is after how long whoever is past a limit in bytes may ask again. Retention
+// makes room, once an hour.
+const QuotaRetry = 10 * time.Minute
 
 // DefaultLimits are those that hold where a tenant's own are zero.
 var DefaultLimits = Limits{
@@ -89,6 +97,8 @@ func (l Limits) Effective() Limits {
 		PendingDeliveries: cmp.Or(l.PendingDeliveries, DefaultLimits.PendingDeliveries),
 		SSEStreams:        cmp.Or(l.SSEStreams, DefaultLimits.SSEStreams),
 		Exports:           cmp.Or(l.Exports, DefaultLimits.Exports),
+		EventBytes:        l.EventBytes,
+		RecordingBytes:    l.RecordingBytes,
 	}
 }
 

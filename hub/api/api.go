@@ -86,6 +86,9 @@ type API struct {
 	Exports fair.Slots[int64]  // places of exports
 	Pages   *fair.Slots[int64] // each page of an export takes one; nil: no bound
 
+	// Near, if it is set, is called with how much of a limit a tenant uses after a change.
+	Near func(tenant int64, limit string, used, most int64)
+
 	// changes is held from the commit of a tenant or key until the book has it,
 	// so that the book ends with what was committed last.
 	changes sync.Mutex

@@ -123,6 +123,9 @@ func (a *API) CreateKey(r *http.Request, c access.Caller, ps httprouter.Params) 
 	}
 
 	a.Book.PutKey(k)
+	if t.No != 0 {
+		a.nearCounts(ctx, t.No, t.Limits.Effective())
+	}
 	v := viewKey(&k)
 	v.Key = text
 	return http.StatusCreated, v, nil

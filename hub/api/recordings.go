@@ -110,6 +110,10 @@ func recordingProblem(err error) error {
 		return problem.Field(http.StatusUnprocessableEntity, "sourceUrl", err.Error())
 	case errors.Is(err, recording.ErrRead):
 		return problem.New(http.StatusBadRequest, recording.ErrRead.Error())
+	case errors.Is(err, recording.ErrQuota):
+		return &problem.Details{
+			Status: http.StatusTooManyRequests, Detail: err.Error() + "; nothing was kept", RetryAfter: access.QuotaRetry,
+		}
 	case errors.Is(err, recording.ErrBusy):
 		return &problem.Details{Status: http.StatusServiceUnavailable, Detail: err.Error(), RetryAfter: time.Second}
 	}

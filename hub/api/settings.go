@@ -26,10 +26,11 @@ const (
 // settings has the check of each setting of a tenant. A check returns what is wrong
 // with a value, or "".
 var settings = map[string]func(any) string{
-	"payloadDays":  checkDays,
-	"metadataDays": checkDays,
-	"validation":   oneOf("lenient", "strict"),
-	"allowECB":     checkBool,
+	"payloadDays":   checkDays,
+	"metadataDays":  checkDays,
+	"recordingDays": checkDays,
+	"validation":    oneOf("lenient", "strict"),
+	"allowECB":      checkBool,
 
 	"comm100.rateLimit": whole(1, 1_000_000, "calls in 5 minutes"),
 	"comm100.statusIds": checkStatusIDs,

@@ -154,6 +154,9 @@ func (a *API) CreateSubscription(r *http.Request, c access.Caller, _ httprouter.
 
 	s.Tenant, s.CompanyID = c.Tenant, c.CompanyID
 	sub, made, err := a.Subscriptions.CreateSubscription(r.Context(), s, a.limits(c).Subscriptions, c)
+	if err == nil && made {
+		a.nearCounts(r.Context(), c.Tenant, a.limits(c))
+	}
 	if err != nil {
 		return 0, nil, err
 	}

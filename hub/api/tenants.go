@@ -61,23 +61,28 @@ type limitsBody struct {
 	PendingDeliveries *int `json:"pendingDeliveries,omitempty"`
 	SSEStreams        *int `json:"sseStreams,omitempty"`
 	Exports           *int `json:"exports,omitempty"`
+	EventBytes        *int `json:"eventBytes,omitempty"`
+	RecordingBytes    *int `json:"recordingBytes,omitempty"`
 }
 
 // pair pairs each limit of a body with that of a tenant.
 func (b *limitsBody) pair(l *access.Limits) []limitPair {
 	return []limitPair{
-		{"eventsPerSecond", &b.EventsPerSecond, &l.EventsPerSecond},
-		{"subscriptions", &b.Subscriptions, &l.Subscriptions},
-		{"keys", &b.Keys, &l.Keys},
-		{"pendingDeliveries", &b.PendingDeliveries, &l.PendingDeliveries},
-		{"sseStreams", &b.SSEStreams, &l.SSEStreams},
-		{"exports", &b.Exports, &l.Exports},
+		{"eventsPerSecond", maxAnyLimit, &b.EventsPerSecond, &l.EventsPerSecond},
+		{"subscriptions", maxAnyLimit, &b.Subscriptions, &l.Subscriptions},
+		{"keys", maxAnyLimit, &b.Keys, &l.Keys},
+		{"pendingDeliveries", maxAnyLimit, &b.PendingDeliveries, &l.PendingDeliveries},
+		{"sseStreams", maxAnyLimit, &b.SSEStreams, &l.SSEStreams},
+		{"exports", maxAnyLimit, &b.Exports, &l.Exports},
+		{"eventBytes", maxByteLimit, &b.EventBytes, &l.EventBytes},
+		{"recordingBytes", maxByteLimit, &b.RecordingBytes, &l.RecordingBytes},
 	}
 }
 
 // limitPair is one limit: as a body says it, and as the tenant keeps it.
 type limitPair struct {
 	name    string
+	most    int64 // that it may be set to
 	inBody  **int
 	inStore *int // 0: the default
 }
@@ -314,8 +319,8 @@ func (in *tenantBody) apply(t *access.Tenant, now time.Time) error {
 	for _, l := range in.Limits.pair(&limits) {
 		switch n := *l.inBody; {
 		case n == nil:
-		case *n < 1 || *n > maxAnyLimit:
-			bad("limits."+l.name, fmt.Sprintf("must be from 1 to %d; null means the default", maxAnyLimit))
+		case *n < 1 || int64(*n) > l.most:
+			bad("limits."+l.name, fmt.Sprintf("must be from 1 to %d; null means the default", l.most))
 		default:
 			*l.inStore = *n
 		}
@@ -348,7 +353,11 @@ func (in *tenantBody) apply(t *access.Tenant, now time.Time) error {
 	return nil
 }
 
-const maxAnyLimit = 1_000_000_000
+// The largest values of limits: of those that count things, and of those in bytes.
+const (
+	maxAnyLimit  = 1_000_000_000
+	maxByteLimit = 1 << 50
+)
 
 func checkCompanyID(id string) error {
 	switch {

@@ -19,12 +19,16 @@ type TenantUsage struct {
 	Pending        int // runs of deliveries
 	Recordings     int
 	RecordingBytes int64
+	EventBytes     int64 // of the bodies of its events, as they are stored
+	Counting       bool  // EventBytes does not count all of them yet
 }
 
 // UsageStore counts what tenants have.
 type UsageStore interface {
 	// FindUsage counts what a tenant has at a time.
 	FindUsage(ctx context.Context, tenant int64, now time.Time) (TenantUsage, error)
+	// CountObjects counts the subscriptions and keys of a tenant, as FindUsage does.
+	CountObjects(ctx context.Context, tenant int64, now time.Time) (subscriptions, keys int, err error)
 }
 
 // usageView is each limit of a tenant with what is used of it.
@@ -37,6 +41,38 @@ type usageView struct {
 	SSEStreams        limitUse        `json:"sseStreams"` // of this process
 	Exports           limitUse        `json:"exports"`    // of this process
 	Recordings        recordingsInUse `json:"recordings"`
+	EventBytes        byteUse         `json:"eventBytes"`
+	RecordingBytes    byteUse         `json:"recordingBytes"`
+}
+
+// byteUse is what is used of a limit in bytes.
+type byteUse struct {
+	Limit    *int  `json:"limit"` // null: any number
+	Used     int64 `json:"used"`
+	Counting bool  `json:"counting,omitempty"` // after an update: what was there before is still being counted
+}
+
+// bytesInUse returns what is used of a limit in bytes, of which 0 means none.
+func bytesInUse(limit int, used int64, counting bool) byteUse {
+	use := byteUse{Used: max(0, used), Counting: counting}
+	if limit > 0 {
+		use.Limit = &limit
+	}
+	return use
+}
+
+// nearCounts tells how many subscriptions and keys a tenant has, after one was made.
+func (a *API) nearCounts(ctx context.Context, tenant int64, limits access.Limits) {
+	if a.Near == nil {
+		return
+	}
+	subs, keys, err := a.Usage.CountObjects(ctx, tenant, a.now())
+	if err != nil {
+		a.log().Warn("count what a tenant has", "tenant", tenant, "err", err)
+		return
+	}
+	a.Near(tenant, "subscriptions", int64(subs), int64(limits.Subscriptions))
+	a.Near(tenant, "keys", int64(keys), int64(limits.Keys))
 }
 
 type limitUse struct {
@@ -78,5 +114,7 @@ func (a *API) GetUsage(r *http.Request, c access.Caller, ps httprouter.Params) (
 		SSEStreams:        limitUse{limits.SSEStreams, a.Streams.Taken(t.No)},
 		Exports:           limitUse{limits.Exports, a.Exports.Taken(t.No)},
 		Recordings:        recordingsInUse{u.Recordings, u.RecordingBytes},
+		EventBytes:        bytesInUse(limits.EventBytes, u.EventBytes, u.Counting),
+		RecordingBytes:    bytesInUse(limits.RecordingBytes, u.RecordingBytes, false),
 	}, nil
 }

@@ -297,4 +297,5 @@ var bodies = [end]*body{
 	VisitorArrived: visitorBody, VisitorLeft: visitorBody,
 
 	SubscriptionPaused: ownBody, SubscriptionResumed: ownBody, DeliveryExhausted: ownBody, Test: ownBody,
+	LimitWarning: ownBody,
 }

@@ -92,5 +92,6 @@ var samples = [end]string{
 	SubscriptionResumed: `"creationTime":1637069700000,"subscription":"017d2a31-4c90-7b1e-8f6a-2f4f5b0c7d11","by":"admin"`,
 	DeliveryExhausted: `"creationTime":1637070700000,"subscription":"017d2a31-4c90-7b1e-8f6a-2f4f5b0c7d11","delivery":"dlv_00000000000000000000000001",` +
 		`"type":"call.ringing","attempts":6`,
-	Test: `"creationTime":1637068256419,"message":"A test push of Hookline"`,
+	Test:         `"creationTime":1637068256419,"message":"A test push of Hookline"`,
+	LimitWarning: `"creationTime":1637068800000,"limit":"eventBytes","used":858993459,"most":1073741824`,
 }

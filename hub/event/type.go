@@ -44,6 +44,7 @@ const (
 	SubscriptionResumed
 	DeliveryExhausted
 	Test
+	LimitWarning
 	end // one past the last
 )
 
@@ -100,6 +101,7 @@ var names = [end]struct{ name, messageID string }{
 	SubscriptionResumed:     {"subscription.resumed", "EventSubscriptionResumed"},
 	DeliveryExhausted:       {"delivery.exhausted", "EventDeliveryExhausted"},
 	Test:                    {"hub.test", "EventTest"},
+	LimitWarning:            {"limit.warning", "EventLimitWarning"},
 }
 
 var byName = func() map[string]Type {
@@ -146,7 +148,7 @@ func (t Type) Class() Class {
 }
 
 // Internal reports whether only the hub itself makes events of the type; senders may not.
-func (t Type) Internal() bool { return t >= SubscriptionPaused && t <= Test }
+func (t Type) Internal() bool { return t >= SubscriptionPaused && t < end }
 
 // Mask is a set of types.
 type Mask uint64
@@ -165,14 +167,14 @@ func (m Mask) Has(t Type) bool { return m&(1<<t) != 0 }
 
 // ParseMask reads names with wildcards ("cdr.*", "*"). The second result is the first
 // name that matches no type, if any. "*" leaves out hub.test, which only a test push
-// sends.
+// sends, and what a subscription must name: limit.warning.
 func ParseMask(patterns []string) (Mask, string) {
 	var m Mask
 	for _, p := range patterns {
 		before := m
 		switch {
 		case p == "*":
-			m |= (1<<end - 2) &^ Of(Test)
+			m |= (1<<end - 2) &^ Of(Test, LimitWarning)
 		case strings.HasSuffix(p, ".*"):
 			found := false
 			for t := Type(1); t < end; t++ {

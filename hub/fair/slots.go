@@ -23,6 +23,10 @@ type Slots[K comparable] struct {
 	Patience time.Duration // for which one waits at most
 	Rest     *Rest[K]      // that a holder takes after its work; nil: it never does
 
+	// Given, if it is set, is called with each place that a holder is given: how many it has
+	// now, and its share. It must not call the Slots.
+	Given func(id K, taken, share int)
+
 	mu      sync.Mutex
 	taken   int
 	served  uint64 // places that were given so far
@@ -77,7 +81,7 @@ func (s *Slots[K]) Take(ctx context.Context, id K, share int) (*Place, error) {
 	// Who came before waits only if there is no place for this one either.
 	if len(h.queue) == 0 && h.taken < h.share && s.room() {
 		defer s.mu.Unlock()
-		s.give(h)
+		s.give(id, h)
 		return s.place(id), nil
 	}
 	if len(h.queue) >= s.Waiting {
@@ -164,7 +168,7 @@ func (s *Slots[K]) Try(id K, share int) error {
 		defer s.forget(id, h)
 		return s.full(h)
 	}
-	s.give(h)
+	s.give(id, h)
 	return nil
 }
 
@@ -190,29 +194,30 @@ func (s *Slots[K]) room() bool { return s.Total == 0 || s.taken < s.Total }
 // serve gives free places to those who wait.
 func (s *Slots[K]) serve() {
 	for s.room() {
-		h := s.next()
+		id, h := s.next()
 		if h == nil {
 			return
 		}
 		w := h.queue[0]
 		h.queue = h.queue[1:]
 		w.has = true
-		s.give(h)
+		s.give(id, h)
 		close(w.turn)
 	}
 }
 
-// next returns the holder whose turn it is; nil: nobody waits who may have a place.
-func (s *Slots[K]) next() (first *holder) {
-	for _, h := range s.holders {
+// next returns the id and the holder whose turn it is; nil: nobody waits who may have a place.
+func (s *Slots[K]) next() (of K, first *holder) {
+	for id, h := range s.holders {
 		if len(h.queue) == 0 || h.taken >= h.share {
 			continue
 		}
 		if first == nil || h.before(first) {
+			of = id
 			first = h
 		}
 	}
-	return first
+	return of, first
 }
 
 // before reports whether it is the turn of h rather than of o.
@@ -226,11 +231,14 @@ func (h *holder) before(o *holder) bool {
 	return h.last < o.last
 }
 
-func (s *Slots[K]) give(h *holder) {
+func (s *Slots[K]) give(id K, h *holder) {
 	s.taken++
 	s.served++
 	h.taken++
 	h.last = s.served
+	if s.Given != nil {
+		s.Given(id, h.taken, h.share)
+	}
 }
 
 func (s *Slots[K]) find(id K) *holder {

@@ -31,13 +31,15 @@ const MaxHops = 8
 // the first request; zero values mean the defaults.
 type Handler struct {
 	Store   Store
-	Limit   func(tenant int64) int  // events a second of a tenant; default, also for 0: 1,000
-	Full    func(tenant int64) bool // reports whether a tenant has as many pending deliveries as it may; nil: never
-	Bodies  *fair.Budget[int64]     // bounds the bytes of decompressed bodies until their commit; nil: no bound
-	Parsers *fair.Slots[int64]      // bounds the large bodies that are parsed at a time; nil: no bound
-	Now     func() time.Time        // default time.Now
-	Metrics *Metrics                // nil: nothing is counted
-	Log     *slog.Logger            // default slog.Default()
+	Limit   func(tenant int64) int                  // events a second of a tenant; default, also for 0: 1,000
+	Room    func(tenant, n int64) bool              // reports whether a tenant's stored events may take n bytes more; nil: always
+	Near    func(tenant int64, perSecond, used int) // is called with how much of a second's events is used up; may be nil
+	Full    func(tenant int64) bool                 // reports whether a tenant has as many pending deliveries as it may; nil: never
+	Bodies  *fair.Budget[int64]                     // bounds the bytes of decompressed bodies until their commit; nil: no bound
+	Parsers *fair.Slots[int64]                      // bounds the large bodies that are parsed at a time; nil: no bound
+	Now     func() time.Time                        // default time.Now
+	Metrics *Metrics                                // nil: nothing is counted
+	Log     *slog.Logger                            // default slog.Default()
 
 	buckets buckets
 }
@@ -109,6 +111,9 @@ func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string)
 	if h.Full != nil && h.Full(c.Tenant) {
 		return backlogged()
 	}
+	if h.Room != nil && !h.Room(c.Tenant, 1) {
+		return pastQuota()
+	}
 
 	// A request of a tenant past its limit is not worth reading. Every request counts as one
 	// event at least, also an empty one: reading and refusing it is work, too.
@@ -121,6 +126,9 @@ func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string)
 		return refused
 	}
 	h.Metrics.request(len(q.body))
+	if h.Room != nil && !h.Room(c.Tenant, int64(len(q.body))) {
+		return pastQuota()
+	}
 
 	gate := event.Gate{CompanyID: c.CompanyID, Strict: c.Strict, Now: h.Now}
 	if refused := h.parse(q, r, c.Tenant, gate, t, f); refused != nil {
@@ -130,6 +138,7 @@ func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string)
 	if now, more := h.now(), len(q.items)-1; !limiter.AllowN(now, more) {
 		return tooMany(wait(limiter, more, now))
 	}
+	h.near(c.Tenant, limiter)
 
 	events := make([]*event.Event, 0, len(q.items))
 	trace := traceOf(r.Header)
@@ -234,6 +243,21 @@ func backlogged() *problem.Details {
 		Status: http.StatusTooManyRequests, RetryAfter: 10 * time.Second,
 		Detail: "the tenant has as many pending deliveries as it may, nothing was taken; " +
 			"its receivers are too slow or paused",
+	}
+}
+
+// near tells how many of the events that a tenant may send in a second it has just sent.
+func (h *Handler) near(tenant int64, limiter *rate.Limiter) {
+	if h.Near != nil {
+		h.Near(tenant, int(limiter.Limit()), limiter.Burst()-int(limiter.TokensAt(h.now())))
+	}
+}
+
+// pastQuota refuses events of a tenant until some of its bodies are past retention.
+func pastQuota() *problem.Details {
+	return &problem.Details{
+		Status: http.StatusTooManyRequests, RetryAfter: access.QuotaRetry,
+		Detail: "the tenant's stored events take as many bytes as they may (limits.eventBytes), nothing was taken",
 	}
 }
 

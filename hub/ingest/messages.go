@@ -42,6 +42,7 @@ type Messages struct {
 	Tenants  Tenants
 	Refresh  func(context.Context) error // reads the tenants that other processes made; nil: there are no others
 	FromUser bool                        // the broker's user is the tenant, and the routing key must agree
+	Room     func(tenant, n int64) bool  // reports whether a tenant's stored events may take n bytes more; nil: always
 	Full     func(tenant int64) bool     // reports whether a tenant has too many pending deliveries; nil: never
 	Rate     func(int64) *rate.Limiter   // of a tenant's events; nil: no bound
 	Now      func() time.Time            // default time.Now
@@ -63,6 +64,10 @@ type Refusal struct {
 
 // CodeRate is the code of a message whose tenant sends more events a second than it may.
 const CodeRate = "rate"
+
+// CodeQuota is the code of a message whose tenant's stored events take as many bytes as
+// they may.
+const CodeQuota = "quota"
 
 // RefusedItem is an event of a message that is refused.
 type RefusedItem struct {
@@ -155,6 +160,8 @@ func (m *Messages) read(
 	case m.Full != nil && m.Full(tenant.No):
 		return refused("backlogged",
 			"the tenant has as many pending deliveries as it may; its receivers are too slow or paused"), nil
+	case m.Room != nil && !m.Room(tenant.No, 1):
+		return pastQuotaMessage(), nil
 	}
 
 	// Whoever is past its rate already is not worth reading.
@@ -180,6 +187,7 @@ func (m *Messages) read(
 		return &part{again: again}, nil
 	}
 
+	var size int64
 	trace := readTrace(header(msg, headerTrace))
 	for i := range p.items {
 		e := p.items[i].Event
@@ -192,8 +200,16 @@ func (m *Messages) read(
 		}
 		e.Tenant, e.Source, e.Traceparent, e.Hops = tenant.No, "amqp", trace, hops
 		p.events = append(p.events, e)
+		size += int64(len(e.Body))
+	}
+	if m.Room != nil && size > 0 && !m.Room(tenant.No, size) {
+		return pastQuotaMessage(), nil
 	}
 	return p, nil
+}
+
+func pastQuotaMessage() *part {
+	return refused(CodeQuota, "the tenant's stored events take as many bytes as they may (limits.eventBytes)")
 }
 
 // pastLeast is the shortest time for which a message is told to wait, so that several

@@ -24,7 +24,7 @@ type Rebuilding struct {
 func FoldNames() []string { return folds.Names() }
 
 // Rebuild makes folds of the store of cfg again from the events whose bodies are
-// still kept. On PostgreSQL hubs may serve the store at the same time: queries
+// still kept, and, if it makes all of them, counts the bytes of events and recordings again. On PostgreSQL hubs may serve the store at the same time: queries
 // that need these folds wait. The embedded store must not be served. If Rebuild is
 // interrupted, the next query, or the next start, goes on where it stopped.
 func Rebuild(ctx context.Context, cfg config.Config, what Rebuilding, log *slog.Logger) (err error) {
@@ -51,6 +51,11 @@ func Rebuild(ctx context.Context, cfg config.Config, what Rebuilding, log *slog.
 		began := time.Now()
 		if err := all.Rebuild(ctx, t.No, what.Folds...); err != nil {
 			return fmt.Errorf("tenant %s: %w", t.CompanyID, err)
+		}
+		if len(what.Folds) == 0 {
+			if err := db.RecountBytes(ctx, t.No); err != nil {
+				return fmt.Errorf("tenant %s: %w", t.CompanyID, err)
+			}
 		}
 		if what.Done != nil {
 			what.Done(t.CompanyID, time.Since(began))

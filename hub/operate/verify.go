@@ -8,6 +8,13 @@ import (
 	"github.com/hookline/hookline/storage"
 )
 
+// VerifyBytes compares the counted bytes of each tenant's events and recordings with the
+// rows of the store of cfg, also while hubs serve it, and returns how many tenants it
+// compared. It changes nothing.
+func VerifyBytes(ctx context.Context, cfg config.Config) (tenants int, err error) {
+	return storage.CheckBytes(ctx, cfg.Store())
+}
+
 // VerifyAudit checks the chain of the audit log of the store of cfg, also while
 // hubs serve it, and returns how many rows it has. Of cfg it reads where the
 // store is, and the master key. It changes nothing. An error names the first row

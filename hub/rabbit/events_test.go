@@ -251,6 +251,28 @@ func TestPoisonIsRejected(t *testing.T) {
 	})
 }
 
+// Messages of a tenant whose stored events take as many bytes as they may are rejected.
+func TestQuotaIsRejected(t *testing.T) {
+	url := rabbittest.VHost(t)
+	h := hubtest.Start(t, byBroker(url))
+	a := h.Do("PATCH", "/v1/tenants/demo", hubtest.PlatformKey, `{"limits":{"eventBytes":200}}`)
+	require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
+	p := newPlatform(t, url)
+	body := fmt.Sprintf(`{"callID":"c1","partyID":%q,"thisDN":"1"}`, strings.Repeat("p", 60))
+	for i := range 3 {
+		p.publish("demo.call.ringing", amqp.Publishing{MessageId: fmt.Sprint("m", i), Body: []byte(body)})
+		if i == 0 { // its bytes are counted before the next one is looked at
+			hubtest.Eventually(t, "the first one is stored", func() bool {
+				return h.Do("GET", "/v1/events/m0", h.Owner, nil).Status == http.StatusOK
+			})
+		}
+	}
+	for _, d := range p.rejected(2) {
+		require.Equal(t, "quota", d.Headers[rabbit.HeaderReason])
+		require.Equal(t, body, string(d.Body))
+	}
+}
+
 // A hub starts, takes events, delivers and stops without its broker, whether
 // nobody is there, or somebody who never answers.
 func TestWithoutBroker(t *testing.T) {

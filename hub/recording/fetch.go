@@ -66,6 +66,10 @@ func (l *Library) fetchInTurn(ctx context.Context, r *Recording) (*Recording, er
 
 // fetch fetches the bytes of r from its source, at most MaxSize.
 func (l *Library) fetch(ctx context.Context, r Recording) (*Recording, error) {
+	room, err := l.room(ctx, r.Tenant, 0)
+	if err != nil {
+		return nil, err
+	}
 	source, err := subscriptions.Target(r.Source)
 	if err != nil { // cannot happen: it was checked when it was set
 		return nil, fmt.Errorf("source of recording %s is no URL", r.ID)
@@ -87,7 +91,7 @@ func (l *Library) fetch(ctx context.Context, r Recording) (*Recording, error) {
 		return nil, fmt.Errorf("%w answers with %s", ErrSource, media)
 	}
 
-	err = l.write(ctx, &r, resp.Body)
+	err = l.write(ctx, &r, resp.Body, room)
 	switch {
 	case errors.Is(err, ErrTooLarge), errors.Is(err, ErrEmpty):
 		return nil, fmt.Errorf("%w: %w", ErrSource, err)
@@ -97,11 +101,12 @@ func (l *Library) fetch(ctx context.Context, r Recording) (*Recording, error) {
 		return nil, err
 	}
 
-	kept, err := l.Store.FetchedRecording(ctx, &r)
+	kept, err := l.Store.FetchedRecording(ctx, &r, l.limit(r.Tenant))
 	if err != nil {
 		return nil, err // Sweep deletes the blob
 	}
 	if kept {
+		l.grown(ctx, r.Tenant)
 		return &r, nil
 	}
 

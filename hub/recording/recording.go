@@ -58,13 +58,14 @@ var (
 
 // Errors of the library, beside those of fair.
 var (
-	ErrNotFound = errors.New("there is no such recording")            // 404
-	ErrTooLarge = errors.New("a recording is at most 256 MiB")        // 413
-	ErrEmpty    = errors.New("the recording is empty")                // 422
-	ErrURL      = errors.New("must be an https URL")                  // 422; with the reason
-	ErrRead     = errors.New("the recording was not sent to its end") // 400
-	ErrSource   = errors.New("the source of the recording")           // 502; with what it does
-	ErrBusy     = errors.New("the recording was changed meanwhile")   // 503
+	ErrNotFound = errors.New("there is no such recording")                                                     // 404
+	ErrTooLarge = errors.New("a recording is at most 256 MiB")                                                 // 413
+	ErrEmpty    = errors.New("the recording is empty")                                                         // 422
+	ErrURL      = errors.New("must be an https URL")                                                           // 422; with the reason
+	ErrRead     = errors.New("the recording was not sent to its end")                                          // 400
+	ErrSource   = errors.New("the source of the recording")                                                    // 502; with what it does
+	ErrQuota    = errors.New("the tenant's recordings take as many bytes as they may (limits.recordingBytes)") // 429
+	ErrBusy     = errors.New("the recording was changed meanwhile")                                            // 503
 )
 
 // Recording is what the row of a recording says.
@@ -107,11 +108,15 @@ type Store interface {
 	NoteBlob(ctx context.Context, blob string) error
 	// PutRecording commits r in place of the recording with its tenant and id, and that
 	// r.Blob belongs to it. It sets the times, and returns the blob that was there
-	// before, which is loose from now on; "" if there was no blob.
-	PutRecording(ctx context.Context, by access.Caller, r *Recording) (before string, err error)
+	// before, which is loose from now on; "" if there was no blob. ErrQuota if all
+	// recordings of the tenant would then take more than most bytes; 0: no limit.
+	PutRecording(ctx context.Context, by access.Caller, r *Recording, most int64) (before string, err error)
 	// FetchedRecording commits the blob, size and hash of r. If somebody put or fetched
-	// another one since r was read, it returns false, and r.Blob stays loose.
-	FetchedRecording(ctx context.Context, r *Recording) (bool, error)
+	// another one since r was read, it returns false, and r.Blob stays loose. ErrQuota as
+	// PutRecording.
+	FetchedRecording(ctx context.Context, r *Recording, most int64) (bool, error)
+	// RecordingBytes returns how many bytes the recordings of a tenant take.
+	RecordingBytes(ctx context.Context, tenant int64) (int64, error)
 	// DeleteRecording deletes a recording and returns its blob, which is loose from now
 	// on. ErrNotFound.
 	DeleteRecording(ctx context.Context, by access.Caller, tenant int64, id string) (blob string, err error)
@@ -130,8 +135,12 @@ type Config struct {
 	Fetch func(tenant int64) http.RoundTripper
 	// CheckURL says what is wrong with the URL of a source.
 	CheckURL func(tenant int64, u *url.URL) error
-	MaxBytes int64        // of one recording; default MaxSize
-	Log      *slog.Logger // default slog.Default()
+	MaxBytes int64 // of one recording; default MaxSize
+	// Limit returns how many bytes all recordings of a tenant may take; 0, or no Limit: any
+	// number. Near, if there is one, is called with what they take after a change.
+	Limit func(tenant int64) int64
+	Near  func(tenant, bytes, limit int64)
+	Log   *slog.Logger // default slog.Default()
 }
 
 // Library is where recordings are put and found. Make it with New.
@@ -170,11 +179,64 @@ func (l *Library) Put(ctx context.Context, by access.Caller, id string, body io.
 	defer place.Free()
 	fair.Of(ctx).Pace(uploadPace, fair.Pace{})
 
+	// A recording that takes the place of another may use that one's bytes, too.
+	old, err := l.Store.FindRecording(ctx, by.Tenant, id)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	var free int64
+	if old != nil {
+		free = old.Size
+	}
+	room, err := l.room(ctx, by.Tenant, free)
+	if err != nil {
+		return nil, err
+	}
+
 	r := &Recording{Tenant: by.Tenant, ID: id}
-	if err := l.write(ctx, r, body); err != nil {
+	if err := l.write(ctx, r, body, room); err != nil {
 		return nil, err
 	}
 	return r, l.put(ctx, by, r)
+}
+
+// limit returns how many bytes the recordings of a tenant may take; 0: any number.
+func (l *Library) limit(tenant int64) int64 {
+	if l.Limit == nil {
+		return 0
+	}
+	return l.Limit(tenant)
+}
+
+// room returns how many bytes one more recording of a tenant may have, when free bytes of
+// those there are will go. ErrQuota if it may have no byte.
+func (l *Library) room(ctx context.Context, tenant, free int64) (int64, error) {
+	limit := l.limit(tenant)
+	if limit == 0 {
+		return l.MaxBytes, nil
+	}
+	bytes, err := l.Store.RecordingBytes(ctx, tenant)
+	if err != nil {
+		return 0, err
+	}
+	if left := limit - bytes + free; left > 0 {
+		return min(left, l.MaxBytes), nil
+	}
+	return 0, ErrQuota
+}
+
+// grown tells how many bytes the recordings of a tenant take, after a change.
+func (l *Library) grown(ctx context.Context, tenant int64) {
+	limit := l.limit(tenant)
+	if limit == 0 || l.Near == nil {
+		return
+	}
+	bytes, err := l.Store.RecordingBytes(ctx, tenant)
+	if err != nil {
+		l.Log.Warn("bytes of recordings", "err", err)
+		return
+	}
+	l.Near(tenant, bytes, limit)
 }
 
 // Register notes the source of the recording with an id, in place of an earlier one. The
@@ -205,9 +267,13 @@ func (l *Library) checkSource(tenant int64, source string) error {
 }
 
 func (l *Library) put(ctx context.Context, by access.Caller, r *Recording) error {
-	before, err := l.Store.PutRecording(ctx, by, r)
+	before, err := l.Store.PutRecording(ctx, by, r, l.limit(by.Tenant))
+	if errors.Is(err, ErrQuota) {
+		l.drop(r.Blob)
+	}
 	if err == nil {
 		l.drop(before)
+		l.grown(ctx, by.Tenant)
 	}
 	return err
 }
@@ -221,8 +287,9 @@ func (l *Library) Delete(ctx context.Context, by access.Caller, id string) error
 	return err
 }
 
-// write writes body to a new blob, and the blob's key, size and hash to r.
-func (l *Library) write(ctx context.Context, r *Recording, body io.Reader) error {
+// write writes body to a new blob, and the blob's key, size and hash to r. It reads at most
+// room bytes: ErrTooLarge, or ErrQuota if the tenant has no more room.
+func (l *Library) write(ctx context.Context, r *Recording, body io.Reader, room int64) error {
 	// The key does not contain the recording's id, which may be a person's number.
 	key := fmt.Sprintf("recordings/%d/%s.mp3", r.Tenant, rand.Text())
 	if err := l.Store.NoteBlob(ctx, key); err != nil {
@@ -236,7 +303,7 @@ func (l *Library) write(ctx context.Context, r *Recording, body io.Reader) error
 		return fmt.Errorf("write blob %s: %w", key, err)
 	}
 
-	hash, in := sha256.New(), &input{r: io.LimitReader(body, l.MaxBytes+1)}
+	hash, in := sha256.New(), &input{r: io.LimitReader(body, room+1)}
 	n, err := io.Copy(io.MultiWriter(w, hash), in)
 
 	switch {
@@ -244,7 +311,9 @@ func (l *Library) write(ctx context.Context, r *Recording, body io.Reader) error
 		err = fmt.Errorf("%w: %w", ErrRead, in.err)
 	case err != nil:
 		err = fmt.Errorf("write blob %s: %w", key, err)
-	case n > l.MaxBytes:
+	case n > room && room < l.MaxBytes:
+		err = ErrQuota
+	case n > room:
 		err = ErrTooLarge
 	case n == 0:
 		err = ErrEmpty

@@ -3,6 +3,7 @@ package sobot
 import (
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -20,6 +21,9 @@ func (a *API) getRecording(w http.ResponseWriter, r *http.Request, c access.Call
 	switch {
 	case errors.Is(err, recording.ErrNotFound):
 		return &problem{http.StatusNotFound, "NOT_FOUND", "there is no such recording"}
+	case errors.Is(err, recording.ErrQuota):
+		w.Header().Set("Retry-After", strconv.Itoa(int(access.QuotaRetry.Seconds())))
+		return &problem{http.StatusTooManyRequests, "TOO_MANY_REQUESTS", err.Error()}
 	case errors.Is(err, recording.ErrSource), errors.Is(err, recording.ErrBusy):
 		w.Header().Set("Retry-After", "1")
 		return &problem{http.StatusServiceUnavailable, "UNAVAILABLE", err.Error()}
