@@ -14,16 +14,19 @@ import (
 	"strings"
 )
 
-// Labels of the subkeys that are made of the master key.
+// Labels of the subkeys that are made of the master key. Each has one use; docs/security.md
+// lists them.
 const (
-	LabelToken   = "token"   // agent tokens
-	LabelCursor  = "cursor"  // cursors of lists
-	LabelAudit   = "audit"   // the chain of the audit log
-	LabelReport  = "report"  // codes of customers' numbers in the facts of reports
-	LabelHandle  = "handle"  // handles of identifiers with customers' numbers
-	LabelSubject = "subject" // codes of customers' numbers in the index of events
-	labelSeal    = "seal"    // secrets at rest
-	labelCheck   = "check"   // tells one master key from another
+	LabelToken   = "token"         // agent tokens
+	LabelCursor  = "cursor"        // cursors of lists
+	LabelAudit   = "audit"         // the chain of the audit log
+	LabelReport  = "report"        // codes of customers' numbers in the facts of reports
+	LabelHandle  = "handle"        // handles of identifiers with customers' numbers
+	LabelSubject = "subject"       // codes of customers' numbers in the index of events
+	labelSeal    = "seal"          // secrets at rest
+	labelCheck   = "check"         // tells one master key from another
+	labelNumber  = "number/"       // and a companyId: customers' numbers in a vendor's answers
+	labelNonce   = "number-nonce/" // and a companyId: the nonces with which these are sealed
 )
 
 const (

@@ -12,14 +12,13 @@ import (
 // NumberSealer hides phone numbers, so that whoever gets them can tell one customer
 // from another and nothing else.
 type NumberSealer struct {
-	aead cipher.AEAD
-	key  []byte
+	aead   cipher.AEAD
+	nonces []byte // the key of their hash
 }
 
-// Numbers returns a sealer for the phone numbers of a tenant, under a key of its own.
+// Numbers returns a sealer for the phone numbers of a tenant, under keys of its own.
 func (b *Box) Numbers(companyID string) *NumberSealer {
-	key := b.Subkey("number/" + companyID)
-	block, err := aes.NewCipher(key)
+	block, err := aes.NewCipher(b.Subkey(labelNumber + companyID))
 	if err != nil {
 		panic(fmt.Sprintf("signing: %v", err)) // a subkey has 32 bytes
 	}
@@ -27,13 +26,14 @@ func (b *Box) Numbers(companyID string) *NumberSealer {
 	if err != nil {
 		panic(fmt.Sprintf("signing: %v", err))
 	}
-	return &NumberSealer{aead, key}
+	return &NumberSealer{aead, b.Subkey(labelNonce + companyID)}
 }
 
 // Seal returns the base64 of nonce, ciphertext and tag (AES-256-GCM). The nonce follows
-// from the number, so equal numbers look equal.
+// from the number, so equal numbers look equal. Earlier versions made the nonce under the
+// key that seals; Open reads what they sealed, because it takes any nonce.
 func (s *NumberSealer) Seal(number string) string {
-	mac := hmac.New(sha256.New, s.key)
+	mac := hmac.New(sha256.New, s.nonces)
 	mac.Write([]byte(number))
 	nonce := mac.Sum(nil)[:s.aead.NonceSize()]
 	return base64.StdEncoding.EncodeToString(s.aead.Seal(nonce, nonce, []byte(number), nil))

@@ -29,13 +29,14 @@ func known() enterprises {
 		"strict": {No: 8, CompanyID: "strict", Settings: map[string]any{"validation": "strict"}},
 		"gone":   {No: 9, CompanyID: "gone", SuspendedAt: &time.Time{}},
 		"slow":   {No: 10, CompanyID: "slow"},
+		"large":  {No: 11, CompanyID: "large"},
 	}
 }
 
 func taker(s Store) *Messages {
 	return &Messages{
 		Store: s, Tenants: known(), Full: func(tenant int64) bool { return tenant == 10 },
-		Room: func(_, n int64) bool { return n < 3000 }, Log: slog.New(slog.DiscardHandler),
+		Room: func(tenant, n int64) bool { return tenant != 11 || n < 3000 }, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -105,7 +106,7 @@ func TestMessagesAreRefused(t *testing.T) {
 		{"unknown_tenant", msg("", "nobody.call.held", ring)},
 		{"tenant_suspended", msg("", "gone.call.held", ring)},
 		{"backlogged", msg("", "slow.call.held", ring)},
-		{CodeQuota, msg("", "acme-1.call.held", `{"callID":"`+strings.Repeat("c", 200)+`","n":`+strings.Repeat("1", 3000)+`}`)},
+		{CodeQuota, msg("", "large.call.held", `{"callID":"c","n":"`+strings.Repeat("1", 3000)+`"}`)},
 		{"routing_key", msg("", "", ring)},
 		{"routing_key", msg("", ".call.held", ring)},
 		{"routing_key", msg("", "acme_1.call.held", ring)},
