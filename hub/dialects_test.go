@@ -3,8 +3,6 @@ package hub_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -257,21 +255,4 @@ func TestBodiesWithAMark(t *testing.T) {
 	body, err := json.Marshal(c.body(c.now()))
 	require.NoError(t, err)
 	post("POST", "/tokens/company", "", string(body))
-}
-
-// A body whose length is unknown is not read as another request.
-func TestEmptyContentLength(t *testing.T) {
-	h := hubtest.Start(t)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(h.URL, "http://"))
-	require.NoError(t, err)
-	defer conn.Close()
-	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
-	_, err = io.WriteString(conn, "POST /v1/events HTTP/1.1\r\nHost: a.b\r\nContent-Length: \r\n\r\n"+
-		"GET /healthz HTTP/1.1\r\nHost: a.b\r\n\r\n")
-	require.NoError(t, err)
-	all, err := io.ReadAll(conn)
-	require.NoError(t, err)
-	require.True(t, strings.HasPrefix(string(all), "HTTP/1.1 401 "), "%s", all)
-	require.Contains(t, string(all), "Connection: close")
-	require.Equal(t, 1, strings.Count(string(all), "HTTP/1.1 "), "%s", all)
 }

@@ -450,6 +450,16 @@ func isLoopback(a net.Addr) bool {
 	return ok && t.IP.IsLoopback()
 }
 
+// Addrs returns the addresses of all listeners: that of Addr, and that of /metrics if it has
+// one of its own.
+func (h *Hub) Addrs() []string {
+	addrs := []string{h.Addr()}
+	if h.scrape != nil {
+		addrs = append(addrs, h.scrape.Addr().String())
+	}
+	return addrs
+}
+
 // Addr returns the address where the hub listens.
 func (h *Hub) Addr() string { return h.listen.Addr().String() }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -55,6 +56,55 @@ func TestHubDoesNotPushToItself(t *testing.T) {
 		return len(d) == 1 && d[0].(map[string]any)["lastError"] == "blocked"
 	})
 	require.Len(t, moved.Do("GET", "/v1/events", moved.Owner, nil).JSON(t)["data"], 1, "nothing came in but %s", id)
+}
+
+// A body whose length is unknown is not read as another request, at any listener: also not
+// that of OPTIONS *, which net/http would answer by itself.
+func TestEmptyContentLength(t *testing.T) {
+	h := hubtest.Start(t, func(c *config.Config) { c.MetricsAddr = "localhost:0" })
+	require.Len(t, h.Addrs(), 2)
+	for _, addr := range h.Addrs() {
+		for _, line := range []string{
+			"POST /v1/events", "GET /metrics", "GET /healthz", "OPTIONS *", "OPTIONS /v1/events", "POST /tokens/company",
+			"POST /nowhere", "HEAD /docs",
+		} {
+			conn, err := net.Dial("tcp", addr)
+			require.NoError(t, err)
+			require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+			_, err = io.WriteString(conn, line+" HTTP/1.1\r\nHost: a.b\r\nContent-Length: \r\n\r\n"+
+				"GET /healthz HTTP/1.1\r\nHost: a.b\r\n\r\n")
+			require.NoError(t, err)
+			all, err := io.ReadAll(conn) // until the hub closes it
+			require.NoError(t, err, "%s at %s", line, addr)
+			require.NoError(t, conn.Close())
+			require.Contains(t, string(all), "Connection: close", "%s at %s", line, addr)
+			require.Equal(t, 1, strings.Count(string(all), "HTTP/1.1 "), "%s at %s: %s", line, addr, all)
+		}
+	}
+}
+
+// Every server of the program sends its requests through a handler that knows the rule of
+// TestEmptyContentLength, also OPTIONS *.
+func TestServersAreGuarded(t *testing.T) {
+	servers := 0
+	require.NoError(t, filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") ||
+			strings.HasPrefix(path, filepath.Join("..", "docs")) { // receivers of others
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, server := range strings.Split(string(source), "http.Server{")[1:] {
+			servers++
+			server, _, _ = strings.Cut(server, "\n\t}\n")
+			require.Regexp(t, `Handler: +(h\.bounds\.gate\(\w+\)\.Wrap|fair\.Whole)\(`, server, path)
+			require.Regexp(t, `DisableGeneralOptionsHandler: +true`, server, path)
+		}
+		return nil
+	}))
+	require.Equal(t, 3, servers)
 }
 
 func TestPublicURLIsChecked(t *testing.T) {

@@ -349,11 +349,6 @@ func (h *Routes) outermost(next http.Handler) http.Handler {
 			h.refuse(w, r, http.StatusInternalServerError, "the hub could not do this; its log says why under request "+id)
 		}()
 
-		if length, there := r.Header["Content-Length"]; there && length[0] == "" {
-			// It is unknown where the body ends, so nothing after it may be read as another
-			// request. (Samples in DeepCall's documents send this.)
-			w.Header().Set("Connection", "close")
-		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hookline/hookline/cmd/hookline/bench"
 	"github.com/hookline/hookline/cmd/hookline/sink"
+	"github.com/hookline/hookline/hub/fair"
 )
 
 // BenchCmd holds the commands that measure hubs.
@@ -255,7 +256,10 @@ func (c *BenchSinkCmd) Run(ctx context.Context, s streams) error {
 	if _, err := fmt.Fprintf(s.out, "http://%s\n", l.Addr()); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	srv := &http.Server{Handler: &bench.Counter{}, ReadHeaderTimeout: 10 * time.Second, ConnContext: sink.ConnContext}
+	srv := &http.Server{
+		Handler: fair.Whole(&bench.Counter{}), ReadHeaderTimeout: 10 * time.Second, ConnContext: sink.ConnContext,
+		DisableGeneralOptionsHandler: true, // so that every request goes through the handler
+	}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // Serve returns then
 	defer stop()
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hookline/hookline/cmd/hookline/sink"
+	"github.com/hookline/hookline/hub/fair"
 )
 
 // SinkCmd receives pushes.
@@ -131,7 +132,10 @@ func (c *SinkCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	fmt.Fprintf(s.err, "sink: listening on http://%s\n", l.Addr())
-	srv := &http.Server{Handler: sk, ReadHeaderTimeout: 10 * time.Second, ConnContext: sink.ConnContext}
+	srv := &http.Server{
+		Handler: fair.Whole(sk), ReadHeaderTimeout: 10 * time.Second, ConnContext: sink.ConnContext,
+		DisableGeneralOptionsHandler: true, // so that every request goes through the handler
+	}
 	g, gone := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

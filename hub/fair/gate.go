@@ -42,6 +42,7 @@ type Gate struct {
 // inside find the Exchange of their request by Of.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		endUnknownBody(rw, r)
 		x := &Exchange{gate: g, request: r}
 		x.in.pace, x.out.pace = BodyPace, AnswerPace
 		if g.Body != (Pace{}) {
@@ -65,6 +66,24 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 		defer x.end()
 		next.ServeHTTP(&writer{ResponseWriter: rw, x: x}, inner)
 	})
+}
+
+// Whole returns a handler that ends the connection after a request whose body has no known
+// end. Gate.Wrap does so too.
+func Whole(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		endUnknownBody(w, r)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// endUnknownBody ends the connection after a request with an empty Content-Length: it is
+// unknown where its body ends, so nothing after it may be read as another request. (Samples
+// in DeepCall's documents send this.)
+func endUnknownBody(w http.ResponseWriter, r *http.Request) {
+	if length, there := r.Header["Content-Length"]; there && length[0] == "" {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // deadlines of the connection, or of an HTTP/2 stream.

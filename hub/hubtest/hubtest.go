@@ -115,6 +115,9 @@ func (h *Hub) ForTenant(t testing.TB, company string) *Hub {
 	return c
 }
 
+// Addrs returns the addresses of all listeners of the hub.
+func (h *Hub) Addrs() []string { return h.hub.Addrs() }
+
 // Stop stops the hub gracefully. Stopping it twice does nothing.
 func (h *Hub) Stop() {
 	if h.stop == nil {
