@@ -41,8 +41,8 @@ func (s foldStore) Writes() bool { return s.db.writer.hasWork() }
 // worker of SQLite keeps, on which the transaction is.
 func (s foldStore) Step(ctx context.Context, fn func(tx folds.Tx) error) error {
 	w := s.db.writer
-	return s.db.admin(ctx, "fold", func(*sqlx.Tx) error {
+	return w.change(ctx, &adminOp{what: "fold", fold: true, fn: func(*sqlx.Tx) error {
 		w.busy.Store(false)
 		return fn(w.workers[0].folds)
-	})
+	}})
 }

@@ -372,6 +372,14 @@ func (w *worker) commitAdmin(op *adminOp) error {
 }
 
 func (w *worker) tryAdmin(op *adminOp) error {
+	if op.fold {
+		full, err := w.unsynced()
+		if err != nil {
+			return fmt.Errorf("%s: %w", op.what, err)
+		}
+		defer full()
+	}
+
 	begin := w.db.pool.BeginTxx
 	if w.conn != nil {
 		begin = w.conn.BeginTxx
@@ -388,6 +396,27 @@ func (w *worker) tryAdmin(op *adminOp) error {
 		return fmt.Errorf("%s: commit: %w", op.what, err)
 	}
 	return nil
+}
+
+// unsynced lets commits on SQLite's connection end without waiting for the disk, until full is
+// called: those of the folds. The next commit that waits takes them along, for the log is one
+// file, and what a power cut takes away is folded again.
+func (w *worker) unsynced() (full func(), err error) {
+	ctx := context.Background()
+	if err := w.connect(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := w.conn.ExecContext(ctx, "PRAGMA synchronous = NORMAL"); err != nil {
+		return nil, err
+	}
+
+	return func() {
+		if _, err := w.conn.ExecContext(ctx, "PRAGMA synchronous = FULL"); err != nil {
+			w.db.log.Error("a new connection, as this one does not wait for the disk", "err", err)
+			_ = w.conn.Raw(func(any) error { return driver.ErrBadConn }) // or the pool would use it again
+			_ = w.disconnect()
+		}
+	}, nil
 }
 
 // finishRecorded finishes the outcomes whose attempt is stored already, and leaves

@@ -85,6 +85,7 @@ type adminOp struct {
 	what string
 	fn   func(*sqlx.Tx) error
 	then []func() // called after the commit, before the next batch is matched
+	fold bool     // a step of the folds, which is made again if a crash takes it away
 	done chan error
 }
 
@@ -326,18 +327,22 @@ const changeCost = 1000
 func (db *DB) adminFor(
 	ctx context.Context, tenant int64, what string, fn func(tx *sqlx.Tx) error, then ...func(),
 ) error {
-	op := &adminOp{tenant: tenant, what: what, fn: fn, then: then, done: make(chan error, 1)}
-	w := db.writer
+	return db.writer.change(ctx, &adminOp{tenant: tenant, what: what, fn: fn, then: then})
+}
+
+// change makes a change, see adminFor.
+func (w *writer) change(ctx context.Context, op *adminOp) error {
+	op.done = make(chan error, 1)
 	w.mu.Lock()
 	if w.closing {
 		w.mu.Unlock()
 		return ErrClosed
 	}
-	if !w.adminPlaces.Take(tenant, 1) {
+	if !w.adminPlaces.Take(op.tenant, 1) {
 		w.mu.Unlock()
-		return fmt.Errorf("%s: %w", what, busy(&w.adminPlaces, tenant, "changes"))
+		return fmt.Errorf("%s: %w", op.what, busy(&w.adminPlaces, op.tenant, "changes"))
 	}
-	w.admins.Push(tenant, changeCost, op)
+	w.admins.Push(op.tenant, changeCost, op)
 	w.signal(ofAdmins)
 	w.mu.Unlock()
 

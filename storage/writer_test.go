@@ -171,3 +171,25 @@ func TestQueueHasRoomForOthers(t *testing.T) {
 		require.Eventually(t, func() bool { return w.acceptBytes.Held()+w.adminPlaces.Held() == 0 }, time.Minute, time.Millisecond)
 	})
 }
+
+// A step of the folds does not wait for the disk; every other transaction does, also after a
+// step that failed.
+func TestOnlyFoldsDoNotWaitForTheDisk(t *testing.T) {
+	db := openPast(t)
+	w := db.writer
+	level := func(op *adminOp, fails error) (level int) {
+		op.fn = func(tx *sqlx.Tx) error {
+			require.NoError(t, tx.Get(&level, "PRAGMA synchronous"))
+			return fails
+		}
+		require.ErrorIs(t, w.change(t.Context(), op), fails)
+		return level
+	}
+	const normal, full = 1, 2 // as SQLite numbers them
+
+	require.Equal(t, full, level(&adminOp{what: "a change"}, nil))
+	for _, fails := range []error{nil, context.DeadlineExceeded} {
+		require.Equal(t, normal, level(&adminOp{what: "a step", fold: true}, fails))
+		require.Equal(t, full, level(&adminOp{what: "a change"}, nil))
+	}
+}
