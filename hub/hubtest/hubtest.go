@@ -102,6 +102,14 @@ func (h *Hub) makeDemo() {
 	h.Owner = a.JSON(h.t)["key"].(string)
 }
 
+// SignInLink returns a link that signs in to the console once, as the hub prints it.
+func (h *Hub) SignInLink() string {
+	h.t.Helper()
+	link, err := h.hub.SignInLink(context.Background())
+	require.NoError(h.t, err)
+	return link
+}
+
 // ForTenant makes a tenant and its owner key, and returns the hub as that tenant sees it: for
 // tests that share one.
 func (h *Hub) ForTenant(t testing.TB, company string) *Hub {

@@ -116,6 +116,7 @@ export const en = {
     clearAll: "Clear all filters",
     noMatch: "Nothing matches these filters.",
   },
+  apply: "Apply",
   copy: "Copy",
   copied: "Copied",
   copyOf: (what: string) => `Copy ${what}`,

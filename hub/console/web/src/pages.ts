@@ -20,8 +20,36 @@ export type NavName =
 
 export const pages: PageInfo[] = [
   {
+    path: "/", file: "overview", css: true, roles: ["owner", "auditor"],
+    nav: { group: "deliver", label: "overview", icon: "overview", key: "o" },
+  },
+  {
+    path: "/subscriptions", file: "subscriptions", roles: ["owner", "auditor"],
+    nav: { group: "deliver", label: "subscriptions", icon: "subscriptions", key: "s" },
+  },
+  { path: "/subscriptions/new", file: "subscription-edit", css: true, roles: ["owner"] },
+  { path: "/subscriptions/:id", file: "subscription", roles: ["owner", "auditor"] },
+  { path: "/subscriptions/:id/edit", file: "subscription-edit", css: true, roles: ["owner"] },
+  {
     path: "/deliveries", file: "deliveries", css: true, roles: ["owner", "auditor"],
     nav: { group: "deliver", label: "deliveries", icon: "deliveries", key: "d" },
   },
   { path: "/deliveries/:id", file: "delivery", css: true, roles: ["owner", "auditor"] },
+  {
+    path: "/events", file: "events", roles: ["owner", "auditor"],
+    nav: { group: "deliver", label: "events", icon: "events", key: "e" },
+  },
+  { path: "/events/:id", file: "event", roles: ["owner", "auditor"] },
+  {
+    path: "/tail", file: "tail", roles: ["owner", "auditor"],
+    nav: { group: "deliver", label: "tail", icon: "tail", key: "t" },
+  },
+  {
+    path: "/keys", file: "keys", roles: ["platform", "owner"],
+    nav: { group: "account", label: "keys", icon: "keys", key: "k" },
+  },
+  {
+    path: "/audit", file: "audit", roles: ["platform", "owner", "auditor"],
+    nav: { group: "account", label: "audit", icon: "audit", key: "a" },
+  },
 ];

@@ -62,10 +62,10 @@ export function Time({ at, form = "seconds" }: { at: string | number | undefined
     both: d + " " + clock(t, false, zone.value) + " " + offset(t, zone.value),
   };
   return (
-    <time dateTime={utc} title={`${texts.full}\n${utc}\n${relative(t)}`}>
-      {texts[form]}
+    <>
+      <time dateTime={utc} title={`${texts.full}\n${utc}\n${relative(t)}`}>{texts[form]}</time>
       {form === "both" && <span class="muted"> · {relative(t)}</span>}
-    </time>
+    </>
   );
 }
 

@@ -61,7 +61,7 @@ function columns(names: Map<string, string>): Column<Delivery>[] {
     { key: "subscription", head: c.subscription, cell: (d) => names.get(d.subscription) ?? short(d.subscription), from: 600 },
     { key: "orderKey", head: c.orderKey, cell: (d) => d.orderKey && <code>{d.orderKey}</code>, from: 900, wide: true },
     { key: "tries", head: c.tries, cell: (d) => d.tries, num: true, from: 600 },
-    { key: "due", head: c.due, cell: (d) => d.dueAt && <Time at={d.dueAt} form="clock" />, from: 1200 },
+    { key: "due", head: c.due, cell: (d) => d.dueAt && <Time at={d.dueAt} form="clock" />, from: 1500 },
     { key: "took", head: c.took, cell: (d) => d.doneAt && span(Date.parse(d.doneAt) - Date.parse(d.acceptedAt)), num: true, from: 1500 },
   ];
 }

@@ -1,0 +1,21 @@
+// Words of one event.
+export const words = {
+  title: "Event",
+  back: "Events",
+  id: "id of the event",
+  fields: { accepted: "Accepted", time: "Happened", type: "Type", source: "Source", orderKey: "Order key", sequence: "Sequence", size: "Size", key: "Sent with key", matched: "Matched", warnings: "Warnings" },
+  story: "its deliveries",
+  summary: "Summary",
+  body: "Body as it was sent",
+  gone: "The body is past retention.",
+  why: "Why it went there, and why not",
+  whyLead: "Every subscription, and what it made of this event when that was accepted.",
+  columns: { subscription: "Subscription", verdict: "Verdict", words: "Because", delivery: "Delivery" },
+  verdicts: { matched: "Matched", type: "Other types", filter: "Filtered out", createdLater: "Made later", deleted: "Deleted", test: "Test of another" } as Record<string, string>,
+  edit: "Edit this filter",
+  waiting: { paused: "paused", breaker: "held by its breaker", hold: "the receiver asked to wait", retry: "waits for its next try", key: "behind an earlier delivery of its order key", rate: "waits for its rate", slots: "waits for a free slot" } as Record<string, string>,
+  until: "until",
+  behind: "Open the one in front",
+  none: "This tenant has no subscription.",
+  unnamed: "unnamed",
+};
