@@ -169,7 +169,8 @@ func (h *Hub) wire() {
 
 	// In: events by HTTP, and by the broker.
 	h.ingest = &ingest.Handler{
-		Store: h.db, Metrics: ingest.NewMetrics(h.metrics.registry), Bodies: &h.bounds.bodies, Parsers: &h.bounds.parsers,
+		Store: h.db, Rejected: h.db.Rejected, Metrics: ingest.NewMetrics(h.metrics.registry),
+		Bodies: &h.bounds.bodies, Parsers: &h.bounds.parsers,
 		Limit: func(tenant int64) int { return h.limits(tenant).EventsPerSecond },
 		Full:  h.backlogged,
 		Room:  h.roomForEvents,
@@ -194,7 +195,7 @@ func (h *Hub) wire() {
 // feed returns what takes events from the broker.
 func (h *Hub) feed() *rabbit.Feed {
 	m := &ingest.Messages{
-		Store: h.db, Tenants: h.book, FromUser: h.cfg.AMQPTenant == "user-id", Full: h.ingest.Full,
+		Store: h.db, Rejected: h.db.Rejected, Tenants: h.book, FromUser: h.cfg.AMQPTenant == "user-id", Full: h.ingest.Full,
 		Room: h.ingest.Room, Rate: h.ingest.Rate,
 		Metrics: h.ingest.Metrics, Log: h.log,
 	}
@@ -485,6 +486,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.pipe.Run(pipeCtx) })
 	g.Go(func() error { return h.ops.Run(pipeCtx) })
 	g.Go(func() error { return h.views.Run(pipeCtx) })
+	g.Go(func() error { return h.db.RunCounts(pipeCtx) })
 	if h.db.Shared() {
 		g.Go(func() error { return peers.NewOwnership(h.db, h.lanes, h.log).Run(pipeCtx) })
 		g.Go(func() error { return h.refresh.Run(gctx) })

@@ -465,10 +465,13 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		tried := r.ask(200, "GET", "/v1/subscriptions/{id}/health", auditor, nil, sub).JSON(t)
 		require.NotNil(t, tried["lastError"])
 		require.NotNil(t, tried["oldestPending"])
-		for _, by := range []string{"none", "subscription", "class"} {
+		for _, by := range []string{"none", "subscription", "class", "type", "error"} {
 			r.ask(200, "GET", "/v1/stats?by="+by, owner, nil)
 		}
 		r.ask(200, "GET", "/v1/stats?bucket=day", auditor, nil)
+		r.ask(200, "GET", "/v1/stats?bucket=minute&by=subscription", auditor, nil)
+		r.ask(200, "GET", "/v1/stats?of=events", auditor, nil)
+		r.ask(200, "GET", "/v1/stats?by=type&format=csv", auditor, nil)
 		r.ask(400, "GET", "/v1/stats?bucket=week", owner, nil)
 		r.ask(202, "POST", "/v1/subscriptions/{id}/test", owner, `{"type":"cdr.call"}`, sub)
 		r.ask(422, "POST", "/v1/subscriptions/{id}/test", owner, `{"type":"nothing"}`, sub)

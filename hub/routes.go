@@ -155,7 +155,7 @@ func (h *Routes) table() []route {
 		{"GET", "/v1/subscriptions/:id/health", only(owner, auditor), v1(h.API.SubscriptionHealth)},
 		{"GET", "/v1/health", only(owner, auditor), v1(h.API.ListHealth)},
 		{"GET", "/v1/facets/deliveries", only(owner, auditor), v1(h.API.DeliveryFacets)},
-		{"GET", "/v1/stats", only(owner, auditor), v1(h.API.Stats)},
+		{"GET", "/v1/stats", only(owner, auditor), h.API.Stats},
 
 		{"GET", "/v1/exports/deliveries", only(owner, auditor), h.API.ExportDeliveries},
 		{"GET", "/v1/tail", only(owner, auditor), h.API.TailAttempts},

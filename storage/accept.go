@@ -161,6 +161,7 @@ func (w *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64
 		return err
 	}
 
+	w.countRejected()
 	var matched []*subscriptions.Subscription
 	for _, op := range ops {
 		for i, e := range op.events {
@@ -168,6 +169,10 @@ func (w *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64
 				continue
 			}
 			matched = w.match(e, matched[:0])
+			w.counts.events(e.Tenant, w.now, acceptedEvents, 1)
+			if len(matched) == 0 {
+				w.counts.events(e.Tenant, w.now, unmatchedEvents, 1)
+			}
 
 			// The event and its body.
 			var warnings any
@@ -196,7 +201,7 @@ func (w *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64
 				w.stmt.deliveries.add(sub.No, e.Seq, int64(0), key, int64(e.Type), sub.Version, int64(delivery.Pending),
 					int64(0), int64(0), giveUp, w.now, false, int64(0))
 				w.delta.add(sub.No, e.Tenant, e.Seq)
-				w.counts.matched(sub.No, w.now, class)
+				w.counts.matched(sub.No, w.now, e.Type)
 			}
 		}
 	}
@@ -273,8 +278,10 @@ func (w *worker) findKnown(ctx context.Context, ops []*acceptOp) error {
 			case stored.Seq == e.Seq:
 			case string(stored.Hash) == string(e.Hash[:]):
 				op.verdicts[i] = ingest.Known
+				w.counts.events(e.Tenant, w.now, duplicateEvents, 1)
 			default:
 				op.verdicts[i] = ingest.Conflict
+				w.counts.events(e.Tenant, w.now, rejectedEvents, 1)
 			}
 		}
 	}

@@ -26,26 +26,27 @@ const (
 	ringMinutes = 64
 )
 
-// countDeltas gathers what one transaction adds to delivery_hours, delivery_minutes
-// and last_errors, so that a batch writes a row for each subscription, not for each
+// countDeltas gathers what one transaction adds to delivery_hours, delivery_minutes,
+// error_hours and last_errors, so that a batch writes a row for each subscription, not for each
 // event.
 type countDeltas struct {
 	hours   map[stateHour]*hourDelta
 	minutes map[subMinute]*search.Tried
 	errors  map[int64]*delivery.Outcome // by subscription, the latest
+	failed  map[errorHour]int64         // attempts
 }
 
 // stateHour is what a row of delivery_hours counts.
 type stateHour struct {
 	sub, hour int64
-	class     event.Class
+	kind      countKind
 }
 
 // subMinute is what a row of delivery_minutes counts.
 type subMinute struct{ sub, minute int64 }
 
 func (a stateHour) compare(b stateHour) int {
-	return cmp.Or(cmp.Compare(a.sub, b.sub), cmp.Compare(a.hour, b.hour), cmp.Compare(a.class, b.class))
+	return cmp.Or(cmp.Compare(a.sub, b.sub), cmp.Compare(a.hour, b.hour), cmp.Compare(a.kind, b.kind))
 }
 
 // compare orders minutes as their rows are, by slot of the ring.
@@ -129,6 +130,9 @@ func (s *statements) prepareCounts(conn *sqlx.Conn, in sqldb.Dialect) {
 				"% = excluded.% + CASE WHEN delivery_minutes.minute = excluded.minute THEN delivery_minutes.% ELSE 0 END")+
 			", minute = excluded.minute WHERE excluded.minute >= delivery_minutes.minute")
 
+	s.failed = newBulk(conn, sizes, "INSERT INTO error_hours (sub, hour, error, attempts) VALUES", 4,
+		"ON CONFLICT (sub, hour, error) DO UPDATE SET attempts = error_hours.attempts + excluded.attempts")
+
 	s.errors = newBulk(conn, sizes, "INSERT INTO last_errors (sub, at, seq, accepted_at, status, class, error) VALUES", 7,
 		"ON CONFLICT (sub) DO UPDATE SET "+each("at, seq, accepted_at, status, class, error", "% = excluded.%")+
 			" WHERE excluded.at >= last_errors.at")
@@ -142,10 +146,11 @@ func (c *countDeltas) reset() {
 	c.hours = map[stateHour]*hourDelta{}
 	c.minutes = map[subMinute]*search.Tried{}
 	c.errors = map[int64]*delivery.Outcome{}
+	c.failed = map[errorHour]int64{}
 }
 
-func (c *countDeltas) hour(sub, at int64, class event.Class) *hourDelta {
-	key := stateHour{sub, at / hourMS, class}
+func (c *countDeltas) hour(sub, at int64, t event.Type) *hourDelta {
+	key := hourOf(sub, at, t)
 	d := c.hours[key]
 	if d == nil {
 		d = new(hourDelta)
@@ -155,18 +160,18 @@ func (c *countDeltas) hour(sub, at int64, class event.Class) *hourDelta {
 }
 
 // matched counts a delivery that was made, by the time its event was accepted.
-func (c *countDeltas) matched(sub, acceptedAt int64, class event.Class) {
-	c.hour(sub, acceptedAt, class).states[delivery.Pending]++
+func (c *countDeltas) matched(sub, acceptedAt int64, t event.Type) {
+	c.hour(sub, acceptedAt, t).states[delivery.Pending]++
 }
 
 // ended counts the end of a delivery, by the time its event was accepted.
-func (c *countDeltas) ended(sub, acceptedAt int64, class event.Class, s delivery.State) {
-	c.hour(sub, acceptedAt, class).states[s]++
+func (c *countDeltas) ended(sub, acceptedAt int64, t event.Type, s delivery.State) {
+	c.hour(sub, acceptedAt, t).states[s]++
 }
 
 // moved counts a delivery that had ended in a state as ended in another.
-func (c *countDeltas) moved(sub, acceptedAt int64, class event.Class, from, to delivery.State) {
-	states := &c.hour(sub, acceptedAt, class).states
+func (c *countDeltas) moved(sub, acceptedAt int64, t event.Type, from, to delivery.State) {
+	states := &c.hour(sub, acceptedAt, t).states
 	states[from]--
 	states[to]++
 }
@@ -184,7 +189,10 @@ func (c *countDeltas) attempt(o *delivery.Outcome) {
 		c.minutes[key] = minute
 	}
 	minute.Note(ok, took)
-	c.hour(sub, a.At, o.Item.Type.Class()).Note(ok, took)
+	c.hour(sub, a.At, o.Item.Type).Note(ok, took)
+	if !ok {
+		c.failed[errorHour{sub, a.At / hourMS, a.Class}]++
+	}
 	if last := c.errors[sub]; !ok && (last == nil || last.Attempt.At <= a.At) {
 		c.errors[sub] = o
 	}
@@ -197,7 +205,7 @@ func (c *countDeltas) write(ctx context.Context, s *statements, in sqldb.Dialect
 	for _, k := range sortedKeys(c.hours, stateHour.compare) {
 		d := c.hours[k]
 		n := &d.states
-		s.hours.add(k.sub, k.hour, int64(k.class))
+		s.hours.add(k.sub, k.hour, int64(k.kind))
 		if in == sqldb.Postgres {
 			s.hours.add(part)
 		}
@@ -223,11 +231,18 @@ func (c *countDeltas) write(ctx context.Context, s *statements, in sqldb.Dialect
 		s.errors.add(sub, a.At, o.Item.Seq, o.Item.AcceptedAt, int64(a.StatusCode), int64(a.Class), a.Err)
 	}
 
+	for _, k := range sortedKeys(c.failed, errorHour.compare) {
+		s.failed.add(k.sub, k.hour, int64(k.error), c.failed[k])
+	}
+
 	if _, err := s.hours.flush(ctx); err != nil {
 		return fmt.Errorf("count by hour: %w", err)
 	}
 	if _, err := s.minutes.flush(ctx); err != nil {
 		return fmt.Errorf("count by minute: %w", err)
+	}
+	if _, err := s.failed.flush(ctx); err != nil {
+		return fmt.Errorf("count errors: %w", err)
 	}
 	if _, err := s.errors.flush(ctx); err != nil {
 		return fmt.Errorf("note last errors: %w", err)

@@ -112,13 +112,15 @@ type DB struct {
 
 	firstSeq atomic.Int64 // number from which on there are partitions for days
 
-	box      *signing.Box
-	subjects search.Subjects
-	cache    *cache
-	writer   *writer
-	notes    notes
-	dir      directories
-	log      *slog.Logger
+	box        *signing.Box
+	subjects   search.Subjects
+	rejected   rejections // refused events that are not counted yet
+	countsFrom int64      // the first hour of which events, and deliveries by type, are counted
+	cache      *cache
+	writer     *writer
+	notes      notes
+	dir        directories
+	log        *slog.Logger
 
 	jobs    chan struct{} // of capacity 1: a job waits for RunJobs
 	replays chan struct{} // of capacity 1: a job waits for RunReplays
@@ -256,6 +258,9 @@ func (db *DB) openPostgres(ctx context.Context) (err error) {
 // load reads what is kept in memory, and starts the writer.
 func (db *DB) load(ctx context.Context) (err error) {
 	if err := db.checkMasterKey(ctx); err != nil {
+		return err
+	}
+	if err := db.loadCountsFrom(ctx); err != nil {
 		return err
 	}
 	if db.writer, err = newWriter(ctx, db); err != nil {

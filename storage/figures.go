@@ -5,12 +5,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/hookline/hookline/delivery"
-	"github.com/hookline/hookline/hub/event"
 	"github.com/hookline/hookline/hub/search"
 )
 
@@ -41,7 +41,7 @@ func (db *DB) FindStats(ctx context.Context, f search.StatsFilter) ([]search.Sta
 	sums := map[groupKey]*search.StatsRow{}
 	if err := db.snapshot(ctx, "find stats", func(snap snapshot) error {
 		for _, s := range spans {
-			if err := snap.addStats(ctx, sums, f, s); err != nil {
+			if err := snap.addStats(ctx, sums, f, s, db.countsFrom); err != nil {
 				return err
 			}
 			if len(sums) > f.Limit {
@@ -106,16 +106,29 @@ func spansOf(f search.StatsFilter) (spans []zoneSpan, bounds map[int64][2]int64)
 	return spans, bounds
 }
 
+// mostKinds is how many kinds of counts an hour has at most.
+const mostKinds = 256
+
 // addStats adds what happened in a span to the rows. A day in which the clocks change is
-// in two spans.
+// in two spans. Before the hour typesFrom nothing is known of types.
 func (snap snapshot) addStats(
-	ctx context.Context, sums map[groupKey]*search.StatsRow, f search.StatsFilter, s zoneSpan,
+	ctx context.Context, sums map[groupKey]*search.StatsRow, f search.StatsFilter, s zoneSpan, typesFrom int64,
 ) error {
-	group := map[search.Grouping]string{search.ByNone: "0", search.BySubscription: "s.no", search.ByClass: "h.class"}[f.By]
+	group, most := "0", f.Limit+1
+	switch f.By {
+	case search.BySubscription:
+		group = "s.no"
+	case search.ByClass:
+		group = "h.class"
+		most *= mostKinds
+	case search.ByType:
+		group = fmt.Sprintf("CASE WHEN h.hour < %d THEN 0 ELSE h.class END", typesFrom)
+		most *= mostKinds
+	}
 	rows, err := snap.Q.QueryxContext(ctx,
 		"SELECT (h.hour * 60 + ?) / ? AS bucket, "+group+" AS grp, max(s.id), "+sumCounts+`
 		FROM subscriptions s CROSS JOIN delivery_hours h ON h.sub = s.no AND h.hour >= ? AND h.hour < ?
-		WHERE s.tenant = ? GROUP BY bucket, grp LIMIT ?`, s.offset, s.unit, s.low, s.below, f.Tenant, f.Limit+1)
+		WHERE s.tenant = ? GROUP BY bucket, grp LIMIT ?`, s.offset, s.unit, s.low, s.below, f.Tenant, most)
 	if err != nil {
 		return err
 	}
@@ -131,8 +144,13 @@ func (snap snapshot) addStats(
 		if f.By != search.BySubscription {
 			r.Subscription = ""
 		}
-		if f.By == search.ByClass {
-			r.Class = event.Class(k.group)
+		switch kind := countKind(k.group); f.By {
+		case search.ByClass:
+			r.Class = kind.class()
+			k.group = int64(r.Class)
+		case search.ByType:
+			r.Type = kind.eventType()
+			k.group = int64(r.Type)
 		}
 		if sum := sums[k]; sum != nil {
 			sum.Counts.Add(&r.Counts)

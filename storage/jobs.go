@@ -205,7 +205,7 @@ func countCancelled(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub int6
 				continue
 			}
 		}
-		ended[stateHour{sub, r.AcceptedAt / hourMS, r.Type.Class()}]++
+		ended[hourOf(sub, r.AcceptedAt, r.Type)]++
 	}
 	for k, n := range ended {
 		if err := moveHour(ctx, in, tx, k, delivery.Pending, delivery.Cancelled, n); err != nil {
@@ -243,7 +243,7 @@ func cancelReplays(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, sub, repl
 	made := map[stateHour]int64{}
 	for _, r := range rows {
 		if r.Run == 0 {
-			made[stateHour{sub, r.AcceptedAt / hourMS, r.Type.Class()}]++
+			made[hourOf(sub, r.AcceptedAt, r.Type)]++
 		}
 	}
 	for k, n := range made {
@@ -274,7 +274,7 @@ func moveHour(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, k stateHour, f
 // addHour adds to the counts of an hour, by column.
 func addHour(ctx context.Context, in sqldb.Dialect, tx *sqlx.Tx, k stateHour, more map[string]int64) error {
 	var columns []string
-	args := []any{k.sub, k.hour, int64(k.class)}
+	args := []any{k.sub, k.hour, int64(k.kind)}
 	if in == sqldb.Postgres {
 		args = append(args, partOfAdmins)
 	}

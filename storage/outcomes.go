@@ -109,12 +109,11 @@ func (w *worker) recordOutcomes(ctx context.Context, outcomes []*delivery.Outcom
 // countEnd counts the end of a run. A delivery follows its latest run, unless it was
 // delivered before.
 func (w *worker) countEnd(ctx context.Context, it *delivery.Item, n next) error {
-	class := it.Type.Class()
 	if !it.OfReplay() {
 		w.delta.done(it.Sub)
 	}
 	if it.Run == 0 {
-		w.counts.ended(it.Sub, it.AcceptedAt, class, n.state)
+		w.counts.ended(it.Sub, it.AcceptedAt, it.Type, n.state)
 		return nil
 	}
 
@@ -131,7 +130,7 @@ func (w *worker) countEnd(ctx context.Context, it *delivery.Item, n next) error 
 			it.Sub, it.Seq); err != nil {
 			return err
 		}
-		w.counts.moved(it.Sub, it.AcceptedAt, class, was, n.state)
+		w.counts.moved(it.Sub, it.AcceptedAt, it.Type, was, n.state)
 		return nil
 	}
 
@@ -144,7 +143,7 @@ func (w *worker) countEnd(ctx context.Context, it *delivery.Item, n next) error 
 		return err
 	}
 	if reopened > 0 {
-		w.counts.ended(it.Sub, it.AcceptedAt, class, n.state)
+		w.counts.ended(it.Sub, it.AcceptedAt, it.Type, n.state)
 	}
 	return nil
 }

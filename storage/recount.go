@@ -40,18 +40,21 @@ func CheckCounts(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("check counts: %w", err)
 	}
-	var wrong []string
+	wrong, err := wrongEventCounts(ctx, tx)
+	if err != nil {
+		return fmt.Errorf("check counts: %w", err)
+	}
 	for k, r := range recounted {
 		if c := counted[k]; c == nil || *c != *r {
-			wrong = append(wrong, fmt.Sprintf("subscription %d, hour %d, class %s: counted %v, there are %v",
-				k.sub, k.hour, k.class, c, *r))
+			wrong = append(wrong, fmt.Sprintf("subscription %d, hour %d, kind %d: counted %v, there are %v",
+				k.sub, k.hour, k.kind, c, *r))
 		}
 		delete(counted, k)
 	}
 	for k, c := range counted {
 		if *c != (hourCount{}) {
-			wrong = append(wrong, fmt.Sprintf("subscription %d, hour %d, class %s: counted %v, there are none",
-				k.sub, k.hour, k.class, *c))
+			wrong = append(wrong, fmt.Sprintf("subscription %d, hour %d, kind %d: counted %v, there are none",
+				k.sub, k.hour, k.kind, *c))
 		}
 	}
 	if len(wrong) > 0 {
@@ -71,14 +74,21 @@ type hourCount struct {
 func bothCounts(ctx context.Context, tx *sqlx.Tx) (counted, recounted map[stateHour]*hourCount, err error) {
 	counted = map[stateHour]*hourCount{}
 	recounted = map[stateHour]*hourCount{}
+	from, err := countsFrom(ctx, tx)
+	if err != nil {
+		return nil, nil, err
+	}
 
 	// On PostgreSQL an hour has several rows.
-	if err := eachRow(ctx, tx, "SELECT "+hourColumns+" FROM delivery_hours", func(rows *sqlx.Rows) error {
+	if err := eachRow(ctx, tx, "SELECT "+hourColumns+" FROM delivery_hours WHERE sub > 0", func(rows *sqlx.Rows) error {
 		var k stateHour
 		c := new(hourCount)
-		to := slices.Concat([]any{&k.sub, &k.hour, &k.class}, countsTo(&c.Counts), triedTo(&c.Tried))
+		to := slices.Concat([]any{&k.sub, &k.hour, &k.kind}, countsTo(&c.Counts), triedTo(&c.Tried))
 		if err := rows.Scan(to...); err != nil {
 			return err
+		}
+		if k.hour < from { // rows by class and by type add up to the class
+			k.kind = countKind(k.kind.class())
 		}
 		if before := counted[k]; before != nil {
 			c.Counts.Add(&before.Counts)
@@ -92,7 +102,10 @@ func bothCounts(ctx context.Context, tx *sqlx.Tx) (counted, recounted map[stateH
 	}
 
 	of := func(sub, at int64, typ event.Type) *hourCount {
-		k := stateHour{sub, at / hourMS, typ.Class()}
+		k := hourOf(sub, at, typ)
+		if k.hour < from {
+			k.kind = countKind(typ.Class())
+		}
 		c := recounted[k]
 		if c == nil {
 			c = new(hourCount)
@@ -147,4 +160,54 @@ func eachRow(ctx context.Context, tx *sqlx.Tx, query string, scan func(*sqlx.Row
 		}
 	}
 	return rows.Err()
+}
+
+// numberedHour is what is counted of a tenant's events in an hour, or of one error class of a
+// subscription.
+type numberedHour struct {
+	of, hour, what int64
+}
+
+// wrongEventCounts recounts the events of each tenant, and the failed attempts by their
+// error, and says which counts differ. Of hours before both were counted it says nothing.
+func wrongEventCounts(ctx context.Context, tx *sqlx.Tx) (wrong []string, err error) {
+	from, err := countsFrom(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	for what, queries := range map[string][2]string{
+		"accepted events of tenant": {
+			"SELECT -sub, hour, 0, matched FROM delivery_hours WHERE sub < 0",
+			"SELECT tenant, accepted_at / 3600000, 0, 1 FROM events",
+		},
+		"unmatched events of tenant": {
+			"SELECT -sub, hour, 0, expired FROM delivery_hours WHERE sub < 0",
+			"SELECT tenant, accepted_at / 3600000, 0, 1 FROM events WHERE matched = 0",
+		},
+		"errors of subscription": {
+			"SELECT sub, hour, error, attempts FROM error_hours",
+			"SELECT sub, at / 3600000, class, 1 FROM attempts WHERE class <> 0",
+		},
+	} {
+		left := map[numberedHour]int64{} // what is counted, less what is there
+		for sign, query := range map[int64]string{1: queries[0], -1: queries[1]} {
+			if err := eachRow(ctx, tx, query, func(rows *sqlx.Rows) error {
+				var k numberedHour
+				var n int64
+				if err := rows.Scan(&k.of, &k.hour, &k.what, &n); err != nil {
+					return err
+				}
+				left[k] += sign * n
+				return nil
+			}); err != nil {
+				return nil, err
+			}
+		}
+		for k, n := range left {
+			if n != 0 && k.hour >= from {
+				wrong = append(wrong, fmt.Sprintf("%s %d, hour %d, %d: %+d", what, k.of, k.hour, k.what, n))
+			}
+		}
+	}
+	return wrong, nil
 }

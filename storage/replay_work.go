@@ -341,7 +341,7 @@ func (db *DB) writeRuns(
 	matched := map[stateHour]int64{}
 	for _, m := range made {
 		if r := byNumber[m.Seq]; m.Run == 0 {
-			matched[stateHour{sub.No, r.acceptedAt / hourMS, r.typ.Class()}]++
+			matched[hourOf(sub.No, r.acceptedAt, r.typ)]++
 		}
 	}
 	for _, k := range sortedKeys(matched, stateHour.compare) {

@@ -151,6 +151,9 @@ func (t *trimPass) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := t.eventHours(ctx, t.beforeMeta/hourMS); err != nil {
+		return err
+	}
 	if err := t.events(ctx, end); err != nil {
 		return err
 	}
@@ -488,19 +491,41 @@ func (t *trimPass) deliveries(ctx context.Context, sub, end int64) error {
 // ended.
 func (t *trimPass) hours(ctx context.Context, sub, before int64) error {
 	// An hour has ended when the sum of its parts has.
-	const settled = "SELECT hour, class FROM delivery_hours WHERE sub = ? AND hour < ? GROUP BY hour, class " +
+	const settled = "SELECT hour FROM delivery_hours WHERE sub = ? AND hour < ? GROUP BY hour " +
 		"HAVING sum(matched) = sum(delivered + exhausted + expired + cancelled + superseded)"
 	for {
 		// Whole hours, because the key has more columns.
 		var hours []int64
 		if err := t.db.read.SelectContext(ctx, &hours,
-			"SELECT DISTINCT hour FROM ("+settled+") s ORDER BY hour LIMIT ?",
+			"SELECT hour FROM ("+settled+") s ORDER BY hour LIMIT ?",
 			sub, before, jobChunk/2); err != nil || len(hours) == 0 {
 			return err
 		}
 		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
-			_, err := tx.ExecContext(ctx, "DELETE FROM delivery_hours WHERE sub = ? AND (hour, class) IN ("+settled+")",
-				sub, sub, hours[len(hours)-1]+1)
+			args := []any{sub, sub, hours[len(hours)-1] + 1}
+			for _, table := range []string{"error_hours", "delivery_hours"} {
+				if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE sub = ? AND hour IN ("+settled+")", args...); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+}
+
+// eventHours deletes the counts of events of hours before one.
+func (t *trimPass) eventHours(ctx context.Context, before int64) error {
+	for {
+		var old bool
+		if err := t.db.read.GetContext(ctx, &old, "SELECT EXISTS (SELECT 1 FROM delivery_hours WHERE sub = ? AND hour < ?)",
+			-t.tenant, before); err != nil || !old {
+			return err
+		}
+		if err := t.chunk(ctx, func(tx *sqlx.Tx) error {
+			_, err := tx.ExecContext(ctx, `DELETE FROM delivery_hours WHERE sub = ?1 AND hour IN
+				(SELECT hour FROM delivery_hours WHERE sub = ?1 AND hour < ?2 ORDER BY hour LIMIT ?3)`, -t.tenant, before, jobChunk)
 			return err
 		}); err != nil {
 			return err

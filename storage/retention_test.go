@@ -127,7 +127,7 @@ func testRetention(t *testing.T) {
 	require.Equal(t, 1, db.count(t, "attempts"))
 	require.NoError(t, db.Trim(ctx, days(401)))
 	for _, table := range []string{
-		"events WHERE tenant = 1", "deliveries", "attempts", "delivery_hours", "event_ids WHERE tenant = 1", "masked_bodies",
+		"events WHERE tenant = 1", "deliveries", "attempts", "delivery_hours WHERE sub <> -2", "error_hours", "event_ids WHERE tenant = 1", "masked_bodies",
 		"kept_bodies",
 	} {
 		require.Zero(t, db.count(t, table), table)

@@ -126,7 +126,7 @@ func addRetry(
 		int64(delivery.Reopened), s.No, seq); err != nil {
 		return "", fmt.Errorf("reopen delivery: %w", err)
 	}
-	return id, moveHour(ctx, in, tx, stateHour{s.No, first.AcceptedAt / hourMS, class}, first.State, delivery.Pending, 1)
+	return id, moveHour(ctx, in, tx, hourOf(s.No, first.AcceptedAt, first.Type), first.State, delivery.Pending, 1)
 }
 
 // holder returns the public id of the earliest pending delivery that holds an order

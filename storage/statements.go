@@ -14,7 +14,7 @@ import (
 
 // statements are those of the hot path, prepared once on a worker's connection.
 type statements struct {
-	ids, events, bodies, masked, deliveries, attempts, hours, minutes, errors, bytes *bulk
+	ids, events, bodies, masked, deliveries, attempts, hours, minutes, failed, errors, bytes *bulk
 
 	known, outcome, reopenedDone, firstState, replayDone *sqlx.Stmt
 }
@@ -76,7 +76,7 @@ func (s *statements) prepare(ctx context.Context, conn *sqlx.Conn, in sqldb.Dial
 }
 
 func (s *statements) bulks() []*bulk {
-	return []*bulk{s.ids, s.events, s.bodies, s.masked, s.deliveries, s.attempts, s.hours, s.minutes, s.errors, s.bytes}
+	return []*bulk{s.ids, s.events, s.bodies, s.masked, s.deliveries, s.attempts, s.hours, s.minutes, s.failed, s.errors, s.bytes}
 }
 
 // drop forgets the rows of a transaction that failed.

@@ -34,12 +34,13 @@ type worker struct {
 	until time.Time // give up then what is not committed; zero: never
 
 	// Of the transaction under way.
-	now    int64 // Unix ms
-	delta  pendingDelta
-	counts countDeltas
-	bytes  byteDeltas
-	heads  heads         // of the subscriptions, as the transaction sees them
-	epochs map[int]int64 // of the shards that this process owns, as the transaction sees them
+	now      int64 // Unix ms
+	delta    pendingDelta
+	counts   countDeltas
+	bytes    byteDeltas
+	rejected map[int64]int64 // refused events that it counts, by tenant
+	heads    heads           // of the subscriptions, as the transaction sees them
+	epochs   map[int]int64   // of the shards that this process owns, as the transaction sees them
 }
 
 // Pauses and tries of a worker, which has nothing better to do.
@@ -245,6 +246,8 @@ func (w *worker) try(b *batch) error {
 	}
 	if err != nil {
 		w.counts.reset()
+		w.db.rejected.add(w.rejected)
+		w.rejected = nil
 		w.delta.drop()
 		clear(w.bytes)
 		w.stmt.drop()
@@ -323,6 +326,7 @@ func (w *worker) committed(b batch, took time.Duration) {
 	w.counts.reset()
 	writer.bytes.add(w.bytes)
 	clear(w.bytes)
+	w.rejected = nil
 	writer.stat.Commits.Add(1)
 	writer.stat.Events.Add(int64(len(stored)))
 

@@ -78,6 +78,7 @@ type explainView struct {
 	Wanted       []string     `json:"wanted,omitempty"` // by the types, or by that field
 	Found        []string     `json:"found,omitempty"`  // in the event
 	Delivery     string       `json:"delivery,omitempty"`
+	MadeBy       string       `json:"madeBy,omitempty"`      // id of the replay that made the delivery, when the event did not
 	State        string       `json:"state,omitempty"`       // of the delivery
 	Waiting      *waitingView `json:"waiting,omitempty"`     // only of a pending one
 	DueAt        *Time        `json:"dueAt,omitempty"`       // of the next try; absent: as soon as its turn comes
@@ -180,7 +181,8 @@ func (a *API) explainer(c access.Caller, e *search.Event) *explainer {
 func (x *explainer) line(ctx context.Context, s *subscriptions.Subscription, d *search.Delivery) (explainView, error) {
 	v := explainView{Subscription: s.ID, Name: s.Name, Deleted: s.DeletedAt != nil}
 	verdict, doubt := matched, noDoubt
-	if d == nil {
+	madeLater := d != nil && d.ReplayNo != 0 // a replay made it: the verdict stays as at acceptance
+	if d == nil || madeLater {
 		verdict, v.Field, doubt = x.judge(s)
 	}
 	v.Verdict = verdict.String()
@@ -188,7 +190,9 @@ func (x *explainer) line(ctx context.Context, s *subscriptions.Subscription, d *
 
 	switch verdict {
 	case matched:
-		return v, x.delivery(ctx, &v, d)
+		words, err := x.delivery(ctx, &v, d)
+		v.Words = "It wanted the event; " + words
+		return v, err
 	case otherType:
 		v.Wanted = s.Events
 		v.Found = []string{x.event.Type.String()}
@@ -204,6 +208,12 @@ func (x *explainer) line(ctx context.Context, s *subscriptions.Subscription, d *
 	}
 	if v.Deleted && verdict != deletedThen {
 		v.Words += " It was deleted since."
+	}
+	if madeLater {
+		words, err := x.delivery(ctx, &v, d)
+		v.MadeBy = d.Replay
+		v.Words += " A replay made a delivery all the same; " + words
+		return v, err
 	}
 	return v, nil
 }
@@ -272,22 +282,21 @@ func (x *explainer) filter(v *explainView, s *subscriptions.Subscription) {
 	}
 }
 
-// delivery fills in what became of a delivery, and what holds it now if it is pending.
-func (x *explainer) delivery(ctx context.Context, v *explainView, d *search.Delivery) error {
+// delivery fills in what became of a delivery, and what holds it now if it is pending. It
+// returns that in words.
+func (x *explainer) delivery(ctx context.Context, v *explainView, d *search.Delivery) (words string, err error) {
 	v.Delivery = d.PublicID()
 	v.State = d.State.String()
 	if d.State != delivery.Pending {
-		v.Words = "It wanted the event; the delivery is " + v.State + "."
-		return nil
+		return "the delivery is " + v.State + ".", nil
 	}
 
 	s, err := x.api.Subscriptions.FindSubscription(ctx, x.caller.Tenant, v.Subscription)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if s.DeletedAt != nil {
-		v.Words = "It wanted the event and was deleted since; the delivery is about to be cancelled."
-		return nil
+		return "it was deleted since, and the delivery is about to be cancelled.", nil
 	}
 	tries := d.Tries
 	if n := len(d.Runs); n > 0 {
@@ -299,12 +308,11 @@ func (x *explainer) delivery(ctx context.Context, v *explainView, d *search.Deli
 
 	why, w, err := x.holds(ctx, s, d)
 	if err != nil {
-		return err
+		return "", err
 	}
 	w.For = why.String()
 	v.Waiting = &w
-	v.Words = "It wants the event; " + waitWords(why, &w, s) + fmt.Sprintf(" Retries left: %d.", left)
-	return nil
+	return waitWords(why, &w, s) + fmt.Sprintf(" Retries left: %d.", left), nil
 }
 
 // holds says what a pending delivery of a subscription waits for now. What concerns the

@@ -217,7 +217,7 @@ func TestStatsRefusesBadInput(t *testing.T) {
 	h := hubtest.Start(t)
 	for query, field := range map[string]string{
 		"?bucket=week":    "bucket",
-		"?by=type":        "by",
+		"?by=mood":        "by",
 		"?from=yesterday": "from",
 		"?to=1":           "to",
 		"?limit=3":        "limit",
@@ -246,7 +246,7 @@ func TestStatsOfAZoneThatCannotBeRead(t *testing.T) {
 		a := &api.API{Figures: askedFigures{t: t}, Book: book}
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/stats?bucket=day", nil)
 		w := httptest.NewRecorder()
-		a.Respond(a.Stats)(w, r, access.Caller{Tenant: 7, CompanyID: "acme", Role: access.Owner}, nil)
+		a.Stats(w, r, access.Caller{Tenant: 7, CompanyID: "acme", Role: access.Owner}, nil)
 		require.Equal(t, http.StatusBadRequest, w.Code, w.Body)
 		require.Equal(t, "timezone", gjson.GetBytes(w.Body.Bytes(), "errors.0.field").String())
 		require.Contains(t, w.Body.String(), "PATCH /v1/tenants/acme")
@@ -266,12 +266,28 @@ func (p askedFigures) FindStats(_ context.Context, f search.StatsFilter) ([]sear
 	return nil, search.ErrTooManyRows
 }
 
+func (p askedFigures) FindErrorStats(ctx context.Context, f search.StatsFilter) ([]search.ErrorStats, error) {
+	_, err := p.FindStats(ctx, f)
+	return nil, err
+}
+
+func (p askedFigures) FindEventStats(ctx context.Context, f search.StatsFilter) ([]search.EventStats, int64, error) {
+	_, err := p.FindStats(ctx, f)
+	return nil, 0, err
+}
+
+func (p askedFigures) FindMinuteStats(_ context.Context, f search.StatsFilter) ([]search.MinuteStats, error) {
+	require.True(p.t, f.Tenant == 7 && f.From > 0 && f.From <= f.To && f.To-f.From <= 60, "%+v", f)
+	return nil, search.ErrTooManyRows
+}
+
 func FuzzStatsQuery(f *testing.F) {
 	for _, seed := range []string{
 		"", "bucket=day&by=class", "from=1637068256419&to=2021-11-30T00:00:00Z&by=none",
 		"from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z",
 		"to=253402300799999", "from=253402300799999", "from=9999-12-31T23:59:59Z&bucket=day", "to=0001-01-01T00:00:00Z",
-		"from=%00", "by=;",
+		"from=%00", "by=;", "bucket=minute&by=subscription", "bucket=minute&to=1637068256419", "by=error", "of=events&bucket=day",
+		"format=csv&by=type",
 	} {
 		f.Add(seed)
 	}
@@ -280,7 +296,7 @@ func FuzzStatsQuery(f *testing.F) {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/stats", nil)
 		r.URL.RawQuery = query
 		w := httptest.NewRecorder()
-		a.Respond(a.Stats)(w, r, access.Caller{Tenant: 7, Role: access.Owner}, nil)
+		a.Stats(w, r, access.Caller{Tenant: 7, Role: access.Owner}, nil)
 		require.Equal(t, http.StatusBadRequest, w.Code, w.Body)
 		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 	})

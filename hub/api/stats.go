@@ -7,8 +7,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/julienschmidt/httprouter"
-
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/dialect"
 	"github.com/hookline/hookline/hub/problem"
@@ -24,14 +22,29 @@ const (
 
 const hour = 3_600_000 // ms
 
+// refusedStats answers an error of Figures.
+func refusedStats(err error) error {
+	if errors.Is(err, search.ErrTooManyRows) {
+		return problem.Field(http.StatusBadRequest, "to",
+			fmt.Sprintf("is so late that there are more than %d rows; ask for a shorter time, for days, or for fewer groups",
+				maxStatsRows))
+	}
+	return err
+}
+
+// statsHead says what stats by hour or day are about.
+type statsHead struct {
+	From     Time   `json:"from"`
+	To       Time   `json:"to"`
+	Bucket   string `json:"bucket"`
+	By       string `json:"by"`
+	Timezone string `json:"timezone"` // of the days
+}
+
 type statsView struct {
-	From     Time       `json:"from"`
-	To       Time       `json:"to"`
-	Bucket   string     `json:"bucket"`
-	By       string     `json:"by"`
-	Timezone string     `json:"timezone"` // of the days
-	Data     []statsRow `json:"data"`     // without rows in which nothing happened
-	Total    statsRow   `json:"total"`
+	statsHead
+	Data  []statsRow `json:"data"` // without rows in which nothing happened
+	Total statsRow   `json:"total"`
 }
 
 // statsRow adds up: matched = delivered + exhausted + expired + cancelled + superseded + pending.
@@ -40,6 +53,7 @@ type statsRow struct {
 	To           Time         `json:"to"`
 	Subscription string       `json:"subscription,omitempty"`
 	Class        string       `json:"class,omitempty"`
+	Type         string       `json:"type,omitempty"` // unknown: from before types were counted
 	Matched      int64        `json:"matched"`
 	Delivered    int64        `json:"delivered"`
 	Exhausted    int64        `json:"exhausted"`
@@ -63,48 +77,47 @@ func viewStats(r *search.StatsRow) statsRow {
 
 var groupings = map[string]search.Grouping{
 	"": search.ByNone, "none": search.ByNone, "subscription": search.BySubscription, "class": search.ByClass,
+	"type": search.ByType, "error": search.ByNone, // errors have a form of their own
 }
 
-// Stats is GET /v1/stats: sums by hour or day of the tenant's time zone.
-func (a *API) Stats(r *http.Request, c access.Caller, _ httprouter.Params) (int, any, error) {
-	f, err := a.statsFilter(r, c)
+// deliveryStats answers with the sums of deliveries and attempts.
+func (a *API) deliveryStats(r *http.Request, c access.Caller, q url.Values) (statsAnswer, error) {
+	f, err := a.statsFilter(c, q)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 
 	rows, err := a.Figures.FindStats(r.Context(), f)
-	if errors.Is(err, search.ErrTooManyRows) {
-		err = problem.Field(http.StatusBadRequest, "to",
-			fmt.Sprintf("is so late that there are more than %d rows; ask for a shorter time, for days, or for fewer groups",
-				maxStatsRows))
-	}
 	if err != nil {
-		return 0, nil, err
+		return nil, refusedStats(err)
 	}
 
-	v := statsView{
-		From: timeOf(f.From * hour), To: timeOf(f.To * hour), Bucket: "hour", By: "none", Timezone: a.zoneName(c),
-		Data: make([]statsRow, len(rows)),
-	}
-	if f.Days != nil {
-		v.Bucket = "day"
-	}
-
+	v := statsView{statsHead: a.statsHead(c, q, f), Data: make([]statsRow, len(rows))}
 	total := search.StatsRow{From: f.From, To: f.To}
 	for i := range rows {
 		v.Data[i] = viewStats(&rows[i])
-		if f.By == search.ByClass {
+		switch {
+		case f.By == search.ByClass:
 			v.Data[i].Class = rows[i].Class.String()
+		case f.By == search.ByType && rows[i].Type == 0:
+			v.Data[i].Type = "unknown"
+		case f.By == search.ByType:
+			v.Data[i].Type = rows[i].Type.String()
 		}
 		total.Counts.Add(&rows[i].Counts)
 		total.Tried.Add(&rows[i].Tried)
 	}
-
 	v.Total = viewStats(&total)
-	if by := r.URL.Query().Get("by"); by != "" {
-		v.By = by
+	return v, nil
+}
+
+// statsHead says what stats by hour or day are about.
+func (a *API) statsHead(c access.Caller, q url.Values, f search.StatsFilter) statsHead {
+	h := statsHead{From: timeOf(f.From * hour), To: timeOf(f.To * hour), Bucket: "hour", By: byOf(q), Timezone: a.zoneName(c)}
+	if f.Days != nil {
+		h.Bucket = "day"
 	}
-	return http.StatusOK, v, nil
+	return h
 }
 
 // zone returns the time zone of the caller's tenant. It was checked when it was set, but
@@ -128,14 +141,9 @@ func (a *API) zoneName(c access.Caller) string {
 	return DefaultTimezone
 }
 
-// statsFilter reads the parameters of a request for stats.
-func (a *API) statsFilter(r *http.Request, c access.Caller) (search.StatsFilter, error) {
-	f := search.StatsFilter{Tenant: c.Tenant, Limit: maxStatsRows}
-	q, err := query(r, "from", "to", "bucket", "by")
-	if err != nil {
-		return f, err
-	}
-
+// statsFilter reads the parameters of a request for stats by hour or day.
+func (a *API) statsFilter(c access.Caller, q url.Values) (f search.StatsFilter, err error) {
+	f = search.StatsFilter{Tenant: c.Tenant, Limit: maxStatsRows}
 	usual, longest := int64(24), int64(maxStatsHours)
 	switch q.Get("bucket") {
 	case "", "hour":
@@ -145,12 +153,12 @@ func (a *API) statsFilter(r *http.Request, c access.Caller) (search.StatsFilter,
 		}
 		usual, longest = 30*24, maxStatsDays*24
 	default:
-		return f, problem.Field(http.StatusBadRequest, "bucket", "must be hour or day")
+		return f, problem.Field(http.StatusBadRequest, "bucket", "must be minute, hour or day")
 	}
 
 	by, known := groupings[q.Get("by")]
 	if !known {
-		return f, problem.Field(http.StatusBadRequest, "by", "must be subscription, class or none")
+		return f, problem.Field(http.StatusBadRequest, "by", "must be subscription, class, type, error or none")
 	}
 	f.By = by
 

@@ -30,16 +30,17 @@ const MaxHops = 8
 // Handler is POST /v1/events and POST /v1/events/{type}. Set its fields before
 // the first request; zero values mean the defaults.
 type Handler struct {
-	Store   Store
-	Limit   func(tenant int64) int                  // events a second of a tenant; default, also for 0: 1,000
-	Room    func(tenant, n int64) bool              // reports whether a tenant's stored events may take n bytes more; nil: always
-	Near    func(tenant int64, perSecond, used int) // is called with how much of a second's events is used up; may be nil
-	Full    func(tenant int64) bool                 // reports whether a tenant has as many pending deliveries as it may; nil: never
-	Bodies  *fair.Budget[int64]                     // bounds the bytes of decompressed bodies until their commit; nil: no bound
-	Parsers *fair.Slots[int64]                      // bounds the large bodies that are parsed at a time; nil: no bound
-	Now     func() time.Time                        // default time.Now
-	Metrics *Metrics                                // nil: nothing is counted
-	Log     *slog.Logger                            // default slog.Default()
+	Store    Store
+	Limit    func(tenant int64) int                  // events a second of a tenant; default, also for 0: 1,000
+	Room     func(tenant, n int64) bool              // reports whether a tenant's stored events may take n bytes more; nil: always
+	Near     func(tenant int64, perSecond, used int) // is called with how much of a second's events is used up; may be nil
+	Full     func(tenant int64) bool                 // reports whether a tenant has as many pending deliveries as it may; nil: never
+	Bodies   *fair.Budget[int64]                     // bounds the bytes of decompressed bodies until their commit; nil: no bound
+	Parsers  *fair.Slots[int64]                      // bounds the large bodies that are parsed at a time; nil: no bound
+	Rejected func(tenant int64, n int)               // counts events that the store never sees, because they were refused; nil: nobody does
+	Now      func() time.Time                        // default time.Now
+	Metrics  *Metrics                                // nil: nothing is counted
+	Log      *slog.Logger                            // default slog.Default()
 
 	buckets buckets
 }
@@ -148,7 +149,7 @@ func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string)
 			events = append(events, e)
 		}
 	}
-	return h.commit(q, r, events)
+	return h.commit(q, r, c.Tenant, events)
 }
 
 // parseAlone is the size up to which a body is parsed without a place: that takes less
@@ -175,7 +176,7 @@ func (h *Handler) parse(
 }
 
 // commit stores the events and writes a result for each item.
-func (h *Handler) commit(q *request, r *http.Request, events []*event.Event) *problem.Details {
+func (h *Handler) commit(q *request, r *http.Request, tenant int64, events []*event.Event) *problem.Details {
 	var verdicts []Verdict
 	if len(events) > 0 {
 		var err error
@@ -185,7 +186,7 @@ func (h *Handler) commit(q *request, r *http.Request, events []*event.Event) *pr
 	}
 
 	q.beginAnswer()
-	next := 0
+	next, refused := 0, 0
 	for i := range q.items {
 		it := &q.items[i]
 		id, status, warnings := it.ID, Rejected, []event.Problem(nil)
@@ -202,8 +203,14 @@ func (h *Handler) commit(q *request, r *http.Request, events []*event.Event) *pr
 			next++
 		}
 
+		if it.Event == nil { // the store counts those that it refused itself
+			refused++
+		}
 		h.Metrics.result(status, warnings)
 		q.result(id, status, it.Problem, warnings)
+	}
+	if h.Rejected != nil && refused > 0 {
+		h.Rejected(tenant, refused)
 	}
 	q.endAnswer()
 	return nil

@@ -45,6 +45,7 @@ type Messages struct {
 	Room     func(tenant, n int64) bool  // reports whether a tenant's stored events may take n bytes more; nil: always
 	Full     func(tenant int64) bool     // reports whether a tenant has too many pending deliveries; nil: never
 	Rate     func(int64) *rate.Limiter   // of a tenant's events; nil: no bound
+	Rejected func(tenant int64, n int)   // counts events that the store never sees, because they were refused; nil: nobody does
 	Now      func() time.Time            // default time.Now
 	Metrics  *Metrics                    // nil: nothing is counted
 	Log      *slog.Logger                // default slog.Default()
@@ -128,6 +129,7 @@ func (m *Messages) Take(ctx context.Context, messages []*message.Message) ([]*Re
 
 // part is what one message asks the store for.
 type part struct {
+	tenant   int64          // 0: unknown
 	whole    *event.Problem // why the message as a whole is refused
 	items    []event.Item
 	events   []*event.Event // of the items that passed
@@ -180,6 +182,7 @@ func (m *Messages) read(
 	}
 
 	p := m.items(msg, event.Gate{CompanyID: tenant.CompanyID, Strict: tenant.Strict(), Type: typ, Now: m.Now})
+	p.tenant = tenant.No
 
 	// A message costs as much as its events, one at least.
 	if again := m.spend(tenant.No, len(p.items)-1); again > 0 {
@@ -473,6 +476,7 @@ func pause(ctx context.Context, d time.Duration) error {
 func (m *Messages) conclude(p *part) *Refusal {
 	if p.whole != nil {
 		m.Metrics.result(Rejected, nil)
+		m.countRejected(p, 1)
 		return &Refusal{Problem: *p.whole}
 	}
 
@@ -486,9 +490,12 @@ func (m *Messages) conclude(p *part) *Refusal {
 	}
 
 	var r Refusal
+	refused := 0
 	for i := range p.items {
 		it := &p.items[i]
-		if it.Event != nil {
+		if it.Event == nil { // the store counts those that it refused itself
+			refused++
+		} else {
 			verdict := p.verdicts[0]
 			p.verdicts = p.verdicts[1:]
 			switch verdict {
@@ -509,11 +516,19 @@ func (m *Messages) conclude(p *part) *Refusal {
 		r.Items = append(r.Items, RefusedItem{i, it.ID, it.Problem})
 	}
 
+	m.countRejected(p, refused)
 	if len(r.Items) == 0 {
 		return nil
 	}
 	r.Problem = *r.Items[0].Problem
 	return &r
+}
+
+// countRejected counts events of a message that were refused, if its tenant is known.
+func (m *Messages) countRejected(p *part, n int) {
+	if m.Rejected != nil && p.tenant != 0 && n > 0 {
+		m.Rejected(p.tenant, n)
+	}
 }
 
 func (m *Messages) log() *slog.Logger { return cmp.Or(m.Log, slog.Default()) }

@@ -63,6 +63,7 @@ const (
 	ByNone Grouping = iota
 	BySubscription
 	ByClass
+	ByType
 )
 
 // StatsFilter asks for the sums of one tenant.
@@ -80,7 +81,36 @@ type StatsRow struct {
 	From, To     int64       // hours since 1970: From <= h < To
 	Subscription string      // public id; "" unless BySubscription
 	Class        event.Class // only ByClass
+	Type         event.Type  // only ByType; 0: from before types were counted
 	Counts
+	Tried
+}
+
+// EventStats counts the events of one span. Those that nobody wanted are accepted too.
+type EventStats struct {
+	From, To                                 int64 // hours since 1970: From <= h < To
+	Accepted, Duplicate, Rejected, Unmatched int64
+}
+
+// Add adds what o counted.
+func (s *EventStats) Add(o *EventStats) {
+	s.Accepted += o.Accepted
+	s.Duplicate += o.Duplicate
+	s.Rejected += o.Rejected
+	s.Unmatched += o.Unmatched
+}
+
+// ErrorStats counts the failed attempts of one class in one span.
+type ErrorStats struct {
+	From, To int64               // hours since 1970: From <= h < To
+	Class    delivery.ErrorClass // None: from before errors were counted
+	Attempts int64
+}
+
+// MinuteStats is what was tried in one minute.
+type MinuteStats struct {
+	Minute       int64  // minutes since 1970
+	Subscription string // public id; "" unless BySubscription
 	Tried
 }
 
@@ -117,6 +147,15 @@ type Figures interface {
 	// which nothing happened, and groups of a span in the order in which they were
 	// made; ErrTooManyRows.
 	FindStats(ctx context.Context, f StatsFilter) ([]StatsRow, error)
+	// FindErrorStats reads one state of the store; By and Limit do not matter. The sum of a
+	// span is that of the failed attempts of FindStats.
+	FindErrorStats(ctx context.Context, f StatsFilter) ([]ErrorStats, error)
+	// FindEventStats reads one state of the store; By and Limit do not matter. Events of
+	// hours before countedFrom were not counted, or not all of them.
+	FindEventStats(ctx context.Context, f StatsFilter) (rows []EventStats, countedFrom int64, err error)
+	// FindMinuteStats reads one state of the store: From and To are minutes since 1970, of
+	// the last hour; By is ByNone or BySubscription.
+	FindMinuteStats(ctx context.Context, f StatsFilter) ([]MinuteStats, error)
 	// FindHealth reads the health of a subscription, by its number, at a time.
 	FindHealth(ctx context.Context, sub int64, now time.Time) (*Health, error)
 }
