@@ -23,7 +23,7 @@ const (
 	mostDirectory = 8 << 20  // of PUT /v1/directory
 
 	queriesEach  = 4  // requests of a tenant that are worked on at a time, at most; fewer with few processors
-	queriesTotal = 16 // of all tenants; half of the connections that read from PostgreSQL
+	queriesTotal = 16 // of all tenants; a tenant has at most a fourth of the 16 connections that read from PostgreSQL
 	queriesWait  = 64 // of a tenant that wait for their turn
 	queryPatient = 10 * time.Second
 	pagesRest    = 3 // pages of exports, which nobody waits for, get a quarter beside others

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"bytes"
 	"compress/gzip"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -169,4 +170,49 @@ func TestStalledUploads(t *testing.T) {
 		require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
 	}
 	c.wait(60 * time.Second)
+}
+
+// One tenant's questions hang in the database, more of them than there are connections that
+// read. Others are answered all the same, because a tenant's questions have a share of the
+// places. A table that is locked makes the questions hang.
+func TestReadersOfOneTenant(t *testing.T) {
+	database := hubtest.Postgres(t)
+	h := hubtest.Start(t, hubtest.InDatabase(database))
+	other := h.ForTenant(t, "other")
+	other.Send(hubtest.Ringing("c", 1))
+	raw, err := sql.Open("postgres", database)
+	require.NoError(t, err)
+	defer raw.Close()
+	lock, err := raw.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer lock.Rollback() //nolint:errcheck // it wrote nothing
+	_, err = lock.ExecContext(t.Context(), "LOCK TABLE recordings IN ACCESS EXCLUSIVE MODE")
+	require.NoError(t, err)
+
+	const questions = 40 // the hub reads through 16 connections
+	done := make(chan error, questions)
+	for range questions {
+		go func() {
+			_, err := h.Try("GET", "/v1/recordings", h.Owner, nil)
+			done <- err
+		}()
+	}
+	hubtest.Eventually(t, "questions hang", func() bool {
+		var waiting int
+		require.NoError(t, raw.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_locks
+			WHERE NOT granted AND relation = 'recordings'::regclass`).Scan(&waiting))
+		return waiting > 1
+	})
+
+	for _, path := range []string{"/v1/events", "/v1/deliveries", "/v1/subscriptions", "/v1/events"} {
+		a := other.Do("GET", path, other.Owner, nil)
+		require.Equal(t, http.StatusOK, a.Status, "%s: %s", path, a.Body)
+	}
+	var stillLocked bool
+	require.NoError(t, lock.QueryRowContext(t.Context(), "SELECT true").Scan(&stillLocked))
+
+	require.NoError(t, lock.Rollback())
+	for range questions {
+		require.NoError(t, <-done)
+	}
 }
