@@ -274,6 +274,9 @@ func describe(o *runtime.RemoteObject) string {
 	return o.Description + string(o.Value)
 }
 
+// T lets a subtest go on with the page: what fails then fails the subtest.
+func (p *Page) T(t testing.TB) { p.t = t }
+
 // Do does actions of chromedp, within a minute.
 func (p *Page) Do(actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
@@ -375,7 +378,7 @@ func (p *Page) Fits() {
 	p.t.Helper()
 	over := Eval[string](p, `(() => { const w = document.documentElement.clientWidth;
 		if (document.documentElement.scrollWidth <= w) return "";
-		return [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > w + 1 && !e.closest(".table-box, .code, .tabs"))
+		return [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > w + 1 && !e.closest(".table-box, .code, .tabs, .scroll"))
 			.slice(0, 5).map((e) => e.tagName + "." + e.className).join(", ") || "?" })()`)
 	require.Empty(p.t, over, "the page is wider than its window")
 }
