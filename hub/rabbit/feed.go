@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	prefetch      = overflowMessages + 1000 // messages that a process holds unacknowledged
-	prefetchBytes = 64 << 20                // of them, unless one alone has more
-	batchMessages = 256                     // of one commit
-	batchBytes    = 4 << 20                 // of one commit, unless one message has more
+	prefetch      = overflowMessages + 1000 // messages that a process holds unacknowledged, at most
+	prefetchBytes = 64 << 20                // their bytes, unless one message alone has more
+	batchMessages = 256                     // messages of one commit
+	batchBytes    = 4 << 20                 // their bytes, unless one message alone has more
 
-	rejecting   = 1024 // messages that wait for their place in the rejected queue; past them nothing more is taken
-	rejectBatch = 256  // published together
-	confirmWait = 10 * time.Second
+	rejecting   = 1024             // messages that wait for the rejected queue; while it is full, none is taken
+	rejectBatch = 256              // messages that are published to the rejected queue together
+	confirmWait = 10 * time.Second // how long the broker may take to confirm them
 )
 
-// Taker stores what messages say, in order, and says of each nil, or why it is
-// refused, or that it must wait (Refusal.Again); with an error only of the first ones
-// (ingest.Messages).
+// Taker stores the events of messages, in order. It answers for each message: nil if its
+// events are stored, else why it is refused, or that it must wait (Refusal.Again). If it
+// returns an error too, it answers only for the first messages (see ingest.Messages).
 type Taker interface {
 	Take(ctx context.Context, messages []*message.Message) ([]*ingest.Refusal, error)
 }
@@ -37,29 +37,31 @@ type Taker interface {
 //	hookline.events ─▶ hookline.ingest ─▶ collected ─▶ Take (commit) ─▶ acknowledged
 //	                                                      └ refused ─▶ hookline.ingest.rejected, confirmed ─▶ acknowledged
 //
-// A message is acknowledged after the commit that holds its events, so it may
-// come again, and its id tells. What is refused waits for its confirmation
-// while the rest goes on. Messages of a tenant past its rate wait in the overflow,
-// and go on in their order when the rate allows it; those for which there is no
-// room are refused.
+// A message is acknowledged after the commit that holds its events. If the process ends
+// between the two, the broker sends the message again, and the store recognizes it by
+// its id. A refused message is acknowledged when the broker has confirmed that the
+// rejected queue holds it; other messages do not wait for that. Messages of a tenant
+// past its rate wait in the overflow until the rate allows them, in their order. If the
+// overflow is full, they are refused.
 type Feed struct {
 	Broker *Broker
 	Taker  Taker
 
 	MaxHeld int64 // bytes of messages that are not stored yet; default 64 MiB
 
-	refused chan refusal
+	refused chan refusal // on their way to the rejected queue
 }
 
-// life of a consuming connection.
+// life is what belongs to one connection that consumes. Messages are acknowledged on the
+// connection that they came by.
 type life struct {
 	ended     <-chan struct{}
-	rejecting atomic.Int64 // messages not acknowledged yet because they are being rejected
-	bytes     atomic.Int64 // of them
-	overflow  *overflow    // of the goroutine that consumes
+	rejecting atomic.Int64 // messages that are not acknowledged yet because they are being rejected
+	bytes     atomic.Int64 // bytes of these messages
+	overflow  *overflow    // only the consuming goroutine uses it
 }
 
-// refusal of a message, and whom to tell when it is in the rejected queue.
+// refusal is a message that was refused. life learns when the rejected queue holds it.
 type refusal struct {
 	amqp.Delivery
 	why  *ingest.Refusal
@@ -70,22 +72,25 @@ type refusal struct {
 func (f *Feed) Run(ctx context.Context) error {
 	f.refused = make(chan refusal, rejecting)
 	var both sync.WaitGroup
+
 	both.Go(func() { f.Broker.keepBounded(ctx, "ingest", cmp.Or(f.MaxHeld, prefetchBytes), f.consume) })
-	var waiting []refusal // outlives connections
+
+	var waiting []refusal // kept from one connection to the next
 	both.Go(func() {
 		f.Broker.keep(ctx, "rejected", func(ctx context.Context, conn *amqp.Connection) error {
 			return f.reject(ctx, conn, &waiting)
 		})
 	})
+
 	both.Wait()
 	return nil
 }
 
-// consume until the connection ends.
+// consume takes batches of messages until the connection ends.
 func (f *Feed) consume(ctx context.Context, conn *amqp.Connection, held *flow) error {
 	defer close(held.end)
 
-	// The rejected queue first: nothing is refused before it has a place.
+	// The rejected queue is declared first, so that it exists before any message is refused.
 	ch, err := conn.Channel()
 	if err != nil {
 		return err
@@ -104,9 +109,10 @@ func (f *Feed) consume(ctx context.Context, conn *amqp.Connection, held *flow) e
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
 	l := &life{ended: ctx.Done(), overflow: newOverflow(held.most / 2)}
 
-	// Messages are carried over while a batch is committed, so that what came during the
-	// commit is the next batch.
-	came := make(chan amqp.Delivery, prefetch) // never more: the broker waits for acknowledgements
+	// A goroutine collects messages while a batch is being committed. They are the next
+	// batch. The channel cannot be full: the broker sends no more than prefetch messages
+	// before it gets acknowledgements.
+	came := make(chan amqp.Delivery, prefetch)
 	var carry sync.WaitGroup
 	defer carry.Wait()
 	ctx, end := context.WithCancel(ctx)
@@ -135,7 +141,7 @@ func (f *Feed) consume(ctx context.Context, conn *amqp.Connection, held *flow) e
 			continue
 		}
 
-		// Why the broker closed the channel says more than what followed from it.
+		// If the broker closed the channel, its reason says more than the error that followed.
 		select {
 		case why := <-closed:
 			if why != nil {
@@ -152,11 +158,12 @@ var errCancelled = errors.New("the broker cancelled the consumer: the queue was 
 // batch is the messages that are offered to the Taker together. It may be empty.
 type batch struct {
 	messages []amqp.Delivery
-	waited   int             // so many of the first ones come from the overflow
+	waited   int             // how many of the first messages come from the overflow
 	past     []amqp.Delivery // messages past the rate, for which the overflow has no room
 }
 
-// collect returns what came and what need not wait any longer, at least one message.
+// collect returns the messages of the next batch: first those of the overflow that need
+// not wait any longer, then those that came. It waits until there is at least one.
 func collect(ctx context.Context, came <-chan amqp.Delivery, held *flow, l *life) (b batch, err error) {
 	b.messages = l.overflow.due(time.Now(), batchMessages/2, batchBytes/2)
 	b.waited = len(b.messages)
@@ -165,6 +172,7 @@ func collect(ctx context.Context, came <-chan amqp.Delivery, held *flow, l *life
 		size += len(d.Body)
 	}
 
+	// Only the first message may be waited for. The others are those that are here already.
 	for fresh := 0; fresh < batchMessages && len(b.messages) < batchMessages && size < batchBytes; fresh++ {
 		var d amqp.Delivery
 		var open bool
@@ -177,7 +185,7 @@ func collect(ctx context.Context, came <-chan amqp.Delivery, held *flow, l *life
 			if d, open, err = l.wait(ctx, came, held); err != nil {
 				return b, err
 			}
-			if open && d.Acknowledger == nil { // what waits is due
+			if open && d.Acknowledger == nil { // messages of the overflow are due
 				return collect(ctx, came, held, l)
 			}
 		}
@@ -188,6 +196,7 @@ func collect(ctx context.Context, came <-chan amqp.Delivery, held *flow, l *life
 			return b, errCancelled
 		}
 
+		// A message must not overtake those of its tenant that wait.
 		switch {
 		case !l.overflow.waits(companyOf(d)):
 			b.messages = append(b.messages, d)
@@ -199,8 +208,8 @@ func collect(ctx context.Context, came <-chan amqp.Delivery, held *flow, l *life
 	return b, nil
 }
 
-// wait returns the next message that comes; open is false when none will. It returns the
-// zero Delivery when messages of the overflow are due.
+// wait returns the next message that comes. open is false if no message will come any
+// more. If messages of the overflow get due first, wait returns the zero Delivery.
 func (l *life) wait(
 	ctx context.Context, came <-chan amqp.Delivery, held *flow,
 ) (d amqp.Delivery, open bool, err error) {
@@ -210,8 +219,10 @@ func (l *life) wait(
 		defer timer.Stop()
 		due = timer.C
 	}
+
+	// All messages are dealt with by now, except those that wait and those that are being
+	// rejected. The connection is told how many bytes these have, whenever it asks.
 	for {
-		// All that came is dealt with, but for what waits and what is being rejected.
 		select {
 		case <-ctx.Done():
 			return d, false, context.Cause(ctx)
@@ -224,21 +235,24 @@ func (l *life) wait(
 	}
 }
 
-// take stores a batch, acknowledges what was stored, and passes on what is refused. What
-// is past its tenant's rate waits in the overflow.
+// take stores the events of a batch and acknowledges its messages. Refused messages go
+// to the goroutine that rejects, and messages past their tenant's rate to the overflow.
 func (f *Feed) take(ctx context.Context, l *life, b batch) error {
-	messages, again := make([]*message.Message, len(b.messages)), 0
+	messages := make([]*message.Message, len(b.messages))
+	again := 0
 	for i, d := range b.messages {
 		messages[i], _ = marshaler{}.Unmarshal(d) // never fails
 		if d.Redelivered {
 			again++
 		}
 	}
+
 	m := f.Broker.Metrics
 	m.batch.Observe(float64(len(b.messages)))
 	m.messages.WithLabelValues("redelivered").Add(float64(again))
 
-	// Of whatever was decided the broker hears, also when ctx has ended meanwhile.
+	// The decided messages are acknowledged even if ctx has ended by then or the Taker
+	// stopped with an error: their events are stored.
 	var decided []*ingest.Refusal
 	var err error
 	if len(messages) > 0 {
@@ -254,25 +268,27 @@ func (f *Feed) take(ctx context.Context, l *life, b batch) error {
 	for _, d := range b.past {
 		refused = append(refused, refusal{d, pastRate(), l})
 	}
+
 	for _, r := range refused {
 		l.rejecting.Add(1)
 		l.bytes.Add(int64(len(r.Body)))
 		select {
 		case f.refused <- r:
-		case <-ctx.Done(): // it comes again
+		case <-ctx.Done(): // the broker sends it again
 			return context.Cause(ctx)
 		}
 	}
 	return err
 }
 
-// sort returns the messages of a batch that are refused, and lets those wait that are only
-// past their tenant's rate. waits is how many these are.
+// sort returns the messages of a batch that are refused. It puts those that are only past
+// their tenant's rate into the overflow; waits is how many these are.
 func (l *life) sort(b batch, decided []*ingest.Refusal) (refused []refusal, waits int) {
 	now := time.Now()
-	again := map[string][]amqp.Delivery{} // from the overflow, and back into it
-	due := map[string]time.Time{}
-	var late []amqp.Delivery // that came just now
+	due := map[string]time.Time{}         // when messages may be tried again, by company
+	again := map[string][]amqp.Delivery{} // messages that came from the overflow and go back, by company
+	var late []amqp.Delivery              // messages that wait for the first time
+
 	for i, why := range decided {
 		d := b.messages[i]
 		if why == nil || why.Again == 0 {
@@ -296,7 +312,7 @@ func (l *life) sort(b batch, decided []*ingest.Refusal) (refused []refusal, wait
 		}
 	}
 
-	// Those from the overflow came before the others.
+	// The messages that waited before keep their places in front of the others.
 	for company, ds := range again {
 		l.overflow.putBack(ds, due[company])
 	}
@@ -310,8 +326,9 @@ func (l *life) sort(b batch, decided []*ingest.Refusal) (refused []refusal, wait
 	return refused, waits
 }
 
-// acknowledge acknowledges what was stored of a batch; open is how much of it was not. It
-// is one acknowledgement if no other message is open.
+// acknowledge acknowledges the messages of a batch whose events were stored. open is how
+// many messages of the batch were decided otherwise. If the connection has no other
+// message that is not acknowledged, one acknowledgement stands for all.
 func acknowledge(l *life, messages []amqp.Delivery, decided []*ingest.Refusal, open int) error {
 	if len(decided) == 0 {
 		return nil
@@ -325,6 +342,7 @@ func acknowledge(l *life, messages []amqp.Delivery, decided []*ingest.Refusal, o
 		}
 		return last.Ack(true)
 	}
+
 	for i, why := range decided {
 		if why == nil {
 			if err := messages[i].Ack(false); err != nil {

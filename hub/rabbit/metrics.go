@@ -2,7 +2,7 @@ package rabbit
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics of RabbitMQ as a process uses it.
+// Metrics counts what a process does with RabbitMQ.
 type Metrics struct {
 	connected *prometheus.GaugeVec
 	lost      *prometheus.CounterVec
@@ -46,7 +46,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"result"}),
 	}
 
-	// There from the start, so that the first one is an increase.
+	// Each series exists from the start with the value 0. Otherwise the first message
+	// would not show as an increase.
 	for _, name := range []string{"ingest", "rejected", "nudges"} {
 		m.connected.WithLabelValues(name)
 		m.lost.WithLabelValues(name)
