@@ -19,12 +19,13 @@ var redelivered = regexp.MustCompile(`hookline_amqp_messages_total\{result="rede
 // A hub is killed again and again while a broker feeds it: what it had not
 // acknowledged comes again, and all is stored once, in order.
 func TestKilledWhileFed(t *testing.T) {
+	t.Parallel()
 	url := rabbittest.VHost(t)
 	var kills faults
 	p := newProcess(t, build(t))
 	w := newWatch(t, &kills)
 	subscribe(t, p, w)
-	require.Zero(t, p.end(20*time.Second), "%s", p.log)
+	require.Zero(t, p.end(patience), "%s", p.log)
 
 	conn, err := amqp.Dial(url)
 	require.NoError(t, err)
@@ -42,8 +43,8 @@ func TestKilledWhileFed(t *testing.T) {
 		_, err = ch.QueueDeclarePassive(rabbit.IngestQueue, true, false, false, false, nil)
 		return err == nil
 	}
-	require.Eventually(t, consumed, 20*time.Second, 10*time.Millisecond)
-	require.Zero(t, p.end(20*time.Second), "%s", p.log)
+	require.Eventually(t, consumed, patience, 10*time.Millisecond)
+	require.Zero(t, p.end(patience), "%s", p.log)
 
 	const messages, rounds, calls = 3000, 2, 40
 	accepted := map[string]sent{}
@@ -63,7 +64,7 @@ func TestKilledWhileFed(t *testing.T) {
 	again := 0
 	for range rounds {
 		from := w.count()
-		require.Eventually(t, func() bool { return w.count() > from+10 }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return w.count() > from+10 }, patience, time.Millisecond)
 		p.kill()
 		w.quiet(t)
 		kills.moment()
@@ -75,11 +76,11 @@ func TestKilledWhileFed(t *testing.T) {
 			require.NotNil(t, m)
 			n, err = strconv.Atoi(string(m[1]))
 			return err == nil && n > 0
-		}, 20*time.Second, time.Millisecond, "nothing was unacknowledged: this shows nothing")
+		}, patience, time.Millisecond, "nothing was unacknowledged: this shows nothing")
 		again += n
 	}
 	drained(t, p, accepted, []*watch{w})
-	require.Zero(t, p.end(20*time.Second), "%s", p.log)
+	require.Zero(t, p.end(patience), "%s", p.log)
 	recountFolder(t, p, messages)
 	t.Logf("killed %d times; %d messages, at least %d of them redelivered: %v", rounds, messages, again,
 		w.check(t, accepted, crashInFlight))

@@ -33,6 +33,7 @@ type benchFlags struct {
 	Paced       time.Duration `default:"60s" help:"Length of the paced measurement."`
 	JSON        string        `name:"json" placeholder:"FILE" help:"Write the report as JSON, too; - for standard output instead of the table."`
 	Profiles    string        `placeholder:"DIR" help:"Keep CPU profiles of the hubs in this folder."`
+	Program     string        `hidden:"" placeholder:"FILE" help:"The hookline whose processes are measured; default: this one."`
 	Dir         string        `placeholder:"DIR" help:"Where the hubs store; default: a new folder for temporary files. What is made in it is removed."`
 }
 
@@ -177,9 +178,11 @@ type benchReport interface{ Print(io.Writer) error }
 
 // run makes a measurement in a folder of its own, and prints the report.
 func (c *benchFlags) run(s streams, measure func(bench.Config) (benchReport, error)) (err error) {
-	program, err := os.Executable()
-	if err != nil {
-		return err
+	program := c.Program
+	if program == "" {
+		if program, err = os.Executable(); err != nil {
+			return err
+		}
 	}
 	dir, err := os.MkdirTemp(c.Dir, "hookline-bench-")
 	if err != nil {

@@ -32,6 +32,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// benchBuilt runs hookline bench with processes of the binary as it is built for users.
+// They need a fraction of the time of this test binary, which watches for races.
+// TestBench has processes of this test binary.
+func benchBuilt(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return do(t, "", append(append([]string{"bench"}, args...), "--program", build(t))...)
+}
+
 // Hub, receiver and load as processes of their own: small, but all of it.
 func TestBench(t *testing.T) {
 	t.Setenv(asHookline, "1")
@@ -68,8 +76,8 @@ func TestBench(t *testing.T) {
 // The measurement of fairness, small: the flood is refused in part, and the other
 // tenant's events all arrive.
 func TestBenchFairness(t *testing.T) {
-	t.Setenv(asHookline, "1")
-	code, out, stderr := do(t, "", "bench", "fairness", "--rounds", "1", "--paced", "1s", "--rate", "20", "--json", "-", "--dir", t.TempDir())
+	t.Parallel()
+	code, out, stderr := benchBuilt(t, "fairness", "--rounds", "1", "--paced", "1s", "--rate", "20", "--json", "-", "--dir", t.TempDir())
 	require.Zero(t, code, stderr)
 	var r bench.Fairness
 	require.NoError(t, json.NewDecoder(strings.NewReader(out)).Decode(&r))
@@ -90,8 +98,8 @@ func TestBenchFairness(t *testing.T) {
 // The same with two hubs on a PostgreSQL of its own.
 func TestBenchPostgres(t *testing.T) {
 	pgtest.Needed(t)
-	t.Setenv(asHookline, "1")
-	code, out, stderr := do(t, "", "bench", "--store", "postgres", "--processes", "2", "--case", "1x1", "--events", "200", "--warmup", "20", "--json", "-")
+	t.Parallel()
+	code, out, stderr := benchBuilt(t, "--store", "postgres", "--processes", "2", "--case", "1x1", "--events", "200", "--warmup", "20", "--json", "-")
 	require.Zero(t, code, stderr)
 	var r bench.Report
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
@@ -107,8 +115,8 @@ func TestBenchPostgres(t *testing.T) {
 
 // A receiver is dead, and comes back: all of it, small.
 func TestBenchBacklog(t *testing.T) {
-	t.Setenv(asHookline, "1")
-	code, out, stderr := do(t, "", "bench", "backlog", "--pending", "2000", "--events", "200", "--warmup", "20", "--paced", "1s", "--json", "-")
+	t.Parallel()
+	code, out, stderr := benchBuilt(t, "backlog", "--pending", "2000", "--events", "200", "--warmup", "20", "--paced", "1s", "--json", "-")
 	require.Zero(t, code, stderr)
 	var b bench.Backlog
 	require.NoError(t, json.Unmarshal([]byte(out), &b))

@@ -131,7 +131,7 @@ func (w *watch) quiet(t *testing.T) {
 	resp, err := c.Get(w.url + "/_stats")
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	require.Eventually(t, func() bool { return w.open.Load() == 0 }, 20*time.Second, time.Millisecond,
+	require.Eventually(t, func() bool { return w.open.Load() == 0 }, patience, time.Millisecond,
 		"connections of a dead process stay open")
 }
 
@@ -366,7 +366,7 @@ func drained(t *testing.T, p *process, accepted map[string]sent, watches []*watc
 	require.Eventually(t, func() bool {
 		a := p.ask("GET", "/v1/deliveries?state=pending&limit=1", p.owner, "")
 		return a.status == http.StatusOK && len(gjson.GetBytes(a.body, "data").Array()) == 0
-	}, 20*time.Second, 20*time.Millisecond, "deliveries stay pending")
+	}, patience, 20*time.Millisecond, "deliveries stay pending")
 }
 
 // readable reads every accepted event back: each of its deliveries is delivered.

@@ -20,6 +20,7 @@ import (
 
 // The binary as its users run it.
 func TestBinary(t *testing.T) {
+	t.Parallel()
 	binary := build(t)
 	for name, test := range map[string]func(*testing.T, string){
 		"one hub per folder":    testOneHubPerFolder,
@@ -65,7 +66,7 @@ func testKillNine(t *testing.T, binary string) {
 		"").body).Get("data.#").Int()
 	drained(t, p, accepted, watches)
 	readable(t, p, accepted, watches)
-	require.Zero(t, p.end(20*time.Second), "exit code after a graceful stop: %s", p.log)
+	require.Zero(t, p.end(patience), "exit code after a graceful stop: %s", p.log)
 	recountFolder(t, p, len(accepted)*len(watches))
 	for i, w := range watches {
 		t.Logf("subscription %d: %v", i+1, w.check(t, accepted, crashInFlight))
@@ -77,7 +78,7 @@ func testKillNine(t *testing.T, binary string) {
 // oneHub is load on a single process.
 func oneHub(p *process) *load {
 	return &load{
-		hubs: []*process{p}, types: []string{"call.ringing"}, pause: 15 * time.Millisecond, patience: 30 * time.Second,
+		hubs: []*process{p}, types: []string{"call.ringing"}, pause: 15 * time.Millisecond, patience: patience,
 	}
 }
 
@@ -104,13 +105,13 @@ func testGracefulStop(t *testing.T, binary string) {
 	for range 3 {
 		before := watches[0].count()
 		require.Eventually(t, func() bool { return watches[0].count() >= before+100 }, time.Minute, time.Millisecond)
-		require.Zero(t, p.end(20*time.Second), "exit code: %s", p.log)
+		require.Zero(t, p.end(patience), "exit code: %s", p.log)
 		p.start()
 		p.ready()
 	}
 	accepted := l.end(t)
 	drained(t, p, accepted, watches)
-	require.Zero(t, p.end(20*time.Second), "exit code: %s", p.log)
+	require.Zero(t, p.end(patience), "exit code: %s", p.log)
 	recountFolder(t, p, len(accepted)*len(watches))
 	for _, w := range watches {
 		require.Zero(t, w.check(t, accepted, 0).duplicated)
@@ -179,7 +180,7 @@ func testSameIDWhileKilled(t *testing.T, binary string) {
 			select {
 			case s := <-statuses:
 				got[s]++
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				require.FailNow(t, "senders without an answer", "%v", got)
 			}
 		}
@@ -195,7 +196,7 @@ func testSameIDWhileKilled(t *testing.T, binary string) {
 		select {
 		case id := <-pushes:
 			distinct[id] = true
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			require.FailNow(t, "pushes are missing", "%d of %d", len(distinct), rounds)
 		}
 	}

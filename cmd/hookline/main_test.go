@@ -195,7 +195,7 @@ func TestSinkCommand(t *testing.T) {
 	go func() {
 		ended <- run(ctx, []string{"sink", "--addr", "127.0.0.1:0", "--company", "acme", "--app-key", appKey, "--record", record}, streams{nil, &out, &errs})
 	}()
-	require.Eventually(t, func() bool { return listening.MatchString(errs.String()) }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return listening.MatchString(errs.String()) }, patience, time.Millisecond)
 	url := listening.FindStringSubmatch(errs.String())[1]
 
 	post := func(seq int, uri string) (int, error) {
@@ -242,7 +242,7 @@ func TestSinkCommand(t *testing.T) {
 		defer resp.Body.Close()
 		require.NoError(t, json.NewDecoder(resp.Body).Decode(&st))
 		return st.OpenRequests == 1
-	}, 10*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 	stop()
 	require.Zero(t, <-ended, errs.String())
 	require.Error(t, <-hung, "who hung is let go")
@@ -355,7 +355,7 @@ func TestSimulateStops(t *testing.T) {
 			ended <- run(ctx, append([]string{"simulate", "--duration", "0", "--rate", "1000"}, extra...), streams{nil, &out, &errs})
 		}()
 		if len(extra) == 0 {
-			require.Eventually(t, func() bool { return strings.Contains(out.String(), "\n") }, 10*time.Second, time.Millisecond, "what is due is printed at once")
+			require.Eventually(t, func() bool { return strings.Contains(out.String(), "\n") }, patience, time.Millisecond, "what is due is printed at once")
 		}
 		stop()
 		require.Zero(t, <-ended, errs.String())

@@ -51,7 +51,7 @@ func serveOn(t *testing.T, out *os.File, dir string, args ...string) *served {
 			s.url = "http://" + m[1]
 		}
 		return m != nil
-	}, 20*time.Second, 5*time.Millisecond, "%s", &s.err)
+	}, patience, 5*time.Millisecond, "%s", &s.err)
 	return s
 }
 

@@ -19,9 +19,11 @@ import (
 	"time"
 )
 
+// How long a process may take to stop and to serve: long, as the machine may be busy with
+// other things.
 const (
-	stopWithin  = 30 * time.Second
-	startWithin = 20 * time.Second
+	stopWithin  = time.Minute
+	startWithin = time.Minute
 )
 
 // process is a child process, which this one must end.
