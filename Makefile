@@ -23,7 +23,7 @@ demo: build ## a hub, a receiver and a simulated contact centre for a minute
 test: ## everything, with the race detector, about 16 minutes on two cores
 	@sh scripts/test.sh
 
-quick: ## what needs no server, without the race detector, about three minutes
+quick: ## what needs no server and does not take long, without the race detector
 	$(GO) test -short ./...
 
 chaos: ## processes on PostgreSQL, and then RabbitMQ, while things break around them, fifteen minutes

@@ -231,6 +231,9 @@ func TestInterleave(t *testing.T) {
 // A handshake may take as long as the whole request, and no longer; and no
 // connection is left behind when it hangs.
 func TestSendSlowHandshake(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	t.Parallel()
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter,
 		r *http.Request,

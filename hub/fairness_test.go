@@ -78,6 +78,9 @@ func stalled(sent int, method, path string, headers ...string) string {
 // Connections without a key that stall in a body keep neither memory nor themselves,
 // whatever they ask for.
 func TestStalledBodiesWithoutKey(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	h := hubtest.Start(t)
 	const each = 100
 	before := memoryInUse()
@@ -97,6 +100,9 @@ func TestStalledBodiesWithoutKey(t *testing.T) {
 
 // Answers that nobody reads are given up, and so is the connection.
 func TestUnreadAnswers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	t.Parallel()
 	h := hubtest.Start(t)
 	require.Equal(t, http.StatusOK, h.Do("GET", "/openapi.json", "", nil).Status)
@@ -139,6 +145,9 @@ func squeezed(t *testing.T, key string) string {
 // Bodies of gzip that stall after they have grown hold a part of the budget, not all
 // of it, and only until they are cut off: others' events are taken meanwhile.
 func TestStalledGzip(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	t.Parallel()
 	h := hubtest.Start(t)
 	flood := tenant(t, h, "flood")
@@ -156,6 +165,9 @@ func TestStalledGzip(t *testing.T) {
 // Uploads that stall keep the places of their tenant, and only until they are cut
 // off: others put and hear recordings meanwhile.
 func TestStalledUploads(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	t.Parallel()
 	h := hubtest.Start(t)
 	flood := tenant(t, h, "flood")

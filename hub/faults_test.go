@@ -109,6 +109,9 @@ func (c *crowd) wait(t *testing.T, what string, f func() bool) {
 // has ended, so they did not wait for it. What the hub keeps in memory does not grow
 // with the backlog of the 300.
 func TestHangingReceiversDelayNobody(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	const hanging, well, first, more = 300, 100, 1, 4
 	h := hubtest.Start(t)
 	limits(t, h, `{"subscriptions":500,"eventsPerSecond":1000000}`)
@@ -197,6 +200,9 @@ func (f *filler) pages() (n int) {
 // Answers of receivers are kept and recorded once there is space, without a second
 // push. Reading goes on, and no event that was accepted is lost.
 func TestFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	dir := t.TempDir()
 	h := hubtest.Start(t, hubtest.InFolder(dir))
 	owner := h.Owner
@@ -321,6 +327,9 @@ func inState(t *testing.T, h *hubtest.Hub, state string) (ids []string) {
 // If the disk is full at the start and stays full until the next start, the hub starts,
 // reads, pushes and stops. What it could not record it pushes again.
 func TestStartOnFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	dir := t.TempDir()
 	h := hubtest.Start(t, hubtest.InFolder(dir))
 	owner := h.Owner

@@ -100,6 +100,9 @@ func TestVendorExamples(t *testing.T) {
 
 // What the vendors' routes answer is as the documents say, and says no more.
 func TestVendorAnswersAreAsDocumented(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	for _, media := range []string{"audio/mpeg", "text/event-stream"} {
 		openapi3filter.RegisterBodyDecoder(media, openapi3filter.PlainBodyDecoder)
 		t.Cleanup(func() { openapi3filter.UnregisterBodyDecoder(media) })

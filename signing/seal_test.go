@@ -66,6 +66,9 @@ func TestSealVectors(t *testing.T) {
 
 // A body sealed by us opens with tools that are not ours, and the other way round.
 func TestSealAgainstOtherTools(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	// Argument: seal or open, then key, nonce, additional data in hex; input and output as bytes.
 	const gcm = `
 const c = require('crypto'), [what, key, nonce, aad] = process.argv.slice(1).map((a, i) => i ? Buffer.from(a, 'hex') : a);

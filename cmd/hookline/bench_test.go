@@ -42,6 +42,9 @@ func benchBuilt(t *testing.T, args ...string) (code int, stdout, stderr string) 
 
 // Hub, receiver and load as processes of their own: small, but all of it.
 func TestBench(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	t.Setenv(asHookline, "1")
 	dir := t.TempDir()
 	report := filepath.Join(dir, "report.json")
@@ -76,6 +79,9 @@ func TestBench(t *testing.T) {
 // The measurement of fairness, small: the flood is refused in part, and the other
 // tenant's events all arrive.
 func TestBenchFairness(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	t.Parallel()
 	code, out, stderr := benchBuilt(t, "fairness", "--rounds", "1", "--paced", "1s", "--rate", "20", "--json", "-", "--dir", t.TempDir())
 	require.Zero(t, code, stderr)
@@ -115,6 +121,9 @@ func TestBenchPostgres(t *testing.T) {
 
 // A receiver is dead, and comes back: all of it, small.
 func TestBenchBacklog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	t.Parallel()
 	code, out, stderr := benchBuilt(t, "backlog", "--pending", "2000", "--events", "200", "--warmup", "20", "--paced", "1s", "--json", "-")
 	require.Zero(t, code, stderr)

@@ -20,6 +20,9 @@ import (
 
 // The binary as its users run it.
 func TestBinary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	t.Parallel()
 	binary := build(t)
 	for name, test := range map[string]func(*testing.T, string){
@@ -37,10 +40,7 @@ func TestBinary(t *testing.T) {
 // same file, under load. Nothing accepted is lost, nothing comes out of order,
 // and what comes twice was in flight when the process died.
 func testKillNine(t *testing.T, binary string) {
-	rounds := 21
-	if testing.Short() {
-		rounds = 4
-	}
+	const rounds = 21
 	var kills faults
 	p := newProcess(t, binary)
 	watches := []*watch{newWatch(t, &kills), newWatch(t, &kills)}

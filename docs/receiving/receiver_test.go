@@ -139,6 +139,9 @@ func (p *program) post(t *testing.T, h http.Header, body []byte) int {
 // Each receiver of the guide whose language is on this machine takes real
 // pushes of a real hub, sealed in every way, and refuses what was tampered with.
 func TestReceivers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	binary := filepath.Join(t.TempDir(), "receiver")
 	out, err := exec.Command("go", "build", "-o", binary, "receiver.go").CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -66,6 +66,9 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 // A body that stops coming ends its connection, whether anybody reads it or not.
 func TestStalledBody(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	var ended atomic.Int32
 	for name, h := range map[string]http.HandlerFunc{
 		"read":   echo,
@@ -145,6 +148,9 @@ func TestUnreadAnswer(t *testing.T) {
 // of the answer begin with it. The connection then serves further requests, however
 // long it lay idle.
 func TestLongWork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	srv := serve(t, &fair.Gate{}, func(w http.ResponseWriter, r *http.Request) {
 		raw, err := io.ReadAll(r.Body)
 		select {

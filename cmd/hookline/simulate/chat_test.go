@@ -21,6 +21,9 @@ type watchedChat struct {
 // Whatever the seed and the load, chats tell one story: requested, accepted, ended,
 // in and out of the queue by turns, with agents who are there.
 func TestChatsAreConsistent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	seen, reasons := map[event.Type]int{}, map[string]int{}
 	for _, shape := range []struct {
 		agents int

@@ -70,6 +70,9 @@ func TestSameSeedSameBytes(t *testing.T) {
 
 // Whatever the seed and the load: events, statuses and records tell one story.
 func TestStoriesAreConsistent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	seen := map[event.Type]int{}
 	results := map[int64]int{}
 	locked := 0

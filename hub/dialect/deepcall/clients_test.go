@@ -65,6 +65,9 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) st
 // which browsers drop and Node refuses to send; and that of libcurl is what its
 // calls send, from the curl command: a body, and no Content-Length at all.
 func TestDocumentClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	cert, key := certificate(t)
 	h := hubtest.Start(t, func(c *config.Config) {
 		c.TLSCert, c.TLSKey = cert, key

@@ -80,6 +80,9 @@ func (p *page) message(n int) map[string]any {
 // EventSource with the token in the URL, and by fetch with headers, for which the
 // browser asks first (preflight).
 func TestInABrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	h := hubtest.Start(t)
 	_, issue := tokens(t, h)
 	token := issue("agent")

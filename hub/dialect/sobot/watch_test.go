@@ -230,6 +230,9 @@ func testWatchMetrics(t *testing.T, h, other *hubtest.Hub) {
 // Full message and increments are S11, whatever is asked, at any moment of a day
 // that nobody planned.
 func TestWatchedIsWhatIsAsked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	t.Run("sqlite", func(t *testing.T) { h := hubtest.Start(t); testWatchedIsWhatIsAsked(t, h, h) })
 	t.Run("postgres", func(t *testing.T) {
 		database := hubtest.Postgres(t)
@@ -386,6 +389,9 @@ func TestWatchCredentials(t *testing.T) {
 
 // A key has one stream; a tenant has so many.
 func TestWatchLimits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes long")
+	}
 	t.Run("sqlite", func(t *testing.T) { h := hubtest.Start(t); testWatchLimits(t, h, h) })
 	t.Run("postgres", func(t *testing.T) {
 		database := hubtest.Postgres(t)
