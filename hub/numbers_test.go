@@ -76,6 +76,9 @@ func testNumberSearch(t *testing.T, h *hubtest.Hub) {
 	h.Send(numbered("e1", "+65 9123 4567"), numbered("e2", "91234567"), numbered("e3", "sip:6591234567@10.1.2.3"),
 		numbered("e4", "+65 8000 0000"))
 	receiver.Wait(t, 4)
+	hubtest.Eventually(t, "all deliveries have ended", func() bool {
+		return len(idsOf(do(t, h, "GET", "/v1/deliveries?state=pending", nil, 200))) == 0
+	})
 	ask := func(path, number string, want ...string) {
 		t.Helper()
 		a := do(t, h, "GET", path+"number="+url.QueryEscape(number), nil, 200)
