@@ -2,7 +2,7 @@
 # Everything runs with Go, git and make alone; what else tests need they find or start.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test quick chaos fuzz lint fmt bench
+.PHONY: help run demo build test quick chaos sources fuzz lint fmt bench
 
 GO       ?= go
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -29,6 +29,9 @@ quick: ## what needs no server and does not take long, without the race detector
 chaos: ## processes on PostgreSQL, and then RabbitMQ, while things break around them, fifteen minutes
 	$(GO) test ./cmd/hookline -run '^TestChaos$$' -chaos -count=1 -v -timeout 30m
 	$(GO) test ./hub/rabbit -run '^TestBrokerFaults$$' -chaos -count=1 -v -timeout 30m
+
+sources: ## a hub that takes inputs of a source is killed 200 times on each store, ten minutes
+	HOOKLINE_SOURCE_KILLS=200 $(GO) test -count=1 -timeout=60m -run TestSourceWhileKilled -v ./cmd/hookline
 
 fuzz: ## every fuzz test for 20 s
 	@sh scripts/fuzz.sh

@@ -28,10 +28,10 @@ var layers = [][]string{
 		"docs/*", "hub/hubtest/pgserver", "hub/hubtest/rabbitserver", "hub/hubtest/sqlitetest",
 	},
 	{"hub/record", "hub/hubtest/pgtest", "hub/hubtest/rabbittest"},
-	{"subscriptions", "hub/directory"},
+	{"subscriptions", "hub/directory", "hub/source/mapping"},
 	{"delivery"},
 	{"hub/ingest", "hub/recording", "hub/search", "hub/tail", "hub/live", "hub/report"},
-	{"hub/dialect"}, // what dialects share
+	{"hub/dialect", "hub/source"}, // what dialects share
 	{"hub/api", "hub/console", "hub/dialect/*", "hub/rabbit"},
 	{"storage/internal/sqldb"},                      // what speaks to the databases
 	{"storage/folds", "storage/internal/storetest"}, // they may know everybody's types

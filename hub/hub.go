@@ -73,6 +73,7 @@ type Hub struct {
 	tls     *tls.Config  // of listen; nil for plain http
 	self    *delivery.Self
 	first   *FirstKeys
+	sources sources
 	views   *api.Views
 }
 
@@ -122,6 +123,9 @@ func (h *Hub) open(ctx context.Context) (err error) {
 	if err := h.book.SyncApps(ctx, h.db.LoadApps); err != nil {
 		return err
 	}
+	if err := h.sources.book.Sync(ctx, h.db.LoadSources); err != nil {
+		return err
+	}
 	if h.blobs, err = openBlobs(ctx, h.cfg); err != nil {
 		return err
 	}
@@ -135,6 +139,7 @@ func (h *Hub) joinOthers() (err error) {
 	if !h.db.Shared() {
 		h.pipe.Connect(h.lanes, nil)
 		h.lanes.OwnAll()
+		h.sources.folds.OwnAll()
 		return nil
 	}
 
@@ -187,7 +192,8 @@ func (h *Hub) wire() {
 		Log: h.log, Streams: &h.bounds.streams, Opened: h.pipe.Opened,
 		Limit: func(tenant int64) int { return h.limits(tenant).Effective().SSEStreams },
 	}
-	h.refresh = &peers.Refresh{Store: h.db, Book: h.book, Changes: h.pipe.Changes(), Log: h.log}
+	h.wireSources()
+	h.refresh = &peers.Refresh{Store: h.db, Book: h.book, Sources: &h.sources.book, Changes: h.pipe.Changes(), Log: h.log}
 	h.metrics.addGauges(h.db, h.lanes)
 	h.metrics.addFoldGauges(h.folds)
 }
@@ -235,6 +241,7 @@ func (h *Hub) routes() http.Handler {
 			Tenants: h.db, Keys: h.db, Subscriptions: h.db, Search: h.db, Retries: h.db, Jobs: h.db, Figures: h.db,
 			Explain: h.db, RateHolds: h.lanes.RateHolds, Send: h.sender.Send, Probes: h.db,
 			Events: h.db, Audit: h.db, Views: h.views, Usage: h.db, State: h.state,
+			Sources: h.db, SourceBook: &h.sources.book, SourceHeld: h.sources.folds.Wake, Address: h.Addr(),
 			Apps: h.db, Directory: h.db, Recordings: h.records,
 			Kit: h.nativeKit(), Watches: &h.watches, Wait: h.folds.Wait, WaitIndexed: h.folds.WaitIndexed,
 			Records: h.folds.AsIs(), DepartmentAgents: h.departmentAgents,
@@ -248,6 +255,7 @@ func (h *Hub) routes() http.Handler {
 			PublicURL: h.cfg.PublicBase(), Log: h.log,
 		},
 		Ingest:  h.ingest.Serve,
+		Inbox:   h.sources.inbox,
 		Healthz: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") }),
 		Readyz:  http.HandlerFunc(h.ready),
 		Console: console.Handler(),
@@ -487,8 +495,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.ops.Run(pipeCtx) })
 	g.Go(func() error { return h.views.Run(pipeCtx) })
 	g.Go(func() error { return h.db.RunCounts(pipeCtx) })
+	g.Go(func() error { return h.sources.news.Run(pipeCtx) })
 	if h.db.Shared() {
-		g.Go(func() error { return peers.NewOwnership(h.db, h.lanes, h.log).Run(pipeCtx) })
+		g.Go(func() error { return peers.NewOwnership(h.db, owners{h.lanes, h.sources.folds}, h.log).Run(pipeCtx) })
 		g.Go(func() error { return h.refresh.Run(gctx) })
 		g.Go(func() error { return peers.FollowDirectory(gctx, h.db, h.log) })
 	}
@@ -511,6 +520,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	g.Go(func() error { return h.db.RunUpkeep(gctx) })
 	g.Go(func() error { return h.folds.Run(gctx) })
 	g.Go(func() error { return h.folds.RunBlocks(gctx) })
+	g.Go(func() error { return h.sources.folds.Run(gctx) })
 	g.Go(func() error { return h.watches.Run(gctx) })
 	g.Go(func() error { return h.records.Run(gctx) })
 	g.Go(func() error { return h.housekeeping(gctx) })

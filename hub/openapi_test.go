@@ -564,6 +564,11 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		r.ask(204, "DELETE", "/v1/recordings/{id}", owner, nil, "r-2")
 	})
 
+	t.Run("sources", func(t *testing.T) {
+		r.t = t
+		r.askSources(owner, auditor)
+	})
+
 	for _, l := range hub.Table() {
 		name := l.Method + " " + template(l.Path)
 		if name == "GET /" || name == "HEAD /" || name == "GET /console" {
@@ -572,6 +577,52 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		success := slices.ContainsFunc(r.seen[name], func(s int) bool { return s < 300 })
 		require.True(t, success, "no success of %s was held against the document", name)
 	}
+}
+
+// askSources asks for everything about sources.
+func (r *reader) askSources(owner, auditor string) {
+	made := r.ask(201, "POST", "/v1/sources", owner, `{"name":"pbx","kind":"custom","auth":{"type":"path"},
+		"settings":{"silentAfter":"15m"},"tables":{"agents":{"7":"1007"}},"mapping":{"decode":"json","match":[
+		{"when":"m.event == 'ring'","emit":"call.ringing","set":{"callID":"m.call","callType":2}}]}}`).JSON(r.t)
+	source, url := made["id"].(string), made["url"].(string)
+	token := url[strings.LastIndexByte(url, '/')+1:]
+	r.ask(422, "POST", "/v1/sources", owner, `{"name":"pbx","kind":"nobody"}`)
+	r.ask(400, "POST", "/v1/sources", owner, `{`)
+	r.ask(403, "POST", "/v1/sources", auditor, `{}`)
+	r.ask(200, "GET", "/v1/sources?limit=1", owner, nil)
+	r.ask(400, "GET", "/v1/sources?limit=0", owner, nil)
+	r.ask(200, "GET", "/v1/sources/{id}", owner, nil, source)
+	r.ask(404, "GET", "/v1/sources/{id}", owner, nil, "nobody")
+	r.ask(200, "GET", "/v1/source-kinds", owner, nil)
+	r.ask(400, "GET", "/v1/source-kinds?x=1", owner, nil)
+
+	r.ask(202, "POST", "/v1/in/{id}", "", `{"event":"ring","call":"c1"}`, token)
+	r.ask(202, "POST", "/v1/in/{id}", "", `{"event":"ring"}`, token)
+	r.ask(404, "POST", "/v1/in/{id}", "", `{}`, "nobody")
+	hubtest.Eventually(r.t, "mapped", func() bool {
+		return strings.Contains(string(r.Do("GET", "/v1/sources/"+source+"/state", owner, nil).Body), `"held":0`)
+	})
+	r.ask(200, "GET", "/v1/sources/{id}/state", auditor, nil, source)
+	r.ask(404, "GET", "/v1/sources/{id}/state", owner, nil, "nobody")
+	list := r.ask(200, "GET", "/v1/sources/{id}/inputs?status=rejected&from=2026-01-01T00:00:00Z", auditor, nil, source).JSON(r.t)
+	input := list["data"].([]any)[0].(map[string]any)["id"].(string)
+	r.ask(400, "GET", "/v1/sources/{id}/inputs?status=odd", owner, nil, source)
+	r.ask(200, "GET", "/v1/sources/{id}/inputs/{inputId}", auditor, nil, source, input)
+	r.ask(404, "GET", "/v1/sources/{id}/inputs/{inputId}", owner, nil, source, "0")
+	r.ask(200, "POST", "/v1/sources/{id}/try", owner, `{"last":2,"change":{"tables":{"agents":{}}}}`, source)
+	r.ask(200, "POST", "/v1/sources/{id}/try", owner, `{"inputs":[{"body":"{}"}]}`, source)
+	r.ask(422, "POST", "/v1/sources/{id}/try", owner, `{"last":2,"change":{"kind":"custom"}}`, source)
+	r.ask(202, "POST", "/v1/sources/{id}/replays", owner, `{"status":"rejected"}`, source)
+	r.ask(422, "POST", "/v1/sources/{id}/replays", owner, `{"status":"mapped"}`, source)
+
+	r.ask(200, "PATCH", "/v1/sources/{id}", owner, `{"name":"pbx2","settings":{"silentAfter":null}}`, source)
+	r.ask(422, "PATCH", "/v1/sources/{id}", owner, `{"mapping":null}`, source)
+	r.ask(200, "POST", "/v1/sources/{id}/pause", owner, nil, source)
+	r.ask(200, "POST", "/v1/sources/{id}/resume", owner, nil, source)
+	r.ask(200, "POST", "/v1/sources/{id}/rotate", owner, nil, source)
+	r.ask(404, "POST", "/v1/sources/{id}/rotate", owner, nil, "nobody")
+	r.ask(204, "DELETE", "/v1/sources/{id}", owner, nil, source)
+	r.ask(404, "DELETE", "/v1/sources/{id}", owner, nil, source)
 }
 
 func gzipped(t *testing.T, s string) []byte {

@@ -20,6 +20,7 @@ import (
 	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/openapi"
 	"github.com/hookline/hookline/hub/problem"
+	"github.com/hookline/hookline/hub/source"
 )
 
 // Routes holds every URL of the hub and who may call it.
@@ -31,6 +32,7 @@ type Routes struct {
 	// Ingest takes events. typ is the type in the path; it is empty if each event names
 	// its own.
 	Ingest  func(w http.ResponseWriter, r *http.Request, c access.Caller, typ string)
+	Inbox   http.Handler // takes what platforms send to sources, each with a credential in its path
 	Healthz http.Handler
 	Readyz  http.Handler
 	Console http.Handler                 // the pages for people, below /console/
@@ -145,6 +147,22 @@ func (h *Routes) table() []route {
 		{"GET", "/v1/cancellations", only(owner), v1(h.API.ListCancellations)},
 		{"GET", "/v1/cancellations/:id", only(owner), v1(h.API.GetCancellation)},
 
+		{"POST", "/v1/sources", only(owner), v1(h.API.CreateSource)},
+		{"GET", "/v1/sources", only(owner), v1(h.API.ListSources)},
+		{"GET", "/v1/sources/:id", only(owner), v1(h.API.GetSource)},
+		{"PATCH", "/v1/sources/:id", only(owner), v1(h.API.PatchSource)},
+		{"DELETE", "/v1/sources/:id", only(owner), v1(h.API.DeleteSource)},
+		{"POST", "/v1/sources/:id/rotate", only(owner), v1(h.API.RotateSource)},
+		{"POST", "/v1/sources/:id/pause", only(owner), v1(h.API.PauseSource)},
+		{"POST", "/v1/sources/:id/resume", only(owner), v1(h.API.ResumeSource)},
+		{"POST", "/v1/sources/:id/try", only(owner), v1(h.API.TrySource)},
+		{"POST", "/v1/sources/:id/replays", only(owner), v1(h.API.ReplaySource)},
+		{"GET", "/v1/sources/:id/inputs", only(owner, auditor), v1(h.API.ListInputs)},
+		{"GET", "/v1/sources/:id/inputs/:inputId", only(owner, auditor), v1(h.API.GetInput)},
+		{"GET", "/v1/sources/:id/state", only(owner, auditor), v1(h.API.GetSourceState)},
+		{"GET", "/v1/source-kinds", only(owner), v1(h.API.ListSourceKinds)},
+		{"POST", source.Path + ":id", anyone, plain(h.Inbox)}, // :id is the token of a source
+
 		{"GET", "/v1/types", only(owner, access.Ingest, access.Query, auditor), v1(h.API.ListTypes)},
 		{"GET", "/v1/boards/agents", only(owner, access.Query), h.API.BoardAgents},
 		{"GET", "/v1/calls", only(owner, access.Query), v1(h.API.ListCalls)},
@@ -235,12 +253,25 @@ func (h *Routes) Handler() http.Handler {
 	for _, rt := range h.table() {
 		m.Handle(rt.method, rt.path, h.guard(rt))
 	}
+	h.addInbox(m)
 	for _, d := range h.Dialects {
 		for _, rt := range d.Routes() {
 			m.Handle(rt.Method, rt.Path, rt.Handle)
 		}
 	}
 	return h.outermost(h.byEscapedPath(m))
+}
+
+// addInbox adds the other ways in which platforms reach a source: they send with the method and
+// the path that they like.
+func (h *Routes) addInbox(m *httprouter.Router) {
+	inbox := func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) { h.Inbox.ServeHTTP(w, r) }
+	for _, method := range []string{"GET", "HEAD", "OPTIONS", "POST", "PUT"} {
+		m.Handle(method, source.Path+":id/*rest", inbox)
+		if method != http.MethodPost { // which is in the table
+			m.Handle(method, source.Path+":id", inbox)
+		}
+	}
 }
 
 // refusal returns a handler that only refuses.
@@ -341,7 +372,7 @@ func (h *Routes) outermost(next http.Handler) http.Handler {
 			if what == http.ErrAbortHandler { //nolint:errorlint // a panic's value, never wrapped
 				panic(what) // the handler wants the connection to be cut
 			}
-			log.Error("panic in a handler", "method", r.Method, "path", r.URL.Path, "request", id,
+			log.Error("panic in a handler", "method", r.Method, "path", source.Redact(r.URL.Path), "request", id,
 				"panic", what, "stack", string(debug.Stack()))
 			if w.began {
 				panic(http.ErrAbortHandler) // half an answer must not look like a whole one

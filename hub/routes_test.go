@@ -18,6 +18,7 @@ import (
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/config"
 	"github.com/hookline/hookline/hub/hubtest"
+	"github.com/hookline/hookline/hub/source"
 )
 
 // town is a hub with one object of each kind in the tenant demo, and another tenant
@@ -30,6 +31,7 @@ type town struct {
 	revoked string                 // owner key of demo that was revoked
 	ids     map[string]string      // prefix of a path → what :id stands for below it
 	keyID   string                 // what :keyId stands for
+	inputID string                 // what :inputId stands for
 	calls   int
 }
 
@@ -79,9 +81,24 @@ func newTown(t *testing.T) *town {
 		w.ids[path+"/"] = made.JSON(t)["id"].(string)
 	}
 	require.Equal(t, 200, h.Do("PUT", "/v1/directory/agents/agent-of-demo", h.Owner, `{}`).Status)
+	w.addSource()
 	put := h.Do("PUT", "/v1/recordings/recording-of-demo", h.Owner, "mp3", "Content-Type", "audio/mpeg")
 	require.Equal(t, 200, put.Status)
 	return w
+}
+
+// addSource makes a source with an input.
+func (w *town) addSource() {
+	a := w.Do("POST", "/v1/sources", w.Owner,
+		`{"name":"bus","kind":"eventbridge","mapping":{"match":[{"emit":"call.created","set":{"callID":"m.id"}}]}}`)
+	require.Equal(w.t, 201, a.Status, "%s", a.Body)
+	made := a.JSON(w.t)
+	_, token, _ := strings.Cut(made["url"].(string), source.Path)
+	w.ids["/v1/sources/"] = made["id"].(string)
+	w.ids[source.Path] = token
+	require.Equal(w.t, 200, w.Do("POST", source.Path+token, "", `{"id":"c1"}`).Status)
+	inputs := w.Do("GET", "/v1/sources/"+made["id"].(string)+"/inputs", w.Owner, nil)
+	w.inputID = inputs.JSON(w.t)["data"].([]any)[0].(map[string]any)["id"].(string)
 }
 
 // made makes an object as the platform, and returns it.
@@ -104,6 +121,7 @@ func (w *town) call(l hub.Line, key string) hubtest.Answer {
 	}
 	path = strings.ReplaceAll(path, ":keyId", w.keyID)
 	path = strings.ReplaceAll(path, "*filepath", "deliveries")
+	path = strings.ReplaceAll(path, ":inputId", w.inputID)
 	if l.Path == "/v1/events/:id" && l.Method == "POST" {
 		path = "/v1/events/call.ringing"
 	}
@@ -112,6 +130,9 @@ func (w *town) call(l hub.Line, key string) hubtest.Answer {
 	var body any
 	if l.Method == "POST" || l.Method == "PATCH" || l.Method == "PUT" {
 		body = `{}`
+	}
+	if strings.HasPrefix(l.Path, "/v1/sources/") && strings.HasSuffix(l.Path, "/try") {
+		body = `{"last":1}`
 	}
 	if strings.HasSuffix(l.Path, "/rotate-key") { // it checks the body before it looks for the subscription
 		body = `{"overlap":"1h"}`

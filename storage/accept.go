@@ -25,6 +25,10 @@ type acceptOp struct {
 	verdicts []ingest.Verdict
 	bytes    int64 // of the budget of what waits
 	done     chan error
+
+	// also is run in the transaction behind the events, once for each try; nil: nothing is. If it
+	// fails, nothing of the op is committed.
+	also func(ctx context.Context, w *worker) error
 }
 
 // Accept queues the events of one request and waits for their commit.
@@ -154,8 +158,10 @@ func (w *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64
 	}
 
 	// Match with the subscriptions as they are under the lock of this transaction.
-	if err := w.db.loadChanged(ctx, w.heads); err != nil {
-		return err
+	if len(seqs) > 0 {
+		if err := w.db.loadChanged(ctx, w.heads); err != nil {
+			return err
+		}
 	}
 	if err := w.numberEvents(ctx, ops, seqs); err != nil {
 		return err
@@ -211,6 +217,14 @@ func (w *worker) insertEvents(ctx context.Context, ops []*acceptOp, seqs []int64
 			return sqldb.ErrSlow
 		}
 		if _, err := b.flush(ctx); err != nil {
+			return err
+		}
+	}
+	for _, op := range ops {
+		if op.also == nil {
+			continue
+		}
+		if err := op.also(ctx, w); err != nil {
 			return err
 		}
 	}

@@ -465,8 +465,9 @@ func TestWhoChangesWithoutARow(t *testing.T) {
 		"RecordKeyUse", "SetHold", "Step", // what happened, and what folds make of it, not what somebody set
 		"UseSign", "Once", "NoteBlob", "ForgetBlobs", "FetchedRecording", // what the hub itself must remember
 		"SeeSession", "CreateCode", "TakeCode", // when a session was seen; a link that is printed where the hub starts
-		"workOnTrack", "clearJob", // parts of a job that has its rows
+		"workOnTrack", "clearJob", "replayInputs", // parts of a job that has its rows
 		"runDelete", "chunk", "dropDay", "closeDays", "RecountBytes", // chunks of a deletion that has its row; retention, which follows from settings that have theirs
+		"AddInputs", "trimSome", // what platforms sent, and what is kept no longer
 	}
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)

@@ -119,6 +119,7 @@ type DB struct {
 	cache      *cache
 	writer     *writer
 	notes      notes
+	inbox      inbox
 	dir        directories
 	log        *slog.Logger
 
@@ -152,6 +153,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		cfg: cfg, box: cfg.Box, subjects: search.Subjects{Key: cfg.Box.Subkey(signing.LabelSubject)}, log: cfg.Log,
 		index: subscriptions.NewIndex(), cache: newCache(cfg.CacheBytes),
 		jobs: make(chan struct{}, 1), replays: make(chan struct{}, 1), notes: notes{turn: make(chan struct{}, 1)},
+		inbox: inbox{turn: make(chan struct{}, 1)},
 	}
 	connect, where := db.openSQLite, cfg.Dir
 	if cfg.URL != "" {

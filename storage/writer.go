@@ -264,7 +264,7 @@ func (w *writer) queue(op *acceptOp) error {
 		}
 		op.bytes = 0
 	}
-	w.accepts.Push(op.tenant, int64(len(op.events)), op)
+	w.accepts.Push(op.tenant, max(1, int64(len(op.events))), op)
 	w.signal(ofAccepts)
 	return nil
 }

@@ -71,6 +71,7 @@ type Limits struct {
 	// Bytes that the store keeps of the tenant; 0: as many as there are.
 	EventBytes     int `json:"eventBytes,omitempty"`     // bodies of events, as they are stored
 	RecordingBytes int `json:"recordingBytes,omitempty"` // recordings
+	Sources        int `json:"sources"`                  // default 100
 }
 
 // QuotaRetry is after how long whoever is past a limit in bytes may ask again. Retention
@@ -85,6 +86,7 @@ var DefaultLimits = Limits{
 	PendingDeliveries: 5_000_000,
 	SSEStreams:        200,
 	Exports:           2,
+	Sources:           100,
 }
 
 // Effective returns the limits that hold: those of l, and the defaults where l is
@@ -99,6 +101,7 @@ func (l Limits) Effective() Limits {
 		Exports:           cmp.Or(l.Exports, DefaultLimits.Exports),
 		EventBytes:        l.EventBytes,
 		RecordingBytes:    l.RecordingBytes,
+		Sources:           cmp.Or(l.Sources, DefaultLimits.Sources),
 	}
 }
 

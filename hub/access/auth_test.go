@@ -333,7 +333,7 @@ func TestBookUnderConcurrentUse(t *testing.T) {
 
 func TestEffectiveLimits(t *testing.T) {
 	require.Equal(t, access.DefaultLimits, access.Limits{}.Effective())
-	own := access.Limits{EventsPerSecond: 1, Subscriptions: 2, Keys: 3, PendingDeliveries: 4, SSEStreams: 5, Exports: 6}
+	own := access.Limits{EventsPerSecond: 1, Subscriptions: 2, Keys: 3, PendingDeliveries: 4, SSEStreams: 5, Exports: 6, Sources: 7}
 	require.Equal(t, own, own.Effective())
 }
 

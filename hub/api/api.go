@@ -21,6 +21,7 @@ import (
 	"github.com/hookline/hookline/hub/recording"
 	"github.com/hookline/hookline/hub/report"
 	"github.com/hookline/hookline/hub/search"
+	"github.com/hookline/hookline/hub/source"
 	"github.com/hookline/hookline/hub/tail"
 	"github.com/hookline/hookline/subscriptions"
 )
@@ -39,6 +40,10 @@ type API struct {
 	Directory     DirectoryStore
 	Recordings    *recording.Library
 	Subscriptions SubscriptionStore
+	Sources       SourceStore
+	SourceBook    *source.Book       // a change of a source is in it before it is answered
+	SourceHeld    func(source int64) // called when inputs of a source may be mapped; must not block
+	Address       string             // where the hub listens, for URLs of sources without a PublicURL
 	Search        search.Store
 	Subjects      search.Subjects                  // codes of customers' numbers
 	Facets        func(*event.Event) *event.Facets // what the filters of subscriptions look at

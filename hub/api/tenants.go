@@ -63,6 +63,7 @@ type limitsBody struct {
 	Exports           *int `json:"exports,omitempty"`
 	EventBytes        *int `json:"eventBytes,omitempty"`
 	RecordingBytes    *int `json:"recordingBytes,omitempty"`
+	Sources           *int `json:"sources,omitempty"`
 }
 
 // pair pairs each limit of a body with that of a tenant.
@@ -76,6 +77,7 @@ func (b *limitsBody) pair(l *access.Limits) []limitPair {
 		{"exports", maxAnyLimit, &b.Exports, &l.Exports},
 		{"eventBytes", maxByteLimit, &b.EventBytes, &l.EventBytes},
 		{"recordingBytes", maxByteLimit, &b.RecordingBytes, &l.RecordingBytes},
+		{"sources", maxAnyLimit, &b.Sources, &l.Sources},
 	}
 }
 

@@ -40,6 +40,12 @@ const (
 	AppDelete          = "app.delete"
 	DirectoryPut       = "directory.put" // of many: how many
 	DirectoryDelete    = "directory.delete"
+	SourceCreate       = "source.create"
+	SourceUpdate       = "source.update"
+	SourceRotate       = "source.rotate" // it has another token
+	SourceDelete       = "source.delete"
+	SourceReplay       = "source.replay" // inputs are mapped again
+	InputView          = "input.view"
 	RecordingPut       = "recording.put"
 	RecordingDelete    = "recording.delete"
 	RecordingView      = "recording.view"

@@ -297,5 +297,6 @@ var bodies = [end]*body{
 	VisitorArrived: visitorBody, VisitorLeft: visitorBody,
 
 	SubscriptionPaused: ownBody, SubscriptionResumed: ownBody, DeliveryExhausted: ownBody, Test: ownBody,
-	LimitWarning: ownBody,
+	LimitWarning:    ownBody,
+	SourceRejecting: ownBody, SourceSilent: ownBody,
 }

@@ -94,4 +94,7 @@ var samples = [end]string{
 		`"type":"call.ringing","attempts":6`,
 	Test:         `"creationTime":1637068256419,"message":"A test push of Hookline"`,
 	LimitWarning: `"creationTime":1637068800000,"limit":"eventBytes","used":858993459,"most":1073741824`,
+	SourceRejecting: `"creationTime":1637068900000,"source":"src_0123456789abcdef0123","sourceName":"PBX","inputs":3,` +
+		`"reason":"row 2: /data/callID: callID is missing"`,
+	SourceSilent: `"creationTime":1637068900000,"source":"src_0123456789abcdef0123","sourceName":"PBX","since":1637068000000`,
 }

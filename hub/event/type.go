@@ -45,6 +45,8 @@ const (
 	DeliveryExhausted
 	Test
 	LimitWarning
+	SourceRejecting
+	SourceSilent
 	end // one past the last
 )
 
@@ -102,6 +104,8 @@ var names = [end]struct{ name, messageID string }{
 	DeliveryExhausted:       {"delivery.exhausted", "EventDeliveryExhausted"},
 	Test:                    {"hub.test", "EventTest"},
 	LimitWarning:            {"limit.warning", "EventLimitWarning"},
+	SourceRejecting:         {"source.rejecting", "EventSourceRejecting"},
+	SourceSilent:            {"source.silent", "EventSourceSilent"},
 }
 
 var byName = func() map[string]Type {
@@ -167,14 +171,15 @@ func (m Mask) Has(t Type) bool { return m&(1<<t) != 0 }
 
 // ParseMask reads names with wildcards ("cdr.*", "*"). The second result is the first
 // name that matches no type, if any. "*" leaves out hub.test, which only a test push
-// sends, and what a subscription must name: limit.warning.
+// sends, and what a subscription must name: limit.warning, source.rejecting,
+// source.silent.
 func ParseMask(patterns []string) (Mask, string) {
 	var m Mask
 	for _, p := range patterns {
 		before := m
 		switch {
 		case p == "*":
-			m |= (1<<end - 2) &^ Of(Test, LimitWarning)
+			m |= (1<<end - 2) &^ Of(Test, LimitWarning, SourceRejecting, SourceSilent)
 		case strings.HasSuffix(p, ".*"):
 			found := false
 			for t := Type(1); t < end; t++ {

@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/hookline/hookline/hub/event"
+	"github.com/hookline/hookline/hub/fair"
 	"github.com/hookline/hookline/hub/problem"
 )
 
@@ -165,6 +166,24 @@ func (h *Handler) read(q *request, r *http.Request, tenant int64) *problem.Detai
 			return explain(err, src)
 		}
 	}
+}
+
+// ReadBody reads the body of a request as Serve does: within MaxRequest, decompressed, its
+// bytes charged to the tenant. The body is good until free is called, which the caller must do
+// also if it is refused.
+func ReadBody(
+	r *http.Request, tenant int64, bodies *fair.Budget[int64],
+) (body []byte, free func(), refused *problem.Details) {
+	q := requests.Get().(*request)
+	free = func() {
+		if bodies != nil {
+			bodies.Give(tenant, q.charged)
+		}
+		q.free()
+	}
+	h := &Handler{Bodies: bodies}
+	refused = h.read(q, r, tenant)
+	return q.body, free, refused
 }
 
 // grow charges n more bytes to the tenant, and makes room for them. It returns false if

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hookline/hookline/hub/access"
+	"github.com/hookline/hookline/hub/source"
 )
 
 // refreshEvery bounds how long a change that another process made goes unnoticed
@@ -25,6 +26,7 @@ type ChangeStore interface {
 	CatchUp(ctx context.Context) error
 	LoadAccess(ctx context.Context) ([]access.Tenant, []access.Key, error)
 	LoadApps(ctx context.Context) ([]access.App, error)
+	LoadSources(ctx context.Context) ([]source.Source, []source.Token, error)
 }
 
 // Refresh keeps what this process holds of subscriptions, tenants, keys and apps
@@ -32,6 +34,7 @@ type ChangeStore interface {
 type Refresh struct {
 	Store   ChangeStore
 	Book    *access.Book
+	Sources *source.Book
 	Changes <-chan struct{} // gets a signal when another process changed something
 	Log     *slog.Logger
 
@@ -76,6 +79,9 @@ func (r *Refresh) Read(ctx context.Context) error {
 		return err
 	}
 	if err := r.Book.SyncApps(ctx, r.Store.LoadApps); err != nil {
+		return err
+	}
+	if err := r.Sources.Sync(ctx, r.Store.LoadSources); err != nil {
 		return err
 	}
 	r.mark = mark
