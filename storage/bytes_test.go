@@ -85,10 +85,9 @@ func testBytesAreCounted(t *testing.T) {
 			db = openPastIn(t, place)
 		},
 	}
-	for range fewer(t, 5, 2) * len(steps) {
+	for range fewer(t, 3, 1) * len(steps) {
 		steps[r.IntN(len(steps))]()
-		db.requireBytes(t, 1)
-		db.requireBytes(t, 2)
+		db.requireBytes(t, 1) // which also looks at the other tenant's rows
 	}
 	require.Zero(t, db.count(t, "body_bytes WHERE bytes = 0"))
 
