@@ -7,7 +7,7 @@ type Health = Schema["Health"];
 
 export default function Overview() {
   const health = useQuery<Health[]>({ queryKey: ["health"], refetchInterval: 10_000, queryFn: async ({ signal }) => (await ask(client.GET("/v1/health", { signal }))).data });
-  const stats = useQuery<Schema["Stats"]>({ queryKey: ["stats", "day"], refetchInterval: 30_000, queryFn: ({ signal }) => ask(client.GET("/v1/stats", { signal })) });
+  const stats = useQuery<Schema["Stats"]>({ queryKey: ["stats", "day"], refetchInterval: 30_000, queryFn: ({ signal }) => ask(client.GET("/v1/stats", { signal }) as never) });
   if (health.error) return <Page title={words.title}><Failure error={health.error} again={() => void health.refetch()} /></Page>;
   if (!health.data) return <Page title={words.title}><Loading /></Page>;
   return (
