@@ -462,7 +462,7 @@ func BenchmarkNote(b *testing.B) {
 func TestWhoChangesWithoutARow(t *testing.T) {
 	allowed := []string{
 		"admin", "act", "Note", "CreateFirst", // they hand on, or write the rows
-		"RecordKeyUse", "SetHold", "Step", // what happened, and what folds make of it, not what somebody set
+		"RecordKeyUse", "SetHold", "writeRejected", // what happened, and what was refused, not what somebody set
 		"UseSign", "Once", "NoteBlob", "ForgetBlobs", "FetchedRecording", // what the hub itself must remember
 		"SeeSession", "CreateCode", "TakeCode", // when a session was seen; a link that is printed where the hub starts
 		"workOnTrack", "clearJob", "replayInputs", // parts of a job that has its rows
