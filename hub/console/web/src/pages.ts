@@ -52,4 +52,8 @@ export const pages: PageInfo[] = [
     path: "/audit", file: "audit", roles: ["platform", "owner", "auditor"],
     nav: { group: "account", label: "audit", icon: "audit", key: "a" },
   },
+  {
+    path: "/wallboard", file: "wallboard", css: true, roles: ["owner", "query"],
+    nav: { group: "centre", label: "wallboard", icon: "wallboard", key: "w" },
+  },
 ];
