@@ -426,7 +426,7 @@ func recount(t *testing.T, db *sql.DB, where string, deliveries int) {
 		one("SELECT count(*) FROM deliveries WHERE state = 1 AND done_at > 0 AND tries > 0"))
 	require.Equal(t, strconv.Itoa(deliveries), one("SELECT count(*) FROM deliveries"))
 	require.Equal(t, fmt.Sprintf("%d %d 0", deliveries, deliveries), one(`SELECT sum(matched) || ' ' || sum(delivered) || ' ' ||
-		sum(exhausted + expired + cancelled + superseded) FROM delivery_hours`))
+		sum(exhausted + expired + cancelled + superseded) FROM delivery_hours WHERE sub > 0`)) // the others count a tenant's events
 	require.Equal(t, "0", one(`SELECT count(*) FROM (SELECT sub, accepted_at / 3600000 AS hour, count(*) AS n FROM deliveries GROUP BY 1, 2)
 		AS counted LEFT JOIN (SELECT sub, hour, sum(matched) AS m, sum(delivered) AS d FROM delivery_hours GROUP BY 1, 2) AS noted USING (sub, hour)
 		WHERE n IS DISTINCT FROM m OR n IS DISTINCT FROM d`), "an hour in which the counts differ from the rows")
@@ -435,7 +435,7 @@ func recount(t *testing.T, db *sql.DB, where string, deliveries int) {
 	require.Equal(t, "0", one(`SELECT count(*) FROM deliveries d JOIN attempts a ON a.sub = d.sub AND a.seq = d.seq AND a.run = d.run
 		WHERE (a.n = d.tries) <> (a.status = 200)`), "delivered by any but the last attempt")
 	require.Equal(t, one("SELECT count(*) FILTER (WHERE class = 0) || ' ' || count(*) FILTER (WHERE class > 0) FROM attempts"),
-		one("SELECT sum(ok) || ' ' || sum(failed) FROM delivery_hours"))
+		one("SELECT sum(ok) || ' ' || sum(failed) FROM delivery_hours WHERE sub > 0"))
 	require.Equal(t, one("SELECT count(*) FROM events"), one("SELECT count(*) FROM event_ids"))
 	require.Equal(t, one("SELECT count(*) FROM events"), one("SELECT count(*) FROM bodies"))
 }

@@ -98,7 +98,7 @@ func TestServeKeepsKeysInAFile(t *testing.T) {
 }
 
 // A terminal gets the keys of the first start once, also those that an earlier start made
-// and could not show. The file is deleted then.
+// and could not show. The file is deleted then. At each start it gets a link to the console.
 func TestServePrintsKeysOnATerminal(t *testing.T) {
 	dir := t.TempDir()
 	serve(t, dir).end(t) // not on a terminal
@@ -110,7 +110,7 @@ func TestServePrintsKeysOnATerminal(t *testing.T) {
 	}
 	require.Regexp(t, `(?s)shown this once.*platform key +hk_platform_[0-9a-f]{64}\n.*owner key of demo +hk_demo_[0-9a-f]{64}\n`, show())
 	require.NoFileExists(t, filepath.Join(dir, "first-keys"))
-	require.Empty(t, show())
+	require.Regexp(t, `^Open the console, signed in [^\n]*\n\n  http://127\.0\.0\.1:\d+/console/#[\w-]{43}\n\n$`, show(), "no key again")
 
 	dir = t.TempDir()
 	var keys hub.FirstKeys

@@ -29,7 +29,7 @@ export default function Audit() {
               <tr key={r.id}>
                 <td><Time at={r.at} /></td><td title={r.who}>{r.name || short(r.who)}</td><td><code>{r.action}</code></td>
                 <td class="from-600"><code title={r.object}>{r.object}</code></td><td class="from-900">{r.ip}</td>
-                <td>{r.before !== undefined || r.after !== undefined ? <button type="button" class="quiet" onClick={() => setOpen(r)} aria-label={`${words.show} ${r.action} ${r.object}`}>{summary(r)}</button> : null}</td>
+                <td>{r.before !== undefined || r.after !== undefined ? <button type="button" class="quiet" onClick={() => setOpen(r)} aria-label={`${summary(r)}: ${words.show} ${r.action} ${r.object}`}>{summary(r)}</button> : null}</td>
               </tr>
             ))}</tbody>
           </table>
