@@ -19,6 +19,10 @@ import (
 	"github.com/hookline/hookline/hub/fair"
 )
 
+// sinkStop bounds the stop of a sink. net/http itself waits 5 s for a connection that was opened
+// and on which nothing has come.
+const sinkStop = 10 * time.Second
+
 // SinkCmd receives pushes.
 type SinkCmd struct {
 	Addr          string        `default:"127.0.0.1:9000" help:"Listen address; port 0 picks a free one."`
@@ -146,7 +150,7 @@ func (c *SinkCmd) Run(ctx context.Context, s streams) (err error) {
 	g.Go(func() error {
 		<-gone.Done()
 		sk.Close() // ends the answers that hang
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), sinkStop)
 		defer cancel()
 		if err := srv.Shutdown(stop); err != nil {
 			return errors.Join(fmt.Errorf("stop: %w", err), srv.Close())
