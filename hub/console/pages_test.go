@@ -27,7 +27,7 @@ func TestPagesOfAnOwner(t *testing.T) {
 		{"/", "Deliveries by hour", "overview"},
 		{"/subscriptions", "by queue", "subscriptions"},
 		{"/subscriptions/" + crm, "In the last", "subscription"},
-		{"/subscriptions/" + crm + "?tab=versions", "Version 1", "versions"},
+		{"/subscriptions/" + crm + "?tab=versions", "The first version.", "versions"},
 		{"/subscriptions/" + crm + "/edit", "of the last", "subscription-edit"},
 		{"/events", "cdr.call", "events"},
 		{"/events/" + event, "by queue", "event"},
