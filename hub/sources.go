@@ -24,7 +24,7 @@ func (h *Hub) wireSources() {
 		Book: &h.sources.book, Store: h.db, Tenants: h.book, News: h.sources.news, Shared: h.db.Shared(), Metrics: metrics, Log: h.log,
 	}
 	h.sources.inbox = &source.Inbox{
-		Book: &h.sources.book, Store: h.db, Tenants: h.book, Rate: h.ingest.Rate, Full: h.ingest.Full,
+		Book: &h.sources.book, Store: h.db, Tenants: h.book, Admit: h.ingest.Admit,
 		Bodies: &h.bounds.bodies, Parsers: &h.bounds.parsers, Held: h.sources.folds.Wake, Metrics: metrics,
 		PublicURL: h.cfg.PublicBase(), Log: h.log,
 	}

@@ -307,3 +307,21 @@ func TestSourceOfSeveralProcesses(t *testing.T) {
 	require.Equal(t, 20, p.settled()["mapped"])
 	require.Len(t, p.list("/v1/events?limit=100"), 20)
 }
+
+// What comes through a source counts for the bytes of its tenant, and is refused past them.
+func TestSourceOfAFullTenant(t *testing.T) {
+	h := hubtest.Start(t)
+	p := newPlatform(t, h, `"kind":"custom","tables":{"agents":{"7":"1007"}},"mapping":`+ringing)
+	body := fmt.Sprintf(`{"event":"ring","call":"c1","agent":"7","at":%d}`, time.Now().Unix())
+	require.Equal(t, 202, p.send(body).Status)
+	before := p.settled()
+	require.Equal(t, 1, before["mapped"])
+
+	limits := h.Do("PATCH", "/v1/tenants/demo", hubtest.PlatformKey, `{"limits":{"eventBytes":1}}`)
+	require.Equal(t, 200, limits.Status, "%s", limits.Body)
+	refused := p.send(body)
+	require.Equal(t, 429, refused.Status, "%s", refused.Body)
+	require.Contains(t, string(refused.Body), "limits.eventBytes")
+	require.NotEmpty(t, refused.Header.Get("Retry-After"))
+	require.Equal(t, before, p.settled(), "nothing was taken")
+}

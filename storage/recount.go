@@ -175,6 +175,8 @@ func wrongEventCounts(ctx context.Context, tx *sqlx.Tx) (wrong []string, err err
 	if err != nil {
 		return nil, err
 	}
+
+	// Of each: what is counted, and what is there.
 	for what, queries := range map[string][2]string{
 		"accepted events of tenant": {
 			"SELECT -sub, hour, 0, matched FROM delivery_hours WHERE sub < 0",
@@ -189,7 +191,8 @@ func wrongEventCounts(ctx context.Context, tx *sqlx.Tx) (wrong []string, err err
 			"SELECT sub, at / 3600000, class, 1 FROM attempts WHERE class <> 0",
 		},
 	} {
-		left := map[numberedHour]int64{} // what is counted, less what is there
+		// The two cancel each other out where the counts are right.
+		left := map[numberedHour]int64{}
 		for sign, query := range map[int64]string{1: queries[0], -1: queries[1]} {
 			if err := eachRow(ctx, tx, query, func(rows *sqlx.Rows) error {
 				var k numberedHour
@@ -203,6 +206,7 @@ func wrongEventCounts(ctx context.Context, tx *sqlx.Tx) (wrong []string, err err
 				return nil, err
 			}
 		}
+
 		for k, n := range left {
 			if n != 0 && k.hour >= from {
 				wrong = append(wrong, fmt.Sprintf("%s %d, hour %d, %d: %+d", what, k.of, k.hour, k.what, n))

@@ -149,6 +149,8 @@ func (db *DB) writtenAhead(ctx context.Context, j *askedJob) (a runsAhead, err e
 	if j.Kind != search.Replays || len(j.plan.Tracks) == 0 {
 		return a, nil
 	}
+
+	// Runs of replays that are not ended, of all jobs for these subscriptions.
 	subs := j.plan.subs()
 	args := make([]any, len(subs))
 	for i, sub := range subs {
@@ -164,6 +166,7 @@ func (db *DB) writtenAhead(ctx context.Context, j *askedJob) (a runsAhead, err e
 		GROUP BY sub, replay`, args...); err != nil {
 		return a, fmt.Errorf("count replays: %w", err)
 	}
+
 	for _, r := range rows {
 		a.bySub[r.Sub] += r.N
 		if r.Replay == j.No {

@@ -193,6 +193,7 @@ func keepUnsigned(ctx context.Context, tx *sqlx.Tx, in source.NewInput) (bool, e
 func insertInputs(ctx context.Context, tx *sqlx.Tx, inputs []source.NewInput) (map[int64]*addedInputs, error) {
 	added := map[int64]*addedInputs{}
 	for len(inputs) > 0 {
+		// As many rows as a statement has.
 		n := sqldb.Fitting(len(inputs))
 		args := make([]any, 0, n*8)
 		for _, in := range inputs[:n] {
@@ -207,6 +208,8 @@ func insertInputs(ctx context.Context, tx *sqlx.Tx, inputs []source.NewInput) (m
 			args = append(args, in.Source, dedupe, in.ReceivedAt, in.Meta, sqldb.EncodeBody(in.Body), int64(len(in.Body)),
 				int64(status), in.Unsigned)
 		}
+
+		// Those that a source has already are not returned.
 		rows, err := tx.QueryContext(ctx, `INSERT INTO source_inputs (source, dedupe, received_at, meta, bytes, size,
 			status, reason, row_no, version, events, replayed) VALUES `+
 			sqldb.Values("(?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0)", n)+
@@ -214,6 +217,8 @@ func insertInputs(ctx context.Context, tx *sqlx.Tx, inputs []source.NewInput) (m
 		if err != nil {
 			return nil, fmt.Errorf("insert inputs: %w", err)
 		}
+
+		// Count what is new.
 		for rows.Next() {
 			var no, size, status, at int64
 			if err := rows.Scan(&no, &size, &status, &at); err != nil {
@@ -235,6 +240,7 @@ func insertInputs(ctx context.Context, tx *sqlx.Tx, inputs []source.NewInput) (m
 		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			return nil, fmt.Errorf("insert inputs: %w", err)
 		}
+
 		inputs = inputs[n:]
 	}
 	return added, nil
@@ -417,6 +423,7 @@ func (w *worker) finishInputs(ctx context.Context, s source.Step, outcomes []sou
 
 // FindInputs implements api.SourceStore.
 func (db *DB) FindInputs(ctx context.Context, no int64, f api.InputFilter, limit int) ([]source.Input, error) {
+	// Conditions of the filter.
 	where, args := "source = ?", []any{no}
 	if f.Status != nil {
 		where += " AND status = ?"
@@ -434,6 +441,8 @@ func (db *DB) FindInputs(ctx context.Context, no int64, f api.InputFilter, limit
 		where += " AND received_at < ?"
 		args = append(args, f.To)
 	}
+
+	// Bodies only if they are asked for.
 	columns := inputColumns
 	if f.Bodies {
 		columns += ", bytes"
@@ -443,6 +452,7 @@ func (db *DB) FindInputs(ctx context.Context, no int64, f api.InputFilter, limit
 		" ORDER BY seq DESC LIMIT ?", append(args, limit)...); err != nil {
 		return nil, fmt.Errorf("list inputs of source %d: %w", no, err)
 	}
+
 	inputs := make([]source.Input, len(rows))
 	for i := range rows {
 		var err error

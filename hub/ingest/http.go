@@ -109,20 +109,9 @@ func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string)
 		return problem.New(http.StatusUnsupportedMediaType, "Content-Type must be application/json or application/x-ndjson")
 	}
 
-	if h.Full != nil && h.Full(c.Tenant) {
-		return backlogged()
+	if refused := h.Admit(c.Tenant); refused != nil {
+		return refused
 	}
-	if h.Room != nil && !h.Room(c.Tenant, 1) {
-		return pastQuota()
-	}
-
-	// A request of a tenant past its limit is not worth reading. Every request counts as one
-	// event at least, also an empty one: reading and refusing it is work, too.
-	limiter := h.Rate(c.Tenant)
-	if now := h.now(); !limiter.AllowN(now, 1) {
-		return tooMany(wait(limiter, 1, now))
-	}
-
 	if refused := h.read(q, r, c.Tenant); refused != nil {
 		return refused
 	}
@@ -136,6 +125,7 @@ func (h *Handler) take(q *request, r *http.Request, c access.Caller, typ string)
 		return refused
 	}
 
+	limiter := h.Rate(c.Tenant)
 	if now, more := h.now(), len(q.items)-1; !limiter.AllowN(now, more) {
 		return tooMany(wait(limiter, more, now))
 	}
@@ -220,6 +210,25 @@ func idConflict() *event.Problem {
 	return &event.Problem{
 		Code: "id_conflict", Message: "this id was used for another event", Field: "/id", Status: http.StatusConflict,
 	}
+}
+
+// Admit lets a request of a tenant be read, or returns why it is refused: 429 if the tenant has
+// as many pending deliveries, bytes of events or events a second as it may.
+func (h *Handler) Admit(tenant int64) *problem.Details {
+	if h.Full != nil && h.Full(tenant) {
+		return backlogged()
+	}
+	if h.Room != nil && !h.Room(tenant, 1) {
+		return pastQuota()
+	}
+
+	// A request of a tenant past its limit is not worth reading. Every request counts as one
+	// event at least, also an empty one: reading and refusing it is work, too.
+	limiter := h.Rate(tenant)
+	if now := h.now(); !limiter.AllowN(now, 1) {
+		return tooMany(wait(limiter, 1, now))
+	}
+	return nil
 }
 
 // failed answers an error of the store, which stored nothing.

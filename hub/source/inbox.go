@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -15,8 +16,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/hookline/hookline/hub/access"
 	"github.com/hookline/hookline/hub/fair"
@@ -103,8 +102,7 @@ type Inbox struct {
 	Book    *Book
 	Store   InputStore
 	Tenants *access.Book
-	Rate    func(tenant int64) *rate.Limiter
-	Full    func(tenant int64) bool
+	Admit   func(tenant int64) *problem.Details // refuses requests of a tenant past its limits
 	Bodies  *fair.Budget[int64]
 	Parsers *fair.Slots[int64]
 	Held    func(source int64) // called after a commit that holds inputs; must not block
@@ -171,7 +169,7 @@ func (b *Inbox) take(r *http.Request) (answer, *problem.Details) {
 	if probe {
 		return answer{status: http.StatusOK}, nil
 	}
-	if refused := b.admit(s.Tenant); refused != nil {
+	if refused := b.Admit(s.Tenant); refused != nil {
 		return answer{}, refused
 	}
 
@@ -181,23 +179,6 @@ func (b *Inbox) take(r *http.Request) (answer, *problem.Details) {
 		return answer{}, refused
 	}
 	return b.keep(r, s, rest, body)
-}
-
-// admit lets a request of a tenant be read, as a request with events is.
-func (b *Inbox) admit(tenant int64) *problem.Details {
-	if b.Full != nil && b.Full(tenant) {
-		return &problem.Details{
-			Status: http.StatusServiceUnavailable, RetryAfter: 10 * time.Second,
-			Detail: "the tenant has as many pending deliveries as it may, nothing was taken",
-		}
-	}
-	if b.Rate != nil && !b.Rate(tenant).AllowN(b.now(), 1) {
-		return &problem.Details{
-			Status: http.StatusTooManyRequests, RetryAfter: time.Second,
-			Detail: "more events a second than this tenant may send, nothing was taken",
-		}
-	}
-	return nil
 }
 
 // keep checks who signed a request, and commits its messages.
@@ -371,6 +352,7 @@ func (c *Config) kindKey(body []byte, header http.Header) string {
 		ID     string `json:"id"`
 		Source string `json:"source"`
 	}
+
 	switch c.Kind {
 	case "cloudevents":
 		if id, from := header.Get("Ce-Id"), header.Get("Ce-Source"); id != "" {
@@ -386,6 +368,9 @@ func (c *Config) kindKey(body []byte, header http.Header) string {
 	case "chatwoot":
 		return header.Get("X-Chatwoot-Delivery")
 	case "twilio":
+		if bytes.Count(body, []byte("&")) >= maxTwilioFields {
+			return ""
+		}
 		if form, err := url.ParseQuery(string(body)); err == nil && form.Get("CallSid") != "" {
 			return form.Get("CallSid") + "\x00" + form.Get("SequenceNumber") + "\x00" + form.Get("CallStatus")
 		}
@@ -393,6 +378,7 @@ func (c *Config) kindKey(body []byte, header http.Header) string {
 		// A leg whose record was changed has the same id and another body: it is a correction.
 		return string(body)
 	}
+
 	return ""
 }
 

@@ -168,6 +168,8 @@ func (c *Config) checkSettings(k *Kind) (problems []event.Problem) {
 
 func checkSetting(s Setting, v any) string {
 	text, isText := v.(string)
+
+	// Values that are no texts.
 	switch {
 	case s.Type == "boolean":
 		if _, is := v.(bool); !is {
@@ -187,6 +189,10 @@ func checkSetting(s Setting, v any) string {
 		return "must be a text"
 	case len(text) > 1000:
 		return "has more than 1000 bytes"
+	}
+
+	// Texts that must say something certain.
+	switch {
 	case s.Type == "duration":
 		if d, err := time.ParseDuration(text); err != nil || d < 0 || d > 30*24*time.Hour {
 			return `must be a duration up to 720h, e.g. "15m"`

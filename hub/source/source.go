@@ -157,6 +157,7 @@ func (c Config) Patch(raw []byte, rules Rules) (Config, []event.Problem) {
 func (c *Config) set(name string, value json.RawMessage) []event.Problem {
 	null := string(value) == "null"
 	var p []event.Problem
+
 	switch name {
 	case "name":
 		c.Name = ""
@@ -180,6 +181,8 @@ func (c *Config) set(name string, value json.RawMessage) []event.Problem {
 	default:
 		return []event.Problem{{Field: name, Message: "is not a field of a source", Status: 422}}
 	}
+
+	// Name fields from the top of the document.
 	for i := range p {
 		p[i].Field = strings.TrimSuffix(name+"."+p[i].Field, ".")
 	}

@@ -113,10 +113,14 @@ func toFrame(src string) api.Plugin {
 			if err != nil {
 				return api.OnResolveResult{}, err
 			}
+
+			// A page in a folder finds the frame above it.
 			up := strings.Repeat("../", strings.Count(filepath.ToSlash(rel), "/"))
 			if up == "" {
 				up = "./"
 			}
+
+			// Libraries that all share are in the frame; others go into the page.
 			frame := api.OnResolveResult{Path: up + "app.js", External: true}
 			if slices.Contains(shared, a.Path) {
 				return frame, nil
@@ -124,6 +128,8 @@ func toFrame(src string) api.Plugin {
 			if !strings.HasPrefix(a.Path, ".") {
 				return api.OnResolveResult{}, nil
 			}
+
+			// Of our own files these three are scripts of their own.
 			switch filepath.Join(filepath.Dir(a.Importer), filepath.FromSlash(a.Path)) {
 			case filepath.Join(src, "frame"):
 				return frame, nil

@@ -36,6 +36,7 @@ func Vendored(modules string) (map[string][]byte, error) {
 			if err != nil {
 				return nil, err
 			}
+
 			for _, file := range found {
 				content, err := os.ReadFile(file)
 				if err != nil {
@@ -51,6 +52,7 @@ func Vendored(modules string) (map[string][]byte, error) {
 			}
 		}
 	}
+
 	if len(files) < len(vendored) {
 		return nil, errors.New("no packages in " + modules + ": npm ci in hub/console/web first")
 	}

@@ -151,7 +151,9 @@ func native(v ref.Val, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
 	}
+
 	switch v := v.(type) {
+	// Nothing, and what may be nothing.
 	case types.Null:
 		return nil, nil
 	case *types.Optional:
@@ -159,6 +161,8 @@ func native(v ref.Val, depth int) (any, error) {
 			return nil, nil
 		}
 		return native(v.GetValue(), depth+1)
+
+	// Single values. A number too large for JSON's readers stays as it is written.
 	case types.Bool:
 		return bool(v), nil
 	case types.Int:
@@ -173,6 +177,8 @@ func native(v ref.Val, depth int) (any, error) {
 		return v.UnixMilli(), nil
 	case types.Duration:
 		return v.Milliseconds(), nil
+
+	// Objects and lists.
 	case traits.Mapper:
 		out := map[string]any{}
 		for it := v.Iterator(); it.HasNext() == types.True; {

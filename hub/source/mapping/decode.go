@@ -194,11 +194,14 @@ func decodeForm(raw string) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("malformed form: %w", err)
 	}
+
 	m := make(map[string]any, len(values))
 	for name, list := range values {
 		if !utf8.ValidString(name) {
 			return nil, errors.New("malformed form: a name is not UTF-8")
 		}
+
+		// A field that is there once is a text, and a list if it is there several times.
 		for i, v := range list {
 			list[i] = strings.ToValidUTF8(v, "�")
 		}

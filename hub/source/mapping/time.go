@@ -23,6 +23,7 @@ const gregorian = 62_167_219_200
 func millis(v any, unit, zone string) (int64, error) {
 	text := strings.TrimSpace(textOf(v))
 	switch unit {
+	// Numbers.
 	case "s":
 		return scaled(text, 1000)
 	case "ms":
@@ -33,6 +34,8 @@ func millis(v any, unit, zone string) (int64, error) {
 	case "gregorian-s":
 		n, err := scaled(text, 1)
 		return (n - gregorian) * 1000, err
+
+	// Texts. Local times need the zone.
 	case "iso":
 		t, err := time.Parse(time.RFC3339Nano, text)
 		return t.UnixMilli(), asTime(err)

@@ -8,7 +8,7 @@ export const words = {
     paused: (name: string) => `${name} is paused.`,
     breaker: (name: string) => `${name} is held by its breaker, because pushes kept failing.`,
     hold: (name: string) => `${name} asked to wait.`,
-    waiting: (n: string, age: string) => `${n} deliveries wait, the oldest for ${age}.`,
+    waiting: (n: string, age: string) => (n === "1" ? `One delivery waits, for ${age} so far.` : `${n} deliveries wait, the oldest for ${age}.`),
     further: (n: number) => `${n} more are held.`,
   },
   figures: { delivered: "Delivered, 24 h", exhausted: "Given up, 24 h", success: "Attempts that succeeded, 24 h", waiting: "Waiting", p95: "p95, 24 h" },
