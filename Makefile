@@ -20,7 +20,7 @@ run: build ## a working hub with nothing configured, on 127.0.0.1:8080, data in 
 demo: build ## a hub, a receiver and a simulated contact centre for a minute
 	@sh scripts/demo.sh
 
-test: ## everything, with the race detector, about 19 minutes on two cores
+test: ## everything, with the race detector, about 20 minutes on two cores
 	@sh scripts/test.sh
 
 quick: ## what needs no server and does not take long, without the race detector
